@@ -1,0 +1,76 @@
+"""What every command shares: exit codes, ``--json``, and errors as one sentence on stderr."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_REJECTED = 0, 1, 2, 3
+"""Done; expected failure; usage; more rejects than allowed, or damage found."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(command: F) -> F:
+    """Add ``--json``: exactly one JSON document on stdout, everything else on stderr."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+
+
+def render(result: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
+    """Print a result as JSON or as the text that `text` makes of it."""
+    click.echo(json.dumps(result, indent=2, sort_keys=False) if as_json else text(result))
+
+
+def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
+    """Print one sentence on stderr and end with an exit code."""
+    click.echo(f"error: {message}", err=True)
+    sys.exit(code)
+
+
+class Command(click.Command):
+    """A command that turns expected errors into one sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a full disk or a missing permission is expected, a bug is not."""
+        from pepland_data.errors import PeplandError
+
+        try:
+            return super().invoke(ctx)
+        except (PeplandError, OSError) as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            fail("interrupted; run the same command again to go on", 130)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported only when they run, so that ``--help`` is quick.
+
+    Args:
+        modules: command name -> "module:function" and a one-line help, in display order.
+    """
+
+    def __init__(self, *args: Any, modules: dict[str, tuple[str, str]], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.modules = modules
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in display order."""
+        return list(self.modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in self.modules:
+            return None
+        module, function = self.modules[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[1]) for name, entry in self.modules.items()])

@@ -1,0 +1,77 @@
+"""Peptide heterographs: build them in parallel, store them as codes, load them without waiting.
+
+Names are imported on first use, so that ``import pepland_data`` is quick and a machine without RDKit
+can read stores, and one without torch can build them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "featurize": "featurize",
+    "Featurizer": "featurize",
+    "FeaturizeOptions": "featurize",
+    "HeteroGraph": "graph",
+    "FeatureTables": "tables",
+    "GraphColumns": "columns",
+    "Vocabulary": "vocabulary",
+    "build": "build",
+    "BuildOptions": "build",
+    "open_store": "store",
+    "GraphStore": "store",
+    "GraphLoader": "loader",
+    "HeteroBatch": "batch",
+    "PeplandError": "errors",
+    "InvalidMoleculeError": "errors",
+    "InputError": "errors",
+    "MissingDependencyError": "errors",
+    "StoreError": "errors",
+    "StoreNotFoundError": "errors",
+    "StoreDamagedError": "errors",
+    "StoreVersionError": "errors",
+    "BuildError": "errors",
+}
+
+__all__ = [*sorted(_HOME), "__version__"]
+
+if TYPE_CHECKING:
+    from pepland_data.batch import HeteroBatch as HeteroBatch
+    from pepland_data.build import BuildOptions as BuildOptions
+    from pepland_data.build import build as build
+    from pepland_data.columns import GraphColumns as GraphColumns
+    from pepland_data.errors import BuildError as BuildError
+    from pepland_data.errors import InputError as InputError
+    from pepland_data.errors import InvalidMoleculeError as InvalidMoleculeError
+    from pepland_data.errors import MissingDependencyError as MissingDependencyError
+    from pepland_data.errors import PeplandError as PeplandError
+    from pepland_data.errors import StoreDamagedError as StoreDamagedError
+    from pepland_data.errors import StoreError as StoreError
+    from pepland_data.errors import StoreNotFoundError as StoreNotFoundError
+    from pepland_data.errors import StoreVersionError as StoreVersionError
+    from pepland_data.featurize import Featurizer as Featurizer
+    from pepland_data.featurize import FeaturizeOptions as FeaturizeOptions
+    from pepland_data.featurize import featurize as featurize
+    from pepland_data.graph import HeteroGraph as HeteroGraph
+    from pepland_data.loader import GraphLoader as GraphLoader
+    from pepland_data.store import GraphStore as GraphStore
+    from pepland_data.store import open_store as open_store
+    from pepland_data.tables import FeatureTables as FeatureTables
+    from pepland_data.vocabulary import Vocabulary as Vocabulary
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOME[name]}")
+    # A function may have the name of its module (build, featurize): bind the public name last.
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

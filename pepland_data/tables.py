@@ -1,0 +1,135 @@
+"""The few distinct feature rows that every code points into.
+
+A corpus of millions of peptides has a few dozen different atom and bond rows and a few hundred
+fragments, so each distinct row is kept once and a graph is integers into these tables. Code 0 of
+every table is the mask row: masking a node is writing 0 over its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+MASK_CODE = 0
+ATOM_WIDTH, BOND_WIDTH, FRAGMENT_WIDTH = 42, 14, 196
+BARE_AMIDE = "NC=O"
+"""The fragment whose atoms are never masked in mode ``pep``."""
+
+
+def atom_mask_row() -> npt.NDArray[np.float32]:
+    """Return the atom mask row: the last slot of each one-hot group, 0 and 0.01. [42] float32."""
+    row = np.zeros(ATOM_WIDTH, np.float32)
+    row[np.cumsum((10, 7, 6, 5, 6, 6)) - 1] = 1
+    row[-1] = 0.01
+    return row
+
+
+def bond_mask_row() -> npt.NDArray[np.uint8]:
+    """Return the bond mask row: seven zeros and the last stereo slot. [14] uint8."""
+    row = np.zeros(BOND_WIDTH, np.uint8)
+    row[-1] = 1
+    return row
+
+
+def fragment_mask_row() -> npt.NDArray[np.uint8]:
+    """Return the fragment mask row: slots 167 and 195. [196] uint8."""
+    row = np.zeros(FRAGMENT_WIDTH, np.uint8)
+    row[[167, 195]] = 1
+    return row
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTables:
+    """Distinct rows of one graph, shard or store. Row 0 of each table is the mask row."""
+
+    atom_x: npt.NDArray[np.float32]
+    """[Ua, 42] float32, atom features."""
+    atom_label: npt.NDArray[np.int16]
+    """[Ua, 2] int16: atomic number - 1; chiral tag index. The mask row has (-1, -1)."""
+    bond_x: npt.NDArray[np.uint8]
+    """[Ub, 14] uint8, bond features; reactions use the same table."""
+    fragment_x: npt.NDArray[np.uint8]
+    """[Uf, 196] uint8, fragment features."""
+    fragment_smiles: tuple[str, ...]
+    """[Uf] canonical SMILES of the fragment as cut out; the mask row has ''."""
+
+    @property
+    def fragment_maskable(self) -> npt.NDArray[np.bool_]:
+        """[Uf] bool, False for the bare amide, whose atoms mode ``pep`` leaves alone."""
+        return np.array([smiles != BARE_AMIDE for smiles in self.fragment_smiles], bool)
+
+    def same_as(self, other: FeatureTables) -> bool:
+        """Return whether both hold the same rows in the same order."""
+        return table_keys(self) == table_keys(other)
+
+
+AtomKey = tuple[int, int, bytes]
+FragmentKey = tuple[str, bytes]
+TableKeys = tuple[list[AtomKey], list[bytes], list[FragmentKey]]
+
+
+def table_keys(tables: FeatureTables) -> TableKeys:
+    """Return per table the row contents as sortable keys, in code order, mask row included."""
+    atoms = [
+        (int(number), int(chiral), row.tobytes())
+        for (number, chiral), row in zip(tables.atom_label, tables.atom_x, strict=True)
+    ]
+    bonds = [row.tobytes() for row in tables.bond_x]
+    fragments = [
+        (smiles, row.tobytes())
+        for smiles, row in zip(tables.fragment_smiles, tables.fragment_x, strict=True)
+    ]
+    return atoms, bonds, fragments
+
+
+def tables_from_keys(keys: TableKeys) -> FeatureTables:
+    """Return the tables whose rows have these keys (mask row first), the inverse of `table_keys`."""
+    atoms, bonds, fragments = keys
+    return FeatureTables(
+        atom_x=_rows((k[2] for k in atoms), np.float32, ATOM_WIDTH),
+        atom_label=np.array([k[:2] for k in atoms], np.int16).reshape(-1, 2),
+        bond_x=_rows(bonds, np.uint8, BOND_WIDTH),
+        fragment_x=_rows((k[1] for k in fragments), np.uint8, FRAGMENT_WIDTH),
+        fragment_smiles=tuple(k[0] for k in fragments),
+    )
+
+
+def _rows(keys, dtype, width):  # type: ignore[no-untyped-def]
+    return np.frombuffer(b"".join(keys), dtype).reshape(-1, width).copy()
+
+
+def empty_keys() -> TableKeys:
+    """Return keys of tables that hold the mask rows only."""
+    mask_atom = (-1, -1, atom_mask_row().tobytes())
+    return [mask_atom], [bond_mask_row().tobytes()], [("", fragment_mask_row().tobytes())]
+
+
+@dataclass(frozen=True, eq=False)
+class Recode:
+    """Where each code of one set of tables went in another: ``new = recode.atom[old]``."""
+
+    atom: npt.NDArray[np.int64]
+    bond: npt.NDArray[np.int64]
+    fragment: npt.NDArray[np.int64]
+
+
+def merge_tables(parts: Sequence[FeatureTables]) -> tuple[FeatureTables, list[Recode]]:
+    """Return the union of tables in canonical order, and for each part how its codes change.
+
+    Canonical order is the mask row, then all other rows sorted by content, so the result does
+    not depend on the order of the parts or of the rows inside them.
+    """
+    keys = [table_keys(part) for part in parts]
+    merged = []
+    for kind, (mask,) in enumerate(empty_keys()):
+        rows = {key for part in keys for key in part[kind]} - {mask}
+        merged.append([mask, *sorted(rows)])
+    position = [{key: code for code, key in enumerate(rows)} for rows in merged]
+    recodes = [
+        Recode(*(np.array([position[k][key] for key in part[k]], np.int64) for k in range(3)))
+        for part in keys
+    ]
+    return tables_from_keys((merged[0], merged[1], merged[2])), recodes

@@ -1,0 +1,1 @@
+"""PharmHGT over peptide heterographs: model, masking, trainer, embeddings."""
