@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-
 from pepland_cli.output import LazyGroup
 
 COMMANDS = {

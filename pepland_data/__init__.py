@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from pepland_data.errors import StoreError as StoreError
     from pepland_data.errors import StoreNotFoundError as StoreNotFoundError
     from pepland_data.errors import StoreVersionError as StoreVersionError
-    from pepland_data.featurize import Featurizer as Featurizer
     from pepland_data.featurize import FeaturizeOptions as FeaturizeOptions
+    from pepland_data.featurize import Featurizer as Featurizer
     from pepland_data.featurize import featurize as featurize
     from pepland_data.graph import HeteroGraph as HeteroGraph
     from pepland_data.loader import GraphLoader as GraphLoader

@@ -10,7 +10,8 @@ class InvalidMoleculeError(PeplandError, ValueError):
 
     Attributes:
         text: the input text.
-        stage: where it failed: ``parse``, ``limits``, ``cut``, ``features``, ``timeout`` or ``crash``.
+        stage: where it failed,
+            one of ``parse``, ``limits``, ``cut``, ``features``, ``timeout``, ``crash``.
         reason: one sentence.
     """
 
