@@ -1,0 +1,63 @@
+"""Where and with what a benchmark ran, and its result as one JSON file."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+PACKAGES = ("pepland-data", "torch", "numpy", "pyarrow", "rdkit", "dgl", "zarr")
+
+
+def cpu_name() -> str:
+    """Return the processor's name, or the architecture where the system does not tell."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def machine() -> dict[str, Any]:
+    """Return processor, cores, memory and GPU of this machine."""
+    gpu = None
+    if "torch" in sys.modules:
+        import torch
+
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0))
+    return {"cpu": cpu_name(), "cores": cores, "memory_gib": round(memory_gib, 1), "gpu": gpu}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that matter and are installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def save(name: str, results: dict[str, Any], folder: Path = RESULTS) -> Path:
+    """Write `results` with the circumstances of the run to ``<folder>/<name>.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    script = Path(sys.argv[0]).name
+    document = {
+        "benchmark": name,
+        "machine": machine(),
+        "versions": versions(),
+        "command": " ".join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
+        "results": results,
+    }
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(document, indent=2) + "\n")
+    return path

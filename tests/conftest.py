@@ -1,0 +1,42 @@
+"""Fixtures every test can use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden_dir() -> Path:
+    """The golden files that ship with the project."""
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Corpora and golden files that cannot be shipped; tests that need them skip elsewhere."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "golden").is_dir():
+        pytest.skip("the unshipped corpora (../shared) are not beside this checkout")
+    return folder
+
+
+def golden_molecule(npz: dict[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
+    """Return molecule i of a golden file as the arrays of `HeteroGraph.dense`."""
+    rows = {
+        group: slice(npz[f"{group}_ptr"][i], npz[f"{group}_ptr"][i + 1])
+        for group in ("atom", "fragment", "bond", "reaction")
+    }
+    skip = {"smiles", "name", "fragment_label"}
+    arrays = {k: v for k, v in npz.items() if k not in skip and not k.endswith("_ptr")}
+    return {
+        name: value[:, rows[name.split("_")[0]]]
+        if name.endswith("_index")
+        else value[rows[name.split("_")[0]]]
+        for name, value in arrays.items()
+    }
