@@ -1,7 +1,7 @@
 """Peptide heterographs: build them in parallel, store them as codes, load them without waiting.
 
-Names are imported on first use, so that ``import pepland_data`` is quick and a machine without RDKit
-can read stores, and one without torch can build them.
+Names are imported on first use: ``import pepland_data`` is quick, a machine without RDKit can read
+stores, and one without torch can build them.
 """
 
 from __future__ import annotations

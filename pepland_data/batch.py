@@ -1,7 +1,7 @@
 """A batch: the graphs of a few hundred peptides side by side, ready for the model.
 
-Codes, local indices turned into batch rows, and the tables on the same device. Nothing else: feature
-rows are looked up where they are needed, edges are laid out by `pepland_model.edges`.
+Codes, local indices turned into batch rows, and the tables on the same device. Nothing else:
+feature rows are looked up where they are needed, edges are laid out by `pepland_model.edges`.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def table_keys(tables: FeatureTables) -> TableKeys:
 
 
 def tables_from_keys(keys: TableKeys) -> FeatureTables:
-    """Return the tables whose rows have these keys (mask row first), the inverse of `table_keys`."""
+    """Return the tables whose rows have these keys (mask row first), undoing `table_keys`."""
     atoms, bonds, fragments = keys
     return FeatureTables(
         atom_x=_rows((k[2] for k in atoms), np.float32, ATOM_WIDTH),

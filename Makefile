@@ -1,0 +1,49 @@
+# Everything a newcomer needs: `make demo`, `make test`. Nothing else by hand.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DEMO   ?= demo
+SAMPLE := pepland_data/resources/sample.csv
+
+.PHONY: demo test test-all check lint types format bench readme clean
+
+# The virtual environment, made again when the dependencies change.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch --constraint constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]" --constraint constraints.txt
+	touch $@
+
+demo: $(VENV)/.installed  ## SMILES in, trained PharmHGT out, in a few minutes on any machine
+	$(BIN)/pepland-data build $(SAMPLE) --out $(DEMO)/store
+	$(BIN)/pepland-data info $(DEMO)/store
+	$(BIN)/pepland-train --shards $(DEMO)/store --out $(DEMO)/run --max-steps 60 --batch-size 64 --eval-every 20
+
+check: lint types  ## linters and types only
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+test: check  ## linters, types and all tests that end within minutes
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-all: check  ## also the long campaigns: kills, bit flips, every tripeptide
+	$(BIN)/pytest -n 2
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed  ## every benchmark, one after the other
+	for bench in benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+	$(MAKE) readme
+
+readme: $(VENV)/.installed  ## the README's tables, made from benchmarks/results
+	$(BIN)/python benchmarks/readme_table.py
+
+clean:
+	rm -rf $(VENV) $(DEMO) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
