@@ -136,4 +136,4 @@ def empty_columns() -> GraphColumns:
     """Return columns of no graphs."""
     ptrs = {f"{group}_ptr": np.zeros(1, np.int64) for group in GROUPS}
     flat = {name: np.zeros(0, np.int64) for names in GROUPS.values() for name in names}
-    return GraphColumns(**ptrs, **flat)  # type: ignore[arg-type]
+    return GraphColumns(**ptrs, **flat)

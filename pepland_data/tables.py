@@ -7,8 +7,9 @@ every table is the mask row: masking a node is writing 0 over its code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,7 @@ class FeatureTables:
 AtomKey = tuple[int, int, bytes]
 FragmentKey = tuple[str, bytes]
 TableKeys = tuple[list[AtomKey], list[bytes], list[FragmentKey]]
+K = TypeVar("K", AtomKey, bytes, FragmentKey)
 
 
 def table_keys(tables: FeatureTables) -> TableKeys:
@@ -97,7 +99,7 @@ def tables_from_keys(keys: TableKeys) -> FeatureTables:
     )
 
 
-def _rows(keys, dtype, width):  # type: ignore[no-untyped-def]
+def _rows(keys: Iterable[bytes], dtype: type[Any], width: int) -> npt.NDArray[Any]:
     return np.frombuffer(b"".join(keys), dtype).reshape(-1, width).copy()
 
 
@@ -123,13 +125,20 @@ def merge_tables(parts: Sequence[FeatureTables]) -> tuple[FeatureTables, list[Re
     not depend on the order of the parts or of the rows inside them.
     """
     keys = [table_keys(part) for part in parts]
-    merged = []
-    for kind, (mask,) in enumerate(empty_keys()):
-        rows = {key for part in keys for key in part[kind]} - {mask}
-        merged.append([mask, *sorted(rows)])
-    position = [{key: code for code, key in enumerate(rows)} for rows in merged]
+    atoms = _canonical(empty_keys()[0], [k[0] for k in keys])
+    bonds = _canonical(empty_keys()[1], [k[1] for k in keys])
+    fragments = _canonical(empty_keys()[2], [k[2] for k in keys])
     recodes = [
-        Recode(*(np.array([position[k][key] for key in part[k]], np.int64) for k in range(3)))
-        for part in keys
+        Recode(_positions(atoms, k[0]), _positions(bonds, k[1]), _positions(fragments, k[2]))
+        for k in keys
     ]
-    return tables_from_keys((merged[0], merged[1], merged[2])), recodes
+    return tables_from_keys((atoms, bonds, fragments)), recodes
+
+
+def _canonical(mask: list[K], parts: Sequence[Sequence[K]]) -> list[K]:
+    return mask + sorted({row for part in parts for row in part} - set(mask))
+
+
+def _positions(rows: Sequence[K], part: Sequence[K]) -> npt.NDArray[np.int64]:
+    code = {row: position for position, row in enumerate(rows)}
+    return np.array([code[row] for row in part], np.int64)
