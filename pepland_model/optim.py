@@ -1,0 +1,121 @@
+"""The optimizer, its state by parameter name, and the moving average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pepland_data.errors import InputError
+
+Named = Mapping[str, nn.Parameter]
+OPTIMIZERS = ("adam", "adamw")
+
+
+def make_optimizer(
+    named: Named, kind: str, lr: float, weight_decay: float, device: torch.device
+) -> torch.optim.Optimizer:
+    """Return Adam (decay as L2, as published) or AdamW; biases never decay.
+
+    Args:
+        named: name -> parameter, trainable ones only.
+        kind: ``adam`` or ``adamw``.
+        lr: learning rate, overwritten by the schedule before each step.
+        weight_decay: 0 for none.
+        device: where the parameters are; CUDA gets the fused kernel.
+    """
+    matrices = [p for p in named.values() if p.ndim > 1]
+    vectors = [p for p in named.values() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    cls = torch.optim.AdamW if kind == "adamw" else torch.optim.Adam
+    # CPU: the plain loop, the same bits in every process. CUDA: one kernel.
+    speed: dict[str, Any] = {"fused": True} if device.type == "cuda" else {"foreach": True}
+    return cls(groups, lr=lr, **speed)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Give every group the same rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Named) -> dict[str, Tensor]:
+    """Return the state as ``<key>/<parameter name>`` -> tensor."""
+    return {
+        f"{key}/{name}": torch.as_tensor(value)
+        for name, parameter in named.items()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def load_optimizer_tensors(
+    optimizer: torch.optim.Optimizer, named: Named, tensors: Mapping[str, Tensor]
+) -> None:
+    """Undo `optimizer_tensors`; InputError where a name or shape does not fit."""
+    for full_name, value in tensors.items():
+        key, name = full_name.split("/", 1)
+        parameter = named.get(name)
+        if parameter is None:
+            raise InputError(f"the checkpoint's optimizer knows {name!r}, this model does not")
+        if value.ndim and value.shape != parameter.shape:
+            raise InputError(
+                f"optimizer state {full_name} has shape {tuple(value.shape)}, "
+                f"the parameter {tuple(parameter.shape)}"
+            )
+        on_host = key == "step" and not optimizer.param_groups[0].get("fused")
+        device = torch.device("cpu") if on_host else parameter.device
+        optimizer.state[parameter][key] = value.to(device).clone()
+
+
+class MovingAverage:
+    """Exponential moving average of parameters (Polyak averaging), kept beside them.
+
+    Args:
+        named: name -> parameter.
+        decay: share of the old average that stays at each step.
+    """
+
+    def __init__(self, named: Named, decay: float) -> None:
+        self.decay = decay
+        self.named = dict(named)
+        self.average = {name: p.detach().clone() for name, p in named.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the average towards the present weights."""
+        torch._foreach_lerp_(
+            list(self.average.values()),
+            [p.detach() for p in self.named.values()],
+            1 - self.decay,
+        )
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange weights and average; call it twice to come back."""
+        for name, parameter in self.named.items():
+            kept = parameter.detach().clone()
+            parameter.copy_(self.average[name])
+            self.average[name].copy_(kept)
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over averages by name."""
+        for name, value in tensors.items():
+            self.average[name].copy_(value)
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Return the L2 norm of all gradients together, on their device. [] float32."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    return torch.nn.utils.get_total_norm(gradients)
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], norm: Tensor, limit: float) -> None:
+    """Scale gradients so that their joint norm is at most `limit`; no host synchronisation."""
+    torch.nn.utils.clip_grads_with_norm_(list(parameters), limit, norm)

@@ -1,0 +1,31 @@
+"""The learning rate as a pure function of the step: nothing to save, nothing to get out of step."""
+
+from __future__ import annotations
+
+import math
+
+SCHEDULES = ("constant", "cosine", "noam")
+
+
+def learning_rate(
+    step: int, peak: float, schedule: str, warmup: int, total: int, floor: float = 0.0
+) -> float:
+    """Return the learning rate of an optimizer step.
+
+    Args:
+        step: number of steps already done, 0 for the first.
+        peak: highest rate, reached after the warm-up.
+        schedule: ``constant``; ``cosine`` down to ``floor * peak`` at `total`; ``noam``, which
+            falls with the square root of the step (Vaswani et al. 2017, section 5.3).
+        warmup: steps of linear rise, 0 for none.
+        total: steps of the whole run; only ``cosine`` looks at it.
+        floor: share of the peak that ``cosine`` ends with.
+    """
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    if schedule == "cosine":
+        done = min(1.0, (step - warmup) / max(1, total - warmup))
+        return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done)))
+    if schedule == "noam":
+        return peak * math.sqrt(max(1, warmup) / max(1, step + 1))
+    return peak
