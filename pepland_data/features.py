@@ -1,0 +1,71 @@
+"""The feature row of an atom, a bond and a fragment."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+import numpy as np
+from rdkit import Chem, RDConfig
+from rdkit.Chem import ChemicalFeatures, rdMolDescriptors
+
+ATOMIC_NUMBERS = (35, 6, 7, 8, 9, 15, 16, 17, 53)
+FORMAL_CHARGES = (-1, -2, 1, 2, 0)
+HYBRIDIZATIONS = ("SP", "SP2", "SP3", "SP3D", "SP3D2")
+BOND_TYPES = ("SINGLE", "DOUBLE", "TRIPLE", "AROMATIC")
+
+
+def one_hot(value: Any, choices: Any) -> list[int]:
+    """Return a slot per choice and a last slot for anything else."""
+    slots = [int(value == choice) for choice in choices]
+    return [*slots, int(not any(slots))]
+
+
+def atom_row(atom: Any) -> bytes:
+    """Return the 42 float32 of an atom as bytes."""
+    row = [
+        *one_hot(atom.GetAtomicNum(), ATOMIC_NUMBERS),
+        *one_hot(atom.GetTotalDegree(), range(6)),
+        *one_hot(atom.GetFormalCharge(), FORMAL_CHARGES),
+        *one_hot(int(atom.GetChiralTag()), range(4)),
+        *one_hot(atom.GetTotalNumHs(), range(5)),
+        *one_hot(atom.GetHybridization().name, HYBRIDIZATIONS),
+        int(atom.GetIsAromatic()),
+        atom.GetMass() * 0.01,
+    ]
+    return np.array(row, np.float32).tobytes()
+
+
+def bond_row(bond: Any) -> bytes:
+    """Return the 14 uint8 of a bond as bytes."""
+    kind = bond.GetBondType().name
+    row = [
+        0,
+        *(int(kind == name) for name in BOND_TYPES),
+        int(bond.GetIsConjugated()),
+        int(bond.IsInRing()),
+        *one_hot(int(bond.GetStereo()), range(6)),
+    ]
+    return bytes(row)
+
+
+@cache
+def feature_factory() -> tuple[Any, tuple[str, ...]]:
+    """Return RDKit's base features and the 27 type names in their order, read once a process."""
+    path = os.path.join(RDConfig.RDDataDir, "BaseFeatures.fdef")
+    factory = ChemicalFeatures.BuildFeatureFactory(path)
+    return factory, tuple(name.split(".")[1] for name in factory.GetFeatureDefs())
+
+
+def fragment_row(smiles: str) -> bytes:
+    """Return the 196 uint8 of the fragment that ``MolFragmentToSmiles`` wrote, zero if unreadable."""
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        return bytes(196)
+    factory, names = feature_factory()
+    present = {feature.GetType() for feature in factory.GetFeaturesForMol(mol)}
+    maccs = bytearray(167)
+    for bit in rdMolDescriptors.GetMACCSKeysFingerprint(mol).GetOnBits():
+        maccs[bit] = 1
+    return bytes([*maccs, 0, *(int(name in present) for name in names), 0])
