@@ -19,10 +19,10 @@ def amide_pattern() -> Any:
 
 
 def amiibo_cuts(mol: Any) -> list[int]:
-    """Return the bonds that the Amiibo rule cuts, each once, in the order in which they are found.
+    """Return the bonds that the Amiibo rule cuts, each once, in the order they are found.
 
-    For every match (C, O, N) of ``C(=O)N``: each carbon-carbon single bond of C, then each bond of N
-    whose carbon end has no double bond to an oxygen. The amide bond itself stays.
+    For every match (C, O, N) of ``C(=O)N``: each carbon-carbon single bond of C, then each bond of
+    N whose carbon end has no double bond to an oxygen. The amide bond itself stays.
     """
     cuts: dict[int, None] = {}
     for carbon, _, nitrogen in mol.GetSubstructMatches(amide_pattern(), maxMatches=NO_LIMIT):

@@ -59,7 +59,7 @@ def feature_factory() -> tuple[Any, tuple[str, ...]]:
 
 
 def fragment_row(smiles: str) -> bytes:
-    """Return the 196 uint8 of the fragment that ``MolFragmentToSmiles`` wrote, zero if unreadable."""
+    """Return the 196 uint8 of what ``MolFragmentToSmiles`` wrote, zero if unreadable."""
     mol = Chem.MolFromSmiles(smiles)
     if mol is None:
         return bytes(196)

@@ -94,7 +94,7 @@ def both_directions(begin: npt.NDArray[Any], end: npt.NDArray[Any]) -> npt.NDArr
 
 def graph_from_arrays(smiles: str, tables: FeatureTables, **flat: npt.ArrayLike) -> HeteroGraph:
     """Return a graph from its ten flat arrays (names in `pepland_data.columns.GROUPS`)."""
-    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in flat.items()}
+    arrays: dict[str, Any] = {name: np.asarray(value, np.int64) for name, value in flat.items()}
     for group, names in GROUPS.items():
         arrays[f"{group}_ptr"] = np.array([0, len(arrays[names[0]])], np.int64)
     return HeteroGraph(smiles, tables, GraphColumns(**arrays))

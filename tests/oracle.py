@@ -1,4 +1,4 @@
-"""A plain, obvious implementation of the heterograph's specification: the oracle of the fast path."""
+"""A plain, obvious implementation of the heterograph: the oracle of the fast path."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def dense_of(mol: Chem.Mol, cut: str = "adafrag") -> dict[str, np.ndarray]:
         first.setdefault(joined, bond_row(mol.GetBondWithIdx(cut_bond)))
     joints = [
         (fragment_of[i], fragment_of[j])
-        for b, (i, j) in zip(bonds, ends)
+        for b, (i, j) in zip(bonds, ends, strict=True)
         if b.GetIdx() in set(cuts)
     ]
     return {
