@@ -1,1 +1,40 @@
 """PharmHGT over peptide heterographs: model, masking, trainer, embeddings."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "PharmHGT": "pharmhgt",
+    "PharmHGTConfig": "config",
+    "PharmHGTOutput": "pharmhgt",
+    "PretrainHeads": "heads",
+    "Embedder": "embedder",
+    "MaskOptions": "mask",
+    "mask_batch": "mask",
+}
+
+__all__ = sorted(_HOME)
+
+if TYPE_CHECKING:
+    from pepland_model.config import PharmHGTConfig as PharmHGTConfig
+    from pepland_model.embedder import Embedder as Embedder
+    from pepland_model.heads import PretrainHeads as PretrainHeads
+    from pepland_model.mask import MaskOptions as MaskOptions
+    from pepland_model.mask import mask_batch as mask_batch
+    from pepland_model.pharmhgt import PharmHGT as PharmHGT
+    from pepland_model.pharmhgt import PharmHGTOutput as PharmHGTOutput
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,50 @@
+"""The sizes and the variant of the network."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from pepland_data.errors import InputError
+
+OUTPUTS = ("homo", "checkpoint", "fused")
+
+
+@dataclass(frozen=True)
+class PharmHGTConfig:
+    """What decides the parameters and the outputs of `PharmHGT`."""
+
+    hidden: int = 300
+    """Width d of every state."""
+    depth: int = 5
+    """Message passing runs depth - 1 rounds."""
+    heads: int = 4
+    """Attention heads; must divide `hidden`."""
+    output: str = "homo"
+    """Which states are the embedding: ``homo``, ``checkpoint`` or ``fused``."""
+
+    def __post_init__(self) -> None:
+        if self.output not in OUTPUTS:
+            raise InputError(f"unknown output {self.output!r}; expected one of {OUTPUTS}")
+        if self.depth < 2 or self.hidden < 1 or self.heads < 1 or self.hidden % self.heads:
+            raise InputError(
+                f"hidden {self.hidden}, depth {self.depth}, heads {self.heads}: expected a depth of "
+                "2 or more and heads that divide hidden"
+            )
+
+    @property
+    def junction(self) -> bool:
+        """Whether the junction view reaches the embedding."""
+        return self.output != "homo"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields for a JSON file."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PharmHGTConfig:
+        """Return the configuration of a JSON file; InputError names a key that is not known."""
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise InputError(f"unknown model setting {unknown[0]!r}; known: {sorted(known)}")
+        return cls(**values)
