@@ -1,0 +1,162 @@
+"""Arrow files of a store: shards, tables and sizes. Writer and reader are mirror images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pepland_data.atomic import write_atomic
+from pepland_data.columns import GROUPS, GraphColumns
+from pepland_data.errors import StoreDamagedError
+from pepland_data.tables import FeatureTables
+
+LIST_COLUMNS = {"atom": "atoms", "fragment": "fragments", "bond": "bonds", "reaction": "reactions"}
+"""Group -> its list column in a shard."""
+FIXED_COLUMNS = ("row_id", "smiles", *LIST_COLUMNS.values())
+TABLE_FILES = ("tables/atom.arrow", "tables/bond.arrow", "tables/fragment.arrow")
+SIZES_FILE = "sizes.arrow"
+IPC_OPTIONS = pa.ipc.IpcWriteOptions(compression=None)
+
+
+@dataclass(frozen=True, eq=False)
+class ShardData:
+    """One shard in memory, whatever its format on disk."""
+
+    columns: GraphColumns
+    """G graphs."""
+    row_id: npt.NDArray[np.int64]
+    """[G] int64, input row of each graph."""
+    smiles: Any
+    """[G] pyarrow large_string array, the input text."""
+    extra: Mapping[str, Any]
+    """Pass-through columns, each a pyarrow array [G]."""
+
+
+def narrowest(largest: int) -> str:
+    """Return the narrowest unsigned dtype that holds 0..largest."""
+    return str(np.min_scalar_type(largest))
+
+
+def shard_batch(data: ShardData, dtypes: Mapping[str, str]) -> Any:
+    """Return the shard as one record batch with the given dtype per code and index column."""
+    arrays: dict[str, Any] = {
+        "row_id": pa.array(data.row_id, pa.int64()),
+        "smiles": data.smiles.cast(pa.large_string()),
+    }
+    for group, column in LIST_COLUMNS.items():
+        names = GROUPS[group]
+        flat = [pa.array(getattr(data.columns, n).astype(dtypes[n], copy=False)) for n in names]
+        fields = [pa.field(n, a.type, nullable=False) for n, a in zip(names, flat, strict=True)]
+        ptr = np.ascontiguousarray(getattr(data.columns, f"{group}_ptr"), np.int64)
+        struct = pa.StructArray.from_arrays(flat, fields=fields)
+        arrays[column] = pa.LargeListArray.from_arrays(pa.array(ptr), struct)
+    return pa.record_batch({**arrays, **data.extra})
+
+
+def write_batch(path: Path, batch: Any) -> None:
+    """Write one record batch as an Arrow IPC file, atomically."""
+
+    def write(file: Any) -> None:
+        with pa.ipc.new_file(file, batch.schema, options=IPC_OPTIONS) as writer:
+            writer.write_batch(batch)
+
+    write_atomic(path, write)
+
+
+def write_arrow_shard(path: Path, data: ShardData, dtypes: Mapping[str, str]) -> None:
+    """Write a shard: one row a graph, list columns of codes, uncompressed, 64-byte aligned."""
+    write_batch(path, shard_batch(data, dtypes))
+
+
+def map_batch(path: Path) -> Any:
+    """Return the only record batch of an IPC file, memory-mapped; StoreDamagedError otherwise."""
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        if reader.num_record_batches != 1:
+            raise pa.ArrowInvalid(f"{reader.num_record_batches} record batches, expected 1")
+        batch = reader.get_batch(0)
+        batch.validate()
+    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
+        raise damaged(path, error) from error
+    return batch
+
+
+def damaged(path: Path, why: object) -> StoreDamagedError:
+    """Return the error for a file that is not what was written."""
+    return StoreDamagedError(
+        f"{path} cannot be read ({why}); run `pepland-data verify` on the store, "
+        "then copy the file again or delete it and repeat the build"
+    )
+
+
+def read_arrow_shard(path: Path) -> ShardData:
+    """Return a shard whose arrays are views of the mapped file."""
+    batch = map_batch(path)
+    try:
+        columns: dict[str, Any] = {}
+        for group, column in LIST_COLUMNS.items():
+            lists = batch.column(column)
+            columns[f"{group}_ptr"] = lists.offsets.to_numpy(zero_copy_only=True)
+            for name in GROUPS[group]:
+                columns[name] = lists.values.field(name).to_numpy(zero_copy_only=True)
+        extra = {n: batch.column(n) for n in batch.schema.names if n not in FIXED_COLUMNS}
+        row_id = batch.column("row_id").to_numpy(zero_copy_only=True)
+        return ShardData(GraphColumns(**columns), row_id, batch.column("smiles"), extra)
+    except (pa.ArrowException, KeyError, AttributeError, ValueError) as error:
+        raise damaged(path, error) from error
+
+
+def write_tables(folder: Path, tables: FeatureTables) -> None:
+    """Write the three tables under ``folder/tables``."""
+    atom, bond, fragment = (folder / name for name in TABLE_FILES)
+    write_batch(
+        atom,
+        pa.record_batch({"label": _rows(tables.atom_label), "x": _rows(tables.atom_x)}),
+    )
+    write_batch(bond, pa.record_batch({"x": _rows(tables.bond_x)}))
+    smiles = pa.array(tables.fragment_smiles, pa.large_string())
+    write_batch(fragment, pa.record_batch({"smiles": smiles, "x": _rows(tables.fragment_x)}))
+
+
+def read_tables(folder: Path) -> FeatureTables:
+    """Return the tables under ``folder/tables``, copied into memory."""
+    atom, bond, fragment = (map_batch(folder / name) for name in TABLE_FILES)
+    try:
+        return FeatureTables(
+            atom_x=_matrix(atom.column("x")),
+            atom_label=_matrix(atom.column("label")),
+            bond_x=_matrix(bond.column("x")),
+            fragment_x=_matrix(fragment.column("x")),
+            fragment_smiles=tuple(fragment.column("smiles").to_pylist()),
+        )
+    except (pa.ArrowException, KeyError, AttributeError, ValueError) as error:
+        raise damaged(folder / "tables", error) from error
+
+
+def _rows(matrix: npt.NDArray[Any]) -> Any:
+    flat = pa.array(np.ascontiguousarray(matrix).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
+
+
+def _matrix(lists: Any) -> npt.NDArray[Any]:
+    width = lists.type.list_size
+    matrix: npt.NDArray[Any] = lists.flatten().to_numpy(zero_copy_only=True)
+    return matrix.reshape(-1, width).copy()
+
+
+def write_sizes(path: Path, sizes: Mapping[str, npt.NDArray[np.int64]]) -> None:
+    """Write atoms, fragments, bonds and reactions per graph as uint32 columns."""
+    arrays = {name: pa.array(values.astype(np.uint32)) for name, values in sizes.items()}
+    write_batch(path, pa.record_batch(arrays))
+
+
+def read_sizes(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the size columns as views of the mapped file."""
+    batch = map_batch(path)
+    return {n: batch.column(n).to_numpy(zero_copy_only=True) for n in batch.schema.names}
