@@ -54,22 +54,24 @@ class World:
             dist.barrier()
 
     @torch.no_grad()
-    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace gradients by their sum over ranks; a rank without one counts as zero.
+    def sum_gradients(self, parameters: Iterable[nn.Parameter], extra: Tensor) -> Tensor:
+        """Replace gradients by their sum over ranks, and return the sum of `extra` likewise.
 
-        A parameter without a gradient anywhere gets zeros, which Adam leaves where it is.
+        A rank without a gradient counts as zero. A parameter without a gradient anywhere gets
+        zeros, which Adam leaves where it is. One collective call carries everything.
         """
         if self.size == 1:
-            return
+            return extra
         chosen = list(parameters)
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in chosen]
-        flat = torch.cat([g.reshape(-1) for g in gradients])
+        flat = torch.cat([g.reshape(-1) for g in [*gradients, extra]])
         dist.all_reduce(flat)
         start = 0
         for parameter in chosen:
             stop = start + parameter.numel()
             parameter.grad = flat[start:stop].view_as(parameter)
             start = stop
+        return flat[start:].view_as(extra).clone()
 
 
 def pick_device(name: str, local_rank: int = 0) -> torch.device:

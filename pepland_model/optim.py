@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from pepland_data.errors import InputError
 
 Named = Mapping[str, nn.Parameter]
-OPTIMIZERS = ("adam", "adamw")
 
 
 def make_optimizer(

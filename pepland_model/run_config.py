@@ -7,13 +7,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pepland_data.errors import InputError
-from pepland_model.mask import MaskOptions
-from pepland_model.optim import OPTIMIZERS
 from pepland_model.schedule import SCHEDULES
 
+if TYPE_CHECKING:  # the command line reads this module, and must not wait for torch
+    from pepland_model.mask import MaskOptions
+
+OPTIMIZERS = ("adam", "adamw")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 
 
@@ -49,6 +51,8 @@ class MaskConfig:
 
     def options(self) -> MaskOptions:
         """Return the same as `MaskOptions`."""
+        from pepland_model.mask import MaskOptions
+
         rate = None if self.atom_rate < 0 else self.atom_rate
         return MaskOptions(
             self.mode, rate, self.mask_fragments, self.fragment_rate, self.mask_bonds
@@ -272,4 +276,7 @@ def _check(config: TrainConfig) -> None:
         raise InputError(
             f"{len(data.weights)} weights for {len(data.shards)} stores; give one weight a store"
         )
-    config.mask.options()
+    for key, rate in {"atom_rate": max(0.0, config.mask.atom_rate),
+                      "fragment_rate": config.mask.fragment_rate}.items():  # fmt: skip
+        if not 0 <= rate <= 1:
+            raise InputError(f"{key} is {rate}; it must lie between 0 and 1")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import torch
+from torch import nn
 
 from pepland_data.batch import BatchTables, HeteroBatch
 from pepland_data.columns import GraphColumns, concat
@@ -81,3 +84,69 @@ def golden_batch(rows: list[int] | None = None) -> HeteroBatch:
     columns, tables = golden_columns()
     chosen = np.arange(len(columns)) if rows is None else np.asarray(rows)
     return HeteroBatch.from_columns(columns.take(chosen), tables, chosen)
+
+
+class PlainLoader:
+    """The simplest loader that keeps the loader's promises: seeded order, ranks, resume.
+
+    A global batch is a run of the epoch's order; rank r takes every world-th graph of it.
+    """
+
+    def __init__(self, rows, batch_size: int, shuffle=True, seed=0, rank=0, world=1) -> None:
+        self.columns, self.tables = golden_columns()
+        self.rows, self.batch_size, self.shuffle, self.seed = rows, batch_size, shuffle, seed
+        self.rank, self.world = rank, world
+        self.epoch = self.position = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // (self.batch_size * self.world))
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch, self.position = epoch, 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"epoch": self.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.epoch, self.position = state["epoch"], state["position"]
+
+    def __iter__(self):
+        order = np.asarray(self.rows)
+        if self.shuffle:
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
+        width = self.batch_size * self.world
+        while self.position < len(order):
+            chosen = order[self.position : self.position + width][self.rank :: self.world]
+            self.position += width
+            yield HeteroBatch.from_columns(self.columns.take(chosen), self.tables, chosen)
+
+
+class TinyEncoder(nn.Module):
+    """One round of neighbour sums: enough to learn something, quick enough for kill tests."""
+
+    def __init__(self, width: int = 24) -> None:
+        super().__init__()
+        self.atom, self.bond = nn.Linear(42, width), nn.Linear(14, width)
+        self.fragment, self.mix = nn.Linear(196, width), nn.Linear(width, width)
+
+    def forward(self, batch: HeteroBatch) -> SimpleNamespace:
+        t = batch.tables
+        atoms = self.atom(t.atom_x)[batch.atom_code.long()]
+        bonds = self.bond(t.bond_x)[batch.bond_code.long()]
+        begin, end = batch.bond_begin.long(), batch.bond_end.long()
+        near = torch.zeros_like(atoms)
+        near = near.index_add(0, begin, (atoms[end] + bonds).relu())
+        near = near.index_add(0, end, (atoms[begin] + bonds).relu())
+        atoms = atoms + self.mix(near)
+        fragments = self.fragment(t.fragment_x)[batch.fragment_code.long()]
+        fragments = fragments.index_add(0, batch.atom_fragment.long(), atoms)
+        return SimpleNamespace(atom_embedding=atoms, fragment_embedding=fragments)
+
+
+class TinyHeads(nn.Module):
+    """The heads' contract with another width."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.atom, self.fragment = nn.Linear(width, 119), nn.Linear(width, classes)
+        self.bond = nn.Linear(width, 4)

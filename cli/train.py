@@ -1,0 +1,118 @@
+"""``pepland-train``: pre-train, go on, fine-tune, and read published weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import Field, fields
+from typing import Any
+
+import click
+from pepland_cli.output import Command, json_option, render
+
+EPILOG = """\b
+Examples:
+  pepland-train --shards data/ --out run/
+  pepland-train --shards stage2/ --init-from run/ --out run2/ --lr 3e-4
+  pepland-train --config run/config.toml --out again/
+  torchrun --nproc-per-node 4 -m pepland_cli.train --shards data/ --out run/
+  pepland-train --shards data/ --task regression --target affinity --init-from run/ --out ft/
+  pepland-train import-upstream MODEL.pth imported/
+"""
+
+
+class TrainGroup(Command, click.Group):
+    """Trains by itself; a word that is a subcommand runs that instead."""
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add one flag for each key of the configuration."""
+    from pepland_model.run_config import SECTIONS
+
+    keys = [f for section in SECTIONS.values() for f in fields(section)]
+    for key in reversed(keys):
+        command = _flag(key)(command)
+    return command
+
+
+def _flag(key: Field[Any]) -> Callable[..., Any]:
+    name, text, default = key.name.replace("_", "-"), key.metadata["help"], key.default
+    shown = f"{text} [default: {default}]" if default not in ((), "") else text
+    if isinstance(default, bool):
+        both = f"--{name}/--no-{name}"
+        return click.option(both, key.name, default=None, help=text)
+    if key.name == "weights":
+        return click.option(f"--{name}", key.name, callback=_numbers, help=text)
+    if isinstance(default, tuple):
+        return click.option(f"--{name}", key.name, multiple=True, type=str, help=text)
+    kind = click.Choice(key.metadata["choices"]) if key.metadata["choices"] else type(default)
+    return click.option(f"--{name}", key.name, type=kind, default=None, help=shown)
+
+
+def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}; expected numbers like 0.7,0.3") from error
+
+
+@click.group(
+    cls=TrainGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EPILOG,
+)
+@click.option("--config", "config_file", type=click.Path(), help="TOML file; flags override it.")
+@click.option("--resume", is_flag=True, help="Insist on going on from a checkpoint.")
+@config_options
+@json_option
+@click.pass_context
+def main(
+    ctx: click.Context, config_file: str | None, resume: bool, as_json: bool, **flags: Any
+) -> None:
+    """Pre-train PharmHGT on stores; the same command again goes on where it stopped."""
+    if ctx.invoked_subcommand is not None:
+        return
+    given = {key: value for key, value in flags.items() if value not in (None, ())}
+    from pepland_model.run_config import TrainConfig, from_toml, with_flags
+
+    config = with_flags(from_toml(config_file) if config_file else TrainConfig(), given)
+    if not config.data.shards:
+        raise click.UsageError("no data: give --shards STORE, or --config with shards in [data]")
+    from pepland_model.pretrain import pretrain
+
+    summary = pretrain(config, must_resume=resume)
+    if summary is None:  # another rank reports
+        return
+    render(summary, as_json, summary_text)
+    if summary["exit_code"]:
+        ctx.exit(summary["exit_code"])
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """Return the end of a run in a few lines."""
+    lines = [f"{summary['status']} after {summary['steps']} steps"]
+    for key, value in summary["metrics"].items():
+        beside = summary["baseline"].get(key)
+        base = f" (corpus frequencies: {beside:.4f})" if beside is not None else ""
+        lines.append(f"  validation {key.replace('_', ' ')}: {value:.4f}{base}")
+    lines += [f"  {name}: {path}" for name, path in summary["files"].items() if path]
+    return "\n".join(lines)
+
+
+@main.command(
+    "import-upstream", cls=Command, epilog="Example: pepland-train import-upstream m.pth out/"
+)
+@click.argument("checkpoint", type=click.Path())
+@click.argument("out", type=click.Path())
+@json_option
+def import_upstream(checkpoint: str, out: str, as_json: bool) -> None:
+    """Turn a published PepLand checkpoint into a model folder, reading tensors only."""
+    from pepland_model.upstream import import_upstream as run
+
+    render(run(checkpoint, out), as_json, lambda result: f"wrote {result['out']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Stage 2 goes on from stage 1: weights, heads and vocabulary of another run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pepland_data.vocabulary import Vocabulary
+from pepland_model.checkpoint import CheckpointError, read_checkpoint, resolve_checkpoint
+from pepland_model.network import VOCABULARY, Network
+from pepland_model.run_config import TrainConfig
+
+HEAD = "heads.fragment."
+
+
+def starting_vocabulary(config: TrainConfig) -> Vocabulary | None:
+    """Return the vocabulary of the run whose weights are taken over, if it has one."""
+    if not config.run.init_from:
+        return None
+    path = resolve_checkpoint(config.run.init_from) / VOCABULARY
+    return Vocabulary.from_file(path) if path.is_file() else None
+
+
+def carry_over(network: Network, source: str | Path) -> str:
+    """Load another run's weights into a network, rows of the fragment head by fragment SMILES.
+
+    Args:
+        network: fresh; rows of fragments that the source does not know stay as they are.
+        source: run folder or checkpoint folder.
+
+    Returns:
+        One line that names what was taken over and which fragments are new.
+    """
+    folder = resolve_checkpoint(source)
+    tensors = read_checkpoint(folder).tensors
+    if "weights" not in tensors:
+        raise CheckpointError(f"{folder} holds no weights of a pre-training run")
+    weights = tensors["weights"] | tensors.get("average", {})
+    known = Vocabulary.from_file(folder / VOCABULARY)
+    own = network.state_dict()
+    taken = {name: value for name, value in weights.items() if not name.startswith(HEAD)}
+    _check_shapes(taken, own, folder)
+    for name in (n for n in weights if n.startswith(HEAD) and n in own):
+        taken[name] = mapped_rows(own[name], weights[name], network.vocabulary, known)
+    network.load_state_dict({**own, **taken})
+    new = [f for f in network.vocabulary.fragments if f not in set(known.fragments)]
+    if not new:
+        return f"weights, heads and vocabulary from {folder}"
+    return f"weights and heads from {folder}; {len(new)} new fragments: {', '.join(new)}"
+
+
+def mapped_rows(
+    fresh: Tensor, trained: Tensor, vocabulary: Vocabulary, known: Vocabulary
+) -> Tensor:
+    """Return `fresh` with the trained rows of the fragments both vocabularies know.
+
+    Args:
+        fresh: [V', ...] rows of the new head, one a label, then unknown, then padding.
+        trained: [V, ...] rows of the old head.
+        vocabulary: labels of the new head.
+        known: labels of the old head.
+    """
+    result = fresh.clone()
+    old = torch.from_numpy(known.labels(vocabulary.fragments))
+    new = torch.arange(len(vocabulary))
+    shared = old != known.unknown
+    result[new[shared]] = trained[old[shared]].to(result)
+    # Unknown and the padding behind it, which training has taught never to win.
+    rest = torch.arange(vocabulary.unknown, len(result))
+    source = (rest - vocabulary.unknown + known.unknown).clamp(max=len(trained) - 1)
+    result[rest] = trained[source].to(result)
+    return result
+
+
+def _check_shapes(taken: Mapping[str, Tensor], own: Mapping[str, Tensor], folder: Path) -> None:
+    for name, value in taken.items():
+        if name not in own or own[name].shape != value.shape:
+            mine = tuple(own[name].shape) if name in own else "absent"
+            raise CheckpointError(
+                f"{folder} does not fit this model: {name} is {tuple(value.shape)} there and "
+                f"{mine} here; use the [model] section of its configuration"
+            )

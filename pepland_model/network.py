@@ -1,0 +1,95 @@
+"""Encoder, heads and vocabulary as one module: from a masked batch to what the loss compares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pepland_data.tables import FeatureTables
+from pepland_data.vocabulary import Vocabulary
+from pepland_model.loss import Term
+from pepland_model.mask import Masked
+from pepland_model.run_config import ModelConfig
+
+VOCABULARY = "vocab.txt"
+BOND_CLASSES = 4
+
+
+class Network(nn.Module):
+    """What is trained.
+
+    Args:
+        encoder: takes a `HeteroBatch`, returns embeddings of atoms and fragments.
+        heads: `pepland_model.heads.PretrainHeads`.
+        vocabulary: labels of the fragment head.
+        bonds: whether bond types are predicted.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, heads: Any, vocabulary: Vocabulary, bonds: bool = False
+    ) -> None:
+        super().__init__()
+        self.encoder, self.heads, self.vocabulary = encoder, heads, vocabulary
+        self.bonds = bonds
+        self._labels: tuple[FeatureTables, Tensor] | None = None
+
+    def labels(self, masked: Masked) -> Tensor:
+        """Return the label of each row of the batch's fragment table. [Uf] int64."""
+        host, device = masked.batch.tables.host, masked.batch.device
+        if self._labels is None or self._labels[0] is not host or self._labels[1].device != device:
+            labels = torch.from_numpy(self.vocabulary.labels(host.fragment_smiles))
+            self._labels = (host, labels.to(device))
+        return self._labels[1]
+
+    def targets(self, masked: Masked) -> tuple[Tensor, Tensor, Tensor]:
+        """Return atom [A], fragment [P] and bond [B] targets, -100 where nothing is asked."""
+        return masked.atom_target, masked.fragment_target(self.labels(masked)), masked.bond_target
+
+    def forward(self, masked: Masked) -> list[Term | None]:
+        """Return atom, fragment and bond predictions beside their targets."""
+        out = self.encoder(masked.batch)
+        atoms, fragments, bonds = self.targets(masked)
+        return [
+            Term(self.heads.atom(out.atom_embedding), atoms),
+            Term(self.heads.fragment(out.fragment_embedding), fragments),
+            self._bonds(masked, out.atom_embedding, bonds),
+        ]
+
+    def _bonds(self, masked: Masked, atoms: Tensor, target: Tensor) -> Term | None:
+        if not self.bonds:
+            return None
+        ends = atoms[masked.batch.bond_begin.long()] + atoms[masked.batch.bond_end.long()]
+        return Term(self.heads.bond(ends), target)
+
+    @property
+    def num_classes(self) -> tuple[int, int, int]:
+        """Classes of the atom, fragment and bond head."""
+        return self.heads.atom.out_features, self.heads.fragment.out_features, BOND_CLASSES
+
+
+def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> Network:
+    """Return a fresh encoder with heads for a vocabulary.
+
+    Args:
+        model: sizes and output of the encoder.
+        vocabulary: labels of the fragment head.
+        bonds: whether bond types are predicted.
+    """
+    from pepland_model.config import PharmHGTConfig
+    from pepland_model.heads import PretrainHeads
+    from pepland_model.pharmhgt import PharmHGT
+
+    config = PharmHGTConfig(model.hidden, model.depth, model.heads, model.output)
+    heads = PretrainHeads(model.hidden, len(vocabulary))
+    return Network(PharmHGT(config), heads, vocabulary, bonds)
+
+
+def save_network(network: Network, folder: Path) -> None:
+    """Write the encoder and the vocabulary as `pepland_model.weights.load_model` reads them."""
+    from pepland_model.weights import save_model
+
+    save_model(network.encoder, folder)
+    network.vocabulary.write(folder / VOCABULARY)

@@ -1,0 +1,204 @@
+"""The graphs of a run: which stores, which split, which vocabulary, which batches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pepland_data.batch import HeteroBatch
+from pepland_data.errors import InputError
+from pepland_data.vocabulary import Vocabulary
+from pepland_model.distributed import World
+from pepland_model.run_config import DataConfig, TrainConfig
+
+Rows = npt.NDArray[np.int64]
+PARTS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """This rank's share of the graphs."""
+
+    train: Any
+    """Loader of training batches: ``set_epoch``, ``state_dict``, ``load_state_dict``."""
+    valid: Any | None
+    """Loader of validation batches in a fixed order."""
+    vocabulary: Vocabulary
+    """Labels of the fragment head."""
+    steps_per_epoch: int
+    """Optimizer steps an epoch, the same on all ranks."""
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+    """JSON values that are equal if and only if the data is the same."""
+    description: dict[str, Any] = field(default_factory=dict)
+    """What people want to know about the data."""
+    eval_batches: int = 0
+    """Batches an evaluation, 0 for all."""
+
+    def evaluation(self) -> Iterable[HeteroBatch] | None:
+        """Return the validation batches from the first one on, None where there are none."""
+        if self.valid is None:
+            return None
+        self.valid.set_epoch(0)
+        return islice(self.valid, self.eval_batches or None)
+
+    def text(self) -> str:
+        """Return one line."""
+        return ", ".join(f"{name} {value}" for name, value in self.description.items())
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One store and the rows that are trained and evaluated on."""
+
+    store: Any
+    rows: Rows
+    """[N] int64, rows to train on, ascending."""
+    valid_store: Any | None
+    valid_rows: Rows
+
+
+def split_rows(graphs: int, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Split 0..graphs-1 into training and validation rows, the same every time.
+
+    A row's side follows from a hash of (seed, row) alone, so it stays when a store grows.
+    """
+    if graphs < 2 or fraction <= 0:
+        return np.arange(graphs), np.zeros(0, np.int64)
+    held = row_hash(np.arange(graphs), seed) < np.uint64(int(fraction * 2**64))
+    if not held.any():  # few rows: at least one is held out
+        held[np.argmin(row_hash(np.arange(graphs), seed))] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def row_hash(rows: Rows, seed: int) -> npt.NDArray[np.uint64]:
+    """Return a hash of each row number (SplitMix64). [N] uint64."""
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    with np.errstate(over="ignore"):
+        x = rows.astype(np.uint64) + np.uint64(seed % 2**64) * golden + golden
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def open_source(path: str, data: DataConfig) -> Source:
+    """Open a store, or a folder with ``train/`` and, if it likes, ``valid/``."""
+    from pepland_data import open_store
+
+    folder = Path(path)
+    if not (folder / "manifest.json").is_file() and (folder / "train").is_dir():
+        store = open_store(folder / "train")
+        held = open_store(folder / "valid") if (folder / "valid").is_dir() else None
+        rows = np.arange(0 if held is None else len(held))
+        return Source(store, np.arange(len(store)), held, rows)
+    store = open_store(folder)
+    train, valid = split_rows(len(store), data.valid_fraction, data.split_seed)
+    return Source(store, train, store if len(valid) else None, valid)
+
+
+def own_vocabulary(stores: Sequence[Any], size: int) -> Vocabulary:
+    """Return the most frequent fragments of stores, ties in the order of their SMILES."""
+    counts: dict[str, int] = {}
+    for store in stores:
+        total = np.zeros(len(store.tables.fragment_smiles), np.int64)
+        for shard in range(len(store.shard_ptr) - 1):
+            codes = store.shard_columns(shard).fragment_code
+            total += np.bincount(codes, minlength=len(total))
+        for smiles, count in zip(store.tables.fragment_smiles, total.tolist(), strict=True):
+            counts[smiles] = counts.get(smiles, 0) + count
+    found = sorted((s for s, n in counts.items() if n and s), key=lambda s: (-counts[s], s))
+    return Vocabulary(tuple(found[:size]))
+
+
+def open_data(config: TrainConfig, world: World, carried: Vocabulary | None) -> RunData:
+    """Open the stores of a run and make this rank's loaders.
+
+    Args:
+        config: the run.
+        world: processes of the run.
+        carried: vocabulary of the run whose weights are taken over, None for a fresh start.
+    """
+    sources = [open_source(path, config.data) for path in config.data.shards]
+    for path, source in zip(config.data.shards, sources, strict=True):
+        if not len(source.rows):
+            raise InputError(f"{path} holds no graphs to train on")
+    if config.data.vocab:
+        vocabulary = Vocabulary.from_file(config.data.vocab)
+    else:
+        stores = [source.store for source in sources]
+        vocabulary = carried or own_vocabulary(stores, config.data.vocab_size)
+    if not len(vocabulary):
+        raise InputError(f"{config.data.shards[0]} holds no fragments; build it again")
+    train = _train_loader(config, world, sources)
+    steps = -(-_longest(len(train), world) // config.data.accumulate)
+    if not steps:
+        raise InputError(f"{config.data.shards[0]} gives no batch; lower --batch-size")
+    return RunData(
+        train,
+        _valid_loader(config, world, sources),
+        vocabulary,
+        steps,
+        fingerprint(sources, vocabulary),
+        describe(sources, vocabulary, steps),
+        config.run.eval_batches,
+    )
+
+
+def part_size(data: DataConfig, world: World) -> int:
+    """Return the graphs of one part of one rank; InputError where a batch cannot be shared out."""
+    shares = world.size * data.accumulate
+    if data.batch_size % shares:
+        raise InputError(
+            f"batch_size {data.batch_size} cannot be shared by {world.size} processes in "
+            f"{data.accumulate} parts; make it a multiple of {shares}"
+        )
+    return data.batch_size // shares
+
+
+def _longest(batches: int, world: World) -> int:
+    if world.size == 1:
+        return batches
+    everyone = torch.zeros(world.size, device=world.device)
+    everyone[world.rank] = batches
+    return int(world.sum(everyone).max())
+
+
+def _train_loader(config: TrainConfig, world: World, sources: Sequence[Source]) -> Any:
+    raise NotImplementedError
+
+
+def _valid_loader(config: TrainConfig, world: World, sources: Sequence[Source]) -> Any:
+    raise NotImplementedError
+
+
+def fingerprint(sources: Sequence[Source], vocabulary: Vocabulary) -> dict[str, Any]:
+    """Return digests of graphs, split and vocabulary."""
+    return {
+        "stores": [_digest(json.dumps(s.store.manifest, sort_keys=True, default=str).encode())
+                   for s in sources],
+        "rows": [_digest(s.rows.tobytes() + s.valid_rows.tobytes()) for s in sources],
+        "vocabulary": vocabulary.digest,
+    }  # fmt: skip
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def describe(sources: Sequence[Source], vocabulary: Vocabulary, steps: int) -> dict[str, Any]:
+    """Return what people want to know about the data of a run."""
+    return {
+        "stores": ", ".join(str(s.store.path) for s in sources),
+        "training peptides": sum(len(s.rows) for s in sources),
+        "validation peptides": sum(len(s.valid_rows) for s in sources),
+        "vocabulary": len(vocabulary),
+        "steps an epoch": steps,
+    }
