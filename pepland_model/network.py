@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,21 @@ class Network(nn.Module):
     def num_classes(self) -> tuple[int, int, int]:
         """Classes of the atom, fragment and bond head."""
         return self.heads.atom.out_features, self.heads.fragment.out_features, BOND_CLASSES
+
+
+def recompute_attention(encoder: nn.Module) -> None:
+    """Make every attention keep its inputs only and compute itself again in the backward pass.
+
+    Activation checkpointing (Chen et al. 2016, arXiv 1604.06174) where most of the memory is: the
+    queries, keys, values and weights of all edges.
+    """
+    from torch.utils.checkpoint import checkpoint
+
+    for module in encoder.modules():
+        if type(module).__name__ == "Attention":
+            module.forward = partial(  # type: ignore[method-assign]
+                checkpoint, module.forward, use_reentrant=False
+            )
 
 
 def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> Network:

@@ -15,7 +15,7 @@ from pepland_model import distributed
 from pepland_model.checkpoint import checkpoints, latest_checkpoint, write_text
 from pepland_model.distributed import World
 from pepland_model.init_from import carry_over, starting_vocabulary
-from pepland_model.network import Network, build_network
+from pepland_model.network import Network, build_network, recompute_attention
 from pepland_model.progress import Progress
 from pepland_model.report import write_loss_curve, write_report
 from pepland_model.run_config import TrainConfig
@@ -101,6 +101,8 @@ def make_network(
         progress.say(carry_over(network, config.run.init_from))
     if config.run.freeze:
         network.encoder.requires_grad_(False)
+    if config.optim.activation_checkpointing:
+        recompute_attention(network.encoder)
     return network.to(world.device)
 
 

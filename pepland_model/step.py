@@ -88,7 +88,7 @@ class Stepper:
         for masked in parts:
             if masked.batch.num_graphs:
                 part = self._tally(masked)
-                self.scaler.scale(total_loss(part, counts)).backward()
+                torch.autograd.backward(self.scaler.scale(total_loss(part, counts)))
                 tally += part.detach()
         tally = self.world.sum_gradients(self.named.values(), tally)
         return StepResult(tally, *self._update(number))

@@ -1,4 +1,4 @@
-"""The trainer on golden graphs and a small encoder: what a run leaves behind, and what it refuses."""
+"""The trainer on golden graphs and a small encoder: what a run leaves, and what it refuses."""
 
 from __future__ import annotations
 
