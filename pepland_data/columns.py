@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.tables import Recode
+from pepland_data.tables import FeatureTables, Recode, used_rows
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -137,3 +137,10 @@ def empty_columns() -> GraphColumns:
     ptrs = {f"{group}_ptr": np.zeros(1, np.int64) for group in GROUPS}
     flat = {name: np.zeros(0, np.int64) for names in GROUPS.values() for name in names}
     return GraphColumns(**ptrs, **flat)
+
+
+def compact(columns: GraphColumns, tables: FeatureTables) -> tuple[GraphColumns, FeatureTables]:
+    """Return the same graphs with tables that hold only the rows they use, in canonical order."""
+    bonds = np.concatenate([columns.bond_code, columns.reaction_code])
+    used, recode = used_rows(tables, columns.atom_code, bonds, columns.fragment_code)
+    return columns.recode(recode), used

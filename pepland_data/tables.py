@@ -142,3 +142,41 @@ def _canonical(mask: list[K], parts: Sequence[Sequence[K]]) -> list[K]:
 def _positions(rows: Sequence[K], part: Sequence[K]) -> npt.NDArray[np.int64]:
     code = {row: position for position, row in enumerate(rows)}
     return np.array([code[row] for row in part], np.int64)
+
+
+def used_rows(
+    tables: FeatureTables,
+    atom_code: npt.NDArray[Any],
+    bond_code: npt.NDArray[Any],
+    fragment_code: npt.NDArray[Any],
+) -> tuple[FeatureTables, Recode]:
+    """Return tables of the mask row and the rows named by the codes, in canonical order.
+
+    Returns:
+        The tables, and where each old code went; codes that are not used become 0.
+    """
+    atom, bond, fragment = (
+        np.union1d([MASK_CODE], code).astype(np.int64)
+        for code in (atom_code, bond_code, fragment_code)
+    )
+    kept = FeatureTables(
+        atom_x=tables.atom_x[atom],
+        atom_label=tables.atom_label[atom],
+        bond_x=tables.bond_x[bond],
+        fragment_x=tables.fragment_x[fragment],
+        fragment_smiles=tuple(tables.fragment_smiles[i] for i in fragment),
+    )
+    merged, (recode,) = merge_tables([kept])
+    return merged, Recode(
+        _scatter(len(tables.atom_x), atom, recode.atom),
+        _scatter(len(tables.bond_x), bond, recode.bond),
+        _scatter(len(tables.fragment_x), fragment, recode.fragment),
+    )
+
+
+def _scatter(
+    size: int, where: npt.NDArray[np.int64], values: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    full = np.zeros(size, np.int64)
+    full[where] = values
+    return full

@@ -1,0 +1,274 @@
+"""Input files as chunks of rows, streamed: memory does not depend on their length."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from pepland_data.errors import InputError
+
+TEXT_COLUMNS = ("smiles", "sequence", "peptide", "helm", "seq")
+"""Column names taken for the text where none is given, in this order, in any case."""
+MAX_FIELD = 16 * 2**20
+"""Characters of one CSV field; a quote that is never closed must not eat the file."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive input rows."""
+
+    first_row: int
+    """Number of the first row, from 0, header not counted."""
+    texts: list[str]
+    """[N] texts; '' where the row cannot be read."""
+    problems: dict[int, str]
+    """Place in the chunk -> why the row cannot be read."""
+    extra: dict[str, Any]
+    """Pass-through columns: lists of str or None, or pyarrow arrays where the input is typed."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an input is read."""
+
+    kind: str
+    """``csv``, ``tsv``, ``smi``, ``txt``, ``fasta`` or ``parquet``."""
+    gzipped: bool
+
+
+SUFFIXES = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".smi": "smi", ".smiles": "smi", ".txt": "txt",
+    ".fasta": "fasta", ".fa": "fasta", ".faa": "fasta", ".parquet": "parquet", ".pq": "parquet",
+    ".helm": "txt",
+}  # fmt: skip
+
+
+def layout_of(path: Path, input_format: str = "smiles") -> Layout:
+    """Return how to read a file, from its name and, for gzip, its first bytes."""
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes and suffixes[-1] in (".gz", ".gzip"):
+        suffixes.pop()
+    kind = SUFFIXES.get(suffixes[-1], "txt") if suffixes else "txt"
+    if kind != "parquet" and input_format == "fasta":
+        kind = "fasta"
+    with path.open("rb") as file:
+        head = file.read(2)
+    return Layout(kind, head == b"\x1f\x8b")
+
+
+def check_input(path: Path) -> None:
+    """Refuse an input that is not there, is not a file, or is empty."""
+    if not path.exists():
+        raise InputError(f"there is no input file {path}; check the path")
+    if path.is_dir():
+        raise InputError(
+            f"{path} is a folder; expected a CSV, TSV, .smi, .txt, FASTA or Parquet file"
+        )
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty; expected one peptide a row")
+
+
+def read_chunks(
+    path: Path, rows_per_chunk: int, column: str | None, input_format: str
+) -> Iterator[Chunk]:
+    """Yield the rows of a file in chunks of `rows_per_chunk`, the last one shorter.
+
+    Args:
+        path: the file.
+        rows_per_chunk: rows in a chunk.
+        column: name of the text column, None to find it.
+        input_format: ``fasta`` reads records, anything else rows.
+
+    Raises:
+        InputError: empty file or no such column.
+    """
+    check_input(path)
+    layout = layout_of(path, input_format)
+    if layout.kind == "parquet":
+        return _parquet_chunks(path, rows_per_chunk, column)
+    rows, names, text_at = _open_rows(path, layout, column)
+    return _chunks(rows, names, text_at, rows_per_chunk)
+
+
+Row = tuple[list[str], str | None]
+
+
+def _open_rows(
+    path: Path, layout: Layout, column: str | None
+) -> tuple[Iterator[Row], list[str], int]:
+    lines = _lines(path, layout.gzipped)
+    if layout.kind == "fasta":
+        return _fasta_rows(lines), ["sequence", "name"], 0
+    if layout.kind in ("smi", "txt"):
+        return _plain_rows(lines, path, column)
+    rows = _csv_rows(lines, "\t" if layout.kind == "tsv" else ",")
+    header, problem = next(rows, ([], None))
+    if not header or problem:
+        raise InputError(f"{path} has no header line; expected column names in the first row")
+    header = [name.strip().lstrip("\ufeff") for name in header]
+    return rows, header, text_column(header, column, path)
+
+
+def text_column(header: list[str], column: str | None, path: Path) -> int:
+    """Return where the text is: the named column, a usual name, or the only column."""
+    if column is not None:
+        if column not in header:
+            raise InputError(f"{path} has no column {column!r}; it has {', '.join(header)}")
+        return header.index(column)
+    lower = [name.lower() for name in header]
+    for name in TEXT_COLUMNS:
+        if name in lower:
+            return lower.index(name)
+    if len(header) == 1:
+        return 0
+    raise InputError(
+        f"{path} has no column named smiles or sequence; name one with --smiles-column: "
+        f"{', '.join(header)}"
+    )
+
+
+def _lines(path: Path, gzipped: bool) -> Iterator[str]:
+    with path.open("rb") as raw:
+        file: Any = gzip.GzipFile(fileobj=raw) if gzipped else raw
+        reader = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="\n")
+        try:
+            for line in reader:
+                yield line
+        except (EOFError, gzip.BadGzipFile, OSError) as error:
+            raise InputError(f"{path} cannot be read to its end: {error}") from error
+
+
+def _csv_rows(lines: Iterator[str], delimiter: str) -> Iterator[Row]:
+    csv.field_size_limit(MAX_FIELD)
+    reader = csv.reader(lines, delimiter=delimiter)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield [], f"unreadable row: {error}"
+            continue
+        yield row, None
+
+
+def _plain_rows(
+    lines: Iterator[str], path: Path, column: str | None
+) -> tuple[Iterator[Row], list[str], int]:
+    """One text a line; behind white space a name. A header line is recognised by its first word."""
+    first = next(lines, "")
+    words = first.split()
+    has_header = bool(words) and words[0].lower() in TEXT_COLUMNS
+    names = [words[0], "name"] if has_header else ["smiles", "name"]
+    if column is not None and column not in names:
+        raise InputError(f"{path} has no column {column!r}; a plain list has none but its text")
+    rest = lines if has_header else chain([first], lines)
+    rows: Iterator[Row] = ((_text_and_name(line), None) for line in rest)
+    return rows, names, 0
+
+
+def _text_and_name(line: str) -> list[str]:
+    parts = line.strip("\r\n").strip(" \t").split(None, 1)
+    return [*parts, "", ""][:2] if parts else ["", ""]
+
+
+def _fasta_rows(lines: Iterator[str]) -> Iterator[Row]:
+    name: str | None = None
+    parts: list[str] = []
+    for line in lines:
+        text = line.strip()
+        if text.startswith(">"):
+            if name is not None or parts:
+                yield ["".join(parts), name or ""], None
+            name, parts = text[1:].strip(), []
+        elif text:
+            parts.append(text)
+    if name is not None or parts:
+        yield ["".join(parts), name or ""], None
+
+
+def _chunks(
+    rows: Iterator[Row], names: list[str], text_at: int, rows_per_chunk: int
+) -> Iterator[Chunk]:
+    first_row = 0
+    while batch := list(islice(rows, rows_per_chunk)):
+        yield _chunk(batch, names, text_at, first_row)
+        first_row += len(batch)
+
+
+def _chunk(batch: list[Row], names: list[str], text_at: int, first_row: int) -> Chunk:
+    texts: list[str] = []
+    problems: dict[int, str] = {}
+    width = len(names)
+    extra: dict[str, list[str | None]] = {n: [] for i, n in enumerate(names) if i != text_at}
+    for place, (row, problem) in enumerate(batch):
+        text = row[text_at] if text_at < len(row) else ""
+        if problem is None and len(row) > width:
+            problem = f"{len(row)} fields, expected {width}"
+        if problem is None and not text.isprintable():
+            text, problem = _unprintable(text)
+        if problem is not None:
+            problems[place] = problem
+        texts.append(text)
+        for i, name in enumerate(names):
+            if i != text_at:
+                value = row[i] if i < len(row) else ""
+                extra[name].append(clean(value) or None)
+    return Chunk(first_row, texts, problems, extra)
+
+
+def clean(text: str) -> str:
+    """Return the text with bytes that are not UTF-8 replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _unprintable(text: str) -> tuple[str, str | None]:
+    stripped = text.strip()
+    if stripped.isprintable():
+        return stripped, None
+    try:
+        stripped.encode("utf-8")
+    except UnicodeEncodeError:
+        return clean(stripped), "not UTF-8"
+    return stripped, "control characters in the text"
+
+
+def _parquet_chunks(path: Path, rows_per_chunk: int, column: str | None) -> Iterator[Chunk]:
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is not a readable Parquet file: {error}") from error
+    names = file.schema_arrow.names
+    text = names[text_column(list(names), column, path)]
+    return _parquet_rows(file, text, rows_per_chunk)
+
+
+def _parquet_rows(file: Any, text: str, rows_per_chunk: int) -> Iterator[Chunk]:
+    first_row = 0
+    for batch in file.iter_batches(batch_size=rows_per_chunk):
+        raw = batch.column(text).to_pylist()
+        problems = {i: "no text" for i, value in enumerate(raw) if value is None}
+        extra = {n: batch.column(n) for n in batch.schema.names if n != text}
+        texts = ["" if value is None else str(value) for value in raw]
+        yield Chunk(first_row, texts, problems, extra)
+        first_row += len(batch)
+
+
+def spool(source: BinaryIO, path: Path) -> None:
+    """Copy standard input to a file, so that a build can be resumed and its input named."""
+    with path.open("wb") as file:
+        while block := source.read(1 << 20):
+            file.write(block)
