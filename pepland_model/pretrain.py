@@ -73,7 +73,7 @@ def _train(
     facts: dict[str, Any] = {}
     if world.is_main:
         rewind(run, -1 if found is None else found.state["step"])
-        facts = write_provenance(run, config, data.description | data.fingerprint)
+        facts = write_provenance(run, config, data.description, data.fingerprint)
         data.vocabulary.write(run / "vocab.txt")
     log = RunLog(run) if world.is_main else None
     trainer = Trainer(config, world, data, network, progress, log)

@@ -66,10 +66,13 @@ def _stored_config(run: Path) -> TrainConfig | None:
     return None
 
 
-def write_provenance(run: Path, config: TrainConfig, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the resolved configuration, versions, data fingerprint and commit; return the last."""
+def write_provenance(
+    run: Path, config: TrainConfig, data: Mapping[str, Any], fingerprint: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the resolved configuration and where data and code came from; return the latter."""
     write_text(run / CONFIG, to_toml(config.as_dict()))
     facts = {"versions": versions(), "commit": commit(), "data": dict(data)}
+    facts["fingerprint"] = dict(fingerprint)
     write_text(run / "run.json", json.dumps(facts, indent=1) + "\n")
     return facts
 

@@ -1,0 +1,147 @@
+"""``pepland-train`` as people call it: on a store, with its errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from pepland_cli.train import main
+
+from tests.pretrain_data import GOLDEN
+
+SMALL = ["--hidden", "16", "--depth", "2", "--batch-size", "8", "--device", "cpu"]
+SHORT = [*SMALL, "--max-steps", "6", "--log-every", "1", "--valid-fraction", "0.2"]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """A store of the golden molecules."""
+    pytest.importorskip("rdkit")
+    from pepland_data.build import build
+
+    folder = tmp_path_factory.mktemp("golden-store")
+    smiles = [str(s) for s in np.load(GOLDEN)["smiles"]]
+    (folder / "golden.csv").write_text("smiles\n" + "".join(f"{s}\n" for s in smiles))
+    build(folder / "golden.csv", folder / "store")
+    return folder / "store"
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def trained(store, tmp_path_factory):
+    """A short run on that store."""
+    out = tmp_path_factory.mktemp("cli") / "run"
+    result = call("--shards", store, "--out", out, *SHORT, "--json")
+    assert result.exit_code == 0, result.output
+    return out, json.loads(result.stdout)
+
+
+def test_json_is_one_document_with_status_metrics_and_files(trained) -> None:
+    _, summary = trained
+    assert summary["status"] == "finished"
+    assert summary["steps"] == 6
+    assert summary["metrics"]["atom_loss"] > 0
+    assert set(summary["files"]) == {"checkpoint", "curve", "report"}
+
+
+def test_text_shows_losses_beside_those_of_the_corpus_frequencies(store, tmp_path) -> None:
+    result = call("--shards", store, "--out", tmp_path / "run", *SHORT)
+    assert "corpus frequencies" in result.stdout
+    assert "loss of predicting corpus frequencies" in result.stderr
+
+
+def test_the_configuration_file_repeats_a_run(trained, tmp_path) -> None:
+    out, summary = trained
+    again = call("--config", out / "config.toml", "--out", tmp_path / "again", "--json")
+    assert json.loads(again.stdout)["metrics"] == summary["metrics"]
+
+
+def test_the_same_command_again_says_that_it_goes_on(store, trained) -> None:
+    out, _ = trained
+    result = call("--shards", store, "--out", out, *SHORT)
+    assert result.exit_code == 0
+    assert "going on from step 6" in result.stderr
+
+
+def test_a_run_goes_on_with_more_steps(store, tmp_path, trained) -> None:
+    whole = call("--shards", store, "--out", tmp_path / "w", *SHORT, "--max-steps", 12, "--json")
+    part = call("--shards", store, "--out", tmp_path / "p", *SHORT, "--json")
+    rest = call("--shards", store, "--out", tmp_path / "p", *SHORT, "--max-steps", 12, "--json")
+    assert part.exit_code == rest.exit_code == 0
+    assert json.loads(rest.stdout)["metrics"] == json.loads(whole.stdout)["metrics"]
+
+
+def test_a_folder_with_train_and_valid_stores_is_taken_as_it_is(store, tmp_path) -> None:
+    (tmp_path / "data").mkdir()
+    for part in ("train", "valid"):
+        (tmp_path / "data" / part).symlink_to(store)
+    result = call("--shards", tmp_path / "data", "--out", tmp_path / "run", *SHORT, "--json")
+    assert json.loads(result.stdout)["data"]["validation peptides"] == 36
+
+
+def test_a_mixture_of_stores_trains(store, tmp_path) -> None:
+    both = ["--shards", store, "--shards", store, "--weights", "0.7,0.3"]
+    result = call(*both, "--out", tmp_path / "run", *SHORT, "--json")
+    assert result.exit_code == 0, result.output
+
+
+def test_stage_two_starts_from_a_run(store, trained, tmp_path) -> None:
+    out, _ = trained
+    result = call("--shards", store, "--init-from", out, "--out", tmp_path / "two", *SHORT)
+    assert result.exit_code == 0, result.output
+    assert "vocabulary from" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "give --shards"),
+        (["--shards", "nowhere"], 1, "nowhere"),
+        (["--shards", "STORE", "--vocab", "no.txt"], 1, "no.txt"),
+        (["--shards", "STORE", "--device", "cuda:7"], 1, "GPU"),
+        (["--shards", "STORE", "--device", "tpu"], 1, "tpu"),
+        (["--shards", "STORE", "--mode", "all"], 2, "all"),
+        (["--shards", "STORE", "--heads", "7"], 1, "heads"),
+        (["--shards", "STORE", "--batch-size", "0"], 1, "batch_size"),
+        (["--shards", "STORE", "--weights", "a,b"], 2, "0.7,0.3"),
+        (["--shards", "STORE", "--resume"], 1, "no checkpoint"),
+        (["--shards", "STORE", "--init-from", "nowhere"], 1, "nowhere"),
+        (["--config", "none.toml"], 1, "none.toml"),
+        (["--learning-rate", "1"], 2, "learning-rate"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_an_exit_code(
+    store, tmp_path, arguments, code, words
+) -> None:
+    given = [str(store) if a == "STORE" else a for a in arguments]
+    extra = [] if "--device" in given else ["--device", "cpu"]
+    result = call(*given, *extra, "--out", tmp_path / "run", "--max-steps", 1, "--hidden", 16)
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_model_of_another_width_is_refused_with_the_name_of_what_differs(
+    store, trained, tmp_path
+) -> None:
+    out, _ = trained
+    result = call("--shards", store, "--init-from", out, "--out", tmp_path / "x", *SHORT,
+                  "--hidden", 32)  # fmt: skip
+    assert result.exit_code == 1
+    assert "does not fit this model" in result.stderr
+
+
+def test_a_damaged_store_is_named(store, tmp_path) -> None:
+    import shutil
+
+    shutil.copytree(store, tmp_path / "store")
+    shard = next((tmp_path / "store" / "shards").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-100])
+    result = call("--shards", tmp_path / "store", "--out", tmp_path / "run", *SHORT)
+    assert result.exit_code == 1
+    assert shard.name in result.stderr
