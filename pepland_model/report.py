@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import importlib.util
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,8 @@ def _figure(title: str, lines: Lines) -> str:
 def chart(lines: Lines, width: int = 520, height: int = 260) -> str:
     """Return lines as an inline SVG with axes, ticks and a legend."""
     points = [p for line in lines.values() for p in line]
-    (x0, x1), (y0, y1) = _range([p[0] for p in points]), _range([p[1] for p in points])
+    x_ticks, y_ticks = ticks([p[0] for p in points]), ticks([p[1] for p in points])
+    x0, x1, y0, y1 = x_ticks[0], x_ticks[-1], y_ticks[0], y_ticks[-1]
     left, right, top, bottom = 56, width - 12, 12, height - 40
 
     def at(point: Point) -> str:
@@ -104,28 +106,40 @@ def chart(lines: Lines, width: int = 520, height: int = 260) -> str:
         return f"{x:.1f},{y:.1f}"
 
     parts = [f'<svg viewBox="0 0 {width} {height}" role="img" font-size="11" fill="#5d6b7a">']
-    for i in range(5):
-        y_value, x_value = y0 + (y1 - y0) * i / 4, x0 + (x1 - x0) * i / 4
-        y = bottom - (bottom - top) * i / 4
-        x = left + (right - left) * i / 4
-        parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="#e3e8ee"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{y_value:.3g}</text>')
-        parts.append(
-            f'<text x="{x:.1f}" y="{bottom + 15}" text-anchor="middle">{x_value:.4g}</text>'
-        )
+    for value in y_ticks:
+        y = at((x0, value)).split(",")[1]
+        parts.append(f'<path d="M{left} {y}H{right}" stroke="#e3e8ee"/>')
+        parts.append(f'<text x="{left - 6}" y="{y}" dy="4" text-anchor="end">{_tick(value)}</text>')
+    for value in x_ticks:
+        x = at((value, y0)).split(",")[0]
+        parts.append(f'<text x="{x}" y="{bottom + 15}" text-anchor="middle">{_tick(value)}</text>')
     for i, (name, line) in enumerate(lines.items()):
-        color, x = COLORS[i % len(COLORS)], left + 150 * i
+        color, start = COLORS[i % len(COLORS)], left + 150 * i
         dash = ' stroke-dasharray="5 4"' if name.endswith("frequencies") else ""
         stroke = f'fill="none" stroke="{color}" stroke-width="1.6"{dash}'
         parts.append(f'<polyline points="{" ".join(map(at, line))}" {stroke}/>')
-        parts.append(f'<path d="M{x} {height - 8}h18" {stroke}/>')
-        parts.append(f'<text x="{x + 23}" y="{height - 4}">{html.escape(name)}</text>')
+        if name == "validation":
+            dots = (at(point).split(",") for point in line)
+            parts += [f'<circle cx="{cx}" cy="{cy}" r="2.5" fill="{color}"/>' for cx, cy in dots]
+        parts.append(f'<path d="M{start} {height - 8}h18" {stroke}/>')
+        parts.append(f'<text x="{start + 23}" y="{height - 4}">{html.escape(name)}</text>')
     return "".join([*parts, "</svg>"])
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
+def ticks(values: Sequence[float]) -> list[float]:
+    """Return four to eight round numbers that span the values."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    if high <= low:
+        low, high = min(0.0, 2 * low), max(0.0, 2 * high) or 1.0
+    rough = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * max(m for m in (1, 2, 2.5, 5) if m * power <= rough * (1 + 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [step * k for k in range(first, last + 1)]
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def table(rows: Any) -> str:
@@ -146,9 +160,8 @@ def _plain(value: Any) -> str:
 def _result_rows(
     summary: Mapping[str, Any], evaluation: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, Any]]:
-    rows = [
-        (k, summary[k]) for k in ("steps", "epochs_done", "best_step", "best_loss") if k in summary
-    ]
+    names = {"steps": "steps", "best_step": "best step", "best_loss": "best validation loss"}
+    rows = [(text, summary[key]) for key, text in names.items() if summary.get(key) is not None]
     base = summary.get("baseline", {})
     last = evaluation[-1] if evaluation else {}
     for key, value in last.items():
@@ -193,7 +206,9 @@ def write_loss_curve(run: str | Path) -> Path | None:
         axes = figure.add_subplot(1, len(drawn), i + 1)
         for name, line in lines.items():
             style = "--" if name.endswith("frequencies") else "-"
-            axes.plot(*zip(*line, strict=True), style, label=name) if line else None
+            if line:
+                mark = "o" if name == "validation" else None
+                axes.plot(*zip(*line, strict=True), style, label=name, marker=mark, markersize=3)
         axes.set(title=title, xlabel="step")
         axes.legend(frameon=False)
     figure.savefig(run / "loss.png", dpi=120)

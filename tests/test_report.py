@@ -1,0 +1,44 @@
+"""The report's small parts: ticks, charts, and what it does with nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from pepland_model.report import chart, curves, ticks
+from pepland_model.run_log import events, rewind
+
+
+@pytest.mark.parametrize(
+    "values", [[0.0, 1.0], [1, 120], [0.38, 4.52], [0.01], [-3, 7], [1e-5, 3e-5], [0.0], [2000.5]]
+)
+def test_ticks_are_few_round_numbers_around_the_values(values) -> None:
+    found = ticks(values)
+    slack = 1e-9 * (found[-1] - found[0])
+    assert found[0] <= min(values) + slack
+    assert found[-1] >= max(values) - slack
+    assert 3 <= len(found) <= 10
+
+
+def test_a_chart_keeps_its_lines_inside_its_frame() -> None:
+    picture = chart({"training": [(1, 2.5), (50, 1.0)], "corpus frequencies": [(1, 2), (50, 2)]})
+    numbers = picture.split('points="')[1].split('"')[0].replace(",", " ").split()
+    assert all(0 <= float(n) <= 520 for n in numbers)
+    assert "stroke-dasharray" in picture
+
+
+def test_a_run_that_logged_nothing_has_no_curves() -> None:
+    assert curves([], [], {}) == []
+
+
+def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path) -> None:
+    (tmp_path / "metrics.jsonl").write_text(
+        '{"kind": "train", "step": 1, "loss": 2.0}\n{"kind": "train", "step": 2, "lo'
+    )
+    assert [e["step"] for e in events(tmp_path)] == [1]
+
+
+def test_rewinding_drops_what_came_after_the_checkpoint(tmp_path) -> None:
+    lines = [f'{{"kind": "train", "step": {i}, "loss": 0.1}}\n' for i in range(1, 9)]
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    rewind(tmp_path, 5)
+    assert [e["step"] for e in events(tmp_path)] == [1, 2, 3, 4, 5]
