@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from pepland_data.tables import FeatureTables
 from pepland_data.vocabulary import Vocabulary
+from pepland_model.checkpoint import write_tensors
 from pepland_model.loss import Term
 from pepland_model.mask import Masked
 from pepland_model.run_config import ModelConfig
@@ -30,7 +32,7 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, encoder: nn.Module, heads: Any, vocabulary: Vocabulary, bonds: bool = False
+        self, encoder: Any, heads: Any, vocabulary: Vocabulary, bonds: bool = False
     ) -> None:
         super().__init__()
         self.encoder, self.heads, self.vocabulary = encoder, heads, vocabulary
@@ -81,9 +83,7 @@ def recompute_attention(encoder: nn.Module) -> None:
 
     for module in encoder.modules():
         if type(module).__name__ == "Attention":
-            module.forward = partial(  # type: ignore[method-assign]
-                checkpoint, module.forward, use_reentrant=False
-            )
+            module.forward = partial(checkpoint, module.forward, use_reentrant=False)
 
 
 def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> Network:
@@ -104,8 +104,8 @@ def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> Ne
 
 
 def save_network(network: Network, folder: Path) -> None:
-    """Write the encoder and the vocabulary as `pepland_model.weights.load_model` reads them."""
-    from pepland_model.weights import save_model
-
-    save_model(network.encoder, folder)
+    """Write the encoder with its configuration, and the vocabulary of the heads."""
+    write_tensors(folder / "model.safetensors", network.encoder.state_dict())
+    config = json.dumps(network.encoder.config.to_dict(), indent=1)
+    (folder / "config.json").write_text(config + "\n", encoding="utf-8")
     network.vocabulary.write(folder / VOCABULARY)

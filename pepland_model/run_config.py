@@ -276,6 +276,8 @@ def _check(config: TrainConfig) -> None:
         raise InputError(
             f"{len(data.weights)} weights for {len(data.shards)} stores; give one weight a store"
         )
+    if any(weight <= 0 for weight in data.weights):
+        raise InputError(f"weights are {data.weights}; each must be above 0")
     for key, rate in {"atom_rate": max(0.0, config.mask.atom_rate),
                       "fragment_rate": config.mask.fragment_rate}.items():  # fmt: skip
         if not 0 <= rate <= 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from pepland_data.batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.vocabulary import Vocabulary
 from pepland_model.distributed import World
+from pepland_model.gather_loader import GatherLoader
 from pepland_model.run_config import DataConfig, TrainConfig
 
 Rows = npt.NDArray[np.int64]
@@ -42,12 +43,17 @@ class RunData:
     eval_batches: int = 0
     """Batches an evaluation, 0 for all."""
 
-    def evaluation(self) -> Iterable[HeteroBatch] | None:
+    def evaluation(self) -> Iterator[HeteroBatch] | None:
         """Return the validation batches from the first one on, None where there are none."""
-        if self.valid is None:
-            return None
+        return None if self.valid is None else self._held_out()
+
+    def _held_out(self) -> Iterator[HeteroBatch]:
+        assert self.valid is not None
         self.valid.set_epoch(0)
-        return islice(self.valid, self.eval_batches or None)
+        batches = iter(self.valid)
+        yield from islice(batches, self.eval_batches or None)
+        if hasattr(batches, "close"):  # an evaluation cut short leaves no thread behind
+            batches.close()
 
     def text(self) -> str:
         """Return one line."""
@@ -170,12 +176,34 @@ def _longest(batches: int, world: World) -> int:
     return int(world.sum(everyone).max())
 
 
-def _train_loader(config: TrainConfig, world: World, sources: Sequence[Source]) -> Any:
-    raise NotImplementedError
+def _train_loader(config: TrainConfig, world: World, sources: Sequence[Source]) -> GatherLoader:
+    return GatherLoader(
+        [source.store for source in sources],
+        [source.rows for source in sources],
+        part_size(config.data, world),
+        config.data.weights,
+        seed=config.run.seed,
+        rank=world.rank,
+        world_size=world.size,
+        device=world.device,
+    )
 
 
-def _valid_loader(config: TrainConfig, world: World, sources: Sequence[Source]) -> Any:
-    raise NotImplementedError
+def _valid_loader(
+    config: TrainConfig, world: World, sources: Sequence[Source]
+) -> GatherLoader | None:
+    held = [source for source in sources if len(source.valid_rows)]
+    if not held:
+        return None
+    return GatherLoader(
+        [source.valid_store for source in held],
+        [source.valid_rows for source in held],
+        part_size(config.data, world),
+        shuffle=False,
+        rank=world.rank,
+        world_size=world.size,
+        device=world.device,
+    )
 
 
 def fingerprint(sources: Sequence[Source], vocabulary: Vocabulary) -> dict[str, Any]:

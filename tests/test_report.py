@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
+from pepland_model.progress import Progress, duration
 from pepland_model.report import chart, curves, ticks
 from pepland_model.run_log import events, rewind
 
@@ -42,3 +45,22 @@ def test_rewinding_drops_what_came_after_the_checkpoint(tmp_path) -> None:
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     rewind(tmp_path, 5)
     assert [e["step"] for e in events(tmp_path)] == [1, 2, 3, 4, 5]
+
+
+def test_progress_in_a_file_is_a_line_now_and_then_with_the_time_left() -> None:
+    stream = io.StringIO()
+    bar = Progress(total=10, stream=stream, every_s=1000)
+    for step in range(1, 11):
+        bar.update(step, "loss 1.0", force=step == 10)
+    bar.say("done")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) <= 3
+    assert lines[-2].startswith(f"[{'#' * 24}] 10/10 loss 1.0, left ")
+    assert lines[-1] == "done"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0s"), (59, "59s"), (61, "1m01s"), (3725, "1h02m")]
+)
+def test_durations_read_well(seconds, text) -> None:
+    assert duration(seconds) == text

@@ -23,7 +23,7 @@ MOMENTS = {
     "while metrics are written": "pepland_model.run_log:RunLog._mirror@25",
     "while the report is written": "pepland_model.pretrain:write_report@1",
 }
-QUICK = ("while a checkpoint is half written", "in an evaluation", "between checkpoint and pruning")
+QUICK = ("while a checkpoint is half written",)
 
 
 def worker(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
