@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from pepland_data.vocabulary import Vocabulary
+from pepland_model.config import PharmHGTConfig
 from pepland_model.loss import COUNT, pretrain_tally, total_loss
 from pepland_model.mask import MaskOptions, mask_batch
-from pepland_model.network import Network, build_network, recompute_attention
+from pepland_model.network import Network, build_network, recompute_attention, save_network
+from pepland_model.pharmhgt import PharmHGT
 from pepland_model.run_config import ModelConfig
 from tests.pretrain_data import golden_batch
 
@@ -53,8 +59,6 @@ def test_bonds_are_predicted_only_where_they_are_masked() -> None:
 
 def test_masked_codes_reach_no_view_of_the_model() -> None:
     """Two batches that differ only in what is masked have the same predictions: no label leaks."""
-    from dataclasses import replace
-
     options = MaskOptions("atom", atom_rate=1.0, fragment_rate=1.0)
     batch = golden_batch()
     other = replace(batch, atom_code=batch.atom_code.flip(0), fragment_code=batch.fragment_code)
@@ -88,13 +92,12 @@ def test_recomputing_attention_keeps_loss_and_gradient_and_saves_memory() -> Non
     assert lean_saved < 0.7 * saved
 
 
-def test_a_network_is_written_so_that_others_can_load_it(tmp_path) -> None:
-    from pepland_model.weights import load_model
-
-    from pepland_model.network import save_network
-
-    net = network()
+def test_a_network_is_written_with_its_configuration_and_vocabulary(tmp_path) -> None:
+    net = network(output="fused")
     save_network(net, tmp_path)
-    loaded = load_model(tmp_path)
-    for name, value in net.encoder.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], value)
+    config = PharmHGTConfig.from_dict(json.loads((tmp_path / "config.json").read_text()))
+    loaded = PharmHGT(config)
+    loaded.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    batch = golden_batch([3])
+    assert torch.equal(loaded(batch).atom_embedding, net.encoder(batch).atom_embedding)
+    assert Vocabulary.from_file(tmp_path / "vocab.txt") == net.vocabulary
