@@ -95,6 +95,7 @@ class RunConfig:
     eval_every: int = option(500, "Steps between evaluations; 0 = at the end only.")
     eval_batches: int = option(0, "Batches an evaluation; 0 = all validation graphs.")
     checkpoint_every: int = option(500, "Steps between checkpoints; 0 = at the end only.")
+    checkpoint_minutes: float = option(10.0, "And whenever that much time has passed; 0 = never.")
     keep: int = option(2, "Checkpoints kept beside the best one.")
     log_every: int = option(10, "Steps between lines of metrics.jsonl.")
     patience: int = option(0, "Stop after that many evaluations without a better loss; 0 = never.")
@@ -132,8 +133,8 @@ SECTIONS: dict[str, type[Any]] = {
 }
 MAY_CHANGE = {
     "run": {
-        "out", "epochs", "max_steps", "eval_every", "checkpoint_every", "keep", "log_every",
-        "patience", "device", "profile",
+        "out", "epochs", "max_steps", "eval_every", "checkpoint_every", "checkpoint_minutes", "keep",
+        "log_every", "patience", "device", "profile",
     },
     "data": {"tier", "accumulate"},
 }  # fmt: skip
@@ -263,7 +264,8 @@ def _check(config: TrainConfig) -> None:
         if number <= 0:
             raise InputError(f"{key} is {number}; it must be above 0")
     counts = {"max_steps": run.max_steps, "eval_every": run.eval_every, "patience": run.patience,
-              "checkpoint_every": run.checkpoint_every, "clip": optim.clip,
+              "checkpoint_every": run.checkpoint_every,
+              "checkpoint_minutes": run.checkpoint_minutes, "clip": optim.clip,
               "warmup_steps": optim.warmup_steps, "weight_decay": optim.weight_decay,
               "eval_batches": run.eval_batches}  # fmt: skip
     for key, number in counts.items():

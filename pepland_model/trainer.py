@@ -92,7 +92,7 @@ class Trainer:
         self.guard = Guard(self.run_folder, world, gradients=not fp16)
         self.state = RunState()
         self.baseline: dict[str, float] = {}
-        self._saved_step = -1
+        self._saved_step, self._saved_at = -1, time.perf_counter()
         self._last: StepResult | None = None
         self._clock, self._waited = time.perf_counter(), 0.0
 
@@ -117,7 +117,7 @@ class Trainer:
                 if self._due(self.config.run.eval_every) and self._evaluate():
                     status = "stopped early"
                     break
-                if self._due(self.config.run.checkpoint_every):
+                if self._due(self.config.run.checkpoint_every) or self._time_to_save():
                     self._save()
             else:
                 self._evaluate_if_missing()
@@ -178,6 +178,13 @@ class Trainer:
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.state.step % every == 0
+
+    def _time_to_save(self) -> bool:
+        """Return, on all ranks alike, whether the last checkpoint is too long ago."""
+        minutes = self.config.run.checkpoint_minutes
+        if not minutes or not self._due(self.config.run.log_every):
+            return False
+        return self.world.any(time.perf_counter() - self._saved_at > 60 * minutes)
 
     def _stop_requested(self, stop: StopRequest) -> bool:
         often = self.world.size == 1 or self.world.device.type == "cpu"
@@ -243,6 +250,7 @@ class Trainer:
                 self._saved_step = self.state.step
             except OSError as error:
                 failed = error
+        self._saved_at = time.perf_counter()
         self.world.barrier()
         if failed is not None:
             message = f"the checkpoint of step {self.state.step} could not be written: {failed}"

@@ -163,6 +163,12 @@ def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(finished
     assert [e for e in losses(tmp_path / "run") if e[0] == "train"] == expected
 
 
+def test_a_slow_run_is_saved_by_the_clock(tmp_path) -> None:
+    run(tmp_path / "run", checkpoint_every=0, eval_every=0, checkpoint_minutes=1e-9, max_steps=4)
+    steps = [int(p.name.removeprefix("step-")) for p in checkpoints(tmp_path / "run")]
+    assert steps == [2, 3, 4] or steps == [3, 4]
+
+
 def test_early_stop_ends_a_run_that_gains_nothing(tmp_path) -> None:
     summary = run(tmp_path / "run", lr=1e-9, eval_every=1, patience=2, max_steps=50)
     assert summary["steps"] < 50
