@@ -1,4 +1,4 @@
-"""``pepland-train``: pre-train, go on, fine-tune, and read published weights."""
+"""``pepland-train``: pre-train, go on, and read published weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ Examples:
   pepland-train --shards stage2/ --init-from run/ --out run2/ --lr 3e-4
   pepland-train --config run/config.toml --out again/
   torchrun --nproc-per-node 4 -m pepland_cli.train --shards data/ --out run/
-  pepland-train --shards data/ --task regression --target affinity --init-from run/ --out ft/
   pepland-train import-upstream MODEL.pth imported/
 """
 
@@ -109,7 +108,7 @@ def summary_text(summary: dict[str, Any]) -> str:
 @json_option
 def import_upstream(checkpoint: str, out: str, as_json: bool) -> None:
     """Turn a published PepLand checkpoint into a model folder, reading tensors only."""
-    from pepland_model.upstream import import_upstream as run
+    from pepland_model.import_upstream import import_upstream as run
 
     render(run(checkpoint, out), as_json, lambda result: f"wrote {result['out']}")
 

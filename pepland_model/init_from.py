@@ -9,8 +9,13 @@ import torch
 from torch import Tensor
 
 from pepland_data.vocabulary import Vocabulary
-from pepland_model.checkpoint import CheckpointError, read_checkpoint, resolve_checkpoint
-from pepland_model.network import VOCABULARY, Network
+from pepland_model.checkpoint import (
+    STATE,
+    CheckpointError,
+    read_checkpoint,
+    resolve_checkpoint,
+)
+from pepland_model.network import MODEL, VOCABULARY, Network
 from pepland_model.run_config import TrainConfig
 
 HEAD = "heads.fragment."
@@ -20,8 +25,14 @@ def starting_vocabulary(config: TrainConfig) -> Vocabulary | None:
     """Return the vocabulary of the run whose weights are taken over, if it has one."""
     if not config.run.init_from:
         return None
-    path = resolve_checkpoint(config.run.init_from) / VOCABULARY
+    path = source_folder(config.run.init_from) / VOCABULARY
     return Vocabulary.from_file(path) if path.is_file() else None
+
+
+def source_folder(source: str | Path) -> Path:
+    """Return the model folder or checkpoint folder that a path stands for."""
+    folder = Path(source)
+    return folder if (folder / MODEL).is_file() else resolve_checkpoint(folder)
 
 
 def carry_over(network: Network, source: str | Path) -> str:
@@ -34,7 +45,9 @@ def carry_over(network: Network, source: str | Path) -> str:
     Returns:
         One line that names what was taken over and which fragments are new.
     """
-    folder = resolve_checkpoint(source)
+    folder = source_folder(source)
+    if not (folder / STATE).is_file():
+        return _encoder_only(network, folder)
     tensors = read_checkpoint(folder).tensors
     if "weights" not in tensors:
         raise CheckpointError(f"{folder} holds no weights of a pre-training run")
@@ -50,6 +63,22 @@ def carry_over(network: Network, source: str | Path) -> str:
     if not new:
         return f"weights, heads and vocabulary from {folder}"
     return f"weights and heads from {folder}; {len(new)} new fragments: {', '.join(new)}"
+
+
+def _encoder_only(network: Network, folder: Path) -> str:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = {f"encoder.{n}": t for n, t in load_file(folder / MODEL).items()}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read {folder / MODEL}: {error}") from error
+    own = network.state_dict()
+    # An output without the junction view leaves that view's weights where they are.
+    taken = {n: t for n, t in weights.items() if n in own}
+    _check_shapes(taken, own, folder)
+    network.load_state_dict({**own, **taken})
+    return f"encoder from {folder}; the heads are new"
 
 
 def mapped_rows(

@@ -18,6 +18,7 @@ from pepland_model.mask import Masked
 from pepland_model.run_config import ModelConfig
 
 VOCABULARY = "vocab.txt"
+MODEL = "model.safetensors"
 BOND_CLASSES = 4
 
 
@@ -105,7 +106,12 @@ def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> Ne
 
 def save_network(network: Network, folder: Path) -> None:
     """Write the encoder with its configuration, and the vocabulary of the heads."""
-    write_tensors(folder / "model.safetensors", network.encoder.state_dict())
-    config = json.dumps(network.encoder.config.to_dict(), indent=1)
-    (folder / "config.json").write_text(config + "\n", encoding="utf-8")
+    save_encoder(network.encoder, folder)
     network.vocabulary.write(folder / VOCABULARY)
+
+
+def save_encoder(encoder: Any, folder: Path) -> None:
+    """Write ``model.safetensors`` and ``config.json``."""
+    write_tensors(folder / MODEL, encoder.state_dict())
+    config = json.dumps(encoder.config.to_dict(), indent=1)
+    (folder / "config.json").write_text(config + "\n", encoding="utf-8")

@@ -133,8 +133,8 @@ SECTIONS: dict[str, type[Any]] = {
 }
 MAY_CHANGE = {
     "run": {
-        "out", "epochs", "max_steps", "eval_every", "checkpoint_every", "checkpoint_minutes", "keep",
-        "log_every", "patience", "device", "profile",
+        "out", "epochs", "max_steps", "eval_every", "checkpoint_every", "checkpoint_minutes",
+        "keep", "log_every", "patience", "device", "profile",
     },
     "data": {"tier", "accumulate"},
 }  # fmt: skip

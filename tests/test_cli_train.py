@@ -145,3 +145,26 @@ def test_a_damaged_store_is_named(store, tmp_path) -> None:
     result = call("--shards", tmp_path / "store", "--out", tmp_path / "run", *SHORT)
     assert result.exit_code == 1
     assert shard.name in result.stderr
+
+
+def test_training_goes_on_from_imported_weights(store, tmp_path) -> None:
+    import torch
+
+    from pepland_model.config import PharmHGTConfig
+    from pepland_model.network import save_encoder
+    from pepland_model.pharmhgt import PharmHGT
+
+    torch.manual_seed(1)
+    (tmp_path / "imported").mkdir()
+    model = PharmHGT(PharmHGTConfig(hidden=16, depth=2, output="checkpoint"))
+    save_encoder(model, tmp_path / "imported")
+    flags = ["--freeze", "--output", "checkpoint", "--out", tmp_path / "run", "--json", *SHORT]
+    result = call("--shards", store, "--init-from", tmp_path / "imported", *flags)
+    assert result.exit_code == 0, result.output
+    assert "the heads are new" in result.stderr
+    from safetensors.torch import load_file
+
+    folder = json.loads(result.stdout)["files"]["checkpoint"]
+    assert torch.equal(
+        load_file(f"{folder}/model.safetensors")["w_atom.weight"], model.w_atom.weight
+    )

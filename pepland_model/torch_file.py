@@ -1,0 +1,134 @@
+"""Read the tensors of a file that ``torch.save`` wrote, and run nothing that is in it.
+
+Such a file is a zip archive: raw storages, and one pickle that says how they make up tensors. A
+pickle may name any function for the reader to call. This reader calls three of its own; every other
+name becomes a `Stub`, which keeps the state it is given and does nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pepland_data.errors import InputError
+
+STORAGES = {
+    "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8",
+    "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1",
+    "BoolStorage": "?",
+}  # fmt: skip
+
+
+class Stub:
+    """Stands for an object of any other class: attributes and items are kept, nothing is run."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.items: dict[Any, Any] = {}
+        self.state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.__dict__.setdefault("items", {})[key] = value
+
+    def append(self, value: Any) -> None:
+        """Take an item of a list-like object and forget it."""
+
+    def extend(self, values: Any) -> None:
+        """Take items of a list-like object and forget them."""
+
+    def add(self, value: Any) -> None:
+        """Take an item of a set-like object and forget it."""
+
+
+class TensorReader(pickle.Unpickler):
+    """An unpickler that knows tensors, ordered dicts and nothing else."""
+
+    def __init__(self, file: io.BytesIO, archive: zipfile.ZipFile, folder: str) -> None:
+        super().__init__(file)
+        self.archive, self.folder = archive, folder
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return one of the allowed names, a stub for every other."""
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return rebuild_tensor
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return rebuild_parameter
+        if module == "torch" and name in STORAGES:
+            return STORAGES[name]
+        return type(name, (Stub,), {})
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Return the storage that the pickle names, as a flat tensor."""
+        kind, dtype, key = pid[:3]
+        if kind != "storage" or not isinstance(dtype, str) or not isinstance(key, str):
+            raise pickle.UnpicklingError(f"unknown reference {pid!r}")
+        data = self.archive.read(f"{self.folder}/data/{key}")
+        return torch.from_numpy(np.frombuffer(data, np.dtype(dtype)).copy())
+
+
+def rebuild_tensor(storage: Any, offset: int, size: Any, stride: Any, *rest: Any) -> Tensor:
+    """Return a tensor from its storage; torch checks that it lies inside."""
+    if not isinstance(storage, Tensor):
+        raise pickle.UnpicklingError("a tensor without a storage")
+    return torch.as_strided(storage, tuple(size), tuple(stride), int(offset)).clone()
+
+
+def rebuild_parameter(data: Any, *rest: Any) -> Any:
+    """Return a parameter's tensor."""
+    return data
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """Return the named tensors of a state dict or a whole module written by ``torch.save``.
+
+    Raises:
+        InputError: no such file, not of this kind, damaged, or without tensors.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+            if len(pickles) != 1:
+                raise InputError(f"{path} is a zip archive, but not one of torch.save")
+            data = io.BytesIO(archive.read(pickles[0]))
+            tree = TensorReader(data, archive, pickles[0].removesuffix("/data.pkl")).load()
+    except zipfile.BadZipFile as error:
+        raise InputError(
+            f"{path} is not a zip archive of torch.save (torch 1.6 or later): {error}"
+        ) from error
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    except Exception as error:  # a pickle can go wrong in any way; nothing of it was run
+        raise InputError(f"{path} is damaged or not a checkpoint: {error}") from error
+    found = dict(named_tensors(tree))
+    if not found:
+        raise InputError(f"{path} holds no named tensors; expected a state dict or a module")
+    return found
+
+
+def named_tensors(tree: Any, prefix: str = "") -> list[tuple[str, Tensor]]:
+    """Return names and tensors of a state dict or a stub of a module, as ``state_dict`` would."""
+    found: list[tuple[str, Tensor]] = []
+    if isinstance(tree, Stub) and isinstance(tree.state, dict):
+        for group in ("_parameters", "_buffers", "_modules"):
+            found += named_tensors(tree.state.get(group), prefix)
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            if isinstance(value, Tensor):
+                found.append((f"{prefix}{key}", value))
+            else:
+                found += named_tensors(value, f"{prefix}{key}.")
+    return found
