@@ -49,7 +49,7 @@ def test_uneven_parts_have_the_loss_and_gradient_of_the_whole() -> None:
 
 def test_a_batch_without_masked_nodes_has_a_loss_of_zero() -> None:
     tally = pretrain_tally([term(3, 8, 0, 0), None, None])
-    assert float(total_loss(tally, tally.detach()[:, COUNT])) == 0.0
+    assert total_loss(tally, tally.detach()[:, COUNT]).item() == 0.0
 
 
 def test_low_precision_logits_are_compared_in_float32() -> None:

@@ -54,6 +54,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_losses(
 
 def test_a_run_killed_again_and_again_ends_with_the_same_losses(tmp_path, undisturbed) -> None:
     out = tmp_path / "run"
+    # The second life starts at step 5, is killed at step 14 and leaves a checkpoint at 10.
     for call in (7, 9):
         assert worker(out, f"die=pepland_model.step:Stepper.step@{call}").returncode < 0
     again = worker(out)
