@@ -1,10 +1,10 @@
 """Does training learn, and does another encoder learn the same?
 
 Two questions on one store, the same batches and masks for all: how far 200 steps bring the losses
-below those of answering with the label frequencies; and, with ``--against MODULE:CLASS``, whether the
-loss curves of that encoder (another implementation of the same parameters, from the same initial
-weights) and of ours, three seeds each, differ by more than the seeds do. Not measured: speed, and
-what the embeddings are good for.
+below those of answering with the label frequencies; and, with ``--against MODULE:CLASS``, whether
+the loss curves of that encoder (another implementation of the same parameters, from the same
+initial weights) and of ours, three seeds each, differ by more than the seeds do. Not measured:
+speed, and what the embeddings are good for.
 """
 
 from __future__ import annotations

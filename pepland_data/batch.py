@@ -49,7 +49,9 @@ class BatchTables:
         )
 
     def to(self, device: torch.device | str) -> BatchTables:
-        """Return the tables on another device."""
+        """Return the tables on another device, the same object where they are there already."""
+        if self.atom_x.device == torch.device(device):
+            return self
         return BatchTables.from_tables(self.host, device)
 
 

@@ -8,7 +8,6 @@ smaller; a rank that gets nothing of it yields an empty batch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,8 +53,7 @@ class GatherLoader:
         self.stores, self.batch_size, self.shuffle, self.seed = stores, batch_size, shuffle, seed
         self.rank, self.world_size, self.device = rank, world_size, torch.device(device)
         tables, self._recodes = merge_tables([store.tables for store in stores])
-        self._host_tables = BatchTables.from_tables(tables)
-        self.tables = self._host_tables.to(self.device)
+        self.tables = BatchTables.from_tables(tables, self.device)
         self._start = np.cumsum([0, *(len(store) for store in stores)])
         self._rows = [r + start for r, start in zip(rows, self._start, strict=False)]
         self._counts = epoch_counts([len(r) for r in rows], weights)
@@ -115,10 +113,8 @@ class GatherLoader:
         used = np.unique(owner).tolist() or [0]
         parts = [self._gather(i, graphs[order][owner[order] == i]) for i in used]
         columns = concat(parts).take(back)
-        batch = HeteroBatch.from_columns(columns, self._host_tables, graphs)
-        if self.device.type == "cpu":
-            return batch
-        return replace(batch.to(self.device, non_blocking=True), tables=self.tables)
+        batch = HeteroBatch.from_columns(columns, self.tables, graphs)
+        return batch.to(self.device, non_blocking=True)
 
     def _gather(self, store: int, graphs: Rows) -> GraphColumns:
         columns: GraphColumns = self.stores[store].gather(graphs - self._start[store])
