@@ -14,7 +14,7 @@ from pepland_data.tables import FeatureTables
 from pepland_data.vocabulary import Vocabulary
 from pepland_model.checkpoint import write_tensors
 from pepland_model.loss import Term
-from pepland_model.mask import Masked
+from pepland_model.mask import IGNORE, Masked
 from pepland_model.run_config import ModelConfig
 
 VOCABULARY = "vocab.txt"
@@ -54,12 +54,27 @@ class Network(nn.Module):
 
     def forward(self, masked: Masked) -> list[Term | None]:
         """Return atom, fragment and bond predictions beside their targets."""
-        out = self.encoder(masked.batch)
         atoms, fragments, bonds = self.targets(masked)
+        if masked.batch.device.type == "cpu" and not self.bonds:
+            return self.masked_rows(masked, atoms, fragments)
+        out = self.encoder(masked.batch)
         return [
             Term(self.heads.atom(out.atom_embedding), atoms),
             Term(self.heads.fragment(out.fragment_embedding), fragments),
             self._bonds(masked, out.atom_embedding, bonds),
+        ]
+
+    def masked_rows(self, masked: Masked, atoms: Tensor, fragments: Tensor) -> list[Term | None]:
+        """Run the last layer and the heads on masked nodes only.
+
+        Their number has to be known on the host, so a GPU would have to be waited for.
+        """
+        at, fr = (torch.nonzero(target != IGNORE).squeeze(1) for target in (atoms, fragments))
+        out = self.encoder(masked.batch, atom_rows=at, fragment_rows=fr)
+        return [
+            Term(self.heads.atom(out.atom_embedding), atoms[at]),
+            Term(self.heads.fragment(out.fragment_embedding), fragments[fr]),
+            None,
         ]
 
     def _bonds(self, masked: Masked, atoms: Tensor, target: Tensor) -> Term | None:
@@ -99,7 +114,10 @@ def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> Ne
     from pepland_model.heads import PretrainHeads
     from pepland_model.pharmhgt import PharmHGT
 
-    config = PharmHGTConfig(model.hidden, model.depth, model.heads, model.output)
+    choices: dict[str, bool | str] = {"auto": "auto", "always": True, "never": False}
+    config = PharmHGTConfig(
+        model.hidden, model.depth, model.heads, model.output, choices[model.dedup]
+    )
     heads = PretrainHeads(model.hidden, len(vocabulary))
     return Network(PharmHGT(config), heads, vocabulary, bonds)
 

@@ -67,6 +67,9 @@ class ModelConfig:
     hidden: int = option(300, "Width.")
     depth: int = option(5, "Depth; depth - 1 rounds of message passing.")
     heads: int = option(4, "Attention heads.")
+    dedup: str = option(
+        "auto", "Compute each distinct state once.", choices=("auto", "always", "never")
+    )
 
 
 @dataclass(frozen=True)

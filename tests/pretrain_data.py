@@ -129,7 +129,7 @@ class TinyEncoder(nn.Module):
         self.atom, self.bond = nn.Linear(42, width), nn.Linear(14, width)
         self.fragment, self.mix = nn.Linear(196, width), nn.Linear(width, width)
 
-    def forward(self, batch: HeteroBatch) -> SimpleNamespace:
+    def forward(self, batch, atom_rows=slice(None), fragment_rows=slice(None)) -> SimpleNamespace:
         t = batch.tables
         atoms = self.atom(t.atom_x)[batch.atom_code.long()]
         bonds = self.bond(t.bond_x)[batch.bond_code.long()]
@@ -140,7 +140,9 @@ class TinyEncoder(nn.Module):
         atoms = atoms + self.mix(near)
         fragments = self.fragment(t.fragment_x)[batch.fragment_code.long()]
         fragments = fragments.index_add(0, batch.atom_fragment.long(), atoms)
-        return SimpleNamespace(atom_embedding=atoms, fragment_embedding=fragments)
+        return SimpleNamespace(
+            atom_embedding=atoms[atom_rows], fragment_embedding=fragments[fragment_rows]
+        )
 
 
 class TinyHeads(nn.Module):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from pepland_data.vocabulary import Vocabulary
 from pepland_model.config import PharmHGTConfig
-from pepland_model.loss import COUNT, pretrain_tally, total_loss
+from pepland_model.loss import COUNT, Term, pretrain_tally, total_loss
 from pepland_model.mask import MaskOptions, mask_batch
 from pepland_model.network import Network, build_network, recompute_attention, save_network
 from pepland_model.pharmhgt import PharmHGT
@@ -57,6 +57,20 @@ def test_bonds_are_predicted_only_where_they_are_masked() -> None:
     assert term.logits.shape == (len(masked.bond_target), 4)
 
 
+@pytest.mark.parametrize("output", ["homo", "fused"])
+def test_predicting_masked_rows_only_has_the_loss_of_predicting_all(output) -> None:
+    net = network(output=output)
+    masked = mask_batch(golden_batch(), MaskOptions(), 0, 0)
+    out = net.encoder(masked.batch)
+    atoms, fragments, _ = net.targets(masked)
+    everything = [
+        Term(net.heads.atom(out.atom_embedding), atoms),
+        Term(net.heads.fragment(out.fragment_embedding), fragments),
+        None,
+    ]
+    assert torch.allclose(pretrain_tally(net(masked)), pretrain_tally(everything), rtol=1e-5)
+
+
 def test_masked_codes_reach_no_view_of_the_model() -> None:
     """Two batches that differ only in what is masked have the same predictions: no label leaks."""
     options = MaskOptions("atom", atom_rate=1.0, fragment_rate=1.0)
@@ -89,7 +103,7 @@ def test_recomputing_attention_keeps_loss_and_gradient_and_saves_memory() -> Non
     (value, norm, saved), (lean_value, lean_norm, lean_saved) = measure(plain), measure(lean)
     assert value == pytest.approx(lean_value, rel=1e-6)
     assert norm == pytest.approx(lean_norm, rel=1e-5)
-    assert lean_saved < 0.7 * saved
+    assert lean_saved < 0.85 * saved
 
 
 def test_a_network_is_written_with_its_configuration_and_vocabulary(tmp_path) -> None:
