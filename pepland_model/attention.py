@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
+
+from pepland_model.segments import segment_softmax, segment_sum, take
 
 
 class Attention(nn.Module):
@@ -19,39 +20,41 @@ class Attention(nn.Module):
         self.heads = heads
         self.linears = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(4))
 
-    def forward(self, query: Tensor, keys: Tensor, dst: Tensor) -> Tensor:
+    def forward(
+        self,
+        nodes: Tensor,
+        edges: Tensor,
+        own: Tensor | None,
+        inputs: Tensor | None,
+        ptr: Tensor,
+        dst: Tensor,
+    ) -> Tensor:
         """Return the attention output of every node.
 
+        Linears run on the distinct rows, before they are spread over nodes and edges.
+
         Args:
-            query: [N, d].
-            keys: [E, d], one row an incoming edge; keys and values come from it.
-            dst: [E] int64, node that each edge enters.
+            nodes: [K, d], states that queries come from.
+            edges: [L, d], states that keys and values come from.
+            own: [N] int, row of `nodes` of each node; None where node v has row v.
+            inputs: [E] int, row of `edges` of each incoming edge, sorted by node; None as above.
+            ptr: [N+1] int64.
+            dst: [E] int64.
 
         Returns:
             [N, d]; a node without edges gets the output layer's bias.
         """
-        q, k, v = (
-            layer(rows).unflatten(1, (self.heads, -1))
-            for layer, rows in zip(self.linears[:3], (query, keys, keys), strict=True)
-        )
-        score = (q[dst] * k).sum(-1) / math.sqrt(q.shape[-1])
-        weight = segment_softmax(score, dst, len(query))
-        mixed = torch.zeros_like(q).index_add(0, dst, weight.unsqueeze(-1) * v)
-        out: Tensor = self.linears[3](mixed.flatten(1))
+        query, key, value = self.linears[0](nodes), self.linears[1](edges), self.linears[2](edges)
+        at_edge = dst if own is None else own.index_select(0, dst)
+        q = take(query, at_edge).unflatten(1, (self.heads, -1))
+        k = take(key, inputs).unflatten(1, (self.heads, -1))
+        v = take(value, inputs).unflatten(1, (self.heads, -1))
+        weight = segment_softmax((q * k).sum(-1) / math.sqrt(q.shape[-1]), ptr, dst)
+        mixed = segment_sum((weight.unsqueeze(-1) * v).flatten(1), ptr, dst)
+        out: Tensor = self.linears[3](mixed)
         return out
 
     def value_out(self, keys: Tensor) -> Tensor:
         """Return the attention output over a set of one key, whose weight is 1. [N, d]."""
         out: Tensor = self.linears[3](self.linears[2](keys))
         return out
-
-
-def segment_softmax(score: Tensor, dst: Tensor, num_nodes: int) -> Tensor:
-    """Return the softmax of [E, heads] scores over the edges of each node, in float32."""
-    score = score.float()
-    index = dst.unsqueeze(1).expand_as(score)
-    highest = score.new_full((num_nodes, score.shape[1]), -torch.inf)
-    highest = highest.scatter_reduce(0, index, score.detach(), "amax")
-    exp = (score - highest[dst]).exp()
-    total = torch.zeros_like(highest).index_add(0, dst, exp)
-    return exp / total[dst]

@@ -22,10 +22,14 @@ class PharmHGTConfig:
     """Attention heads; must divide `hidden`."""
     output: str = "homo"
     """Which states are the embedding: ``homo``, ``checkpoint`` or ``fused``."""
+    dedup: bool | str = "auto"
+    """Compute each distinct state once: "auto" on the CPU where it pays, True always, False never."""
 
     def __post_init__(self) -> None:
         if self.output not in OUTPUTS:
             raise InputError(f"unknown output {self.output!r}; expected one of {OUTPUTS}")
+        if self.dedup not in (True, False, "auto"):
+            raise InputError(f'dedup is {self.dedup!r}; expected "auto", True or False')
         if self.depth < 2 or self.hidden < 1 or self.heads < 1 or self.hidden % self.heads:
             raise InputError(
                 f"hidden {self.hidden}, depth {self.depth}, heads {self.heads}: expected a depth of "

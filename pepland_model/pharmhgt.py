@@ -3,12 +3,14 @@
 Legend of names and shapes: N nodes (A atoms or P fragments), E directed edges, d hidden width.
 f [N, d] input of a node, f_h its state; x [E, d] input of an edge, h its state; j, j_h the same in the
 junction view. Parameters carry the published names, so a published state dict fits as it is.
+`pepland_model.plain` is the same network written down plainly; this one runs on the rows that a plan
+names, first on table rows, then on each distinct state (`pepland_model.states`) or on every row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,10 @@ from pepland_data.tables import ATOM_WIDTH, BOND_WIDTH, FRAGMENT_WIDTH
 from pepland_model.attention import Attention
 from pepland_model.config import PharmHGTConfig
 from pepland_model.edges import Edges, directed_edges
+from pepland_model.plan import NodeLevel, ViewPlan, plain_plan
+from pepland_model.segments import segment_sum, take
+from pepland_model.state_cache import StateCache, ViewCache
+from pepland_model.states import JunctionPlan, distinct_junction, distinct_plan, plain_junction
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,61 +91,169 @@ class PharmHGT(nn.Module):
         self.w_reac = nn.Linear(BOND_WIDTH, d)
         self.w_junc = nn.Linear(ATOM_WIDTH + FRAGMENT_WIDTH, d)
         self.mp = MessagePassing(self.config)
+        self.cache = StateCache()
         if not self.config.junction:
             for name, parameter in self.named_parameters():
                 parameter.requires_grad_(not is_junction(name))
 
-    def forward(self, batch: HeteroBatch) -> PharmHGTOutput:
+    def plan(self, batch: HeteroBatch) -> Plan:
+        """Return which rows each view computes; a loader's thread may call this ahead of a step.
+
+        Args:
+            batch: masked already. Searching distinct states reads its codes on the CPU; with
+                ``dedup`` "auto" a batch on another device is planned there, every row, no wait.
+        """
+        search = self.config.dedup is True or (self.config.dedup == "auto" and on_cpu(batch))
+        source = batch.to("cpu") if search and not on_cpu(batch) else batch
+        share = 1.0 if self.config.dedup is True else 0.5
+        rounds = self.config.depth - 1
+
+        def view(prefix: str, code: Tensor) -> ViewPlan:
+            edges = view_edges(source, prefix, len(code))
+            if search:
+                return distinct_plan(code, edges, rounds, share)
+            return plain_plan(code, edges, rounds)
+
+        atoms = None
+        if not (search and self._caching(batch)):
+            atoms = view("bond", source.atom_code)
+        fragments = view("reaction", source.fragment_code)
+        junction = None
+        if self.config.junction:
+            build = distinct_junction if search else plain_junction
+            junction = build(source.atom_code, source.atom_fragment, source.fragment_code)
+        plan = Plan(atoms, fragments, junction)
+        return plan if source is batch else plan.to(batch.device)
+
+    def forward(
+        self,
+        batch: HeteroBatch,
+        atom_rows: Tensor | None = None,
+        fragment_rows: Tensor | None = None,
+        plan: Plan | None = None,
+    ) -> PharmHGTOutput:
         """Return the states of every atom and fragment of a batch.
 
         Args:
             batch: on the device of the parameters.
+            atom_rows: [K] int64, atoms wanted, in the order wanted; None means all. The last
+                layer runs on no others.
+            fragment_rows: [L] int64, the same for fragments.
+            plan: of this very batch, made ahead by `plan`.
         """
-        atoms, fragments = len(batch.atom_code), len(batch.fragment_code)
-        bonds = directed_edges(batch.bond_begin, batch.bond_end, batch.bond_code, atoms)
-        joints = directed_edges(
-            batch.reaction_begin, batch.reaction_end, batch.reaction_code, fragments
-        )
-        tables, atom_code, fragment_code = batch.tables, batch.atom_code, batch.fragment_code
-        f_a = lookup(relu(self.w_atom(tables.atom_x)), atom_code)
-        f_p = lookup(relu(self.w_pharm(tables.fragment_x)), fragment_code)
-        x_b = lookup(relu(self.w_bond(tables.bond_x)), bonds.code)
-        x_r = lookup(relu(self.w_reac(tables.bond_x)), joints.code)
-        atom = self._view("aba", "a", f_a, x_b, bonds)
-        fragment = self._view("prp", "p", f_p, x_r, joints)
-        if not self.config.junction:
+        plan = plan or self.plan(batch)
+        tables = batch.tables
+        f_a, f_p = relu(self.w_atom(tables.atom_x)), relu(self.w_pharm(tables.fragment_x))
+        x_b, x_r = relu(self.w_bond(tables.bond_x)), relu(self.w_reac(tables.bond_x))
+        if plan.atoms is None:
+            atom = self._cached_atoms(batch, f_a, x_b, atom_rows)
+        else:
+            atom = self._view("aba", "a", f_a, x_b, plan.atoms, atom_rows)
+        fragment = self._view("prp", "p", f_p, x_r, plan.fragments, fragment_rows)
+        if plan.junction is None:
             return PharmHGTOutput(atom, fragment, None, None, self.config.output)
-        j_a, j_p = self._junction(batch, f_a, f_p)
+        j_a, j_p = self._junction(batch, plan.junction, f_a, f_p)
+        j_a = take(j_a, chosen(plan.junction.atom_rows, atom_rows))
+        j_p = take(j_p, chosen(plan.junction.fragment_rows, fragment_rows))
         return PharmHGTOutput(atom, fragment, j_a, j_p, self.config.output)
 
-    def _view(self, view: str, last: str, f: Tensor, x: Tensor, edges: Edges) -> Tensor:
-        """Message passing among nodes of one kind; zero where no edge enters."""
-        attend = self.mp.attn[view]
-        connected = (edges.in_degree() > 0).to(f.dtype).unsqueeze(1)
-        f_h, h = f, x
-        for layer in self.mp.mp_list[view]:  # type: ignore[union-attr]
-            f_h = (attend(f_h, h, edges.dst) + f_h) * connected
-            h = relu(x + layer(f_h[edges.src] - h[edges.reverse]))
-        incoming = torch.zeros_like(f_h).index_add(0, edges.dst, h)
-        out: Tensor = self.mp.node_last_layer[last](torch.cat([incoming, f_h, f], 1))
-        return out * connected
+    def _caching(self, batch: HeteroBatch) -> bool:
+        return not torch.is_grad_enabled() and not self.training and on_cpu(batch)
 
-    def _junction(self, batch: HeteroBatch, f_a: Tensor, f_p: Tensor) -> tuple[Tensor, Tensor]:
+    def _cached_atoms(
+        self, batch: HeteroBatch, f: Tensor, x: Tensor, wanted: Tensor | None
+    ) -> Tensor:
+        """Compute the atom states no batch has brought before, and look all of them up."""
+        cache = self.cache.view(self, batch.tables.host)
+        edges = view_edges(batch, "bond", len(batch.atom_code))
+        plan = distinct_plan(batch.atom_code, edges, self.config.depth - 1, 1.0, cache.levels)
+        if plan.rows is None:
+            return self._view("aba", "a", f, x, plan, wanted)
+        return self._view("aba", "a", f, x, plan, wanted, cache)
+
+    def _view(
+        self,
+        view: str,
+        last: str,
+        f: Tensor,
+        x: Tensor,
+        plan: ViewPlan,
+        wanted: Tensor | None,
+        cache: ViewCache | None = None,
+    ) -> Tensor:
+        """Message passing among nodes of one kind; zero where no edge enters.
+
+        Args:
+            view: attention and edge layers.
+            last: last layer.
+            f: [U, d], inputs of the rows of the node table.
+            x: [Ub, d], inputs of the rows of the bond table.
+            plan: rows of each round.
+            wanted: [K] int64, nodes to return; None means all.
+            cache: states of earlier batches; the plan's rows are behind them.
+        """
+        attend, layers = self.mp.attn[view], cast(nn.ModuleList, self.mp.mp_list[view])
+        n, h = f, x
+        for i, layer in enumerate(layers):
+            node, edge = plan.nodes[i], plan.edges[i]
+            if cache is None:
+                mixed = attend(n, h, node.own, node.inputs, node.ptr, node.dst)
+            else:  # project the few new inputs, not the whole table
+                rows = take(n, node.own), take(h, node.inputs)
+                mixed = attend(*rows, None, None, node.ptr, node.dst)
+            n = (mixed + take(n, node.own)) * connected(node)
+            n = n if cache is None else cache.grow("nodes", i, n)
+            h = relu(take(x, edge.code) + layer(take(n, edge.src) - take(h, edge.reverse)))
+            h = h if cache is None else cache.grow("edges", i, h)
+        level, rows_of = plan.nodes[-1], plan.rows
+        if rows_of is None:
+            out = self._last(last, level, n, h, f, wanted)
+            return out
+        out = self._last(last, level, n, h, f, None)
+        out = out if cache is None else cache.grow("nodes", len(layers), out)
+        return take(out, chosen(rows_of, wanted))
+
+    def _last(
+        self,
+        name: str,
+        level: NodeLevel,
+        n: Tensor,
+        h: Tensor,
+        f: Tensor,
+        wanted: Tensor | None,
+    ) -> Tensor:
+        """Return W [sum of incoming | own state | input]; the input's share on the table."""
+        layer = cast(nn.Linear, self.mp.node_last_layer[name])
+        from_edges, from_state, from_input = layer.weight.split(self.config.hidden, 1)
+        incoming = segment_sum(take(h, level.inputs), level.ptr, level.dst)
+        state, code, alive = take(n, level.own), level.code, connected(level)
+        if wanted is not None:
+            incoming, state, code, alive = (
+                t.index_select(0, wanted) for t in (incoming, state, code, alive)
+            )
+        table = nn.functional.linear(f, from_input, layer.bias)
+        summed = nn.functional.linear(incoming, from_edges)
+        return (summed + nn.functional.linear(state, from_state) + take(table, code)) * alive
+
+    def _junction(
+        self, batch: HeteroBatch, plan: JunctionPlan, f_a: Tensor, f_p: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Message passing between a fragment and its atoms, fragments first."""
-        tables, home = batch.tables, batch.atom_fragment.long()
-        row_a = nn.functional.pad(tables.atom_x, (0, FRAGMENT_WIDTH))
-        row_p = nn.functional.pad(tables.fragment_x, (ATOM_WIDTH, 0))
-        j_a = lookup(relu(self.w_junc(row_a)), batch.atom_code)
-        j_p = lookup(relu(self.w_junc(row_p)), batch.fragment_code)
-        to_fragment, to_atom = self.mp.attn["ajp"], self.mp.attn["pja"]
+        tables, home = batch.tables, plan.home
+        w, b = self.w_junc.weight, self.w_junc.bias
+        # The other half of the input row is zero, so each kind meets half of the columns.
+        j_a = take(relu(nn.functional.linear(tables.atom_x, w[:, :ATOM_WIDTH], b)), plan.atom_code)
+        table = relu(nn.functional.linear(tables.fragment_x, w[:, ATOM_WIDTH:], b))
+        j_p = take(table, plan.fragment_code)
+        to_fragment, to_atom = self.mp.attn["ajp"], cast(Attention, self.mp.attn["pja"])
         for _ in range(self.config.depth - 1):
-            j_p = to_fragment(j_p, j_a, home) + j_p
+            j_p = to_fragment(j_p, j_a, None, None, plan.ptr, home) + j_p
             # An atom has one fragment: its softmax is 1, so the value alone counts.
-            j_a = to_atom.value_out(j_p)[home] + j_a  # type: ignore[operator]
+            j_a = take(to_atom.value_out(j_p), home) + j_a
         last = self.mp.node_last_layer["junc"]
-        incoming = torch.zeros_like(j_p).index_add(0, home, j_a)
-        j_p = last(torch.cat([incoming, j_p, f_p], 1))
-        return last(torch.cat([j_p[home], j_a, f_a], 1)), j_p
+        incoming = segment_sum(j_a, plan.ptr, home)
+        j_p = last(torch.cat([incoming, j_p, take(f_p, plan.fragment_code)], 1))
+        return last(torch.cat([take(j_p, home), j_a, take(f_a, plan.atom_code)], 1)), j_p
 
     def load_upstream_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load weights under the published names; readouts and output MLP are checked, not kept.
@@ -157,6 +271,41 @@ def is_junction(name: str) -> bool:
     return name.startswith(("w_junc", "mp.attn.ajp", "mp.attn.pja", "mp.node_last_layer.junc"))
 
 
-def lookup(table: Tensor, code: Tensor) -> Tensor:
-    """Return ``table[code]``; the gradient sums by sorted code, not by colliding atomics."""
-    return nn.functional.embedding(code, table)
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Which rows the views of one batch compute."""
+
+    atoms: ViewPlan | None
+    """None where the states kept across batches are used."""
+    fragments: ViewPlan
+    junction: JunctionPlan | None
+    """None with output ``homo``."""
+
+    def to(self, device: torch.device | str) -> Plan:
+        """Return the plan on another device."""
+        atoms = None if self.atoms is None else self.atoms.to(device)
+        junction = None if self.junction is None else self.junction.to(device)
+        return Plan(atoms, self.fragments.to(device), junction)
+
+
+def view_edges(batch: HeteroBatch, prefix: str, num_nodes: int) -> Edges:
+    """Return the directed edges of ``bond`` or ``reaction``."""
+    halves = (getattr(batch, f"{prefix}_{name}") for name in ("begin", "end", "code"))
+    return directed_edges(*halves, num_nodes)
+
+
+def connected(level: NodeLevel) -> Tensor:
+    """Return 1 for rows with an incoming edge, else 0. [K, 1] float32."""
+    return (level.ptr.diff() > 0).float().unsqueeze(1)
+
+
+def chosen(rows: Tensor | None, wanted: Tensor | None) -> Tensor | None:
+    """Return the wanted ones of the rows; None means all, in order."""
+    if rows is None or wanted is None:
+        return wanted if rows is None else rows
+    return rows.index_select(0, wanted)
+
+
+def on_cpu(batch: HeteroBatch) -> bool:
+    """Return whether the batch lives on the CPU."""
+    return batch.device.type == "cpu"
