@@ -53,6 +53,8 @@ def train(store: Path, out: Path, builder: Any, **flags: Any) -> dict[str, Any]:
     began = time.perf_counter()
     with mock.patch.object(pretrain_module, "build_network", builder):
         summary = pretrain_module.pretrain(config)
+    if summary is None or summary["status"] != "finished":
+        raise SystemExit("a run was stopped; nothing is recorded")
     curve = [e["loss"] for e in events(out, "train")]
     seconds = time.perf_counter() - began
     return {"metrics": summary["metrics"], "baseline": summary["baseline"], "curve": curve,
