@@ -45,10 +45,11 @@ class Attention(nn.Module):
             [N, d]; a node without edges gets the output layer's bias.
         """
         query, key, value = self.linears[0](nodes), self.linears[1](edges), self.linears[2](edges)
+        width = query.shape[1] // self.heads
         at_edge = dst if own is None else own.index_select(0, dst)
-        q = take(query, at_edge).unflatten(1, (self.heads, -1))
-        k = take(key, inputs).unflatten(1, (self.heads, -1))
-        v = take(value, inputs).unflatten(1, (self.heads, -1))
+        q = take(query, at_edge).view(-1, self.heads, width)
+        k = take(key, inputs).view(-1, self.heads, width)
+        v = take(value, inputs).view(-1, self.heads, width)
         weight = segment_softmax((q * k).sum(-1) / math.sqrt(q.shape[-1]), ptr, dst)
         mixed = segment_sum((weight.unsqueeze(-1) * v).flatten(1), ptr, dst)
         out: Tensor = self.linears[3](mixed)

@@ -23,7 +23,7 @@ class PharmHGTConfig:
     output: str = "homo"
     """Which states are the embedding: ``homo``, ``checkpoint`` or ``fused``."""
     dedup: bool | str = "auto"
-    """Compute each distinct state once: "auto" on the CPU where it pays, True always, False never."""
+    """Compute each distinct state once: "auto" (on the CPU where it pays), True or False."""
 
     def __post_init__(self) -> None:
         if self.output not in OUTPUTS:

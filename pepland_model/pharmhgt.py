@@ -1,10 +1,10 @@
 """PharmHGT: message passing over atoms, over fragments, and across the junction between them.
 
 Legend of names and shapes: N nodes (A atoms or P fragments), E directed edges, d hidden width.
-f [N, d] input of a node, f_h its state; x [E, d] input of an edge, h its state; j, j_h the same in the
-junction view. Parameters carry the published names, so a published state dict fits as it is.
+f [N, d] input of a node, f_h its state; x [E, d] input of an edge, h its state; j, j_h the same
+in the junction view. Parameters carry the published names: a published state dict fits as it is.
 `pepland_model.plain` is the same network written down plainly; this one runs on the rows that a plan
-names, first on table rows, then on each distinct state (`pepland_model.states`) or on every row.
+names: on table rows first, then on each distinct state (`pepland_model.states`) or every row.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ class PharmHGT(nn.Module):
     ) -> Tensor:
         """Return W [sum of incoming | own state | input]; the input's share on the table."""
         layer = cast(nn.Linear, self.mp.node_last_layer[name])
-        from_edges, from_state, from_input = layer.weight.split(self.config.hidden, 1)
+        from_edges, from_state, from_input = torch.split(layer.weight, self.config.hidden, 1)
         incoming = segment_sum(take(h, level.inputs), level.ptr, level.dst)
         state, code, alive = take(n, level.own), level.code, connected(level)
         if wanted is not None:
@@ -290,8 +290,8 @@ class Plan:
 
 def view_edges(batch: HeteroBatch, prefix: str, num_nodes: int) -> Edges:
     """Return the directed edges of ``bond`` or ``reaction``."""
-    halves = (getattr(batch, f"{prefix}_{name}") for name in ("begin", "end", "code"))
-    return directed_edges(*halves, num_nodes)
+    begin, end, code = (getattr(batch, f"{prefix}_{name}") for name in ("begin", "end", "code"))
+    return directed_edges(begin, end, code, num_nodes)
 
 
 def connected(level: NodeLevel) -> Tensor:

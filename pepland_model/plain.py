@@ -1,13 +1,14 @@
 """PharmHGT written down plainly: the reference that the fast model has to equal.
 
 Legend of names and shapes: N nodes (A atoms or P fragments), E directed edges, d hidden width.
-f [N, d] input of a node, f_h its state; x [E, d] input of an edge, h its state; j, j_h the same in the
-junction view. Takes the state dict of `PharmHGT` as it is.
+f [N, d] input of a node, f_h its state; x [E, d] input of an edge, h its state; j, j_h the same
+in the junction view. Takes the state dict of `PharmHGT` as it is.
 """
 
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -134,7 +135,7 @@ class PlainPharmHGT(nn.Module):
         attend = self.mp.attn[view]
         connected = (edges.in_degree() > 0).to(f.dtype).unsqueeze(1)
         f_h, h = f, x
-        for layer in self.mp.mp_list[view]:  # type: ignore[union-attr]
+        for layer in cast(nn.ModuleList, self.mp.mp_list[view]):
             f_h = (attend(f_h, h, edges.dst) + f_h) * connected
             h = relu(x + layer(f_h[edges.src] - h[edges.reverse]))
         incoming = torch.zeros_like(f_h).index_add(0, edges.dst, h)

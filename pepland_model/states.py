@@ -124,7 +124,8 @@ class _Finder:
     def plan(self) -> ViewPlan:
         """Return the plan; node and edge classes start as codes."""
         node, edge = self.code, self.edge_code
-        nodes, links = [], []
+        nodes: list[NodeLevel] = []
+        links: list[EdgeLevel] = []
         for level in self.levels:
             node, built = self._nodes(level, node, edge)
             nodes.append(built)
