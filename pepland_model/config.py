@@ -29,7 +29,7 @@ class PharmHGTConfig:
         if self.output not in OUTPUTS:
             raise InputError(f"unknown output {self.output!r}; expected one of {OUTPUTS}")
         if self.dedup not in (True, False, "auto"):
-            raise InputError(f'dedup is {self.dedup!r}; expected "auto", True or False')
+            raise InputError(f'dedup {self.dedup!r}; expected "auto", True or False')
         if self.depth < 2 or self.hidden < 1 or self.heads < 1 or self.hidden % self.heads:
             raise InputError(
                 f"hidden {self.hidden}, depth {self.depth}, heads {self.heads}: expected a depth of "

@@ -3,7 +3,7 @@
 Legend of names and shapes: N nodes (A atoms or P fragments), E directed edges, d hidden width.
 f [N, d] input of a node, f_h its state; x [E, d] input of an edge, h its state; j, j_h the same
 in the junction view. Parameters carry the published names: a published state dict fits as it is.
-`pepland_model.plain` is the same network written down plainly; this one runs on the rows that a plan
+`pepland_model.plain` is the same network, plainly; this one runs on the rows that a plan
 names: on table rows first, then on each distinct state (`pepland_model.states`) or every row.
 """
 
