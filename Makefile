@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/.installed  ## SMILES in, trained PharmHGT out, in a few minutes on any machine
-	$(BIN)/pepland-data build $(SAMPLE) --out $(DEMO)/store
+	$(BIN)/pepland-data build $(SAMPLE) --out $(DEMO)/store --rows-per-shard 200
 	$(BIN)/pepland-data info $(DEMO)/store
 	$(BIN)/pepland-train --shards $(DEMO)/store --out $(DEMO)/run --max-steps 60 --batch-size 64 --eval-every 20
 

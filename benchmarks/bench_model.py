@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import record
 from pepland_data import HeteroBatch
 from pepland_data.batch import BatchTables
-from pepland_data.featurize import FeaturizeOptions, Featurizer
+from pepland_data.featurizer import FeaturizeOptions, Featurizer
 from pepland_model import PharmHGT, PharmHGTConfig
 from pepland_model.mask import MaskOptions, mask_batch
 from pepland_model.plain import PlainPharmHGT

@@ -34,9 +34,8 @@ Examples:
     "--cut", type=click.Choice(["adafrag", "amiibo"]), default="adafrag", show_default=True,
     help="Where molecules are cut into fragments.",
 )  # fmt: skip
-@click.option("--rows-per-shard", type=click.IntRange(1), default=10_000, show_default=True)
+@click.option("--rows-per-shard", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--max-atoms", type=click.IntRange(1), default=5000, show_default=True)
-@click.option("--standardize", default="", help="Comma list: salts, neutralise, largest.")
 @click.option(
     "--max-reject-frac", type=click.FloatRange(0, 1), default=0.1, show_default=True,
     help="More rejects than this share end with exit code 3; the store is kept.",
@@ -51,7 +50,6 @@ def build(
     cut: str,
     rows_per_shard: int,
     max_atoms: int,
-    standardize: str,
     max_reject_frac: float,
     as_json: bool,
 ) -> None:
@@ -60,11 +58,11 @@ def build(
     INPUT is a CSV, TSV, .smi, .txt, FASTA or Parquet file, gzipped or not, or - for standard input.
     Columns other than the text are passed through. Stop it and run it again: it goes on.
     """
-    from pepland_data.build import BuildOptions
-    from pepland_data.build import build as build_store
-    from pepland_data.featurize import FeaturizeOptions
+    from pepland_data.builder import BuildOptions
+    from pepland_data.builder import build as build_store
+    from pepland_data.featurizer import FeaturizeOptions
 
-    featurize = FeaturizeOptions(cut, input_format, max_atoms, standardize)
+    featurize = FeaturizeOptions(cut, input_format, max_atoms)
     options = BuildOptions(
         featurize, smiles_column, rows_per_shard, workers or len(os.sched_getaffinity(0))
     )

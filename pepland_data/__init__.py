@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "featurize": "featurize",
-    "Featurizer": "featurize",
-    "FeaturizeOptions": "featurize",
+    "featurize": "featurizer",
+    "Featurizer": "featurizer",
+    "FeaturizeOptions": "featurizer",
     "HeteroGraph": "graph",
     "FeatureTables": "tables",
     "GraphColumns": "columns",
     "Vocabulary": "vocabulary",
-    "build": "build",
-    "BuildOptions": "build",
+    "build": "builder",
+    "BuildOptions": "builder",
     "open_store": "store",
     "GraphStore": "store",
     "GraphLoader": "loader",
@@ -40,8 +40,8 @@ __all__ = [*sorted(_HOME), "__version__"]
 
 if TYPE_CHECKING:
     from pepland_data.batch import HeteroBatch as HeteroBatch
-    from pepland_data.build import BuildOptions as BuildOptions
-    from pepland_data.build import build as build
+    from pepland_data.builder import BuildOptions as BuildOptions
+    from pepland_data.builder import build as build
     from pepland_data.columns import GraphColumns as GraphColumns
     from pepland_data.errors import BuildError as BuildError
     from pepland_data.errors import InputError as InputError
@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     from pepland_data.errors import StoreError as StoreError
     from pepland_data.errors import StoreNotFoundError as StoreNotFoundError
     from pepland_data.errors import StoreVersionError as StoreVersionError
-    from pepland_data.featurize import FeaturizeOptions as FeaturizeOptions
-    from pepland_data.featurize import Featurizer as Featurizer
-    from pepland_data.featurize import featurize as featurize
+    from pepland_data.featurizer import FeaturizeOptions as FeaturizeOptions
+    from pepland_data.featurizer import Featurizer as Featurizer
+    from pepland_data.featurizer import featurize as featurize
     from pepland_data.graph import HeteroGraph as HeteroGraph
     from pepland_data.loader import GraphLoader as GraphLoader
     from pepland_data.store import GraphStore as GraphStore
@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_HOME[name]}")
-    # A function may have the name of its module (build, featurize): bind the public name last.
+
     value = globals()[name] = getattr(module, name)
     return value
 

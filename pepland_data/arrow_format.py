@@ -81,7 +81,7 @@ def map_batch(path: Path) -> Any:
         if reader.num_record_batches != 1:
             raise pa.ArrowInvalid(f"{reader.num_record_batches} record batches, expected 1")
         batch = reader.get_batch(0)
-        batch.validate()
+        batch.validate(full=True)  # offsets are addresses: a damaged one must not be followed
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
         raise damaged(path, error) from error
     return batch
@@ -159,4 +159,8 @@ def write_sizes(path: Path, sizes: Mapping[str, npt.NDArray[np.int64]]) -> None:
 def read_sizes(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Return the size columns as views of the mapped file."""
     batch = map_batch(path)
-    return {n: batch.column(n).to_numpy(zero_copy_only=True) for n in batch.schema.names}
+    try:
+        names = [f"num_{group}s" for group in GROUPS]
+        return {n: batch.column(n).to_numpy(zero_copy_only=True) for n in names}
+    except (pa.ArrowException, KeyError) as error:
+        raise damaged(path, error) from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 from rdkit import Chem
@@ -10,6 +11,7 @@ from rdkit.Chem import BRICS
 
 CUTS = ("adafrag", "amiibo")
 NO_LIMIT = 2**31 - 1
+Piece = tuple[Any, tuple[int, ...]]
 
 
 @cache
@@ -54,16 +56,31 @@ def _is_carbonyl(carbon: Any) -> bool:
     )
 
 
-def brics_cuts(mol: Any, cuts: list[int]) -> list[int]:
-    """Return the bonds that BRICS finds in the pieces left by `cuts`, as bonds of `mol`."""
+def brics_cuts(mol: Any, parts: list[Piece]) -> list[int]:
+    """Return the bonds that BRICS finds in pieces of `mol`, as bonds of `mol`."""
     found = []
-    for piece, atoms in pieces(mol, cuts):
-        for (i, j), _ in BRICS.FindBRICSBonds(piece):
+    for piece, atoms in parts:
+        for i, j in brics_bonds(piece.ToBinary()):
             found.append(mol.GetBondBetweenAtoms(atoms[i], atoms[j]).GetIdx())
     return found
 
 
-def pieces(mol: Any, cuts: list[int]) -> list[tuple[Any, tuple[int, ...]]]:
+@lru_cache(maxsize=100_000)
+def brics_bonds(piece: bytes) -> tuple[tuple[int, int], ...]:
+    """Return the atom pairs that BRICS cuts in a piece; its serialised form determines them."""
+    mol: Any = Chem.Mol(piece)  # type: ignore[call-overload]
+    found = BRICS.FindBRICSBonds(mol)  # type: ignore[no-untyped-call]
+    return tuple(pair for pair, _ in found)
+
+
+@lru_cache(maxsize=100_000)
+def piece_smiles(piece: bytes) -> str:
+    """Return the canonical SMILES of a serialised piece."""
+    mol: Any = Chem.Mol(piece)  # type: ignore[call-overload]
+    return str(Chem.MolToSmiles(mol))
+
+
+def pieces(mol: Any, cuts: list[int]) -> list[Piece]:
     """Return the sanitised pieces and their atoms, in the order of ``GetMolFrags``.
 
     Without a cut the molecule is one piece, whatever its number of components.
@@ -76,9 +93,24 @@ def pieces(mol: Any, cuts: list[int]) -> list[tuple[Any, tuple[int, ...]]]:
     return list(zip(mols, atoms, strict=True))
 
 
-def find_cuts(mol: Any, cut: str) -> tuple[list[int], list[int]]:
-    """Return the Amiibo cuts and all cuts; a molecule that Amiibo leaves whole stays whole."""
+@dataclass(frozen=True)
+class Cutting:
+    """A molecule taken apart."""
+
+    residues: list[Piece]
+    """Pieces of the Amiibo rule; one where nothing is cut."""
+    fragments: list[Piece]
+    """Pieces after all cuts."""
+    cuts: list[int]
+    """Cut bonds in the order they were found."""
+
+
+def cut_molecule(mol: Any, cut: str) -> Cutting:
+    """Take a molecule apart; one that Amiibo leaves whole stays whole."""
     amiibo = amiibo_cuts(mol)
+    residues = pieces(mol, amiibo)
     if cut == "amiibo" or not amiibo:
-        return amiibo, amiibo
-    return amiibo, list(dict.fromkeys([*amiibo, *brics_cuts(mol, amiibo)]))
+        return Cutting(residues, residues, amiibo)
+    more = [bond for bond in brics_cuts(mol, residues) if bond not in amiibo]
+    cuts = list(dict.fromkeys([*amiibo, *more]))
+    return Cutting(residues, pieces(mol, cuts) if more else residues, cuts)

@@ -1,6 +1,6 @@
 """Import DGL without its sampler for one big graph, which does not load beside today's torch.
 
-DGL 2.1.0 imports ``dgl.graphbolt``, which wants a library built per torch version. A stand-in module
+DGL 2.1.0 imports ``dgl.graphbolt``, which wants a library built per torch version. A stand-in
 under that name lets everything else work.
 """
 

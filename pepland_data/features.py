@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,10 +54,11 @@ def bond_row(bond: Any) -> bytes:
 def feature_factory() -> tuple[Any, tuple[str, ...]]:
     """Return RDKit's base features and the 27 type names in their order, read once a process."""
     path = os.path.join(RDConfig.RDDataDir, "BaseFeatures.fdef")
-    factory = ChemicalFeatures.BuildFeatureFactory(path)
+    factory = ChemicalFeatures.BuildFeatureFactory(path)  # type: ignore[attr-defined]
     return factory, tuple(name.split(".")[1] for name in factory.GetFeatureDefs())
 
 
+@lru_cache(maxsize=100_000)
 def fragment_row(smiles: str) -> bytes:
     """Return the 196 uint8 of what ``MolFragmentToSmiles`` wrote, zero if unreadable."""
     mol = Chem.MolFromSmiles(smiles)

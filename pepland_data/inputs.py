@@ -143,8 +143,7 @@ def _lines(path: Path, gzipped: bool) -> Iterator[str]:
         file: Any = gzip.GzipFile(fileobj=raw) if gzipped else raw
         reader = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="\n")
         try:
-            for line in reader:
-                yield line
+            yield from reader
         except (EOFError, gzip.BadGzipFile, OSError) as error:
             raise InputError(f"{path} cannot be read to its end: {error}") from error
 

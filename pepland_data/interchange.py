@@ -24,7 +24,7 @@ def both_ways(begin: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
 def batch_to_dgl(batch: HeteroBatch) -> Any:
     """Return a batched DGL heterograph as PepLand's code makes it.
 
-    Node types ``a`` and ``p`` with data ``f`` ([A, 42], [P, 196] float32) and ``f_junc`` (238 wide);
+    Node types ``a`` and ``p`` with data ``f`` ([A, 42], [P, 196] float32), ``f_junc`` (238 wide);
     edge types (a, b, a) and (p, r, p) with data ``x`` ([E, 14]), (a, j, p) and (p, j, a).
     """
     dgl = import_dgl()

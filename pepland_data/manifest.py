@@ -99,14 +99,14 @@ def read_manifest(folder: Path) -> Manifest:
         checksum = body.pop("checksum")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise _damaged(path) from error
-    if found[0] == FORMAT and found[1] != FORMAT_VERSION and isinstance(found[1], int):
+    whole = checksum == _checksum({"format": found[0], "format_version": found[1], **body})
+    if whole and found[0] == FORMAT and found[1] != FORMAT_VERSION:
         raise StoreVersionError(
             f"{folder} has store format {found[1]}, this release reads format {FORMAT_VERSION}; "
             "install the release that wrote it, or build the store again"
         )
-    full = {"format": found[0], "format_version": found[1], **body}
     names = {f.name for f in fields(Manifest)}
-    if found[0] != FORMAT or checksum != _checksum(full) or set(body) != names:
+    if not whole or found[0] != FORMAT or set(body) != names:
         raise _damaged(path)
     lists = {k: tuple(FileEntry(**e) for e in body[k]) for k in ("files", "shards")}
     manifest = Manifest(**{**body, **lists, "columns": tuple(body["columns"])})
@@ -124,7 +124,7 @@ def _damaged(path: Path) -> StoreDamagedError:
 
 def _why_no_manifest(folder: Path) -> str:
     if not folder.exists():
-        return f"there is no store at {folder}; make one with `pepland-data build INPUT --out {folder}`"
+        return f"there is no store at {folder}; `pepland-data build INPUT --out {folder}` makes one"
     if not folder.is_dir():
         return f"{folder} is a file, not a store; a store is a folder with a {MANIFEST_FILE}"
     if (folder / BUILD_FOLDER).is_dir():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rdkit import Chem, RDLogger, rdBase
+from rdkit import Chem, rdBase
 
 from pepland_data.errors import InvalidMoleculeError
 
@@ -12,8 +12,20 @@ MAX_TEXT = 100_000
 """Longer texts are refused before RDKit sees them (characters)."""
 
 
-def parse_smiles(text: str, max_atoms: int) -> Any:
-    """Return a sanitised molecule whose atoms and bonds all have a feature row.
+INPUT_FORMATS = ("auto", "smiles", "sequence", "fasta", "helm")
+AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWY")
+READERS: dict[str, tuple[Any, str]] = {
+    "smiles": (Chem.MolFromSmiles, "RDKit cannot read this SMILES"),
+    "sequence": (Chem.MolFromSequence, "RDKit cannot read this sequence"),
+    "helm": (Chem.MolFromHELM, "RDKit cannot read this HELM; it knows natural and D residues"),
+}
+
+
+def parse(text: str, input_format: str, max_atoms: int) -> Any:
+    """Return a sanitised molecule of allowed size.
+
+    With ``auto`` a text with ``{`` and ``$`` is HELM, and one of the twenty letters that is no
+    SMILES is a sequence.
 
     Raises:
         InvalidMoleculeError: with stage ``parse`` or ``limits``.
@@ -25,12 +37,26 @@ def parse_smiles(text: str, max_atoms: int) -> Any:
         raise InvalidMoleculeError(text, "limits", reason)
     if "\0" in text:
         raise InvalidMoleculeError(text, "parse", "the text holds a NUL character")
-    with RdkitMessages() as messages:
-        mol = Chem.MolFromSmiles(text)
+    mol, why = _read(text, input_format)
     if mol is None:
-        raise InvalidMoleculeError(text, "parse", messages.reason("RDKit cannot read this SMILES"))
+        raise InvalidMoleculeError(text, "parse", why)
     check_molecule(text, mol, max_atoms)
     return mol
+
+
+def _read(text: str, input_format: str) -> tuple[Any, str]:
+    kind = {"fasta": "sequence", "auto": "smiles"}.get(input_format, input_format)
+    if input_format == "auto" and "{" in text and "$" in text:
+        kind = "helm"
+    if kind == "sequence" and not AMINO_ACIDS.issuperset(text):
+        unknown = sorted(set(text) - AMINO_ACIDS)[0]
+        return None, f"{unknown!r} is none of the twenty amino acids"
+    reader, why = READERS[kind]
+    with QuietRdkit():
+        mol = reader(text)
+        if mol is None and input_format == "auto" and AMINO_ACIDS.issuperset(text):
+            mol = Chem.MolFromSequence(text)
+    return mol, why
 
 
 def check_molecule(text: str, mol: Any, max_atoms: int) -> None:
@@ -43,21 +69,12 @@ def check_molecule(text: str, mol: Any, max_atoms: int) -> None:
         raise InvalidMoleculeError(text, "limits", reason)
 
 
-class RdkitMessages:
-    """Collect what RDKit logs instead of printing it."""
+class QuietRdkit:
+    """Keep RDKit from printing."""
 
-    def __enter__(self) -> RdkitMessages:
+    def __enter__(self) -> QuietRdkit:
         self._block = rdBase.BlockLogs()
         return self
 
     def __exit__(self, *_: object) -> None:
         del self._block
-
-    def reason(self, fallback: str) -> str:
-        """Return the sentence for a reject."""
-        return fallback
-
-
-def silence_rdkit() -> None:
-    """Stop RDKit from printing warnings in a worker."""
-    RDLogger.DisableLog("rdApp.*")

@@ -18,7 +18,8 @@ from pepland_data.arrow_format import (
     read_sizes,
     read_tables,
 )
-from pepland_data.columns import GraphColumns, concat
+from pepland_data.atomic import file_sha256
+from pepland_data.columns import GROUPS, GraphColumns, concat, empty_columns
 from pepland_data.graph import HeteroGraph
 from pepland_data.manifest import FileEntry, Manifest, read_manifest
 from pepland_data.tables import FeatureTables
@@ -48,6 +49,8 @@ class GraphStore:
         self.manifest: Manifest = read_manifest(path)
         for entry in self.manifest.files:
             _check_size(path, entry)
+            if file_sha256(path / entry.file) != entry.sha256:
+                raise damaged(path / entry.file, "its checksum does not fit")
         self.tables: FeatureTables = read_tables(path)
         self._sizes = read_sizes(path / SIZES_FILE)
         rows = [entry.rows for entry in self.manifest.shards]
@@ -93,6 +96,8 @@ class GraphStore:
             data = read_arrow_shard(self.path / entry.file)
             if len(data.columns) != entry.rows:
                 raise damaged(self.path / entry.file, f"{len(data.columns)} rows")
+            if problem := problem_in(data.columns, self.tables):
+                raise damaged(self.path / entry.file, problem)
             self._shards[s] = data
         return self._shards[s]
 
@@ -125,6 +130,8 @@ class GraphStore:
             rows: [K] int, 0 <= row < len(store).
         """
         chosen = np.asarray(rows, np.int64)
+        if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(self)):
+            raise IndexError(f"rows outside 0..{len(self) - 1}")
         shard_of = np.searchsorted(self.shard_ptr, chosen, side="right") - 1
         order = np.argsort(shard_of, kind="stable")
         parts = [
@@ -133,7 +140,7 @@ class GraphStore:
         ]
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return concat(parts).take(back) if parts else self.shard_columns(0).take(chosen)
+        return concat(parts).take(back) if parts else empty_columns()
 
     @cached_property
     def smiles(self) -> RowSequence:
@@ -163,6 +170,34 @@ class GraphStore:
     def nbytes(self) -> int:
         """Bytes of all files of the store."""
         return sum(entry.bytes for entry in self.manifest.entries())
+
+
+def problem_in(columns: GraphColumns, tables: FeatureTables) -> str | None:
+    """Return what would make codes or indices point outside, None where all is well.
+
+    Looked at once a shard, before anything in it is used as an address.
+    """
+    for group, names in GROUPS.items():
+        ptr = getattr(columns, f"{group}_ptr")
+        if ptr[0] != 0 or ptr[-1] != len(getattr(columns, names[0])) or (np.diff(ptr) < 0).any():
+            return f"the offsets of its {group}s do not fit"
+    tops = {
+        "atom_code": len(tables.atom_x),
+        "fragment_code": len(tables.fragment_x),
+        "bond_code": len(tables.bond_x),
+        "reaction_code": len(tables.bond_x),
+    }
+    for name, top in tops.items():
+        if getattr(columns, name).max(initial=0) >= top:
+            return f"{name} points outside its table of {top} rows"
+    atoms, fragments = columns.sizes("atom"), columns.sizes("fragment")
+    homes = (("atom_fragment", fragments), ("bond_begin", atoms), ("bond_end", atoms),
+             ("reaction_begin", fragments), ("reaction_end", fragments))  # fmt: skip
+    for name, limit in homes:
+        group = next(g for g, names in GROUPS.items() if name in names)
+        if (getattr(columns, name) >= np.repeat(limit, columns.sizes(group))).any():
+            return f"{name} points outside its graph"
+    return None
 
 
 def _check_size(folder: Path, entry: FileEntry) -> None:

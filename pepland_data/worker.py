@@ -19,7 +19,7 @@ from pepland_data.arrow_format import (
 )
 from pepland_data.atomic import file_sha256, write_atomic_bytes
 from pepland_data.columns import GROUPS, compact
-from pepland_data.featurize import FeaturizeOptions, Featurizer, Reject
+from pepland_data.featurizer import FeaturizeOptions, Featurizer, Reject
 from pepland_data.inputs import Chunk
 from pepland_data.tables import Recode
 

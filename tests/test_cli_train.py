@@ -19,7 +19,7 @@ SHORT = [*SMALL, "--max-steps", "6", "--log-every", "1", "--valid-fraction", "0.
 def store(tmp_path_factory):
     """A store of the golden molecules."""
     pytest.importorskip("rdkit")
-    from pepland_data.build import build
+    from pepland_data.builder import build
 
     folder = tmp_path_factory.mktemp("golden-store")
     smiles = [str(s) for s in np.load(GOLDEN)["smiles"]]

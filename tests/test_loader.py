@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pepland_data import GraphLoader, HeteroBatch, build, open_store
-from pepland_data.build import BuildOptions
+from pepland_data.builder import BuildOptions
 from pepland_data.columns import GROUPS
 from pepland_data.errors import InputError
 from pepland_data.order import shuffled

@@ -26,7 +26,7 @@ from pepland_data.arrow_format import (
 from pepland_data.atomic import file_sha256, remove_leftovers, write_atomic, write_atomic_bytes
 from pepland_data.columns import GROUPS
 from pepland_data.errors import BuildError, InputError
-from pepland_data.featurize import FEATURIZER_VERSION, FeaturizeOptions
+from pepland_data.featurizer import FEATURIZER_VERSION, FeaturizeOptions
 from pepland_data.inputs import check_input, read_chunks, spool
 from pepland_data.manifest import (
     BUILD_FOLDER,
@@ -58,7 +58,7 @@ class BuildOptions:
     """What decides which graph a text becomes."""
     smiles_column: str | None = None
     """Column of the text; None finds it."""
-    rows_per_shard: int = 10_000
+    rows_per_shard: int = 1000
     """Input rows per shard."""
     workers: int = 1
     """Processes; does not change a byte of the store."""
@@ -134,9 +134,9 @@ def _claim(out: Path) -> None:
     """Refuse a folder that holds something else; make it otherwise."""
     if out.exists() and not out.is_dir():
         raise BuildError(f"{out} is a file; name another folder with --out")
-    if out.is_dir() and any(out.iterdir()):
-        if not (out / MANIFEST_FILE).exists() and not (out / BUILD_FOLDER).is_dir():
-            raise BuildError(f"{out} holds other files and no store; name an empty or new folder")
+    ours = (out / MANIFEST_FILE).exists() or (out / BUILD_FOLDER).is_dir()
+    if out.is_dir() and any(out.iterdir()) and not ours:
+        raise BuildError(f"{out} holds other files and no store; name an empty or new folder")
     (out / BUILD_FOLDER).mkdir(parents=True, exist_ok=True)
 
 

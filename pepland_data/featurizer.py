@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,11 @@ import numpy.typing as npt
 from rdkit import Chem
 
 from pepland_data.columns import GROUPS, GraphColumns
-from pepland_data.cuts import CUTS, find_cuts, pieces
+from pepland_data.cuts import CUTS, cut_molecule, piece_smiles
 from pepland_data.errors import InputError, InvalidMoleculeError
 from pepland_data.features import atom_row, bond_row, fragment_row
 from pepland_data.graph import HeteroGraph, graph_from_arrays
-from pepland_data.molecule import RdkitMessages, parse_smiles
+from pepland_data.molecule import INPUT_FORMATS, QuietRdkit, parse
 from pepland_data.tables import FeatureTables, empty_keys, tables_from_keys
 
 FEATURIZER_VERSION = 1
@@ -29,13 +29,16 @@ class FeaturizeOptions:
     cut: str = "adafrag"
     """``adafrag`` or ``amiibo``."""
     input_format: str = "smiles"
-    """``auto``, ``smiles``, ``sequence`` or ``helm``."""
+    """``auto``, ``smiles``, ``sequence``, ``fasta`` or ``helm``."""
     max_atoms: int = 5000
     """Larger molecules are rejected."""
-    standardize: str = ""
-    """Comma list of ``salts``, ``neutralise``, ``largest``; empty for parity with PepLand."""
 
     def __post_init__(self) -> None:
+        if self.input_format not in INPUT_FORMATS:
+            raise InputError(
+                f"unknown input format {self.input_format!r}; expected one of "
+                f"{', '.join(INPUT_FORMATS)}"
+            )
         if self.cut not in CUTS:
             raise InputError(f"unknown cut {self.cut!r}; expected one of {', '.join(CUTS)}")
 
@@ -59,8 +62,6 @@ class Converted:
     kept: npt.NDArray[np.int64]
     """[K] int64, position of each graph's text."""
     rejects: list[Reject]
-    changes: list[tuple[int, str]] = field(default_factory=list)
-    """(position, what standardising changed)."""
 
 
 class Interner:
@@ -94,14 +95,14 @@ class Featurizer:
 
     def flat(self, text: str) -> dict[str, Any]:
         """Return the ten flat arrays of one text; InvalidMoleculeError where there are none."""
-        mol = parse_smiles(text, self.options.max_atoms)
+        mol = parse(text, self.options.input_format, self.options.max_atoms)
         for atom in mol.GetAtoms():
             if atom.GetAtomicNum() == 0:
                 raise InvalidMoleculeError(text, "features", "holds a '*' atom")
             if int(atom.GetChiralTag()) > 3:
                 raise InvalidMoleculeError(text, "features", "holds non-tetrahedral chirality")
         try:
-            with RdkitMessages():
+            with QuietRdkit():
                 return self._arrays(mol)
         except (Chem.MolSanitizeException, ValueError, RuntimeError) as error:
             reason = f"a fragment does not sanitise: {error}"
@@ -109,12 +110,12 @@ class Featurizer:
 
     def _arrays(self, mol: Any) -> dict[str, Any]:
         atoms, bonds, fragments = self._tables
-        amiibo, cuts = find_cuts(mol, self.options.cut)
-        parts = pieces(mol, cuts)
+        cutting = cut_molecule(mol, self.options.cut)
+        parts, cuts = cutting.fragments, cutting.cuts
         fragment_of = _membership([p[1] for p in parts], mol.GetNumAtoms())
         residues = (
-            _membership([p[1] for p in pieces(mol, amiibo)], len(fragment_of))
-            if amiibo
+            _membership([p[1] for p in cutting.residues], len(fragment_of))
+            if cuts
             else np.ones(len(fragment_of), np.int64)
         )
         bond_codes = [bonds.code(bond_row(b)) for b in mol.GetBonds()]
@@ -134,7 +135,7 @@ class Featurizer:
             "atom_fragment": fragment_of,
             "fragment_code": [
                 fragments.code(
-                    (Chem.MolToSmiles(m), fragment_row(Chem.MolFragmentToSmiles(mol, a)))
+                    (piece_smiles(m.ToBinary()), fragment_row(Chem.MolFragmentToSmiles(mol, a)))
                 )
                 for m, a in parts
             ],

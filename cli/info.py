@@ -1,0 +1,52 @@
+"""``pepland-data info``: what is in a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from pepland_cli.output import Command, json_option, render
+
+
+@click.command(cls=Command, epilog="Example: pepland-data info data/ --vocab vocab.txt")
+@click.argument("store")
+@click.option("--vocab", default=None, help="Vocabulary file to report the coverage of.")
+@json_option
+def info(store: str, vocab: str | None, as_json: bool) -> None:
+    """Show counts, sizes, distributions and vocabulary coverage of STORE."""
+    from pepland_data import Vocabulary, open_store
+    from pepland_data.summary import summarize
+
+    vocabulary = Vocabulary.from_file(vocab) if vocab else None
+    render(summarize(open_store(store), vocabulary), as_json, text)
+
+
+def text(r: dict[str, Any]) -> str:
+    """Return the summary on screen."""
+    counts, tables = r["counts"], r["tables"]
+    lines = [
+        f"{r['path']}: {counts['graphs']:,} graphs of {counts['rows']:,} rows, "
+        f"{counts['rejects']:,} rejected",
+        f"  input      {r['input']['name']}, cut {r['options']['cut']}, "
+        f"RDKit {r['versions']['rdkit']}",
+        f"  size       {r['bytes'] / 1e6:,.1f} MB in {r['shards']} shards, "
+        f"{r['bytes_per_graph']:,.0f} bytes a graph",
+        f"  rows       {tables['atom']} different atoms, {tables['bond']} bonds, "
+        f"{tables['fragment']} fragments",
+    ]
+    if r["columns"]:
+        lines.append(f"  columns    {', '.join(r['columns'])}")
+    lines.append(
+        "  a graph    " + "".join(f"{h:>9}" for h in ("mean", "5 %", "median", "95 %", "max"))
+    )
+    for name, d in r["distributions"].items():
+        if d:
+            shown = (d["mean"], d["p5"], d["median"], d["p95"], d["max"])
+            lines.append(f"    {name:<9}" + "".join(f"{v:9,.0f}" for v in shown))
+    if r["vocabulary"]:
+        v = r["vocabulary"]
+        lines.append(
+            f"  vocabulary {v['covered']:.1%} of the fragments are among its {v['size']} entries "
+            f"({v['covered_distinct']:.1%} of the different ones)"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,34 @@
+"""``pepland-data verify``: is a store what was written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
+
+
+@click.command(cls=Command, epilog="Example: pepland-data verify data/ --semantic 100")
+@click.argument("store")
+@click.option(
+    "--semantic", type=click.IntRange(0), default=0, show_default=True, metavar="N",
+    help="Make N graphs again from their text and compare (needs RDKit).",
+)  # fmt: skip
+@json_option
+def verify(store: str, semantic: int, as_json: bool) -> None:
+    """Check every checksum, offset, code and index of STORE; damage ends with exit code 3."""
+    from pepland_data.verify import verify as verify_store
+
+    report = verify_store(store, semantic)
+    render({**asdict(report), "sound": report.sound}, as_json, text)
+    if not report.sound:
+        raise SystemExit(EXIT_REJECTED)
+
+
+def text(r: dict[str, Any]) -> str:
+    """Return the verdict on screen."""
+    if r["findings"]:
+        return "\n".join([f"{r['path']}: damaged", *(f"  {f}" for f in r["findings"])])
+    again = f", {r['recomputed']:,} made again" if r["recomputed"] else ""
+    return f"{r['path']}: sound ({r['files']} files, {r['graphs']:,} graphs{again})"
