@@ -38,12 +38,12 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed  ## every benchmark, one after the other
-	for bench in benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+bench: $(VENV)/.installed  ## the figures of the README
+	$(BIN)/python -m benchmarks.bench_pipeline
 	$(MAKE) readme
 
 readme: $(VENV)/.installed  ## the README's tables, made from benchmarks/results
-	$(BIN)/python benchmarks/readme_table.py
+	$(BIN)/python -m benchmarks.readme_table
 
 clean:
 	rm -rf $(VENV) $(DEMO) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

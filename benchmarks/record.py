@@ -54,7 +54,7 @@ def save(name: str, results: dict[str, Any], folder: Path = RESULTS) -> Path:
         "benchmark": name,
         "machine": machine(),
         "versions": versions(),
-        "command": " ".join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", f"benchmarks.{Path(script).stem}", *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
         "results": results,
     }

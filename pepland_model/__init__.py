@@ -10,7 +10,6 @@ _HOME = {
     "PharmHGTConfig": "config",
     "PharmHGTOutput": "pharmhgt",
     "PretrainHeads": "heads",
-    "Embedder": "embedder",
     "MaskOptions": "mask",
     "mask_batch": "mask",
 }
@@ -19,7 +18,6 @@ __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from pepland_model.config import PharmHGTConfig as PharmHGTConfig
-    from pepland_model.embedder import Embedder as Embedder
     from pepland_model.heads import PretrainHeads as PretrainHeads
     from pepland_model.mask import MaskOptions as MaskOptions
     from pepland_model.mask import mask_batch as mask_batch

@@ -32,8 +32,8 @@ class PharmHGTConfig:
             raise InputError(f'dedup {self.dedup!r}; expected "auto", True or False')
         if self.depth < 2 or self.hidden < 1 or self.heads < 1 or self.hidden % self.heads:
             raise InputError(
-                f"hidden {self.hidden}, depth {self.depth}, heads {self.heads}: expected a depth of "
-                "2 or more and heads that divide hidden"
+                f"hidden {self.hidden}, depth {self.depth}, heads {self.heads}: expected a depth "
+                "of 2 or more and heads that divide hidden"
             )
 
     @property

@@ -16,6 +16,8 @@ import torch
 
 from pepland_data.batch import BatchTables, HeteroBatch
 from pepland_data.columns import GraphColumns, concat
+from pepland_data.loader import choose_tier
+from pepland_data.resident import ResidentStore
 from pepland_data.tables import merge_tables
 
 Rows = npt.NDArray[np.int64]
@@ -36,6 +38,7 @@ class GatherLoader:
         rank: this process.
         world_size: number of processes.
         device: where batches go.
+        tier: of `pepland_data.GraphLoader`; a mixture of stores is always mapped.
     """
 
     def __init__(
@@ -49,15 +52,23 @@ class GatherLoader:
         rank: int = 0,
         world_size: int = 1,
         device: torch.device | str = "cpu",
+        tier: str = "mmap",
     ) -> None:
         self.stores, self.batch_size, self.shuffle, self.seed = stores, batch_size, shuffle, seed
         self.rank, self.world_size, self.device = rank, world_size, torch.device(device)
         tables, self._recodes = merge_tables([store.tables for store in stores])
         self.tables = BatchTables.from_tables(tables, self.device)
+        self._resident = self._make_resident(tier)
         self._start = np.cumsum([0, *(len(store) for store in stores)])
         self._rows = [r + start for r, start in zip(rows, self._start, strict=False)]
         self._counts = epoch_counts([len(r) for r in rows], weights)
         self.epoch = self.position = 0
+
+    def _make_resident(self, tier: str) -> ResidentStore | None:
+        """Hold a single store in memory where its tier says so; its codes are canonical already."""
+        if len(self.stores) != 1 or choose_tier(self.stores[0], self.device, tier)[0] == "mmap":
+            return None
+        return ResidentStore(self.stores[0], self.device)
 
     @property
     def num_graphs(self) -> int:
@@ -106,6 +117,8 @@ class GatherLoader:
 
     def batch(self, graphs: Rows) -> HeteroBatch:
         """Gather graphs by their numbers, in their order."""
+        if self._resident is not None:
+            return self._resident.batch(graphs, self.tables)
         owner = np.searchsorted(self._start, graphs, side="right") - 1
         order = np.argsort(owner, kind="stable")
         back = np.empty_like(order)

@@ -186,6 +186,7 @@ def _train_loader(config: TrainConfig, world: World, sources: Sequence[Source]) 
         rank=world.rank,
         world_size=world.size,
         device=world.device,
+        tier=config.data.tier,
     )
 
 
@@ -203,6 +204,7 @@ def _valid_loader(
         rank=world.rank,
         world_size=world.size,
         device=world.device,
+        tier=config.data.tier,
     )
 
 
