@@ -42,7 +42,8 @@ def table(document: dict[str, Any]) -> str:
     lines += [f"| {what} | {figure} |" for what, figure in rows(document)]
     lines += [
         "",
-        f"{r['input']}: {r['graphs']:,} peptides of {r['mean_atoms']:.0f} atoms; training batches of "
+        f"{r['input']}: {r['graphs']:,} peptides of {r['mean_atoms']:.0f} atoms; training "
+        f"batches of "
         f"{r['batch_size']}; {machine['cpu']}, {machine['cores']} cores, {document['date']}, "
         f"`{document['command']}`",
     ]
