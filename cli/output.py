@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import sys
@@ -32,6 +33,21 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
     sys.exit(code)
 
 
+REMEDIES = {
+    errno.ENOSPC: "free some space and run the same command again: it goes on where it stopped",
+    errno.EDQUOT: "free some of your quota and run the same command again",
+    errno.EACCES: "check the permissions, or name another folder",
+    errno.EROFS: "the disk is read-only; name another folder",
+}
+
+
+def system_sentence(error: OSError) -> str:
+    """Return what the system refused, where, and what to do about it."""
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = REMEDIES.get(error.errno or 0)
+    return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
+
+
 class Command(click.Command):
     """A command that turns expected errors into one sentence and exit code 1."""
 
@@ -41,8 +57,10 @@ class Command(click.Command):
 
         try:
             return super().invoke(ctx)
-        except (PeplandError, OSError) as error:
+        except PeplandError as error:
             fail(str(error))
+        except OSError as error:
+            fail(system_sentence(error))
         except KeyboardInterrupt:
             fail("interrupted; run the same command again to go on", 130)
 

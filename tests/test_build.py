@@ -195,6 +195,25 @@ def test_unusable_inputs_and_folders_are_one_sentence(tmp_path: Path) -> None:
     assert (tmp_path / "full/notes.txt").read_text() == "mine"
 
 
+def test_a_full_disk_is_a_sentence_with_a_remedy_and_the_build_goes_on(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", 40)
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000));"
+        "from pepland_cli.data import main; main()"
+    )
+    arguments = ["build", str(source), "--workers", "1", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert b"File too large" in done.stderr
+    with pytest.raises(StoreNotFoundError, match="unfinished build"):
+        open_store(tmp_path / "out")
+    assert cli(*arguments).returncode == 0
+    assert len(open_store(tmp_path / "out")) == 40
+
+
 def test_a_file_of_bad_rows_ends_with_code_3_and_json_is_one_document(tmp_path: Path) -> None:
     done = cli("build", "-", "--out", str(tmp_path / "out"), "--json", stdin=b"smiles\nxx\nyy\n")
     assert done.returncode == 3
