@@ -1,8 +1,8 @@
 """How many peptides a second PharmHGT runs, forward and in training steps, on this CPU.
 
-One run measures the published formulation (Python reducers over in-degree buckets, by DGL), the
-plain model, and the fast one with and without computing each state once. Keys of states are in
-every figure. Not measured: reading and masking of batches, the optimizer, CUDA devices.
+One run measures the plain model, and the fast one with and without computing each state once. Keys
+of states are in every figure. Not measured: the published code, reading and masking of batches, the
+optimizer, CUDA devices.
 """
 
 from __future__ import annotations
