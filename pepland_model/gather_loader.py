@@ -66,9 +66,13 @@ class GatherLoader:
 
     def _make_resident(self, tier: str) -> ResidentStore | None:
         """Hold a single store in memory where its tier says so; its codes are canonical already."""
-        if len(self.stores) != 1 or choose_tier(self.stores[0], self.device, tier)[0] == "mmap":
+        chosen = "mmap"
+        if len(self.stores) == 1:
+            chosen, _ = choose_tier(self.stores[0], self.device, tier)
+        if chosen == "mmap":
             return None
-        return ResidentStore(self.stores[0], self.device)
+        home = self.device if chosen == "device" else torch.device("cpu")
+        return ResidentStore(self.stores[0], home)
 
     @property
     def num_graphs(self) -> int:
@@ -118,7 +122,8 @@ class GatherLoader:
     def batch(self, graphs: Rows) -> HeteroBatch:
         """Gather graphs by their numbers, in their order."""
         if self._resident is not None:
-            return self._resident.batch(graphs, self.tables)
+            made = self._resident.batch(graphs, self.tables)
+            return made.to(self.device, non_blocking=True)
         owner = np.searchsorted(self._start, graphs, side="right") - 1
         order = np.argsort(owner, kind="stable")
         back = np.empty_like(order)
