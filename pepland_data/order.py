@@ -3,6 +3,9 @@
 A four-round Feistel network permutes the next power of four; numbers that land outside 0..n-1 are
 sent round again until they land inside (cycle walking), which keeps it a bijection. So a global
 shuffle needs no array of n numbers, and its whole state is seed, epoch and position.
+
+A cold disk likes neighbours: `block_shuffled` sends whole blocks of rows to random places and
+shuffles only inside windows of a few blocks, so that a window is read in a few long strokes.
 """
 
 from __future__ import annotations
@@ -11,9 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 ROUNDS = 4
+BLOCK_ROWS = 1024
+"""Neighbouring rows that stay in one window: about a megabyte of a store."""
+WINDOW_BLOCKS = 16
+"""Blocks that are shuffled among each other."""
+
+Rows = npt.NDArray[np.int64]
 
 
-def shuffled(places: npt.ArrayLike, n: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+def shuffled(places: npt.ArrayLike, n: int, seed: int, epoch: int, stream: int = 0) -> Rows:
     """Return which of n rows stands at each place of an epoch's order.
 
     Args:
@@ -21,18 +30,60 @@ def shuffled(places: npt.ArrayLike, n: int, seed: int, epoch: int) -> npt.NDArra
         n: number of rows.
         seed: of the run.
         epoch: each has an order of its own.
+        stream: tells orders of the same epoch apart.
 
     Returns:
         [K] int64; over all places a permutation of 0..n-1.
     """
     half_bits = max(1, -(-(max(n, 2) - 1).bit_length() // 2))
-    keys = np.random.default_rng([seed % 2**63, epoch]).integers(0, 2**63, ROUNDS, np.uint64)
-    values = np.array(places, np.uint64, ndmin=1)
-    outside = np.ones(len(values), bool)
-    while outside.any():
-        values[outside] = _feistel(values[outside], keys, half_bits)
-        outside = values >= n
+    words = [seed % 2**63, epoch, stream] if stream else [seed % 2**63, epoch]
+    keys = np.random.default_rng(words).integers(0, 2**63, ROUNDS, np.uint64)
+    values = _feistel(np.array(places, np.uint64, ndmin=1), keys, half_bits)
+    outside = np.flatnonzero(values >= n)
+    while len(outside):
+        again = _feistel(values[outside], keys, half_bits)
+        values[outside] = again
+        outside = outside[again >= n]
     return values.astype(np.int64)
+
+
+def block_shuffled(
+    places: npt.ArrayLike,
+    n: int,
+    seed: int,
+    epoch: int,
+    block_rows: int = BLOCK_ROWS,
+    window_blocks: int = WINDOW_BLOCKS,
+) -> Rows:
+    """Return which of n rows stands at each place, neighbours of the store kept near each other.
+
+    Blocks of `block_rows` rows stand in a seeded order, and the rows of `window_blocks` blocks that
+    follow each other in it are shuffled. The rows behind the last whole block come last.
+
+    Args:
+        places: [K] int, 0 <= place < n.
+        n: number of rows.
+        seed: of the run.
+        epoch: each has an order of its own.
+        block_rows: rows of a block.
+        window_blocks: blocks of a window.
+
+    Returns:
+        [K] int64; over all places a permutation of 0..n-1.
+    """
+    wanted = np.array(places, np.int64, ndmin=1)
+    blocks, window_rows = n // block_rows, block_rows * window_blocks
+    moved = np.empty_like(wanted)
+    windows = wanted // window_rows
+    for window in np.unique(windows).tolist():
+        here, start = windows == window, window * window_rows
+        size = min(window_rows, n - start)
+        moved[here] = start + shuffled(wanted[here] - start, size, seed, epoch, 2 + window)
+    whole = moved < blocks * block_rows
+    if whole.any():
+        block = shuffled(moved[whole] // block_rows, blocks, seed, epoch, 1)
+        moved[whole] = block * block_rows + moved[whole] % block_rows
+    return moved
 
 
 def _feistel(

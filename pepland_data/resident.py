@@ -1,8 +1,8 @@
-"""A whole store in the memory of one device, and batches put together there.
+"""A whole corpus in the memory of one device, and batches put together there.
 
 A graph's codes take about a kilobyte, so a million peptides fit beside the training of a consumer
-GPU. A batch is made from its graph numbers by gathers alone; the array lengths are known on the
-host beforehand, so nothing waits for the device.
+GPU. One small copy a batch brings graph numbers and pointers; the rest is gathers on the device.
+All lengths are known on the host beforehand, so nothing waits for the device.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ import torch
 from torch import Tensor
 
 from pepland_data.batch import BatchTables, HeteroBatch
-from pepland_data.columns import GROUPS, concat, empty_columns
-from pepland_data.store import GraphStore
+from pepland_data.columns import GROUPS
+from pepland_data.corpus import Corpus
+from pepland_data.layout import COLUMNS, HOME, Parts, ghost, write_head
+from pepland_data.sources import flat_corpus
+
+SIGNED = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64}
+"""Bytes of an item -> the dtype in which torch can index it."""
 
 
-class ResidentStore:
-    """The ten flat arrays of a store as int32 tensors, the pointers as int64.
+class ResidentCorpus:
+    """The ten flat arrays of a corpus, narrow as on disk, and the pointers as int64.
 
     Args:
-        store: an opened store.
-        device: where it goes; ``cpu`` is the host tier.
+        corpus: the stores.
+        device: where it goes; on a CPU the same steps run for tests.
     """
 
-    def __init__(self, store: GraphStore, device: torch.device) -> None:
-        shards = [store.shard_columns(s) for s in range(len(store.shard_ptr) - 1)]
-        columns = concat(shards) if shards else empty_columns()
+    def __init__(self, corpus: Corpus, device: torch.device) -> None:
+        flat, ptr = flat_corpus(corpus)
         self.device = device
-        self.ptr: dict[str, Tensor] = {}
-        self.flat: dict[str, Tensor] = {}
-        self.sizes: dict[str, npt.NDArray[np.int64]] = {}
-        for group, names in GROUPS.items():
-            ptr = np.array(getattr(columns, f"{group}_ptr"), np.int64)
-            self.sizes[group] = np.diff(ptr)
-            self.ptr[group] = torch.from_numpy(ptr).to(device)
-            for name in names:
-                values = getattr(columns, name).astype(np.int32)
-                self.flat[name] = torch.from_numpy(values).to(device)
+        self.ptr = {group: torch.from_numpy(p).to(device) for group, p in ptr.items()}
+        self.flat = {
+            name: torch.from_numpy(values.view(SIGNED[values.dtype.itemsize])).to(device)
+            for name, values in flat.items()
+        }
+        self._count = torch.zeros(0, dtype=torch.int64, device=device)
 
     @property
     def nbytes(self) -> int:
@@ -48,31 +48,53 @@ class ResidentStore:
         tensors = [*self.ptr.values(), *self.flat.values()]
         return sum(t.numel() * t.element_size() for t in tensors)
 
-    def batch(self, graphs: npt.NDArray[np.int64], tables: BatchTables) -> HeteroBatch:
-        """Return the named graphs as a batch, equal to `HeteroBatch.from_columns` of them."""
-        chosen = torch.from_numpy(graphs).to(self.device, non_blocking=True)
-        made: dict[str, Any] = {}
-        counts: dict[str, Tensor] = {}
-        totals: dict[str, int] = {}
+    def batch(self, parts: Parts, tables: BatchTables) -> HeteroBatch:
+        """Return a batch, equal to the last bit to one written by `sources.write_batch`."""
+        head = self._head(parts)
+        made: dict[str, Any] = dict(head)
+        count = len(parts.graphs)
+        graphs = head["graph_index"][:count]
+        begins = {group: head[f"{group}_ptr"][:count] for group in GROUPS}
         for group, names in GROUPS.items():
-            start, end = self.ptr[group][chosen], self.ptr[group][chosen + 1]
-            counts[group], totals[group] = end - start, int(self.sizes[group][graphs].sum())
-            ptr = torch.cat([chosen.new_zeros(1), counts[group].cumsum(0)])
-            rows = self._spread(start - ptr[:-1], counts[group], totals[group])
-            rows += torch.arange(totals[group], device=self.device)
-            made[f"{group}_ptr"] = ptr
-            made |= {name: self.flat[name].index_select(0, rows) for name in names}
-        atom_start, fragment_start = made["atom_ptr"][:-1], made["fragment_ptr"][:-1]
-        for name, group, base in (
-            ("atom_fragment", "atom", fragment_start),
-            ("bond_begin", "bond", atom_start),
-            ("bond_end", "bond", atom_start),
-            ("reaction_begin", "reaction", fragment_start),
-            ("reaction_end", "reaction", fragment_start),
-        ):
-            made[name] += self._spread(base.to(torch.int32), counts[group], totals[group])
-        return HeteroBatch(tables, chosen, **made)
+            total = int(parts.ptr[group][-1])
+            counts = head[f"{group}_ptr"][1 : count + 1] - begins[group]
+            owner = torch.repeat_interleave(self._numbers(count), counts, output_size=total)
+            rows = (self.ptr[group][graphs] - begins[group])[owner] + self._numbers(total)
+            for name in names:
+                values = self._widened(self.flat[name].index_select(0, rows))
+                if name in HOME:
+                    values += begins[HOME[name]].to(torch.int32)[owner]
+                made[name] = self._padded(values, name, parts)
+        return HeteroBatch(tables, **made)
+
+    def _head(self, parts: Parts) -> dict[str, Tensor]:
+        """Return graph numbers and pointers on the device, sent in one copy."""
+        names = ["graph_index", *(f"{group}_ptr" for group in GROUPS)]
+        lengths = [parts.shape.graphs, *[parts.shape.graphs + 1] * len(GROUPS)]
+        sent = torch.empty(
+            sum(lengths), dtype=torch.int64, pin_memory=self.device.type == "cuda"
+        )
+        pieces = dict(zip(names, sent.split(lengths), strict=True))
+        write_head({name: piece.numpy() for name, piece in pieces.items()}, parts)
+        there = sent.to(self.device, non_blocking=True)
+        return dict(zip(names, there.split(lengths), strict=True))
+
+    def _numbers(self, count: int) -> Tensor:
+        """Return 0..count-1, made once. [count] int64."""
+        if len(self._count) < count:
+            self._count = torch.arange(2 * count, device=self.device)
+        return self._count[:count]
 
     @staticmethod
-    def _spread(values: Tensor, counts: Tensor, total: int) -> Tensor:
-        return torch.repeat_interleave(values, counts, output_size=total)
+    def _widened(values: Tensor) -> Tensor:
+        wide = values.to(torch.int32)
+        return wide & 0xFFFF if values.dtype == torch.int16 else wide
+
+    @staticmethod
+    def _padded(values: Tensor, name: str, parts: Parts) -> Tensor:
+        missing = parts.shape.rows[COLUMNS[name]] - len(values)
+        if not missing:
+            return values
+        return torch.nn.functional.pad(values, (0, missing), value=ghost(name, parts.shape))
+
+

@@ -1,0 +1,59 @@
+"""Make items ahead of their consumer in one thread that cannot be left behind."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+POLL_S = 0.05
+"""How often a thread that waits for room looks whether anyone still wants its items."""
+
+
+def ahead(items: Iterator[T], count: int) -> Iterator[T]:
+    """Yield `items`, made in a thread up to `count` ahead.
+
+    The thread ends when the items do, when making one fails (the consumer gets the error), and when
+    the consumer goes away: at `close`, at the end of the `for` loop that it broke off, or when an
+    exception of the consumer has been dealt with.
+
+    Args:
+        items: used by the thread alone.
+        count: items made before they are asked for.
+    """
+    ready: queue.Queue[Any] = queue.Queue(maxsize=count)
+    stop, end = threading.Event(), object()
+
+    def put(item: Any) -> bool:
+        while not stop.is_set():
+            try:
+                ready.put(item, timeout=POLL_S)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def produce() -> None:
+        try:
+            for item in items:
+                if not put((item, None)):
+                    return
+            put((end, None))
+        except BaseException as error:  # handed to the consumer, who raises it
+            put((end, error))
+
+    thread = threading.Thread(target=produce, name="pepland-loader", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is end:
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join()

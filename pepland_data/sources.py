@@ -1,0 +1,242 @@
+"""Where the codes of a batch come from: mapped shards, or one copy of them in memory.
+
+A batch is put together from slices of bytes, joined. That costs what the copy costs: no index as
+long as the batch is made, neighbours are copied in one stroke, a slice cannot reach outside its
+array, and it does not matter over how many shards the graphs are spread.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import add, getitem
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pepland_data.arrow_format import damaged
+from pepland_data.columns import GROUPS, GraphColumns
+from pepland_data.corpus import Corpus
+from pepland_data.layout import COLUMNS, HOME, Parts, write_ghosts, write_head
+from pepland_data.tables import Recode
+
+Flat = dict[str, npt.NDArray[Any]]
+TABLE_OF = {"atom_code": "atom", "fragment_code": "fragment",
+            "bond_code": "bond", "reaction_code": "bond"}  # fmt: skip
+"""Code column -> the table its codes point into."""
+WATCH_SHARE = 0.01
+"""Share of the time that looking after mapped files may take."""
+
+
+class Source(Protocol):
+    """Gives the flat columns of chosen graphs, codes of the corpus' tables, indices local."""
+
+    def runs(self, parts: Parts) -> Iterator[tuple[slice, Flat]]:
+        """Yield consecutive runs of the batch's graphs and their ten columns."""
+        ...
+
+
+def write_batch(out: Mapping[str, npt.NDArray[Any]], parts: Parts, source: Source) -> None:
+    """Write a whole batch into its arrays.
+
+    Args:
+        out: views of one block, see `pepland_data.layout.arrays`.
+        parts: graphs, sizes and pointers.
+        source: where the columns come from.
+    """
+    write_head(out, parts)
+    shift = _shifts(parts)
+    for run, flat in source.runs(parts):
+        for name, group in COLUMNS.items():
+            first, last = parts.ptr[group][run.start], parts.ptr[group][run.stop]
+            rows = out[name][first:last]
+            rows[...] = flat[name]
+            if name in HOME:
+                rows += shift[group][first:last]
+    write_ghosts(out, parts)
+
+
+def _shifts(parts: Parts) -> Flat:
+    """Return what turns local indices into batch rows. Group -> [rows] int32."""
+    first = {group: ptr[:-1].astype(np.int32) for group, ptr in parts.ptr.items()}
+    homes = {COLUMNS[name]: home for name, home in HOME.items()}
+    return {group: np.repeat(first[home], parts.sizes[group]) for group, home in homes.items()}
+
+
+def _join(views: Iterable[memoryview], slices: Sequence[slice], dtype: Any) -> npt.NDArray[Any]:
+    """Return one slice of each view, one behind the other."""
+    return np.frombuffer(b"".join(map(getitem, views, slices)), dtype)
+
+
+class HostSource:
+    """All shards of a corpus in memory, narrow as on disk, in one array a column.
+
+    Args:
+        corpus: the stores.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.flat, self.ptr = flat_corpus(corpus)
+        self._views = {name: memoryview(array) for name, array in self.flat.items()}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return sum(a.nbytes for a in (*self.flat.values(), *self.ptr.values()))
+
+    def runs(self, parts: Parts) -> Iterator[tuple[slice, Flat]]:
+        """Yield the whole batch as one run."""
+        made: Flat = {}
+        for group, names in GROUPS.items():
+            first = self.ptr[group][parts.graphs]
+            last = first + parts.sizes[group]
+            slices = list(map(slice, first.tolist(), last.tolist()))
+            for name in names:
+                made[name] = _join(repeat(self._views[name]), slices, self.flat[name].dtype)
+        yield slice(0, len(parts.graphs)), made
+
+
+def flat_corpus(corpus: Corpus) -> tuple[Flat, Flat]:
+    """Copy a corpus into memory, shard by shard.
+
+    Returns:
+        Column -> flat array in the narrowest dtype of the store (codes of the corpus' tables), and
+        group -> pointers [G+1] int64.
+    """
+    ptr: Flat = {}
+    for group in GROUPS:
+        sizes = [np.asarray(getattr(store, f"num_{group}s")) for store in corpus.stores]
+        ends = np.cumsum(np.concatenate(sizes), dtype=np.int64)
+        ptr[group] = np.concatenate([np.zeros(1, np.int64), ends])
+    dtypes = {name: _dtype(corpus, name) for name in COLUMNS}
+    flat = {name: np.empty(ptr[group][-1], dtypes[name]) for name, group in COLUMNS.items()}
+    done = 0
+    for number, store in enumerate(corpus.stores):
+        for shard in range(len(store.shard_ptr) - 1):
+            columns = corpus.shard_columns(number, shard)
+            for name, group in COLUMNS.items():
+                first, last = ptr[group][done], ptr[group][done + len(columns)]
+                flat[name][first:last] = recoded(
+                    getattr(columns, name), name, corpus.recode(number)
+                )
+            done += len(columns)
+    return flat, ptr
+
+
+def _dtype(corpus: Corpus, name: str) -> np.dtype[Any]:
+    """Return the dtype that holds a column of all stores."""
+    widest = max((np.dtype(s.manifest.dtypes[name]) for s in corpus.stores),
+                 key=lambda dtype: dtype.itemsize)  # fmt: skip
+    if name not in TABLE_OF:
+        return widest
+    rows = len(getattr(corpus.tables, f"{TABLE_OF[name]}_x"))
+    return max(widest, np.min_scalar_type(rows - 1), key=lambda dtype: dtype.itemsize)
+
+
+def recoded(values: npt.NDArray[Any], name: str, recode: Recode | None) -> npt.NDArray[Any]:
+    """Return a column with codes of the corpus' tables."""
+    if recode is None or name not in TABLE_OF:
+        return values
+    table: npt.NDArray[np.int64] = getattr(recode, TABLE_OF[name])
+    return table[values]
+
+
+class MappedSource:
+    """The shards as they lie on disk, opened and checked when first needed.
+
+    Args:
+        corpus: the stores.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self._shards = [_ShardViews(len(s.manifest.shards)) for s in corpus.stores]
+        self._watched: dict[str, tuple[int, int]] = {}
+        self._watch_again = 0.0
+
+    def runs(self, parts: Parts) -> Iterator[tuple[slice, Flat]]:
+        """Yield one run for each store.
+
+        Raises:
+            StoreDamagedError: a shard is cut short, replaced, gone or not what was written.
+        """
+        owner = self.corpus.owner(parts.graphs)
+        for number in np.unique(owner).tolist():
+            first, last = np.searchsorted(owner, [number, number + 1]).tolist()
+            yield slice(first, last), self._take(number, parts, slice(first, last))
+
+    def _take(self, number: int, parts: Parts, run: slice) -> Flat:
+        store, views = self.corpus.stores[number], self._shards[number]
+        rows = parts.graphs[run] - self.corpus.start[number]
+        shard = np.searchsorted(store.shard_ptr, rows, side="right") - 1
+        places = (rows - store.shard_ptr[shard]).tolist()
+        for s in np.unique(shard).tolist():
+            if not views.has(s):
+                self._open(number, s)
+        self._watch()
+        of_row = shard.tolist()
+        made: Flat = {}
+        for group, names in GROUPS.items():
+            first = list(map(getitem, map(views.ptr[group].__getitem__, of_row), places))
+            last = map(add, first, parts.sizes[group][run].tolist())
+            slices = list(map(slice, first, last))
+            for name in names:
+                chosen = map(views.flat[name].__getitem__, of_row)
+                values = _join(chosen, slices, store.manifest.dtypes[name])
+                made[name] = recoded(values, name, self.corpus.recode(number))
+        return made
+
+    def _open(self, number: int, shard: int) -> None:
+        store = self.corpus.stores[number]
+        path = store.path / store.manifest.shards[shard].file
+        self._shards[number].add(shard, self.corpus.shard_columns(number, shard))
+        self._watched[str(path)] = _identity(path)
+
+    def _watch(self) -> None:
+        """Look whether the mapped files are still there and as long as they were.
+
+        Reading behind the end of a mapped file would kill the process. Looking takes a microsecond
+        a file, and is put off until it costs less than `WATCH_SHARE` of the time.
+        """
+        began = time.perf_counter()
+        if began < self._watch_again:
+            return
+        for path, identity in self._watched.items():
+            if _identity(path) != identity:
+                raise damaged_on_the_way(path)
+        took = time.perf_counter() - began
+        self._watch_again = began + took / WATCH_SHARE
+
+
+def damaged_on_the_way(path: Any) -> Exception:
+    """Return the error for a file that changed while it was being read."""
+    return damaged(path, "it was cut short or replaced while it was in use")
+
+
+def _identity(path: Any) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise damaged(path, error) from error
+    return found.st_ino, found.st_size
+
+
+class _ShardViews:
+    """Columns and pointers of one store's shards as memoryviews, None where not opened."""
+
+    def __init__(self, shards: int) -> None:
+        nothing: list[Any] = [None] * shards
+        self.flat = {name: list(nothing) for name in COLUMNS}
+        self.ptr = {group: list(nothing) for group in GROUPS}
+
+    def has(self, shard: int) -> bool:
+        return self.ptr["reaction"][shard] is not None
+
+    def add(self, shard: int, columns: GraphColumns) -> None:
+        for name in COLUMNS:
+            self.flat[name][shard] = memoryview(getattr(columns, name))
+        for group in GROUPS:
+            self.ptr[group][shard] = memoryview(getattr(columns, f"{group}_ptr"))
