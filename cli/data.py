@@ -9,6 +9,7 @@ COMMANDS = {
     "build": ("pepland_cli.build:build", "Turn SMILES or sequences into a store."),
     "info": ("pepland_cli.info:info", "Show what is in a store."),
     "verify": ("pepland_cli.verify:verify", "Check every byte of a store."),
+    "plan": ("pepland_cli.plan:plan", "Say where the loader would keep a store, and why."),
     "vocab": ("pepland_cli.vocab:vocab", "Count fragments; make or check a vocabulary."),
 }
 

@@ -24,6 +24,7 @@ _HOME = {
     "open_store": "store",
     "GraphStore": "store",
     "GraphLoader": "loader",
+    "GraphDataset": "dataset",
     "HeteroBatch": "batch",
     "PeplandError": "errors",
     "InvalidMoleculeError": "errors",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pepland_data.builder import BuildOptions as BuildOptions
     from pepland_data.builder import build as build
     from pepland_data.columns import GraphColumns as GraphColumns
+    from pepland_data.dataset import GraphDataset as GraphDataset
     from pepland_data.errors import BuildError as BuildError
     from pepland_data.errors import InputError as InputError
     from pepland_data.errors import InvalidMoleculeError as InvalidMoleculeError

@@ -61,7 +61,8 @@ class HeteroBatch:
 
     Row ``ptr[i]`` to ``ptr[i+1]`` belongs to graph i. With static shapes the arrays are longer than
     ``ptr[-1]``: the rows behind it are ghosts (code 0, bonds from the last atom to itself, atoms in
-    the last fragment) that take part in no real graph.
+    the last fragment) that take part in no real graph; graphs behind the last real one are empty
+    and numbered -1.
     """
 
     tables: BatchTables
@@ -98,7 +99,7 @@ class HeteroBatch:
 
     @property
     def num_graphs(self) -> int:
-        """Number of real graphs."""
+        """Number of graphs, with static shapes also the empty ones that fill the batch."""
         return len(self.atom_ptr) - 1
 
     def __len__(self) -> int:
@@ -108,6 +109,12 @@ class HeteroBatch:
     def device(self) -> torch.device:
         """Where the batch lives."""
         return self.atom_code.device
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays, tables left out."""
+        arrays = (getattr(self, f.name) for f in fields(self) if f.name != "tables")
+        return sum(a.numel() * a.element_size() for a in arrays)
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[HeteroGraph]) -> HeteroBatch:
@@ -153,6 +160,11 @@ class HeteroBatch:
         }
         return replace(self, tables=self.tables.to(target), **moved)
 
+    def pin_memory(self) -> HeteroBatch:
+        """Return the batch in page-locked memory, as ``DataLoader(pin_memory=True)`` asks for."""
+        names = [f.name for f in fields(self) if f.name != "tables"]
+        return replace(self, **{name: getattr(self, name).pin_memory() for name in names})
+
     def graph(self, i: int) -> HeteroGraph:
         """Return graph i with the batch's tables; its text is empty, a batch carries none."""
         if not -self.num_graphs <= i < self.num_graphs:
@@ -175,6 +187,20 @@ class HeteroBatch:
         from pepland_data.interchange import batch_to_dgl
 
         return batch_to_dgl(self)
+
+    @classmethod
+    def from_dgl(cls, graph: Any, tables: BatchTables) -> HeteroBatch:
+        """Return the way back from `to_dgl`; see `pepland_data.interchange_back`."""
+        from pepland_data.interchange_back import batch_from_dgl
+
+        return batch_from_dgl(graph, tables)
+
+    @classmethod
+    def from_pyg(cls, data: Any, tables: BatchTables) -> HeteroBatch:
+        """Return the way back from `to_pyg`; see `pepland_data.interchange_back`."""
+        from pepland_data.interchange_back import batch_from_pyg
+
+        return batch_from_pyg(data, tables)
 
     def to_pyg(self) -> Any:
         """Return a PyG ``HeteroData`` with node types ``atom`` and ``fragment``."""

@@ -25,7 +25,8 @@ def batch_to_dgl(batch: HeteroBatch) -> Any:
     """Return a batched DGL heterograph as PepLand's code makes it.
 
     Node types ``a`` and ``p`` with data ``f`` ([A, 42], [P, 196] float32), ``f_junc`` (238 wide);
-    edge types (a, b, a) and (p, r, p) with data ``x`` ([E, 14]), (a, j, p) and (p, j, a).
+    edge types (a, b, a) and (p, r, p) with data ``x`` ([E, 14]), (a, j, p) and (p, j, a). For the
+    way back nodes and edges also have ``code``, fragments ``residue``, all int64.
     """
     dgl = import_dgl()
     atoms = torch.arange(len(batch.atom_code), device=batch.device)
@@ -47,6 +48,11 @@ def batch_to_dgl(batch: HeteroBatch) -> Any:
     graph.nodes["p"].data["f_junc"] = pad(fragment_x, (ATOM_WIDTH, 0))
     graph.edges["b"].data["x"] = _edge_rows(batch, batch.bond_code)
     graph.edges["r"].data["x"] = _edge_rows(batch, batch.reaction_code)
+    graph.nodes["a"].data["code"] = batch.atom_code.long()
+    graph.nodes["p"].data["code"] = batch.fragment_code.long()
+    graph.nodes["p"].data["residue"] = batch.fragment_residue.long()
+    graph.edges["b"].data["code"] = batch.bond_code.long().repeat_interleave(2)
+    graph.edges["r"].data["code"] = batch.reaction_code.long().repeat_interleave(2)
     graph.set_batch_num_nodes({"a": batch.atom_ptr.diff(), "p": batch.fragment_ptr.diff()})
     graph.set_batch_num_edges(
         {
@@ -83,12 +89,17 @@ def batch_to_pyg(batch: HeteroBatch) -> Any:
         graphs = torch.arange(batch.num_graphs, device=batch.device)
         data[kind].batch = graphs.repeat_interleave(ptr.diff())
         data[kind].ptr = ptr
+        data[kind].code = code
+    data["fragment"].residue = batch.fragment_residue.long()
+    data.graph_index = batch.graph_index
     bonds = data["atom", "bond", "atom"]
     bonds.edge_index = torch.stack(both_ways(batch.bond_begin, batch.bond_end))
     bonds.edge_attr = _edge_rows(batch, batch.bond_code)
     reactions = data["fragment", "reaction", "fragment"]
     reactions.edge_index = torch.stack(both_ways(batch.reaction_begin, batch.reaction_end))
     reactions.edge_attr = _edge_rows(batch, batch.reaction_code)
+    bonds.code = batch.bond_code.long().repeat_interleave(2)
+    reactions.code = batch.reaction_code.long().repeat_interleave(2)
     atoms = torch.arange(len(batch.atom_code), device=batch.device)
     data["atom", "junction", "fragment"].edge_index = torch.stack(
         [atoms, batch.atom_fragment.long()]

@@ -1,7 +1,7 @@
 """A whole batch in one block of bytes, so that it travels to a device in one copy.
 
-First the int64 arrays (graph numbers, four pointers), then the ten int32 columns, each at a multiple
-of 64 bytes. With static shapes the arrays are as long as the capacity and end in ghosts.
+First the int64 arrays (graph numbers, four pointers), then the ten int32 columns, each at a
+multiple of 64 bytes. With static shapes the arrays are as long as the capacity and end in ghosts.
 """
 
 from __future__ import annotations
@@ -118,8 +118,6 @@ def ghost(name: str, shape: Shape) -> int:
     return shape.rows[HOME[name]] - 1 if name in HOME else 0
 
 
-def host_batch(
-    out: Mapping[str, npt.NDArray[Any]], tables: BatchTables
-) -> HeteroBatch:
+def host_batch(out: Mapping[str, npt.NDArray[Any]], tables: BatchTables) -> HeteroBatch:
     """Return arrays that were written as a batch on the CPU, without a copy."""
     return HeteroBatch(tables, **{name: torch.from_numpy(array) for name, array in out.items()})

@@ -1,14 +1,14 @@
-"""Batches from a store: a seeded global order, three tiers with equal results, resume anywhere.
+"""Batches from stores: a seeded global order, three tiers with equal results, resume anywhere.
 
-No worker processes. The ``mmap`` tier gathers from the mapped shards in a thread, a few batches
-ahead; ``host`` and ``device`` hold the coded corpus in memory and gather there.
+No worker processes. One thread makes the next batches while the step runs: from the mapped shards
+(``mmap``) or from memory (``host``), in one block that goes to the device in one copy. On the
+``device`` tier the coded corpus lies on the GPU, and batches are put together there.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,42 +16,61 @@ import numpy.typing as npt
 import torch
 
 from pepland_data.batch import BatchTables, HeteroBatch
+from pepland_data.batching import Batching
+from pepland_data.budget import make_budget
+from pepland_data.corpus import Corpus, Subset, subset_rows
+from pepland_data.epoch_order import SHUFFLES, EpochOrder, epoch_counts
 from pepland_data.errors import InputError
-from pepland_data.order import shuffled
-from pepland_data.resident import ResidentStore
+from pepland_data.layout import Parts, arrays, host_batch, parts_of, spans
+from pepland_data.meter import Meter
+from pepland_data.prefetch import ahead
+from pepland_data.resident import ResidentCorpus
+from pepland_data.sources import HostSource, MappedSource, write_batch
 from pepland_data.store import GraphStore
+from pepland_data.tiers import RESERVE, free_bytes, plan_tier
+from pepland_data.upload import Uploaded, Uploader
 
-TIERS = ("auto", "mmap", "host", "device")
-BYTES_PER_ROW = {"atoms": 8, "fragments": 8, "bonds": 12, "reactions": 12}
-"""Bytes of int32 columns per atom, fragment, bond and cut bond."""
-RESERVE = 0.5
-"""Share of the free memory that `auto` leaves to training."""
 AHEAD = 3
-"""Batches the mmap tier keeps ready."""
+"""Batches that are kept ready."""
+Rows = npt.NDArray[np.int64]
+Made = HeteroBatch | Uploaded
 
 
 class GraphLoader:
     """Iterate over the batches of an epoch; the next iteration is the next epoch.
 
-    The global order of an epoch depends on seed and epoch alone. With W ranks a global batch is
-    ``batch_size * W`` graphs, of which rank r takes every W-th from place r. The last global batch
-    is shorter; a rank that gets none of it yields an empty batch, so that all ranks take equally
-    many steps. ``drop_last`` leaves it out.
+    The global order of an epoch depends on seed and epoch alone. With W ranks a step is
+    ``batch_size * W`` graphs of it, of which rank r takes every W-th from place r; with a budget it
+    is W runs of the order, of which rank r takes the r-th. The last step is shorter; a rank that
+    gets none of it yields an empty batch, so that all ranks take equally many steps. ``drop_last``
+    leaves it out. An iteration that was broken off goes on where it was; `set_epoch` starts anew.
+
+    Several stores are one corpus: graph numbers of the second start behind the last of the first,
+    and inside a batch the graphs of one store stand together.
 
     Args:
-        store: an opened store.
-        batch_size: graphs a batch and rank.
-        shuffle: False keeps the order of the store.
+        store: an opened store, or several.
+        batch_size: graphs a batch and rank; with a budget, at most so many.
+        shuffle: True for a global shuffle, ``"block"`` for one that reads a cold disk in long
+            strokes, False for the order of the store.
         seed: of the order.
         device: where batches are wanted.
-        tier: ``mmap``, ``host``, ``device``, or ``auto`` for what fits; see `tier_reason`.
-        subset: rows to draw from, None for all.
+        tier: ``mmap``, ``host``, ``device``, or ``auto`` for what fits; see `plan`.
+        subset: rows to draw from, a bool a row, a function of the pass-through columns that
+            returns either, or None for all; a list of those for several stores.
         rank: number of this process.
         world_size: number of processes.
-        drop_last: leave out a last batch that is not full.
+        drop_last: leave out a last step in which not every rank has a full batch.
+        weights: share of each store in an epoch, empty for shares by size. A store gives each of
+            its graphs equally often, give or take once.
+        max_atoms: most atoms a batch.
+        max_edges: most directed edges between atoms a batch, two for each bond.
+        static_shapes: arrays of the same length in every batch, filled up with ghosts that take
+            part in no real graph; graphs behind the last one are empty and numbered -1.
+        reserve: share of the free memory that ``auto`` leaves to training.
 
     Raises:
-        InputError: for an unknown tier or sizes below 1.
+        InputError: for an unknown tier or order, sizes below 1, or a graph above the budget.
 
     Example:
         >>> loader = GraphLoader(open_store("data/"), batch_size=512)  # doctest: +SKIP
@@ -60,170 +79,187 @@ class GraphLoader:
 
     def __init__(
         self,
-        store: GraphStore,
+        store: GraphStore | Sequence[GraphStore],
         batch_size: int = 512,
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         seed: int = 0,
         device: torch.device | str = "cpu",
         tier: str = "auto",
-        subset: npt.ArrayLike | None = None,
+        subset: Subset | Sequence[Subset | None] | None = None,
         rank: int = 0,
         world_size: int = 1,
         drop_last: bool = False,
+        weights: Sequence[float] = (),
+        max_atoms: int | None = None,
+        max_edges: int | None = None,
+        static_shapes: bool = False,
+        reserve: float = RESERVE,
     ) -> None:
-        if tier not in TIERS:
-            raise InputError(f"unknown tier {tier!r}; expected one of {', '.join(TIERS)}")
-        if batch_size < 1 or not 0 <= rank < world_size:
-            raise InputError(
-                f"batch_size {batch_size}, rank {rank} of {world_size}: expected a batch size of 1 "
-                "or more and a rank below the number of processes"
-            )
-        self.store, self.batch_size, self.shuffle, self.seed = store, batch_size, shuffle, seed
-        self.device, self.drop_last = torch.device(device), drop_last
-        self.rank, self.world_size = rank, world_size
-        self.rows = _checked_rows(subset, len(store))
-        self.tables = BatchTables.from_tables(store.tables, self.device)
-        self.tier, self.tier_reason = choose_tier(store, self.device, tier)
-        self._resident = self._make_resident()
+        _check(batch_size, shuffle, rank, world_size)
+        one = isinstance(store, GraphStore)
+        self.corpus = Corpus([store] if isinstance(store, GraphStore) else store)
+        self.device = torch.device(device)
+        order = _order(self.corpus, [subset] if one else subset, weights, shuffle, seed)
+        budget = make_budget(self.corpus, order, batch_size, max_atoms, max_edges, static_shapes)
+        self._shape = budget.shape() if budget is not None and static_shapes else None
+        self.batching = Batching(
+            self.corpus, order, batch_size, rank, world_size, drop_last, budget
+        )
+        self.tables = BatchTables.from_tables(self.corpus.tables, self.device)
+        self.plan = plan_tier(self.corpus.stores, tier, *free_bytes(self.device), reserve)
+        self.meter = Meter(self.device)
+        self._make_source()
         self.epoch = self.position = 0
+        self._counted: tuple[int, int] | None = None
 
-    def _make_resident(self) -> ResidentStore | None:
-        if self.tier == "mmap":
-            return None
-        home = self.device if self.tier == "device" else torch.device("cpu")
-        return ResidentStore(self.store, home)
+    def _make_source(self) -> None:
+        self._resident: ResidentCorpus | None = None
+        self._uploader: Uploader | None = None
+        if self.tier == "device":
+            self._resident = ResidentCorpus(self.corpus, self.device)
+            return
+        self._source = MappedSource(self.corpus) if self.tier == "mmap" else HostSource(self.corpus)
+        if self.device.type == "cuda":
+            self._uploader = Uploader(self.device, AHEAD + 2)
+
+    @property
+    def tier(self) -> str:
+        """``mmap``, ``host`` or ``device``."""
+        return self.plan.tier
+
+    @property
+    def tier_reason(self) -> str:
+        """One sentence why."""
+        return self.plan.reason
+
+    @property
+    def batch_size(self) -> int:
+        """Graphs a batch and rank, at most."""
+        return self.batching.batch_size
+
+    @property
+    def seed(self) -> int:
+        """Seed of the order."""
+        return self.batching.order.seed
 
     @property
     def num_graphs(self) -> int:
         """Graphs in an epoch, over all ranks."""
-        return len(self.store) if self.rows is None else len(self.rows)
+        return len(self.batching.order)
 
     def __len__(self) -> int:
-        width = self.batch_size * self.world_size
-        return self.num_graphs // width if self.drop_last else -(-self.num_graphs // width)
+        if self._counted is None or self._counted[0] != self.epoch:
+            self._counted = (self.epoch, self.batching.count(self.epoch))
+        return self._counted[1]
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of an epoch."""
         self.epoch, self.position = epoch, 0
 
     def state_dict(self) -> dict[str, int]:
-        """Return seed, epoch and position in the global order, the same on every rank."""
-        return {"seed": self.seed, "epoch": self.epoch, "position": self.position}
+        """Return seed, epoch, position in the global order and its length, as every rank has them.
+
+        Take it between two steps: it says that the last batch handed out is done with.
+        """
+        state = {"seed": self.seed, "epoch": self.epoch, "position": self.position}
+        return {**state, "num_graphs": self.num_graphs}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where `state_dict` was taken, on any number of ranks."""
-        self.seed, self.epoch, self.position = state["seed"], state["epoch"], state["position"]
+        """Go on where `state_dict` was taken, on any number of ranks.
 
-    def graphs_at(self, position: int) -> npt.NDArray[np.int64]:
-        """Return the store rows of this rank's batch that starts at a place of the global order."""
-        end = min(position + self.batch_size * self.world_size, self.num_graphs)
-        places = np.arange(position + self.rank, end, self.world_size)
-        if self.shuffle:
-            places = shuffled(places, self.num_graphs, self.seed, self.epoch)
-        return places if self.rows is None else self.rows[places]
+        Raises:
+            InputError: the state is of an epoch with another number of graphs.
+        """
+        if state.get("num_graphs", self.num_graphs) != self.num_graphs:
+            raise InputError(
+                f"the state is of an epoch of {state['num_graphs']} graphs, this loader has "
+                f"{self.num_graphs}; give the same stores, subset and weights"
+            )
+        seed = state.get("seed", self.seed)
+        self.batching = replace(self.batching, order=replace(self.batching.order, seed=seed))
+        self.epoch, self.position = state["epoch"], state["position"]
+        self._counted = None
 
-    def batch(self, graphs: npt.NDArray[np.int64]) -> HeteroBatch:
-        """Return the named rows of the store as a batch on the device."""
-        if self._resident is not None:
-            made = self._resident.batch(graphs, self.tables)
-            if self._resident.device == self.device:
-                return made
-        else:
-            made = HeteroBatch.from_columns(self.store.gather(graphs), self.tables, graphs)
-        return move(made, self.device)
+    def batch(self, graphs: npt.ArrayLike) -> HeteroBatch:
+        """Return the named graphs as a batch on the device.
+
+        Args:
+            graphs: [K] int graph numbers; those of one store are put side by side.
+
+        Raises:
+            IndexError: numbers outside the corpus.
+            StoreDamagedError: a shard is not what was written.
+        """
+        wanted = np.asarray(graphs, np.int64)
+        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self.corpus)):
+            raise IndexError(f"graphs outside 0..{len(self.corpus) - 1}")
+        shape, self._shape = self._shape, None
+        try:
+            return self._arrive(self._make(self.corpus.together(wanted)))
+        finally:
+            self._shape = shape
+
+    def _make(self, graphs: Rows) -> Made:
+        """Make a batch, in the loader's thread or the consumer's."""
+        with self.meter.making():
+            parts = parts_of(graphs, self.corpus.sizes(graphs), self._shape)
+            if self._resident is not None:
+                return self._resident.batch(parts, self.tables)
+            if self._uploader is not None:
+                return self._upload(parts)
+            block = np.empty(spans(parts.shape)[1], np.uint8)
+            out = arrays(block, parts.shape)
+            write_batch(out, parts, self._source)
+            made = host_batch(out, self.tables)
+            return made if self.device.type == "cpu" else made.to(self.device)
+
+    def _upload(self, parts: Parts) -> Uploaded:
+        assert self._uploader is not None
+        before = self._uploader.waited_s
+        made = self._uploader.upload(parts.shape, lambda out: write_batch(out, parts, self._source))
+        self.meter.copy_waited(self._uploader.waited_s - before)
+        return made
+
+    def _arrive(self, made: Made) -> HeteroBatch:
+        """Return a batch that the current stream can work on."""
+        if isinstance(made, HeteroBatch):
+            return made
+        return HeteroBatch(self.tables, **made.tensors())
 
     def __iter__(self) -> Iterator[HeteroBatch]:
-        width = self.batch_size * self.world_size
-        last = len(self) * width
-        positions = range(self.position, last, width)
-        batches = (self.batch(self.graphs_at(position)) for position in positions)
-        source = ahead(batches, AHEAD) if self.tier == "mmap" else batches
-        for position, batch in zip(positions, source, strict=True):
-            self.position = position + width
+        steps = self.batching.steps(self.epoch, self.position)
+        made = ((self._make(graphs), len(graphs), after) for graphs, after in steps)
+        source = made if self._resident is not None else ahead(made, AHEAD)
+        while True:
+            asked = self.meter.asked()
+            item = next(source, None)
+            if item is None:
+                break
+            batch = self._arrive(item[0])
+            self.meter.given(asked, item[1], batch.nbytes)
+            self.position = item[2]
             yield batch
         self.set_epoch(self.epoch + 1)
 
 
-def _checked_rows(subset: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64] | None:
-    if subset is None:
-        return None
-    rows = np.asarray(subset)
-    rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
-    if len(rows) and not (rows.min() >= 0 and rows.max() < count):
-        raise InputError(f"subset names rows outside 0..{count - 1}")
-    return rows
+def _check(batch_size: int, shuffle: bool | str, rank: int, world_size: int) -> None:
+    if shuffle not in SHUFFLES:
+        raise InputError(f"unknown order {shuffle!r}; expected shuffle=True, False or 'block'")
+    if batch_size < 1 or not 0 <= rank < world_size:
+        raise InputError(
+            f"batch_size {batch_size}, rank {rank} of {world_size}: expected a batch size of 1 "
+            "or more and a rank below the number of processes"
+        )
 
 
-def move(batch: HeteroBatch, device: torch.device) -> HeteroBatch:
-    """Return the batch on a device, through pinned memory where that lets the copy overlap."""
-    tensors = {k: v for k, v in vars(batch).items() if isinstance(v, torch.Tensor)}
-    if device.type == "cuda":
-        tensors = {k: v.pin_memory() for k, v in tensors.items() if v.device.type == "cpu"}
-    moved = {k: v.to(device, non_blocking=True) for k, v in tensors.items()}
-    return HeteroBatch(batch.tables, **moved)
-
-
-def resident_bytes(store: GraphStore) -> int:
-    """Return the bytes that a store takes in the host or device tier."""
-    counts = store.manifest.counts
-    return sum(counts[name] * size for name, size in BYTES_PER_ROW.items()) + 32 * (len(store) + 1)
-
-
-def choose_tier(store: GraphStore, device: torch.device, wanted: str) -> tuple[str, str]:
-    """Return the tier and one sentence why."""
-    if wanted != "auto":
-        return wanted, f"{wanted}: asked for"
-    need = resident_bytes(store)
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-        if need < free * (1 - RESERVE):
-            return "device", f"device: {need:,} bytes fit beside training in {free:,} free"
-    free = free_host_bytes()
-    if need < free * (1 - RESERVE):
-        return "host", f"host: {need:,} bytes fit in {free:,} bytes of free memory"
-    return "mmap", f"mmap: {need:,} bytes are more than half of {free:,} bytes of free memory"
-
-
-def free_host_bytes() -> int:
-    """Return the memory the system can give without swapping, 0 where it does not tell."""
-    try:
-        with open("/proc/meminfo") as file:
-            lines = dict(line.split(":", 1) for line in file)
-    except OSError:
-        return 0
-    return int(lines["MemAvailable"].split()[0]) * 1024
-
-
-def ahead(items: Iterator[HeteroBatch], count: int) -> Iterator[HeteroBatch]:
-    """Yield `items`, made in a thread up to `count` ahead; the thread ends with the consumer."""
-    ready: queue.Queue[Any] = queue.Queue(maxsize=count)
-    stop, end = threading.Event(), object()
-
-    def put(item: Any) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.05)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def produce() -> None:
-        try:
-            for item in items:
-                if not put(item):
-                    return
-            put(end)
-        except BaseException as error:  # handed to the consumer, who raises it
-            put(error)
-
-    thread = threading.Thread(target=produce, name="pepland-loader", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not end:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
+def _order(
+    corpus: Corpus, subsets: Any, weights: Sequence[float], shuffle: bool | str, seed: int
+) -> EpochOrder:
+    chosen = [None] * len(corpus.stores) if subsets is None else list(subsets)
+    if len(chosen) != len(corpus.stores):
+        raise InputError(f"{len(chosen)} subsets for {len(corpus.stores)} stores; give one each")
+    rows = [subset_rows(s, store) for s, store in zip(chosen, corpus.stores, strict=True)]
+    sizes = [len(store) for store in corpus.stores]
+    drawn = [n if r is None else len(r) for n, r in zip(sizes, rows, strict=True)]
+    counts = epoch_counts(drawn, weights)
+    return EpochOrder(tuple(sizes), tuple(rows), tuple(counts), shuffle, seed)

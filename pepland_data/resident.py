@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -71,13 +70,11 @@ class ResidentCorpus:
         """Return graph numbers and pointers on the device, sent in one copy."""
         names = ["graph_index", *(f"{group}_ptr" for group in GROUPS)]
         lengths = [parts.shape.graphs, *[parts.shape.graphs + 1] * len(GROUPS)]
-        sent = torch.empty(
-            sum(lengths), dtype=torch.int64, pin_memory=self.device.type == "cuda"
-        )
-        pieces = dict(zip(names, sent.split(lengths), strict=True))
+        sent = torch.empty(sum(lengths), dtype=torch.int64, pin_memory=self.device.type == "cuda")
+        pieces = dict(zip(names, torch.split(sent, lengths), strict=True))
         write_head({name: piece.numpy() for name, piece in pieces.items()}, parts)
         there = sent.to(self.device, non_blocking=True)
-        return dict(zip(names, there.split(lengths), strict=True))
+        return dict(zip(names, torch.split(there, lengths), strict=True))
 
     def _numbers(self, count: int) -> Tensor:
         """Return 0..count-1, made once. [count] int64."""
@@ -96,5 +93,3 @@ class ResidentCorpus:
         if not missing:
             return values
         return torch.nn.functional.pad(values, (0, missing), value=ghost(name, parts.shape))
-
-

@@ -66,7 +66,7 @@ def _shifts(parts: Parts) -> Flat:
     return {group: np.repeat(first[home], parts.sizes[group]) for group, home in homes.items()}
 
 
-def _join(views: Iterable[memoryview], slices: Sequence[slice], dtype: Any) -> npt.NDArray[Any]:
+def _join(views: Iterable[Any], slices: Sequence[slice], dtype: Any) -> npt.NDArray[Any]:
     """Return one slice of each view, one behind the other."""
     return np.frombuffer(b"".join(map(getitem, views, slices)), dtype)
 
@@ -80,7 +80,7 @@ class HostSource:
 
     def __init__(self, corpus: Corpus) -> None:
         self.flat, self.ptr = flat_corpus(corpus)
-        self._views = {name: memoryview(array) for name, array in self.flat.items()}
+        self._views = {name: array.data for name, array in self.flat.items()}
 
     @property
     def nbytes(self) -> int:
@@ -141,7 +141,7 @@ def recoded(values: npt.NDArray[Any], name: str, recode: Recode | None) -> npt.N
     if recode is None or name not in TABLE_OF:
         return values
     table: npt.NDArray[np.int64] = getattr(recode, TABLE_OF[name])
-    return table[values]
+    return table.take(values)
 
 
 class MappedSource:
@@ -237,6 +237,6 @@ class _ShardViews:
 
     def add(self, shard: int, columns: GraphColumns) -> None:
         for name in COLUMNS:
-            self.flat[name][shard] = memoryview(getattr(columns, name))
+            self.flat[name][shard] = getattr(columns, name).data
         for group in GROUPS:
-            self.ptr[group][shard] = memoryview(getattr(columns, f"{group}_ptr"))
+            self.ptr[group][shard] = getattr(columns, f"{group}_ptr").data

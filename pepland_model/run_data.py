@@ -15,9 +15,9 @@ import torch
 
 from pepland_data.batch import HeteroBatch
 from pepland_data.errors import InputError
+from pepland_data.loader import GraphLoader
 from pepland_data.vocabulary import Vocabulary
 from pepland_model.distributed import World
-from pepland_model.gather_loader import GatherLoader
 from pepland_model.run_config import DataConfig, TrainConfig
 
 Rows = npt.NDArray[np.int64]
@@ -152,7 +152,7 @@ def open_data(config: TrainConfig, world: World, carried: Vocabulary | None) -> 
         vocabulary,
         steps,
         fingerprint(sources, vocabulary),
-        describe(sources, vocabulary, steps),
+        describe(sources, vocabulary, steps, train.tier_reason),
         config.run.eval_batches,
     )
 
@@ -176,36 +176,42 @@ def _longest(batches: int, world: World) -> int:
     return int(world.sum(everyone).max())
 
 
-def _train_loader(config: TrainConfig, world: World, sources: Sequence[Source]) -> GatherLoader:
-    return GatherLoader(
+def _train_loader(config: TrainConfig, world: World, sources: Sequence[Source]) -> GraphLoader:
+    return GraphLoader(
         [source.store for source in sources],
-        [source.rows for source in sources],
         part_size(config.data, world),
-        config.data.weights,
         seed=config.run.seed,
-        rank=world.rank,
-        world_size=world.size,
         device=world.device,
         tier=config.data.tier,
+        subset=[_unless_all(source.rows, source.store) for source in sources],
+        rank=world.rank,
+        world_size=world.size,
+        weights=config.data.weights,
     )
 
 
 def _valid_loader(
     config: TrainConfig, world: World, sources: Sequence[Source]
-) -> GatherLoader | None:
+) -> GraphLoader | None:
     held = [source for source in sources if len(source.valid_rows)]
     if not held:
         return None
-    return GatherLoader(
-        [source.valid_store for source in held],
-        [source.valid_rows for source in held],
+    stores: list[Any] = [source.valid_store for source in held]
+    return GraphLoader(
+        stores,
         part_size(config.data, world),
         shuffle=False,
-        rank=world.rank,
-        world_size=world.size,
         device=world.device,
         tier=config.data.tier,
+        subset=[_unless_all(source.valid_rows, source.valid_store) for source in held],
+        rank=world.rank,
+        world_size=world.size,
     )
+
+
+def _unless_all(rows: Rows, store: Any) -> Rows | None:
+    """Return the rows, None where they are all of the store in its order."""
+    return None if np.array_equal(rows, np.arange(len(store))) else rows
 
 
 def fingerprint(sources: Sequence[Source], vocabulary: Vocabulary) -> dict[str, Any]:
@@ -226,7 +232,9 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def describe(sources: Sequence[Source], vocabulary: Vocabulary, steps: int) -> dict[str, Any]:
+def describe(
+    sources: Sequence[Source], vocabulary: Vocabulary, steps: int, tier: str
+) -> dict[str, Any]:
     """Return what people want to know about the data of a run."""
     return {
         "stores": ", ".join(str(s.store.path) for s in sources),
@@ -234,4 +242,5 @@ def describe(sources: Sequence[Source], vocabulary: Vocabulary, steps: int) -> d
         "validation peptides": sum(len(s.valid_rows) for s in sources),
         "vocabulary": len(vocabulary),
         "steps an epoch": steps,
+        "tier": tier,
     }

@@ -168,6 +168,7 @@ class Trainer:
         values["graphs_per_s"] = self.config.data.batch_size * state.window_steps / seconds
         values["waiting_share"] = min(1.0, waited / seconds)
         values["memory_gib"] = memory_gib(self.world.device)
+        values |= starvation(self.data.train)
         if self.log:
             self.log.write("train", state.step, values)
         self.progress.update(state.step, summary_line(values), force=state.step == self.total)
@@ -277,6 +278,19 @@ class Trainer:
             self._swap_average()
 
 
+def starvation(loader: Any) -> dict[str, Any]:
+    """Return what a loader's meter saw since it was asked last; nothing where it has none."""
+    meter = getattr(loader, "meter", None)
+    if meter is None:
+        return {}
+    seen = meter.report()
+    meter.reset()
+    found = {"data_bytes_per_s": seen.bytes_per_s, "data_limit": seen.limit}
+    if seen.device_idle_share is not None:
+        found["device_idle_share"] = seen.device_idle_share
+    return found
+
+
 def memory_gib(device: torch.device) -> float:
     """Return the largest memory so far: of the device, or of the process on a CPU."""
     if device.type == "cuda":
@@ -295,8 +309,15 @@ def summary_line(values: dict[str, Any]) -> str:
     ]
     return (
         f"loss {values['loss']:.3f}, {', '.join(shares)}, {values['graphs_per_s']:.0f}/s, "
-        f"waiting {values['waiting_share']:.1%}, {values['memory_gib']:.1f} GiB"
+        f"waiting {values['waiting_share']:.1%}{_for_what(values)}, "
+        f"{values['memory_gib']:.1f} GiB"
     )
+
+
+def _for_what(values: dict[str, Any]) -> str:
+    """Return what makes the step wait: disk, gather or copy; nothing where it does not wait."""
+    limit = values.get("data_limit", "consumer")
+    return "" if limit == "consumer" else f" ({limit})"
 
 
 def evaluation_line(step: int, metrics: dict[str, float], baseline: dict[str, float]) -> str:

@@ -40,3 +40,32 @@ def golden_molecule(npz: dict[str, np.ndarray], i: int) -> dict[str, np.ndarray]
         else value[rows[name.split("_")[0]]]
         for name, value in arrays.items()
     }
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory):
+    """A store of the golden molecules in shards of ten, with a column `length`."""
+    pytest.importorskip("rdkit")
+    from pepland_data import BuildOptions, build, open_store
+
+    folder = tmp_path_factory.mktemp("small")
+    smiles = [str(s) for s in np.load(GOLDEN / "public.npz")["smiles"]]
+    rows = "".join(f"{s},{len(s)}\n" for s in smiles)
+    (folder / "in.csv").write_text("smiles,length\n" + rows)
+    build(folder / "in.csv", folder / "store", BuildOptions(rows_per_shard=10))
+    return open_store(folder / "store")
+
+
+@pytest.fixture(scope="session")
+def other_store(tmp_path_factory):
+    """A store of other peptides, so with other tables than `small_store`."""
+    pytest.importorskip("rdkit")
+    from pepland_data import BuildOptions, build, open_store
+    from pepland_data.monomers import peptide
+
+    folder = tmp_path_factory.mktemp("other")
+    names = ["Phe(4-Br)", "Lys(Ac)", "Sar", "W", "meA", "dK", "C", "M"]
+    texts = [peptide(names[i % 5 : i % 5 + 3]) for i in range(13)]
+    (folder / "in.csv").write_text("smiles\n" + "".join(f"{t}\n" for t in texts))
+    build(folder / "in.csv", folder / "store", BuildOptions(rows_per_shard=6))
+    return open_store(folder / "store")

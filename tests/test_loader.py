@@ -1,8 +1,6 @@
-"""The loader: order, tiers, resume, ranks, and interchange with other libraries."""
+"""The loader: three tiers with equal bits, subsets, mixtures, and what it refuses."""
 
 from __future__ import annotations
-
-import threading
 
 import numpy as np
 import pytest
@@ -10,142 +8,177 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pepland_data import GraphLoader, HeteroBatch, build, open_store
-from pepland_data.builder import BuildOptions
-from pepland_data.columns import GROUPS
+from pepland_data import GraphLoader, HeteroBatch
 from pepland_data.errors import InputError
-from pepland_data.order import shuffled
-from tests.conftest import GOLDEN
+from pepland_data.layout import arrays, host_batch, parts_of
+from pepland_data.sources import MappedSource, write_batch
+from pepland_data.upload import Uploader
+from tests.loader_checks import plain, rows_of, same
 
-FIELDS = ["graph_index", *(f"{g}_ptr" for g in GROUPS), *(n for ns in GROUPS.values() for n in ns)]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("loader")
-    smiles = np.load(GOLDEN / "public.npz")["smiles"]
-    (folder / "in.csv").write_text("smiles\n" + "\n".join(smiles) + "\n")
-    build(folder / "in.csv", folder / "store", BuildOptions(rows_per_shard=10))
-    return open_store(folder / "store")
+TIERS = ("mmap", "host", "device")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
-def same(one: HeteroBatch, other: HeteroBatch) -> bool:
-    return all(
-        getattr(one, f).dtype == getattr(other, f).dtype
-        and torch.equal(getattr(one, f), getattr(other, f))
-        for f in FIELDS
-    )
-
-
-@given(st.integers(1, 3000), st.integers(0, 2**62), st.integers(0, 9))
-@settings(max_examples=50, deadline=None)
-def test_the_order_is_a_permutation(n: int, seed: int, epoch: int) -> None:
-    order = shuffled(np.arange(n), n, seed, epoch)
-    assert np.array_equal(np.sort(order), np.arange(n))
-
-
-def test_each_epoch_and_seed_has_its_own_order() -> None:
-    orders = [tuple(shuffled(np.arange(50), 50, s, e)) for s, e in ((0, 0), (0, 1), (1, 0))]
-    assert len(set(orders)) == 3
-
-
-def test_all_tiers_give_the_same_bits(store) -> None:
-    loaders = [GraphLoader(store, batch_size=7, seed=3, tier=t) for t in ("mmap", "host", "device")]
+def test_all_tiers_give_the_bits_of_the_plain_path(small_store) -> None:
+    loaders = [GraphLoader(small_store, batch_size=7, seed=3, tier=t) for t in TIERS]
     for batches in zip(*loaders, strict=True):
-        assert same(batches[0], batches[1])
-        assert same(batches[0], batches[2])
+        expected = plain(loaders[0], batches[0].graph_index.numpy())
+        assert all(same(batch, expected) for batch in batches)
 
 
-def test_a_batch_is_the_graphs_it_names(store) -> None:
-    batch = next(iter(GraphLoader(store, batch_size=5, tier="mmap")))
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_any_graphs_in_any_order_and_repeated_are_what_they_name(
+    small_store, other_store, data
+) -> None:
+    stores = [small_store, other_store]
+    total = len(small_store) + len(other_store)
+    graphs = data.draw(st.lists(st.integers(0, total - 1), max_size=12))
+    for tier in TIERS:
+        loader = GraphLoader(stores, tier=tier)
+        assert same(loader.batch(graphs), plain(loader, graphs))
+
+
+def test_a_batch_is_the_graphs_it_names(small_store) -> None:
+    batch = next(iter(GraphLoader(small_store, batch_size=5, tier="mmap")))
     for i, row in enumerate(batch.graph_index.tolist()):
-        made, stored = batch.graph(i).dense(), store[row].dense()
+        made, stored = batch.graph(i).dense(), small_store[row].dense()
         assert all(np.array_equal(made[name], stored[name]) for name in made)
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3, 8])
-def test_ranks_share_the_global_order(store, ranks: int) -> None:
-    loaders = [GraphLoader(store, batch_size=2, rank=r, world_size=ranks) for r in range(ranks)]
-    assert len({len(loader) for loader in loaders}) == 1
-    seen = [b.graph_index.tolist() for loader in loaders for b in loader]
-    assert sorted(row for rows in seen for row in rows) == list(range(len(store)))
-    width = 2 * ranks
-    whole = shuffled(np.arange(len(store)), len(store), 0, 0)
-    first = [loader.graphs_at(0) for loader in [*_fresh(store, ranks)]]
-    assert sorted(np.concatenate(first)) == sorted(whole[:width])
+def test_graphs_of_two_stores_mean_in_a_mixture_what_they_mean_alone(
+    small_store, other_store
+) -> None:
+    stores = [small_store, other_store]
+    batch = GraphLoader(stores, tier="mmap").batch([0, len(small_store), len(small_store) + 7])
+    for i, graph in enumerate([small_store[0], other_store[0], other_store[7]]):
+        made, stored = batch.graph(i).dense(), graph.dense()
+        assert all(np.array_equal(made[name], stored[name]) for name in made)
 
 
-def _fresh(store, ranks: int):
-    return (GraphLoader(store, batch_size=2, rank=r, world_size=ranks) for r in range(ranks))
+def test_a_mixture_has_the_shares_it_was_given(small_store, other_store) -> None:
+    stores, n = [small_store, other_store], len(small_store)
+    loader = GraphLoader(stores, batch_size=4, weights=(1, 3), seed=1)
+    numbers = np.concatenate(rows_of(loader))
+    assert len(numbers) == loader.num_graphs == n + len(other_store)
+    assert (numbers < n).sum() == round((n + len(other_store)) / 4)
+    counts = np.bincount(numbers[numbers >= n] - n, minlength=len(other_store))
+    assert counts.max() - counts.min() <= 1
+    assert counts.min() >= 1
 
 
-def test_resume_in_mid_epoch_goes_on_with_the_next_graphs_on_any_number_of_ranks(store) -> None:
-    first = GraphLoader(store, batch_size=4, seed=5)
-    taken = iter(first)
-    seen = [next(taken).graph_index.tolist() for _ in range(2)]
-    state = first.state_dict()
-    rest: list[int] = []
-    for rank in range(2):
-        loader = GraphLoader(store, batch_size=3, seed=0, rank=rank, world_size=2)
-        loader.load_state_dict(state)
-        rest += [row for batch in loader for row in batch.graph_index.tolist()]
-    assert sorted([*seen[0], *seen[1], *rest]) == list(range(len(store)))
+def test_the_draws_that_fill_up_a_share_change_with_the_epoch(small_store, other_store) -> None:
+    loader = GraphLoader([small_store, other_store], weights=(1, 3))
+    first, second = np.sort(rows_of(loader)[0]), np.sort(rows_of(loader)[0])
+    assert not np.array_equal(first, second)
 
 
-def test_breaking_off_an_epoch_leaves_no_thread(store) -> None:
-    before = threading.active_count()
-    for _ in range(3):
-        for _batch in GraphLoader(store, batch_size=2, tier="mmap"):
-            break
-    import gc
+@pytest.mark.parametrize("kind", ["rows", "bools", "function", "function of rows"])
+def test_a_subset_is_rows_bools_or_a_function_of_the_columns(small_store, kind) -> None:
+    keep = small_store.columns["length"] > 80
+    subset = {
+        "rows": np.flatnonzero(keep),
+        "bools": keep,
+        "function": lambda columns: columns["length"] > 80,
+        "function of rows": lambda columns: np.flatnonzero(columns["length"] > 80),
+    }[kind]
+    loader = GraphLoader(small_store, batch_size=3, subset=subset)
+    assert sorted(np.concatenate(rows_of(loader))) == np.flatnonzero(keep).tolist()
+    assert 0 < loader.num_graphs < len(small_store)
 
-    gc.collect()
-    assert threading.active_count() == before
 
-
-def test_a_subset_and_a_dropped_last_batch(store) -> None:
-    loader = GraphLoader(store, batch_size=4, subset=[1, 3, 5, 7, 9], drop_last=True)
+def test_a_dropped_last_batch_is_dropped(small_store) -> None:
+    loader = GraphLoader(small_store, batch_size=4, subset=[1, 3, 5, 7, 9], drop_last=True)
+    assert len(loader) == 1
     (batch,) = list(loader)
     assert set(batch.graph_index.tolist()) <= {1, 3, 5, 7, 9}
-    with pytest.raises(InputError, match="outside"):
-        GraphLoader(store, subset=[len(store)])
 
 
-def test_bad_options_are_refused(store) -> None:
-    with pytest.raises(InputError, match="tier"):
-        GraphLoader(store, tier="disk")
-    with pytest.raises(InputError, match="batch_size"):
-        GraphLoader(store, batch_size=0)
+def test_an_empty_subset_gives_no_batch(small_store) -> None:
+    loader = GraphLoader(small_store, subset=np.zeros(0, np.int64))
+    assert (len(loader), list(loader)) == (0, [])
 
 
-def test_auto_says_why(store) -> None:
-    loader = GraphLoader(store)
-    assert loader.tier in loader.tier_reason
+def test_a_batch_of_no_graphs_is_a_batch(small_store) -> None:
+    for tier in TIERS:
+        batch = GraphLoader(small_store, tier=tier).batch([])
+        assert (batch.num_graphs, len(batch.atom_code), batch.atom_ptr.tolist()) == (0, 0, [0])
 
 
-def test_dgl_and_pyg_hold_the_same_rows(store) -> None:
-    batch = next(iter(GraphLoader(store, batch_size=3, shuffle=False)))
-    graph = batch.to_dgl()
-    dense = [store[i].dense() for i in range(3)]
-    assert graph.batch_size == 3
-    np.testing.assert_array_equal(
-        graph.nodes["a"].data["f"].numpy(), np.concatenate([d["atom_x"] for d in dense])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tier": "disk"}, "tier 'disk'.*expected one of"),
+        ({"batch_size": 0}, "batch_size 0"),
+        ({"rank": 2, "world_size": 2}, "rank 2 of 2"),
+        ({"shuffle": "blocks"}, "shuffle=True, False or 'block'"),
+        ({"subset": [10**6]}, "outside 0\\.\\."),
+        ({"subset": [True, False]}, "bools for a store of"),
+        ({"subset": [0.5]}, "expected row numbers or bools"),
+        ({"weights": (1, 2)}, "one positive number for each"),
+        ({"weights": (0.0,)}, "one positive number for each"),
+        ({"max_atoms": 0}, "expected 1 and 2 or more"),
+        ({"max_atoms": 5}, "more than max_atoms 5; raise max_atoms to"),
+        ({"max_edges": 4}, "more than max_edges 4; raise max_edges to"),
+        ({"reserve": 1.5}, "reserve is 1.5"),
+    ],
+)
+def test_bad_options_are_refused_with_a_remedy(small_store, options, message) -> None:
+    with pytest.raises(InputError, match=message):
+        GraphLoader(small_store, **options)
+
+
+def test_bad_stores_and_graph_numbers_are_refused(small_store) -> None:
+    with pytest.raises(InputError, match="no store"):
+        GraphLoader([])
+    with pytest.raises(InputError, match="1 subsets for 2 stores"):
+        GraphLoader([small_store, small_store], subset=[None])
+    with pytest.raises(IndexError, match="outside"):
+        GraphLoader(small_store).batch([-1])
+
+
+def test_the_way_to_a_device_keeps_every_bit_while_its_blocks_are_used_again(small_store) -> None:
+    """The uploader's ring on a CPU: the steps of the CUDA path without streams."""
+    loader = GraphLoader(small_store, tier="mmap")
+    uploader, source, made = Uploader(torch.device("cpu"), 2), MappedSource(loader.corpus), []
+    for start in range(0, 30, 5):
+        parts = parts_of(
+            np.arange(start, start + 5), loader.corpus.sizes(np.arange(start, start + 5))
+        )
+        made.append(uploader.upload(parts.shape, lambda out, p=parts: write_batch(out, p, source)))
+    for start, there in zip(range(0, 30, 5), made, strict=True):
+        batch = HeteroBatch(loader.tables, **there.tensors())
+        assert same(batch, plain(loader, np.arange(start, start + 5)))
+
+
+def test_a_batch_is_one_block_and_knows_its_bytes(small_store) -> None:
+    loader = GraphLoader(small_store, batch_size=4, tier="host")
+    batch = next(iter(loader))
+    assert batch.nbytes == sum(
+        getattr(batch, name).numel() * getattr(batch, name).element_size()
+        for name in vars(batch)
+        if name != "tables"
     )
-    np.testing.assert_array_equal(
-        graph.edges["r"].data["x"].numpy(), np.concatenate([d["reaction_x"] for d in dense])
-    )
-    assert graph.num_edges(("a", "j", "p")) == sum(len(d["atom_x"]) for d in dense)
-    pytest.importorskip("torch_geometric")
-    data = batch.to_pyg()
-    np.testing.assert_array_equal(
-        data["fragment"].x.numpy(), np.concatenate([d["fragment_x"] for d in dense])
-    )
+    block = np.zeros(10**5, np.uint8)
+    parts = parts_of(np.arange(2), loader.corpus.sizes(np.arange(2)))
+    out = arrays(block, parts.shape)
+    write_batch(out, parts, MappedSource(loader.corpus))
+    assert same(host_batch(out, loader.tables), plain(loader, [0, 1]))
+    assert all(np.shares_memory(array, block) for array in out.values() if len(array))
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_device_tier_equals_the_cpu_without_a_synchronisation(store) -> None:
-    loader = GraphLoader(store, batch_size=5, device="cuda", tier="device")
-    plain = GraphLoader(store, batch_size=5, tier="mmap")
-    for made, expected in zip(loader, plain, strict=True):
-        assert same(made.to("cpu"), expected)
+@needs_cuda
+@pytest.mark.parametrize("tier", TIERS)
+def test_batches_on_a_gpu_have_the_bits_of_the_cpu_without_a_synchronisation(
+    small_store, tier
+) -> None:
+    loader = GraphLoader(small_store, batch_size=5, device="cuda", tier=tier)
+    expected = list(GraphLoader(small_store, batch_size=5, tier="mmap"))
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        made = list(loader)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert all(same(m.to("cpu"), e) for m, e in zip(made, expected, strict=True))

@@ -1,0 +1,25 @@
+"""``pepland-bench``: what limits, measured on your own data and machine."""
+
+from __future__ import annotations
+
+import click
+from pepland_cli.output import LazyGroup
+
+COMMANDS = {
+    "loader": ("pepland_cli.bench_load:loader", "How long a training step waits for batches."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    modules=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: pepland-bench loader data/ --max-wait 1%",
+)
+@click.version_option(package_name="pepland-data")
+def main() -> None:
+    """Measure the parts of a training run one by one."""
+
+
+if __name__ == "__main__":
+    main()

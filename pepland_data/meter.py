@@ -1,0 +1,183 @@
+"""The starvation meter: how long the consumer waited for batches, and for what.
+
+Counted are the seconds in ``next``, what the loader's thread did meanwhile, and on a GPU the time
+between the end of a step's work and the arrival of the next batch, from events.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+TOLERATED_SHARE = 0.01
+"""Share of the time below which waiting does not matter."""
+REMEDIES = {
+    "consumer": "nothing to do: batches are ready before they are asked for",
+    "disk": "keep the store on a local disk, read it once (`pepland-data verify`) so that it is "
+    "cached, or shuffle in blocks (shuffle='block')",
+    "gather": "give the process a core more, or keep the corpus on the GPU (tier='device')",
+    "copy": "keep the corpus on the GPU (tier='device'), or check the GPU's bus",
+}
+_PER_THREAD = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a loader did between two looks at its meter."""
+
+    steps: int
+    """Batches handed out."""
+    graphs: int
+    """Graphs in them."""
+    bytes: int
+    """Bytes of their arrays."""
+    seconds: float
+    """Time since the first of them was asked for."""
+    waited_s: float
+    """Time the consumer waited for batches."""
+    gather_s: float
+    """Time spent on making batches."""
+    blocked_s: float
+    """Part of it in which the making did not run on a processor."""
+    pages_read: int
+    """Pages that had to come from a disk."""
+    copy_s: float
+    """Time for which making batches had to wait for copies to the device."""
+    device_idle_s: float | None
+    """Time the device stood still before batches, from events; None on a CPU."""
+
+    @property
+    def waiting_share(self) -> float:
+        """Share of the time the consumer waited."""
+        return min(1.0, self.waited_s / self.seconds) if self.seconds else 0.0
+
+    @property
+    def device_idle_share(self) -> float | None:
+        """Share of the time the device stood still for want of a batch."""
+        if self.device_idle_s is None or not self.seconds:
+            return None
+        return min(1.0, self.device_idle_s / self.seconds)
+
+    @property
+    def graphs_per_s(self) -> float:
+        """Graphs a second."""
+        return self.graphs / self.seconds if self.seconds else 0.0
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Bytes a second."""
+        return self.bytes / self.seconds if self.seconds else 0.0
+
+    @property
+    def limit(self) -> str:
+        """What limits: ``consumer``, ``disk``, ``gather`` or ``copy``."""
+        if max(self.waiting_share, self.device_idle_share or 0.0) < TOLERATED_SHARE:
+            return "consumer"
+        if self.copy_s > self.gather_s or self._idle_unseen:
+            return "copy"
+        return "disk" if self.pages_read and self.blocked_s > self.gather_s / 2 else "gather"
+
+    @property
+    def _idle_unseen(self) -> bool:
+        """Whether the device waits for batches that the host handed out in time."""
+        return self.waiting_share < TOLERATED_SHARE <= (self.device_idle_share or 0.0)
+
+    @property
+    def remedy(self) -> str:
+        """What helps against it."""
+        return REMEDIES[self.limit]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON values."""
+        derived = ("waiting_share", "device_idle_share", "graphs_per_s", "bytes_per_s")
+        shown = {name: getattr(self, name) for name in (*derived, "limit", "remedy")}
+        return {**asdict(self), **shown}
+
+
+class Meter:
+    """Counters of one loader; cheap enough to be always on.
+
+    Args:
+        device: where batches go.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._events: deque[tuple[Any, Any]] = deque()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start to count anew."""
+        self._began: float | None = None
+        self._ended = 0.0
+        self._steps = self._graphs = self._bytes = self._pages = 0
+        self._waited = self._gather = self._blocked = self._copy = self._idle_ms = 0.0
+        self._events.clear()
+
+    def asked(self) -> float:
+        """Note that the consumer asks for a batch; return the time."""
+        now = time.perf_counter()
+        if self._began is None:
+            self._began = now
+        if self._cuda:
+            self._events.append((_event(), None))
+        return now
+
+    def given(self, asked: float, graphs: int, nbytes: int) -> None:
+        """Note that it got one."""
+        self._ended = time.perf_counter()
+        self._waited += self._ended - asked
+        self._steps += 1
+        self._graphs += graphs
+        self._bytes += nbytes
+        if self._cuda and self._events:
+            self._events[-1] = (self._events[-1][0], _event())
+            self._read_events()
+
+    def making(self) -> _Making:
+        """Return a context that counts the making of one batch, in whatever thread."""
+        return _Making(self)
+
+    def copy_waited(self, seconds: float) -> None:
+        """Note the time for which a batch had to wait for a free pinned block."""
+        self._copy += seconds
+
+    def _read_events(self) -> None:
+        """Add up the pairs that the device has passed, without waiting for the others."""
+        while self._events and self._events[0][1] is not None and self._events[0][1].query():
+            before, after = self._events.popleft()
+            self._idle_ms += before.elapsed_time(after)
+
+    def report(self) -> LoadReport:
+        """Return what was counted so far."""
+        seconds = 0.0 if self._began is None else max(self._ended, self._began) - self._began
+        return LoadReport(
+            self._steps, self._graphs, self._bytes, seconds, self._waited, self._gather,
+            self._blocked, self._pages, self._copy, self._idle_ms / 1e3 if self._cuda else None,
+        )  # fmt: skip
+
+
+class _Making:
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def __enter__(self) -> None:
+        self._pages = resource.getrusage(_PER_THREAD).ru_majflt
+        self._wall, self._cpu = time.perf_counter(), time.thread_time()
+
+    def __exit__(self, *_: object) -> None:
+        wall, cpu = time.perf_counter() - self._wall, time.thread_time() - self._cpu
+        self._meter._gather += wall
+        self._meter._blocked += max(0.0, wall - cpu)
+        self._meter._pages += resource.getrusage(_PER_THREAD).ru_majflt - self._pages
+
+
+def _event() -> Any:
+    event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    event.record()
+    return event
