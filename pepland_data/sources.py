@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
-from operator import add, getitem
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import add, getitem, itemgetter
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,9 +65,14 @@ def _shifts(parts: Parts) -> Flat:
     return {group: np.repeat(first[home], parts.sizes[group]) for group, home in homes.items()}
 
 
-def _join(views: Iterable[Any], slices: Sequence[slice], dtype: Any) -> npt.NDArray[Any]:
-    """Return one slice of each view, one behind the other."""
-    return np.frombuffer(b"".join(map(getitem, views, slices)), dtype)
+def _picker(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
+    """Return what picks these items out of a sequence, in C and as often as wanted."""
+    return itemgetter(*keys) if len(keys) > 1 else lambda items: [items[key] for key in keys]
+
+
+def _joined(pieces: Iterable[Any], dtype: Any) -> npt.NDArray[Any]:
+    """Return slices of memory one behind the other."""
+    return np.frombuffer(b"".join(pieces), dtype)
 
 
 class HostSource:
@@ -93,9 +97,9 @@ class HostSource:
         for group, names in GROUPS.items():
             first = self.ptr[group][parts.graphs]
             last = first + parts.sizes[group]
-            slices = list(map(slice, first.tolist(), last.tolist()))
+            pick = _picker(list(map(slice, first.tolist(), last.tolist())))
             for name in names:
-                made[name] = _join(repeat(self._views[name]), slices, self.flat[name].dtype)
+                made[name] = _joined(pick(self._views[name]), self.flat[name].dtype)
         yield slice(0, len(parts.graphs)), made
 
 
@@ -177,15 +181,15 @@ class MappedSource:
             if not views.has(s):
                 self._open(number, s)
         self._watch()
-        of_row = shard.tolist()
+        of_row = _picker(shard.tolist())
         made: Flat = {}
         for group, names in GROUPS.items():
-            first = list(map(getitem, map(views.ptr[group].__getitem__, of_row), places))
+            first = list(map(getitem, of_row(views.ptr[group]), places))
             last = map(add, first, parts.sizes[group][run].tolist())
             slices = list(map(slice, first, last))
             for name in names:
-                chosen = map(views.flat[name].__getitem__, of_row)
-                values = _join(chosen, slices, store.manifest.dtypes[name])
+                pieces = map(getitem, of_row(views.flat[name]), slices)
+                values = _joined(pieces, store.manifest.dtypes[name])
                 made[name] = recoded(values, name, self.corpus.recode(number))
         return made
 
