@@ -9,6 +9,8 @@ COMMANDS = {
     "build": ("pepland_cli.build:build", "Turn SMILES or sequences into a store."),
     "info": ("pepland_cli.info:info", "Show what is in a store."),
     "verify": ("pepland_cli.verify:verify", "Check every byte of a store."),
+    "merge": ("pepland_cli.merge:merge", "Join stores, or the parts of one build."),
+    "synth": ("pepland_cli.synth:synth", "Write synthetic peptides."),
     "vocab": ("pepland_cli.vocab:vocab", "Count fragments; make or check a vocabulary."),
 }
 
