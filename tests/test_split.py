@@ -14,6 +14,9 @@ from pepland_data.monomers import NATURAL, peptide
 from pepland_data.similarity import similar_groups
 from pepland_data.split import make_split, open_split, write_split
 from pepland_data.synth import SynthOptions, peptides
+from pepland_data.vocabulary import Vocabulary
+from pepland_model.run_config import DataConfig
+from pepland_model.run_data import describe, open_source
 from tests.test_build import cli
 
 
@@ -88,3 +91,20 @@ def test_columns_and_files_name_the_sets(random_store: Path, tmp_path: Path) -> 
     for flags in ({"method": "column", "column": "no"}, {"fractions": {"train": 0.5}}):
         with pytest.raises(InputError):
             make_split(store, **flags)  # type: ignore[arg-type]
+
+
+def test_a_run_trains_on_the_recorded_split_and_info_shows_it(tmp_path: Path) -> None:
+    path = store_of(tmp_path, [m.text("smiles") for m in peptides(SynthOptions(30, 4))])
+    store = open_store(path)
+    assert open_source(str(path), DataConfig()).split == "drawn"
+    write_split(store, make_split(store, "similarity", {"train": 0.5, "valid": 0.3, "test": 0.2}))
+    source, split = open_source(str(path), DataConfig()), open_split(store)
+    np.testing.assert_array_equal(source.rows, split.rows("train"))
+    np.testing.assert_array_equal(source.valid_rows, split.rows("valid"))
+    assert "by similarity, recorded" in describe([source], Vocabulary(("C",)), 1)["split"]
+    (shown,) = json.loads(cli("info", str(path), "--json").stdout)["splits"]
+    assert shown["sets"] == split.counts()
+    write_split(store, make_split(store, "random", {"train": 0.8, "test": 0.2}))
+    source = open_source(str(path), DataConfig(valid_fraction=0.2))
+    used = {*source.rows.tolist(), *source.valid_rows.tolist()}
+    assert used == set(open_split(store).rows("train").tolist())
