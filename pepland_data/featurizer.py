@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,17 @@ from pepland_data.errors import InputError, InvalidMoleculeError
 from pepland_data.fast import CannotCutError, FastPath
 from pepland_data.graph import HeteroGraph, graph_from_arrays
 from pepland_data.interner import RowTables
-from pepland_data.molecule import INPUT_FORMATS, parse
+from pepland_data.molecule import (
+    INPUT_FORMATS,
+    check_sequence,
+    check_size,
+    check_text,
+    kind_of,
+    parse,
+)
 from pepland_data.plain import check_atoms, join_graphs, plain_graph, refuse_atom
 from pepland_data.rdkit_log import RdkitMessages
+from pepland_data.sequence import SequencePath
 from pepland_data.skeleton import Skeleton, read_skeleton
 from pepland_data.tables import FeatureTables
 
@@ -26,6 +35,8 @@ FEATURIZER_VERSION = 1
 """Changes whenever the graph of any text changes; a store remembers it."""
 BATCH = 256
 """Molecules that are put together at once."""
+SEQUENCE_BATCH = 4096
+"""Sequences that are put together at once."""
 MAX_FRAGMENT_ROWS = 200_000
 """A featurizer that has met more distinct fragments starts afresh with the next texts."""
 
@@ -103,6 +114,10 @@ class Featurizer:
         self._rows = RowTables()
         self._path = FastPath(self.options.cut, self._rows)
 
+    @cached_property
+    def _sequences(self) -> SequencePath:
+        return SequencePath(self.options.cut, self._rows)
+
     @property
     def tables(self) -> FeatureTables:
         """The rows met so far."""
@@ -128,12 +143,16 @@ class Featurizer:
     def convert(self, texts: Sequence[str]) -> Converted:
         """Return the graphs of all texts that have one, and the rejects."""
         if len(self._rows.fragments.rows) > MAX_FRAGMENT_ROWS:
-            self.__init__(self.options, fast=self._fast)  # type: ignore[misc]
+            self._forget()
         rejects: list[Reject] = []
         warnings: list[tuple[int, str]] = []
         parts, kept = [empty_columns()], [np.zeros(0, np.int64)]
         with RdkitMessages() as log:
-            for batch in self._read(texts, log, rejects, warnings):
+            sequences, others = self._sort_out(texts)
+            for batch in self._read_sequences(texts, sequences, rejects):
+                parts.append(self._sequences.graphs(batch.texts))
+                kept.append(np.array(batch.positions, np.int64))
+            for batch in self._read(texts, others, log, rejects, warnings):
                 for part, columns in self._graphs(batch, rejects):
                     parts.append(columns)
                     kept.append(np.array(part.positions, np.int64))
@@ -144,17 +163,52 @@ class Featurizer:
         rejects.sort(key=lambda reject: reject.position)
         return Converted(columns, self.tables, places, rejects, warnings)
 
+    def _forget(self) -> None:
+        self._rows = RowTables()
+        self._path = FastPath(self.options.cut, self._rows)
+        self.__dict__.pop("_sequences", None)
+
+    def _sort_out(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
+        """Return the positions of sequences, which need no RDKit, and of all other texts."""
+        sequences: list[int] = []
+        others: list[int] = []
+        for position, text in enumerate(texts):
+            easy = self._fast and kind_of(text, self.options.input_format) == "sequence"
+            (sequences if easy else others).append(position)
+        return sequences, others
+
+    def _read_sequences(
+        self, texts: Sequence[str], positions: Sequence[int], rejects: list[Reject]
+    ) -> Iterator[_Batch]:
+        """Check sequences in batches; what is none joins the rejects."""
+        for start in range(0, len(positions), SEQUENCE_BATCH):
+            batch = _Batch()
+            for position in positions[start : start + SEQUENCE_BATCH]:
+                text = texts[position]
+                try:
+                    check_text(text)
+                    check_sequence(text)
+                    check_size(text, self._sequences.num_atoms(text), self.options.max_atoms)
+                except InvalidMoleculeError as error:
+                    rejects.append(Reject(position, text, error.stage, error.reason))
+                    continue
+                batch.positions.append(position)
+                batch.texts.append(text)
+            if batch.texts:
+                yield batch
+
     def _read(
         self,
         texts: Sequence[str],
+        positions: Sequence[int],
         log: RdkitMessages,
         rejects: list[Reject],
         warnings: list[tuple[int, str]],
     ) -> Iterator[_Batch]:
         """Read texts in batches; what cannot be read joins the rejects."""
-        for start in range(0, len(texts), BATCH):
+        for start in range(0, len(positions), BATCH):
             batch = _Batch()
-            for position in range(start, min(start + BATCH, len(texts))):
+            for position in positions[start : start + BATCH]:
                 text = texts[position]
                 try:
                     mol, skeleton = self._molecule(text, log)

@@ -115,17 +115,19 @@ def scaffolds(store: GraphStore) -> list[str]:
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
     from pepland_data.molecule import parse
+    from pepland_data.rdkit_log import RdkitMessages
 
     options = store.manifest.options
-    return [
-        Chem.MolToSmiles(
-            MurckoScaffold.GetScaffoldForMol(  # type: ignore[no-untyped-call]
-                parse(text, options["input_format"], options["max_atoms"])
-            ),
-            isomericSmiles=False,
-        )
-        for text in store.smiles
-    ]
+    with RdkitMessages() as log:
+        return [
+            Chem.MolToSmiles(
+                MurckoScaffold.GetScaffoldForMol(  # type: ignore[no-untyped-call]
+                    parse(text, options["input_format"], options["max_atoms"], log)
+                ),
+                isomericSmiles=False,
+            )
+            for text in store.smiles
+        ]
 
 
 def _whole_groups(
