@@ -25,6 +25,7 @@ def rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("peptides a second and core, SMILES to heterograph", spread(f["heterograph"])),
         (f"RDKit's parser alone, the ceiling ({ratio:.1f} times that)", spread(f["rdkit_parse"])),
+        ("sequences of 15 residues a second and core to heterograph", spread(f["sequence_15"])),
         ("bytes a graph in the store, texts included", f"{r['bytes_per_graph']:,.0f}"),
         ("graphs a second from the loader, one core, mapped", spread(load["mmap"])),
         ("the same from memory", spread(load["host"])),
