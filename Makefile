@@ -39,6 +39,7 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed  ## the figures of the README
+	$(BIN)/python -m benchmarks.bench_featurize
 	$(BIN)/python -m benchmarks.bench_pipeline
 	$(MAKE) readme
 

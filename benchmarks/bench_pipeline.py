@@ -7,6 +7,7 @@ several repetitions. Not measured: a GPU, a cold disk, other libraries.
 from __future__ import annotations
 
 import csv
+import random
 import statistics
 import tempfile
 import time
@@ -20,8 +21,17 @@ import torch
 from rdkit import Chem
 
 from benchmarks import record
-from pepland_data import BuildOptions, Featurizer, GraphLoader, build, featurize, open_store
+from pepland_data import (
+    BuildOptions,
+    FeaturizeOptions,
+    Featurizer,
+    GraphLoader,
+    build,
+    featurize,
+    open_store,
+)
 from pepland_data.resources import sample_path
+from pepland_data.sequence import LETTERS
 from pepland_model import MaskOptions, PharmHGT, PharmHGTConfig, PretrainHeads, mask_batch
 
 
@@ -48,7 +58,19 @@ def featurizing(texts: list[str], repeats: int) -> dict[str, Any]:
 
     made, again = featurize(texts[0]), featurizer.featurize(texts[0])
     assert made == again
-    return {"rdkit_parse": rate(parse, repeats), "heterograph": rate(convert, repeats)}
+    sequences = random_sequences(20_000, 15)
+    from_sequence = Featurizer(FeaturizeOptions(input_format="sequence"))
+    return {
+        "rdkit_parse": rate(parse, repeats),
+        "heterograph": rate(convert, repeats),
+        "sequence_15": rate(lambda: len(from_sequence.convert(sequences).kept), repeats),
+    }
+
+
+def random_sequences(count: int, length: int) -> list[str]:
+    """Sequences of equal length with equally frequent residues."""
+    rng = random.Random(0)
+    return ["".join(rng.choices(LETTERS, k=length)) for _ in range(count)]
 
 
 def loading(store: Any, repeats: int) -> dict[str, Any]:
@@ -115,7 +137,7 @@ def main(source: str, repeats: int, batch_size: int) -> None:
             "mean_atoms": float(np.mean(store.num_atoms)),
             "bytes_per_graph": report.bytes / report.graphs,
             "batch_size": batch_size,
-            "featurize": featurizing(texts[:200], repeats),
+            "featurize": featurizing(texts[:1000], repeats),
             "load": loading(store, repeats),
             "train": training(store, repeats, batch_size),
         }

@@ -40,6 +40,7 @@ Examples:
     "--max-reject-frac", type=click.FloatRange(0, 1), default=0.1, show_default=True,
     help="More rejects than this share end with exit code 3; the store is kept.",
 )  # fmt: skip
+@click.option("--append", is_flag=True, help="Add rows to the store in --out, by its options.")
 @json_option
 def build(
     source: str,
@@ -51,6 +52,7 @@ def build(
     rows_per_shard: int,
     max_atoms: int,
     max_reject_frac: float,
+    append: bool,
     as_json: bool,
 ) -> None:
     """Turn SMILES, sequences or HELM into a store.
@@ -67,7 +69,12 @@ def build(
         featurize, smiles_column, rows_per_shard, workers or len(os.sched_getaffinity(0))
     )
     with bar() as progress:
-        report = build_store(source, out, options, progress)
+        if append:
+            from pepland_data.append import append as append_rows
+
+            report = append_rows(source, out, options.workers, progress)
+        else:
+            report = build_store(source, out, options, progress)
     render({**asdict(report), "reject_fraction": report.reject_fraction}, as_json, text)
     too_many = report.reject_fraction > max_reject_frac
     if report.graphs == 0:

@@ -9,6 +9,10 @@ COMMANDS = {
     "build": ("pepland_cli.build:build", "Turn SMILES or sequences into a store."),
     "info": ("pepland_cli.info:info", "Show what is in a store."),
     "verify": ("pepland_cli.verify:verify", "Check every byte of a store."),
+    "merge": ("pepland_cli.merge:merge", "Join stores, or the parts of one build."),
+    "split": ("pepland_cli.split:split", "Assign graphs to train, valid and test; record it."),
+    "export": ("pepland_cli.export:export", "Write Parquet, DGL or PyG files."),
+    "synth": ("pepland_cli.synth:synth", "Write synthetic peptides."),
     "plan": ("pepland_cli.plan:plan", "Say where the loader would keep a store, and why."),
     "vocab": ("pepland_cli.vocab:vocab", "Count fragments; make or check a vocabulary."),
 }

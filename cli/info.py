@@ -43,6 +43,9 @@ def text(r: dict[str, Any]) -> str:
         if d:
             shown = (d["mean"], d["p5"], d["median"], d["p95"], d["max"])
             lines.append(f"    {name:<9}" + "".join(f"{v:9,.0f}" for v in shown))
+    for split in r["splits"]:
+        sets = ", ".join(f"{name} {count:,}" for name, count in split["sets"].items())
+        lines.append(f"  split      {split['name']} by {split['method']}: {sets}")
     if r["vocabulary"]:
         v = r["vocabulary"]
         lines.append(

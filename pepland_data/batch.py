@@ -144,7 +144,7 @@ class HeteroBatch:
             shift = np.repeat(starts, c.sizes(group))
             flat |= {name: getattr(c, name) + shift for name in ends}
             flat[f"{group}_code"] = getattr(c, f"{group}_code")
-        ptrs = {f"{g}_ptr": torch.from_numpy(np.asarray(getattr(c, f"{g}_ptr"))) for g in GROUPS}
+        ptrs = {f"{g}_ptr": torch.from_numpy(np.array(getattr(c, f"{g}_ptr"))) for g in GROUPS}
         tensors = {k: torch.from_numpy(v.astype(np.int32)) for k, v in flat.items()}
         return cls(tables, torch.from_numpy(index), **ptrs, **tensors)
 

@@ -1,25 +1,44 @@
-"""SMILES to heterographs: parse, cut, look up every row's code."""
+"""Texts to heterographs: read, cut, look up every row's code."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rdkit import Chem
 
-from pepland_data.columns import GROUPS, GraphColumns
-from pepland_data.cuts import CUTS, cut_molecule, piece_smiles
+from pepland_data.columns import GraphColumns, concat, empty_columns
+from pepland_data.cuts import CUTS
 from pepland_data.errors import InputError, InvalidMoleculeError
-from pepland_data.features import atom_row, bond_row, fragment_row
+from pepland_data.fast import CannotCutError, FastPath
 from pepland_data.graph import HeteroGraph, graph_from_arrays
-from pepland_data.molecule import INPUT_FORMATS, QuietRdkit, parse
-from pepland_data.tables import FeatureTables, empty_keys, tables_from_keys
+from pepland_data.interner import RowTables
+from pepland_data.molecule import (
+    INPUT_FORMATS,
+    check_sequence,
+    check_size,
+    check_text,
+    kind_of,
+    parse,
+)
+from pepland_data.plain import check_atoms, join_graphs, plain_graph, refuse_atom
+from pepland_data.rdkit_log import RdkitMessages
+from pepland_data.sequence import SequencePath
+from pepland_data.skeleton import Skeleton, read_skeleton
+from pepland_data.tables import FeatureTables
 
 FEATURIZER_VERSION = 1
 """Changes whenever the graph of any text changes; a store remembers it."""
+BATCH = 256
+"""Molecules that are put together at once."""
+SEQUENCE_BATCH = 4096
+"""Sequences that are put together at once."""
+MAX_FRAGMENT_ROWS = 200_000
+"""A featurizer that has met more distinct fragments starts afresh with the next texts."""
 
 
 @dataclass(frozen=True)
@@ -62,126 +81,187 @@ class Converted:
     kept: npt.NDArray[np.int64]
     """[K] int64, position of each graph's text."""
     rejects: list[Reject]
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+    """Position of a text and what RDKit said about it while it was read."""
 
 
-class Interner:
-    """Distinct rows in the order of their first appearance; code 0 is the mask row."""
+@dataclass
+class _Batch:
+    """Texts that have been read, and what became of them."""
 
-    def __init__(self, first: Any) -> None:
-        self.rows: list[Any] = [first]
-        self._code: dict[Any, int] = {}
+    positions: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    mols: list[Any] = field(default_factory=list)
+    skeletons: list[Skeleton | None] = field(default_factory=list)
 
-    def code(self, row: Any) -> int:
-        """Return the row's code, a new one for a new row."""
-        code = self._code.get(row)
-        if code is None:
-            code = self._code[row] = len(self.rows)
-            self.rows.append(row)
-        return code
+    def only(self, chosen: Sequence[int]) -> _Batch:
+        lists = (self.positions, self.texts, self.mols, self.skeletons)
+        return _Batch(*([values[i] for i in chosen] for values in lists))  # type: ignore[arg-type]
 
 
 class Featurizer:
-    """Turns texts into graphs and remembers every distinct row it has met."""
+    """Turns texts into graphs and remembers every distinct atom, bond and piece it has met."""
 
-    def __init__(self, options: FeaturizeOptions | None = None) -> None:
+    def __init__(self, options: FeaturizeOptions | None = None, *, fast: bool = True) -> None:
+        """Start with nothing known.
+
+        Args:
+            options: what decides the graph.
+            fast: False asks RDKit everything anew for each molecule; the result is the same.
+        """
         self.options = options or FeaturizeOptions()
-        self._tables = [Interner(mask) for (mask,) in empty_keys()]
+        self._fast = fast
+        self._rows = RowTables()
+        self._path = FastPath(self.options.cut, self._rows)
+
+    @cached_property
+    def _sequences(self) -> SequencePath:
+        return SequencePath(self.options.cut, self._rows)
 
     @property
     def tables(self) -> FeatureTables:
         """The rows met so far."""
-        atoms, bonds, fragments = (table.rows for table in self._tables)
-        return tables_from_keys((atoms, bonds, fragments))
+        return self._rows.freeze()
 
-    def flat(self, text: str) -> dict[str, Any]:
-        """Return the ten flat arrays of one text; InvalidMoleculeError where there are none."""
-        mol = parse(text, self.options.input_format, self.options.max_atoms)
-        for atom in mol.GetAtoms():
-            if atom.GetAtomicNum() == 0:
-                raise InvalidMoleculeError(text, "features", "holds a '*' atom")
-            if int(atom.GetChiralTag()) > 3:
-                raise InvalidMoleculeError(text, "features", "holds non-tetrahedral chirality")
-        try:
-            with QuietRdkit():
-                return self._arrays(mol)
-        except (Chem.MolSanitizeException, ValueError, RuntimeError) as error:
-            reason = f"a fragment does not sanitise: {error}"
-            raise InvalidMoleculeError(text, "cut", reason) from error
-
-    def _arrays(self, mol: Any) -> dict[str, Any]:
-        atoms, bonds, fragments = self._tables
-        cutting = cut_molecule(mol, self.options.cut)
-        parts, cuts = cutting.fragments, cutting.cuts
-        fragment_of = _membership([p[1] for p in parts], mol.GetNumAtoms())
-        residues = (
-            _membership([p[1] for p in cutting.residues], len(fragment_of))
-            if cuts
-            else np.ones(len(fragment_of), np.int64)
-        )
-        bond_codes = [bonds.code(bond_row(b)) for b in mol.GetBonds()]
-        ends = np.array(
-            [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()], np.int64
-        ).reshape(-1, 2)
-        first: dict[frozenset[int], int] = {}
-        for cut in cuts:
-            joined = frozenset(fragment_of[ends[cut]].tolist())
-            first.setdefault(joined, bond_codes[cut])
-        joints = fragment_of[ends[sorted(cuts)]].reshape(-1, 2)
-        return {
-            "atom_code": [
-                atoms.code((a.GetAtomicNum() - 1, int(a.GetChiralTag()), atom_row(a)))
-                for a in mol.GetAtoms()
-            ],
-            "atom_fragment": fragment_of,
-            "fragment_code": [
-                fragments.code(
-                    (piece_smiles(m.ToBinary()), fragment_row(Chem.MolFragmentToSmiles(mol, a)))
-                )
-                for m, a in parts
-            ],
-            "fragment_residue": [residues[a[0]] for _, a in parts],
-            "bond_begin": ends[:, 0],
-            "bond_end": ends[:, 1],
-            "bond_code": bond_codes,
-            "reaction_begin": joints[:, 0],
-            "reaction_end": joints[:, 1],
-            "reaction_code": [first[frozenset(pair)] for pair in joints.tolist()],
-        }
+    @property
+    def cache_counts(self) -> dict[str, int]:
+        """How many pieces were asked for, how many were known, how many are kept."""
+        cache = self._path.cache
+        kept = len(cache.fragment_code.rows)
+        return {"asked": cache.asked, "known": cache.known, "kept": kept, "emptied": cache.emptied}
 
     def featurize(self, text: str) -> HeteroGraph:
         """Return one graph; InvalidMoleculeError where the text has none."""
-        flat = self.flat(text)
-        return graph_from_arrays(text, self.tables, **flat)
+        done = self.convert([text])
+        for reject in done.rejects:
+            raise InvalidMoleculeError(text, reject.stage, reject.reason)
+        flat = {
+            name: value for name, value in vars(done.columns).items() if not name.endswith("_ptr")
+        }
+        return graph_from_arrays(text, done.tables, **flat)
 
     def convert(self, texts: Sequence[str]) -> Converted:
         """Return the graphs of all texts that have one, and the rejects."""
-        flats, kept, rejects = [], [], []
+        if len(self._rows.fragments.rows) > MAX_FRAGMENT_ROWS:
+            self._forget()
+        rejects: list[Reject] = []
+        warnings: list[tuple[int, str]] = []
+        parts, kept = [empty_columns()], [np.zeros(0, np.int64)]
+        with RdkitMessages() as log:
+            sequences, others = self._sort_out(texts)
+            for batch in self._read_sequences(texts, sequences, rejects):
+                parts.append(self._sequences.graphs(batch.texts))
+                kept.append(np.array(batch.positions, np.int64))
+            for batch in self._read(texts, others, log, rejects, warnings):
+                for part, columns in self._graphs(batch, rejects):
+                    parts.append(columns)
+                    kept.append(np.array(part.positions, np.int64))
+        columns, places = concat(parts), np.concatenate(kept)
+        order = np.argsort(places)
+        if np.any(order[1:] < order[:-1]):
+            columns, places = columns.take(order), places[order]
+        rejects.sort(key=lambda reject: reject.position)
+        return Converted(columns, self.tables, places, rejects, warnings)
+
+    def _forget(self) -> None:
+        self._rows = RowTables()
+        self._path = FastPath(self.options.cut, self._rows)
+        self.__dict__.pop("_sequences", None)
+
+    def _sort_out(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
+        """Return the positions of sequences, which need no RDKit, and of all other texts."""
+        sequences: list[int] = []
+        others: list[int] = []
         for position, text in enumerate(texts):
+            easy = self._fast and kind_of(text, self.options.input_format) == "sequence"
+            (sequences if easy else others).append(position)
+        return sequences, others
+
+    def _read_sequences(
+        self, texts: Sequence[str], positions: Sequence[int], rejects: list[Reject]
+    ) -> Iterator[_Batch]:
+        """Check sequences in batches; what is none joins the rejects."""
+        for start in range(0, len(positions), SEQUENCE_BATCH):
+            batch = _Batch()
+            for position in positions[start : start + SEQUENCE_BATCH]:
+                text = texts[position]
+                try:
+                    check_text(text)
+                    check_sequence(text)
+                    check_size(text, self._sequences.num_atoms(text), self.options.max_atoms)
+                except InvalidMoleculeError as error:
+                    rejects.append(Reject(position, text, error.stage, error.reason))
+                    continue
+                batch.positions.append(position)
+                batch.texts.append(text)
+            if batch.texts:
+                yield batch
+
+    def _read(
+        self,
+        texts: Sequence[str],
+        positions: Sequence[int],
+        log: RdkitMessages,
+        rejects: list[Reject],
+        warnings: list[tuple[int, str]],
+    ) -> Iterator[_Batch]:
+        """Read texts in batches; what cannot be read joins the rejects."""
+        for start in range(0, len(positions), BATCH):
+            batch = _Batch()
+            for position in positions[start : start + BATCH]:
+                text = texts[position]
+                try:
+                    mol, skeleton = self._molecule(text, log)
+                except InvalidMoleculeError as error:
+                    rejects.append(Reject(position, text, error.stage, error.reason))
+                    log.take()
+                    continue
+                warnings += [(position, line) for line in log.take()]
+                batch.positions.append(position)
+                batch.texts.append(text)
+                batch.mols.append(mol)
+                batch.skeletons.append(skeleton)
+            yield batch
+
+    def _molecule(self, text: str, log: RdkitMessages) -> tuple[Any, Skeleton | None]:
+        mol = parse(text, self.options.input_format, self.options.max_atoms, log)
+        skeleton = read_skeleton(mol) if self._fast else None
+        if skeleton is None:
+            check_atoms(text, mol)
+        else:
+            for number, chiral in self._path.states.odd_atoms(skeleton.atoms):
+                refuse_atom(text, number, chiral)
+        return mol, skeleton
+
+    def _graphs(
+        self, batch: _Batch, rejects: list[Reject]
+    ) -> Iterator[tuple[_Batch, GraphColumns]]:
+        known = [i for i, skeleton in enumerate(batch.skeletons) if skeleton is not None]
+        yield from self._fast_graphs(batch.only(known), rejects)
+        for i in sorted(set(range(len(batch.mols))) - set(known)):
             try:
-                flats.append(self.flat(text))
-                kept.append(position)
-            except InvalidMoleculeError as error:
-                rejects.append(Reject(position, text, error.stage, error.reason))
-        columns = _join(flats)
-        return Converted(columns, self.tables, np.array(kept, np.int64), rejects)
+                flat = plain_graph(batch.mols[i], self.options.cut, self._rows)
+            except (Chem.MolSanitizeException, ValueError, RuntimeError) as error:
+                rejects.append(_uncut(batch, i, str(error)))
+                continue
+            yield batch.only([i]), join_graphs([flat])
+
+    def _fast_graphs(
+        self, batch: _Batch, rejects: list[Reject]
+    ) -> Iterator[tuple[_Batch, GraphColumns]]:
+        if not batch.mols:
+            return
+        try:
+            yield batch, self._path.graphs(batch.mols, [s for s in batch.skeletons if s])
+        except CannotCutError as error:
+            rejects += [_uncut(batch, i, reason) for i, reason in error.reasons.items()]
+            rest = [i for i in range(len(batch.mols)) if i not in error.reasons]
+            yield from self._fast_graphs(batch.only(rest), rejects)
 
 
-def _membership(groups: Sequence[Sequence[int]], count: int) -> npt.NDArray[np.int64]:
-    of = np.zeros(count, np.int64)
-    for number, members in enumerate(groups):
-        of[list(members)] = number
-    return of
-
-
-def _join(flats: list[dict[str, Any]]) -> GraphColumns:
-    arrays: dict[str, Any] = {}
-    for group, names in GROUPS.items():
-        sizes = [len(flat[names[0]]) for flat in flats]
-        arrays[f"{group}_ptr"] = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        for name in names:
-            parts = [np.asarray(flat[name], np.int64) for flat in flats]
-            arrays[name] = np.concatenate([np.zeros(0, np.int64), *parts])
-    return GraphColumns(**arrays)
+def _uncut(batch: _Batch, i: int, reason: str) -> Reject:
+    why = f"a fragment does not sanitise: {reason}"
+    return Reject(batch.positions[i], batch.texts[i], "cut", why)
 
 
 def featurize(text: str, cut: str = "adafrag") -> HeteroGraph:

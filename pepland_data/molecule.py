@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from rdkit import Chem, rdBase
+from rdkit import Chem
 
 from pepland_data.errors import InvalidMoleculeError
+from pepland_data.rdkit_log import RdkitMessages
 
 MAX_TEXT = 100_000
 """Longer texts are refused before RDKit sees them (characters)."""
 
-
 INPUT_FORMATS = ("auto", "smiles", "sequence", "fasta", "helm")
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWY")
-READERS: dict[str, tuple[Any, str]] = {
-    "smiles": (Chem.MolFromSmiles, "RDKit cannot read this SMILES"),
-    "sequence": (Chem.MolFromSequence, "RDKit cannot read this sequence"),
-    "helm": (Chem.MolFromHELM, "RDKit cannot read this HELM; it knows natural and D residues"),
-}
+NEVER_SMILES = AMINO_ACIDS - frozenset("CFINPSV")
+"""Letters that stand for no atom of a SMILES: a text of residues that holds one is a sequence."""
+MAX_REASON = 200
 
 
-def parse(text: str, input_format: str, max_atoms: int) -> Any:
-    """Return a sanitised molecule of allowed size.
+def kind_of(text: str, input_format: str) -> str:
+    """Return how a text is to be read: ``smiles``, ``sequence``, ``helm`` or ``either``.
 
-    With ``auto`` a text with ``{`` and ``$`` is HELM, and one of the twenty letters that is no
-    SMILES is a sequence.
-
-    Raises:
-        InvalidMoleculeError: with stage ``parse`` or ``limits``.
+    With ``auto``, a text with ``{`` and ``$`` is HELM; residue letters of which one stands for no
+    atom are a sequence; other residue letters are a SMILES if they are one, else a sequence.
     """
+    if input_format != "auto":
+        return "sequence" if input_format == "fasta" else input_format
+    if "{" in text and "$" in text:
+        return "helm"
+    if text and AMINO_ACIDS.issuperset(text):
+        return "either" if NEVER_SMILES.isdisjoint(text) else "sequence"
+    return "smiles"
+
+
+def check_text(text: str) -> None:
+    """Refuse what no reader should see."""
     if not text.strip():
         raise InvalidMoleculeError(text, "parse", "the text is empty")
     if len(text) > MAX_TEXT:
@@ -37,44 +44,74 @@ def parse(text: str, input_format: str, max_atoms: int) -> Any:
         raise InvalidMoleculeError(text, "limits", reason)
     if "\0" in text:
         raise InvalidMoleculeError(text, "parse", "the text holds a NUL character")
-    mol, why = _read(text, input_format)
+
+
+def parse(text: str, input_format: str, max_atoms: int, log: RdkitMessages) -> Any:
+    """Return a sanitised molecule of allowed size.
+
+    Args:
+        text: SMILES, sequence or HELM.
+        input_format: one of `INPUT_FORMATS`.
+        max_atoms: larger molecules are refused.
+        log: entered by the caller; its message explains a failure.
+
+    Raises:
+        InvalidMoleculeError: with stage ``parse`` or ``limits``.
+    """
+    check_text(text)
+    kind = kind_of(text, input_format)
+    mol = _READERS[kind](text)
     if mol is None:
-        raise InvalidMoleculeError(text, "parse", why)
-    check_molecule(text, mol, max_atoms)
+        raise InvalidMoleculeError(text, "parse", f"RDKit cannot read this {_explain(kind, log)}")
+    check_size(text, mol.GetNumAtoms(), max_atoms)
     return mol
 
 
-def _read(text: str, input_format: str) -> tuple[Any, str]:
-    kind = {"fasta": "sequence", "auto": "smiles"}.get(input_format, input_format)
-    if input_format == "auto" and "{" in text and "$" in text:
-        kind = "helm"
-    if kind == "sequence" and not AMINO_ACIDS.issuperset(text):
-        unknown = sorted(set(text) - AMINO_ACIDS)[0]
-        return None, f"{unknown!r} is none of the twenty amino acids"
-    reader, why = READERS[kind]
-    with QuietRdkit():
-        mol = reader(text)
-        if mol is None and input_format == "auto" and AMINO_ACIDS.issuperset(text):
-            mol = Chem.MolFromSequence(text)
-    return mol, why
-
-
-def check_molecule(text: str, mol: Any, max_atoms: int) -> None:
-    """Refuse what the published features cannot express."""
-    count = mol.GetNumAtoms()
-    if count == 0:
+def check_size(text: str, atoms: int, max_atoms: int) -> None:
+    """Refuse molecules without an atom and those above the limit."""
+    if atoms == 0:
         raise InvalidMoleculeError(text, "parse", "the molecule has no atoms")
-    if count > max_atoms:
-        reason = f"{count:,} atoms are more than the {max_atoms:,} allowed"
+    if atoms > max_atoms:
+        reason = f"{atoms:,} atoms are more than the {max_atoms:,} allowed"
         raise InvalidMoleculeError(text, "limits", reason)
 
 
-class QuietRdkit:
-    """Keep RDKit from printing."""
+def check_sequence(text: str) -> None:
+    """Refuse letters that are none of the twenty amino acids."""
+    if not AMINO_ACIDS.issuperset(text):
+        unknown = sorted(set(text) - AMINO_ACIDS)[0]
+        raise InvalidMoleculeError(text, "parse", f"{unknown!r} is none of the twenty amino acids")
 
-    def __enter__(self) -> QuietRdkit:
-        self._block = rdBase.BlockLogs()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        del self._block
+def _read_sequence(text: str) -> Any:
+    check_sequence(text)
+    return Chem.MolFromSequence(text)
+
+
+def _read_either(text: str) -> Any:
+    return Chem.MolFromSmiles(text) or Chem.MolFromSequence(text)
+
+
+_READERS: dict[str, Any] = {
+    "smiles": Chem.MolFromSmiles,
+    "sequence": _read_sequence,
+    "either": _read_either,
+    "helm": Chem.MolFromHELM,
+}
+
+
+@cache
+def _names() -> dict[str, str]:
+    helm = "HELM; it knows natural and D residues"
+    return {"smiles": "SMILES", "sequence": "sequence", "either": "sequence", "helm": helm}
+
+
+def _explain(kind: str, log: RdkitMessages) -> str:
+    """Return the kind of text and RDKit's last word on it, without the text itself."""
+    said = [line for line in log.take() if " " in line]
+    why = said[-1] if said else ""
+    why = why.removeprefix("SMILES Parse Error: ").split(" for input:")[0].split(" SMILES '")[0]
+    for line in said:
+        if "check for mistakes" in line:
+            why = "syntax error" + line.partition("mistakes")[2].rstrip(":")
+    return f"{_names()[kind]}: {why[:MAX_REASON]}" if why else _names()[kind]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pepland_data.split import open_split, split_names
 from pepland_data.store import GraphStore
 from pepland_data.vocabulary import Vocabulary
 
@@ -68,7 +69,14 @@ def summarize(store: GraphStore, vocabulary: Vocabulary | None = None) -> dict[s
         },
         "distributions": {g: _distribution(getattr(store, f"num_{g}")) for g in groups},
         "vocabulary": coverage(store, vocabulary) if vocabulary else None,
+        "splits": [_split(store, name) for name in split_names(store)],
     }
+
+
+def _split(store: GraphStore, name: str) -> dict[str, Any]:
+    split = open_split(store, name)
+    recipe = dict(split.recipe)
+    return {"name": name, "method": split.method, "recipe": recipe, "sets": split.counts()}
 
 
 def _distribution(values: npt.NDArray[Any]) -> dict[str, float]:

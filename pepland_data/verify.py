@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pepland_data.atomic import file_sha256
 from pepland_data.errors import StoreError
 from pepland_data.manifest import read_manifest
+from pepland_data.semantic import semantic_faults
 from pepland_data.store import GraphStore
 
 
@@ -58,11 +57,10 @@ def verify(path: str | Path, semantic: int = 0, seed: int = 0) -> VerifyReport:
         store = GraphStore(folder)
         for s in range(len(store.manifest.shards)):
             store.shard(s)
-        rows = np.random.default_rng(seed).permutation(len(store))[:semantic]
-        findings = [text for row in rows if (text := _graph_fault(store, int(row)))]
+        recomputed, findings = semantic_faults(store, semantic, seed) if semantic else (0, [])
     except StoreError as error:
         return VerifyReport(str(path), len(entries), 0, 0, (str(error),))
-    return VerifyReport(str(path), len(entries), len(store), len(rows), tuple(findings))
+    return VerifyReport(str(path), len(entries), len(store), recomputed, tuple(findings))
 
 
 def _file_fault(path: Path, size: int, sha256: str) -> str | None:
@@ -72,14 +70,3 @@ def _file_fault(path: Path, size: int, sha256: str) -> str | None:
         return None if file_sha256(path) == sha256 else f"{path}: its checksum does not fit"
     except OSError as error:
         return f"{path}: {error.strerror}"
-
-
-def _graph_fault(store: GraphStore, row: int) -> str | None:
-    from pepland_data.featurizer import FeaturizeOptions, Featurizer
-
-    options = store.manifest.options
-    names = ("cut", "input_format", "max_atoms")
-    made = Featurizer(FeaturizeOptions(**{n: options[n] for n in names})).featurize(
-        store.smiles[row]
-    )
-    return None if made == store[row] else f"graph {row} is not what its text gives now"

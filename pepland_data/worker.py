@@ -105,7 +105,7 @@ def _finish(
 ) -> ShardSummary:
     counts: dict[str, int] = {}
     for reject in rejects:
-        key = f"{reject.stage}: {reject.reason}"
+        key = f"{reject.stage}: {reject.reason.partition(': ')[0]}"
         counts[key] = counts.get(key, 0) + 1
     top = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:20])
     top_rest = len(rejects) - sum(top.values())

@@ -16,12 +16,15 @@ import torch
 from pepland_data.batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.loader import GraphLoader
+from pepland_data.split import open_split, split_names
 from pepland_data.vocabulary import Vocabulary
 from pepland_model.distributed import World
 from pepland_model.run_config import DataConfig, TrainConfig
 
 Rows = npt.NDArray[np.int64]
 PARTS = ("train", "valid", "test")
+DEFAULT_SPLIT = "default"
+"""The recorded split that a run uses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,8 @@ class Source:
     """[N] int64, rows to train on, ascending."""
     valid_store: Any | None
     valid_rows: Rows
+    split: str = "drawn"
+    """Where the two sets come from."""
 
 
 def split_rows(graphs: int, fraction: float, seed: int) -> tuple[Rows, Rows]:
@@ -105,8 +110,23 @@ def open_source(path: str, data: DataConfig) -> Source:
         rows = np.arange(0 if held is None else len(held))
         return Source(store, np.arange(len(store)), held, rows)
     store = open_store(folder)
+    if DEFAULT_SPLIT in split_names(store):
+        return recorded_source(store, data)
     train, valid = split_rows(len(store), data.valid_fraction, data.split_seed)
     return Source(store, train, store if len(valid) else None, valid)
+
+
+def recorded_source(store: Any, data: DataConfig) -> Source:
+    """Return the sets ``train`` and ``valid`` of a store's recorded split."""
+    split = open_split(store, DEFAULT_SPLIT)
+    train = split.rows("train")
+    if "valid" in split.sets:
+        valid = split.rows("valid")
+    else:
+        kept, held = split_rows(len(train), data.valid_fraction, data.split_seed)
+        train, valid = train[kept], train[held]
+    told = f"{split.name} by {split.method}, recorded"
+    return Source(store, train, store if len(valid) else None, valid, told)
 
 
 def own_vocabulary(stores: Sequence[Any], size: int) -> Vocabulary:
@@ -239,6 +259,7 @@ def describe(
     return {
         "stores": ", ".join(str(s.store.path) for s in sources),
         "training peptides": sum(len(s.rows) for s in sources),
+        "split": ", ".join(dict.fromkeys(s.split for s in sources)),
         "validation peptides": sum(len(s.valid_rows) for s in sources),
         "vocabulary": len(vocabulary),
         "steps an epoch": steps,

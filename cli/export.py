@@ -1,0 +1,28 @@
+"""``pepland-data export``: a store for other tools."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+from pepland_cli.output import Command, json_option, render
+
+
+@click.command(cls=Command, epilog="Example: pepland-data export data/ --to parquet --out pq/")
+@click.argument("store")
+@click.option("--to", type=click.Choice(["parquet", "dgl", "pyg"]), required=True)
+@click.option("--out", required=True, help="Folder to write; must be new.")
+@json_option
+def export(store: str, to: str, out: str, as_json: bool) -> None:
+    """Write the graphs of STORE as Parquet, DGL or PyG files, and say what that costs."""
+    from pepland_data import open_store
+    from pepland_data.export import export as export_store
+
+    render(
+        asdict(export_store(open_store(store), to, out)),
+        as_json,
+        lambda r: (
+            f"{r['path']}: {r['graphs']:,} graphs in {r['files']} files, "
+            f"{r['bytes'] / 1e6:,.1f} MB, {r['times_store']:,.1f} times the store"
+        ),
+    )

@@ -1,0 +1,47 @@
+"""``pepland-data split``: which graph is in which set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from pepland_cli.output import Command, json_option, render
+
+EPILOG = """\b
+Examples:
+  pepland-data split data/ --by similarity --fractions train=0.8,valid=0.1,test=0.1
+  pepland-data split data/ --by column --column fold --name folds
+"""
+
+
+def _shares(ctx: click.Context, parameter: click.Parameter, text: str) -> dict[str, float]:
+    try:
+        return {k: float(v) for k, v in (part.split("=") for part in text.split(","))}
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}; expected train=0.9,test=0.1") from error
+
+
+@click.command(cls=Command, epilog=EPILOG)
+@click.argument("store")
+@click.option(
+    "--by", type=click.Choice(["random", "similarity", "scaffold", "group", "column", "file"]),
+    default="random", show_default=True, help="What stays together, or names the sets.",
+)  # fmt: skip
+@click.option(
+    "--fractions", default="train=0.9,valid=0.05,test=0.05", show_default=True, callback=_shares
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--name", default="default", show_default=True)
+@click.option("--column", help="Column of --by group or column.")
+@click.option("--file", help="CSV of --by file: row_id or smiles, and set.")
+@json_option
+def split(store: str, by: str, fractions: dict[str, float], as_json: bool, **given: Any) -> None:
+    """Assign the graphs of STORE to sets and record it in its folder splits/."""
+    from pepland_data import open_store
+    from pepland_data.split import make_split, write_split
+
+    opened = open_store(store)
+    made = make_split(opened, by, fractions, **given)
+    path = write_split(opened, made)
+    result = {"file": str(path), "method": by, "sets": made.counts(), "recipe": dict(made.recipe)}
+    render(result, as_json, lambda r: f"{r['file']}: {r['sets']}")

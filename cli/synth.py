@@ -1,0 +1,64 @@
+"""``pepland-data synth``: peptides without a corpus."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+from pepland_cli.output import Command, json_option, render
+
+EPILOG = """\b
+Examples:
+  pepland-data synth peptides.csv --count 1000000 --seed 7
+  pepland-data synth rings.smi --cyclic 0.5 --bridged 0.5 --noncanonical 1
+  pepland-data synth proteins.txt --form sequence --median-length 30
+"""
+share = click.FloatRange(0, 1)
+
+
+@click.command(cls=Command, epilog=EPILOG)
+@click.argument("out")
+@click.option("--count", type=click.IntRange(0), default=1000, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--form", type=click.Choice(["smiles", "sequence", "helm"]), default="smiles",
+    show_default=True, help="How peptides are written.",
+)  # fmt: skip
+@click.option("--noncanonical", type=share, help="Share with residues beyond the twenty [0.3].")
+@click.option("--cyclic", type=share, help="Share closed head to tail [0.1].")
+@click.option("--bridged", type=share, help="Share with a disulfide [0.05].")
+@click.option("--min-length", type=int, default=3, show_default=True, help="Residues.")
+@click.option("--median-length", type=int, default=14, show_default=True, help="Residues.")
+@click.option("--max-length", type=int, default=50, show_default=True, help="Residues.")
+@json_option
+def synth(out: str, as_json: bool, form: str, **given: Any) -> None:
+    """Write synthetic peptides to OUT (.csv, .tsv, .smi or .txt, or these with .gz; - for stdout).
+
+    The same seed gives the same peptides, and fewer are the first of more. A sequence
+    of letters has natural residues and no rings: its three shares are 0 by default.
+    """
+    from pepland_data.synth import SynthOptions, write_peptides
+
+    shares = ("noncanonical", "cyclic", "bridged")
+    plain = dict.fromkeys(shares, 0.0) if form == "sequence" else {}
+    options = SynthOptions(form=form, **plain | {k: v for k, v in given.items() if v is not None})
+    from tqdm import tqdm
+
+    with tqdm(total=options.count, unit=" peptides", mininterval=0.2) as shown:
+        report = write_peptides(out, options, lambda done: void(shown.update(done - shown.n)))
+    if out != "-":  # standard output is taken by the peptides
+        render({**asdict(report), "options": asdict(options)}, as_json, text)
+
+
+def void(_: object) -> None:
+    """Drop a value."""
+
+
+def text(r: dict[str, Any]) -> str:
+    """Return the summary on screen."""
+    parts = [f"{n:,} {name}" for name, n in sorted({**r["kinds"], **r["topologies"]}.items())]
+    return (
+        f"{r['path']}: {r['count']:,} peptides of {r['mean_length']:.1f} residues "
+        f"({', '.join(parts)})"
+    )

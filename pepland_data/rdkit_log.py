@@ -1,0 +1,50 @@
+"""What RDKit has to say, collected instead of printed."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from rdkit import rdBase
+
+CLOCK = re.compile(r"^\[\d\d:\d\d:\d\d\] ?")
+
+
+class RdkitMessages(logging.Handler):
+    """While entered, RDKit's warnings and errors go here and nowhere else.
+
+    RDKit's log is one per process: use it from one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self._lines: list[str] = []
+        self._logger = logging.getLogger("rdkit")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one message."""
+        self._lines += [CLOCK.sub("", line) for line in record.getMessage().splitlines()]
+
+    def take(self) -> list[str]:
+        """Return the lines since the last call, without the clock; mostly none."""
+        if not self._lines:
+            return []
+        lines, self._lines = [line.strip() for line in self._lines], []
+        return [line for line in lines if line]
+
+    def __enter__(self) -> RdkitMessages:
+        self._disabled = [
+            line.split(":")[0] for line in rdBase.LogStatus().splitlines() if "disabled" in line
+        ]
+        self._before = self._logger.propagate, self._logger.level, self._logger.handlers
+        self._logger.propagate, self._logger.handlers = False, [self]
+        self._logger.setLevel(logging.DEBUG)
+        rdBase.LogToPythonLogger()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        rdBase.LogToCppStreams()
+        for name in self._disabled:
+            rdBase.DisableLog(name)
+        self._logger.propagate, level, self._logger.handlers = self._before
+        self._logger.setLevel(level)
