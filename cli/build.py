@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import click
@@ -37,10 +38,24 @@ Examples:
 @click.option("--rows-per-shard", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--max-atoms", type=click.IntRange(1), default=5000, show_default=True)
 @click.option(
+    "--time-limit",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Seconds of processor time for one molecule; what takes longer is rejected.",
+)
+@click.option(
+    "--standardize",
+    is_flag=True,
+    help="Keep the largest piece of each SMILES, without salts and charges; changes are noted.",
+)
+@click.option("--dedup", is_flag=True, help="Of rows that are one molecule keep the first.")
+@click.option(
     "--max-reject-frac", type=click.FloatRange(0, 1), default=0.1, show_default=True,
     help="More rejects than this share end with exit code 3; the store is kept.",
 )  # fmt: skip
 @click.option("--append", is_flag=True, help="Add rows to the store in --out, by its options.")
+@click.option("--verbose", is_flag=True, help="Show all reasons and notes, and the caches' hits.")
 @json_option
 def build(
     source: str,
@@ -51,8 +66,12 @@ def build(
     cut: str,
     rows_per_shard: int,
     max_atoms: int,
+    time_limit: float,
+    standardize: bool,
+    dedup: bool,
     max_reject_frac: float,
     append: bool,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Turn SMILES, sequences or HELM into a store.
@@ -62,9 +81,9 @@ def build(
     """
     from pepland_data.builder import BuildOptions
     from pepland_data.builder import build as build_store
-    from pepland_data.featurizer import FeaturizeOptions
+    from pepland_data.conversion import FeaturizeOptions
 
-    featurize = FeaturizeOptions(cut, input_format, max_atoms)
+    featurize = FeaturizeOptions(cut, input_format, max_atoms, standardize, dedup, time_limit)
     options = BuildOptions(
         featurize, smiles_column, rows_per_shard, workers or len(os.sched_getaffinity(0))
     )
@@ -75,7 +94,8 @@ def build(
             report = append_rows(source, out, options.workers, progress)
         else:
             report = build_store(source, out, options, progress)
-    render({**asdict(report), "reject_fraction": report.reject_fraction}, as_json, text)
+    shown = {**asdict(report), "reject_fraction": report.reject_fraction}
+    render(shown, as_json, partial(text, verbose=verbose))
     too_many = report.reject_fraction > max_reject_frac
     if report.graphs == 0:
         click.echo("error: every row was rejected; see the reasons above", err=True)
@@ -104,7 +124,7 @@ class bar:
             shown.close()
 
 
-def text(r: dict[str, Any]) -> str:
+def text(r: dict[str, Any], verbose: bool = False) -> str:
     """Return the summary on screen."""
     if r["nothing_to_do"]:
         return f"{r['path']}: nothing left to do ({r['graphs']:,} graphs, {r['rejects']:,} rejects)"
@@ -118,5 +138,19 @@ def text(r: dict[str, Any]) -> str:
         lines.append(f"{r['resumed_shards']} shards were there already")
     if r["rejects"]:
         lines.append(f"{r['rejects']:,} rows rejected (all in rejects.parquet):")
-        lines += [f"  {count:>8,}  {reason}" for reason, count in list(r["reasons"].items())[:10]]
+        lines += _counted(r["reasons"], verbose)
+    if r["notes"]:
+        lines.append("worth knowing (all in notes.parquet):")
+        lines += _counted(r["notes"], verbose)
+    if verbose and r["cache"].get("asked"):
+        share = r["cache"].get("known", 0) / r["cache"]["asked"]
+        lines.append(f"{share:.2%} of {r['cache']['asked']:,} pieces were known already")
     return "\n".join(lines)
+
+
+def _counted(counts: dict[str, int], verbose: bool) -> list[str]:
+    """Return one line a reason, the rarer ones only where all were asked for."""
+    shown = list(counts.items())[: None if verbose else 10]
+    lines = [f"  {count:>8,}  {reason}" for reason, count in shown]
+    more = len(counts) - len(shown)
+    return [*lines, f"  and {more} more kinds; --verbose shows them"] if more else lines

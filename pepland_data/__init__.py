@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _HOME = {
     "featurize": "featurizer",
     "Featurizer": "featurizer",
-    "FeaturizeOptions": "featurizer",
+    "FeaturizeOptions": "conversion",
     "HeteroGraph": "graph",
     "FeatureTables": "tables",
     "GraphColumns": "columns",
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pepland_data.builder import BuildOptions as BuildOptions
     from pepland_data.builder import build as build
     from pepland_data.columns import GraphColumns as GraphColumns
+    from pepland_data.conversion import FeaturizeOptions as FeaturizeOptions
     from pepland_data.dataset import GraphDataset as GraphDataset
     from pepland_data.errors import BuildError as BuildError
     from pepland_data.errors import InputError as InputError
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from pepland_data.errors import StoreError as StoreError
     from pepland_data.errors import StoreNotFoundError as StoreNotFoundError
     from pepland_data.errors import StoreVersionError as StoreVersionError
-    from pepland_data.featurizer import FeaturizeOptions as FeaturizeOptions
     from pepland_data.featurizer import Featurizer as Featurizer
     from pepland_data.featurizer import featurize as featurize
     from pepland_data.graph import HeteroGraph as HeteroGraph

@@ -6,15 +6,15 @@ import ctypes
 import os
 import shutil
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pepland_data.atomic import file_sha256, sync_folder
 from pepland_data.builder import BuildOptions, BuildReport, Progress, build
+from pepland_data.conversion import FeaturizeOptions
 from pepland_data.errors import BuildError, InputError
-from pepland_data.featurizer import FeaturizeOptions
 from pepland_data.inputs import check_input
 from pepland_data.manifest import MANIFEST_FILE, Manifest, read_manifest
 from pepland_data.merge import merge
@@ -53,6 +53,11 @@ def append(
     if not (out / MANIFEST_FILE).exists():
         return build(source, out, BuildOptions(workers=workers), progress)
     manifest = read_manifest(out)
+    if manifest.options.get("dedup"):
+        raise BuildError(
+            f"{out} was built with --dedup, and new rows cannot be compared with its molecules; "
+            "build a new store from both inputs"
+        )
     work = out.parent / f".{out.name}.append"
     if file_sha256(Path(source)) in {part["sha256"] for part in input_parts(manifest)}:
         shutil.rmtree(work, ignore_errors=True)
@@ -70,8 +75,7 @@ def append(
 
 
 def _options_of(manifest: Manifest, workers: int) -> BuildOptions:
-    names = [f.name for f in fields(FeaturizeOptions)]
-    featurize = FeaturizeOptions(**{n: manifest.options[n] for n in names})
+    featurize = FeaturizeOptions.of_record(dict(manifest.options))
     options = BuildOptions(featurize, rows_per_shard=manifest.options["rows_per_shard"])
     return replace(options, smiles_column=manifest.options["smiles_column"], workers=workers)
 

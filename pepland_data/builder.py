@@ -6,8 +6,10 @@ import json
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,9 @@ from pepland_data.arrow_format import (
 )
 from pepland_data.atomic import file_sha256, remove_leftovers, write_atomic, write_atomic_bytes
 from pepland_data.columns import GROUPS
+from pepland_data.conversion import FEATURIZER_VERSION, FeaturizeOptions
+from pepland_data.dedup import drop_duplicates
 from pepland_data.errors import BuildError, InputError
-from pepland_data.featurizer import FEATURIZER_VERSION, FeaturizeOptions
 from pepland_data.inputs import check_input, read_chunks, spool
 from pepland_data.manifest import (
     BUILD_FOLDER,
@@ -38,6 +41,7 @@ from pepland_data.manifest import (
 )
 from pepland_data.tables import FeatureTables, merge_tables
 from pepland_data.worker import (
+    NOTES_FILE,
     REJECTS_FILE,
     ShardSummary,
     convert_chunk,
@@ -46,6 +50,8 @@ from pepland_data.worker import (
 )
 
 REJECTS = "rejects.parquet"
+NOTES = "notes.parquet"
+"""Rows that standardization changed or RDKit warned of; there only if there are any."""
 PLAN_FILE = "plan.json"
 Progress = Callable[[str, int, int | None], None]
 
@@ -82,6 +88,10 @@ class BuildReport:
     seconds: float
     nothing_to_do: bool
     resumed_shards: int
+    notes: dict[str, int] = field(default_factory=dict)
+    """``kind: note`` -> how often: what standardization changed and what RDKit warned of."""
+    cache: dict[str, int] = field(default_factory=dict)
+    """Pieces of molecules that were ``asked`` for, and those ``known`` from molecules before."""
 
     @property
     def reject_fraction(self) -> float:
@@ -121,13 +131,16 @@ def build(
         summaries, resumed = _convert(path, work, options, progress)
         if not summaries:
             raise InputError(f"{source} holds no rows; expected one peptide a row")
+        if options.featurize.dedup:
+            run = partial(_run_ordered, options=options)
+            summaries = drop_duplicates(work, summaries, run)
     except InputError:
         _forget_empty(out, work)
         raise
     manifest = _commit(out, work, summaries, plan, options, progress)
     write_manifest(out, manifest)
     shutil.rmtree(work)
-    return _report(out, manifest, _reasons(summaries), start, resumed)
+    return _report(out, manifest, summaries, start, resumed)
 
 
 def _claim(out: Path) -> None:
@@ -156,7 +169,7 @@ def _plan(path: Path, options: BuildOptions, name: str) -> dict[str, Any]:
     return {
         "versions": {"rdkit": rdkit.__version__, "featurizer": str(FEATURIZER_VERSION)},
         "options": {
-            **asdict(options.featurize),
+            **options.featurize.record(),
             "smiles_column": options.smiles_column,
             "rows_per_shard": options.rows_per_shard,
         },
@@ -177,7 +190,7 @@ def _already_built(out: Path, plan: dict[str, Any], start: float) -> BuildReport
             "or delete this one to build it again"
         )
     shutil.rmtree(out / BUILD_FOLDER, ignore_errors=True)
-    return _report(out, manifest, {}, start, len(manifest.shards), nothing_to_do=True)
+    return _report(out, manifest, [], start, len(manifest.shards), nothing_to_do=True)
 
 
 def _changes(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -264,13 +277,13 @@ def _commit(
     progress: Progress,
 ) -> Manifest:
     """Give all shards one set of codes, and write everything but the manifest."""
-    tables, recodes = merge_tables([read_tables(work / f"{s.number:06d}") for s in summaries])
+    tables, recodes = merge_tables([read_tables(work / s.folder) for s in summaries])
     write_tables(out, tables)
     dtypes, kinds = _dtypes(tables, summaries), _column_kinds(summaries)
     full = [(s, r) for s, r in zip(summaries, recodes, strict=True) if s.graphs]
     names = [f"shards/{place:06d}.arrow" for place in range(len(full))]
     arguments = [
-        (s.number, work, out / name, r, dtypes, kinds)
+        (work / s.folder, out / name, r, dtypes, kinds)
         for (s, r), name in zip(full, names, strict=True)
     ]
     sizes: list[dict[str, Any]] = []
@@ -279,7 +292,8 @@ def _commit(
         progress("commit", len(sizes), len(full))
     total = _join_sizes(sizes)
     write_sizes(out / SIZES_FILE, total)
-    rejects = _write_rejects(out / REJECTS, work, summaries)
+    rejects = _write_rows(out / REJECTS, [work / s.folder / REJECTS_FILE for s in summaries])
+    notes = _write_notes(out / NOTES, [work / s.folder / NOTES_FILE for s in summaries])
     _forget_old_shards(out, set(names))
     shards = [FileEntry.of(out, n, s.graphs) for n, (s, _) in zip(names, full, strict=True)]
     graphs = sum(s.graphs for s in summaries)
@@ -288,6 +302,7 @@ def _commit(
         *(FileEntry.of(out, f, n) for f, n in zip(TABLE_FILES, table_rows, strict=True)),
         FileEntry.of(out, SIZES_FILE, graphs),
         FileEntry.of(out, REJECTS, rejects),
+        *([FileEntry.of(out, NOTES, notes)] if notes else []),
     ]
     rows = sum(s.rows for s in summaries)
     if graphs + rejects != rows:
@@ -347,13 +362,21 @@ def _join_sizes(sizes: list[dict[str, Any]]) -> dict[str, Any]:
     return {n: np.concatenate([empty, *(size[n] for size in sizes)]) for n in names}
 
 
-def _write_rejects(path: Path, work: Path, summaries: list[ShardSummary]) -> int:
+def _write_rows(path: Path, parts: list[Path]) -> int:
+    """Join what each shard says of its rows to one Parquet file; return the number of lines."""
     import pyarrow.parquet as pq
 
-    batches = [map_batch(work / f"{s.number:06d}" / REJECTS_FILE) for s in summaries]
-    table = pa.Table.from_batches(batches)
+    table = pa.Table.from_batches([map_batch(part) for part in parts])
     write_atomic(path, lambda file: pq.write_table(table, file, compression="zstd"))
     return len(table)
+
+
+def _write_notes(path: Path, parts: list[Path]) -> int:
+    """Write the notes of all shards; without any there is no file."""
+    count = _write_rows(path, parts)
+    if not count:
+        path.unlink()
+    return count
 
 
 def _forget_old_shards(out: Path, keep: set[str]) -> None:
@@ -362,18 +385,18 @@ def _forget_old_shards(out: Path, keep: set[str]) -> None:
             path.unlink()
 
 
-def _reasons(summaries: list[ShardSummary]) -> dict[str, int]:
-    reasons: dict[str, int] = {}
-    for summary in summaries:
-        for reason, count in summary.rejects.items():
-            reasons[reason] = reasons.get(reason, 0) + count
-    return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Return the sums of several counts, largest first."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _report(
     out: Path,
     manifest: Manifest,
-    reasons: dict[str, int],
+    summaries: list[ShardSummary],
     start: float,
     resumed: int,
     nothing_to_do: bool = False,
@@ -383,7 +406,9 @@ def _report(
         rows=manifest.counts["rows"],
         graphs=manifest.counts["graphs"],
         rejects=manifest.counts["rejects"],
-        reasons=reasons,
+        reasons=_total(s.rejects for s in summaries),
+        notes=_total(s.notes for s in summaries),
+        cache=_total(s.cache for s in summaries),
         bytes=sum(entry.bytes for entry in manifest.entries()),
         seconds=time.perf_counter() - start,
         nothing_to_do=nothing_to_do,

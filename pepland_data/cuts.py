@@ -9,7 +9,6 @@ from typing import Any
 from rdkit import Chem
 from rdkit.Chem import BRICS
 
-CUTS = ("adafrag", "amiibo")
 NO_LIMIT = 2**31 - 1
 Piece = tuple[Any, tuple[int, ...]]
 

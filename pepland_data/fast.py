@@ -6,7 +6,7 @@ that this process has not met before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,18 @@ class FastPath:
         self.cut, self.tables = cut, tables
         self.states, self.cache = States(), PieceCache()
 
-    def graphs(self, mols: Sequence[Any], skeletons: Sequence[Skeleton]) -> GraphColumns:
+    def graphs(
+        self,
+        mols: Sequence[Any],
+        skeletons: Sequence[Skeleton],
+        watch: Callable[[int | None], None] = lambda place: None,
+    ) -> GraphColumns:
         """Return the graphs of all molecules.
+
+        Args:
+            mols: sanitised molecules.
+            skeletons: their records, as `read_skeleton` returns them.
+            watch: told the place of the molecule whose pieces are solved next, then None.
 
         Raises:
             CannotCutError: names those that have none.
@@ -46,11 +56,16 @@ class FastPath:
         batch = batch_molecules(mols, skeletons, self.states)
         pieces = cut_residues(batch, self.states)
         keys, bonds = piece_keys(batch, pieces, self.states)
-        numbers = self._known(batch, pieces, bonds, keys)
+        numbers = self._known(batch, pieces, bonds, keys, watch)
         return self._assemble(batch, pieces, bonds, numbers)
 
     def _known(
-        self, batch: MoleculeBatch, pieces: Pieces, bonds: PieceBonds, keys: list[Any]
+        self,
+        batch: MoleculeBatch,
+        pieces: Pieces,
+        bonds: PieceBonds,
+        keys: list[Any],
+        watch: Callable[[int | None], None],
     ) -> Ints:
         """Return the number of each piece in the cache, solving those that are new."""
         numbers = self.cache.look_up(keys)
@@ -63,6 +78,7 @@ class FastPath:
             by_molecule.setdefault(int(molecule[k]), []).append(k)
         failed: dict[int, str] = {}
         for m, wanted in by_molecule.items():
+            watch(m)
             try:
                 solved = self._solve(batch, pieces, bonds, m, wanted, molecule)
             except (Chem.MolSanitizeException, ValueError, RuntimeError) as error:
@@ -70,6 +86,7 @@ class FastPath:
                 continue
             for k, piece in solved.items():
                 numbers[k] = self.cache.add(keys[k], piece)
+        watch(None)
         if failed:
             raise CannotCutError(failed)
         for k in np.flatnonzero(numbers < 0).tolist():

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rdkit import Chem
 
 from pepland_data.columns import GraphColumns, concat, empty_columns
-from pepland_data.cuts import CUTS
-from pepland_data.errors import InputError, InvalidMoleculeError
+from pepland_data.conversion import Converted, FeaturizeOptions, Note, Reject
+from pepland_data.errors import InvalidMoleculeError
 from pepland_data.fast import CannotCutError, FastPath
 from pepland_data.graph import HeteroGraph, graph_from_arrays
+from pepland_data.identity import identities, of_molecule, of_sequence, of_sequence_molecule
 from pepland_data.interner import RowTables
 from pepland_data.molecule import (
-    INPUT_FORMATS,
+    MAX_TEXT,
     check_sequence,
     check_size,
     check_text,
@@ -29,10 +29,9 @@ from pepland_data.plain import check_atoms, join_graphs, plain_graph, refuse_ato
 from pepland_data.rdkit_log import RdkitMessages
 from pepland_data.sequence import SequencePath
 from pepland_data.skeleton import Skeleton, read_skeleton
+from pepland_data.standardize import standardized
 from pepland_data.tables import FeatureTables
 
-FEATURIZER_VERSION = 1
-"""Changes whenever the graph of any text changes; a store remembers it."""
 BATCH = 256
 """Molecules that are put together at once."""
 SEQUENCE_BATCH = 4096
@@ -41,48 +40,8 @@ MAX_FRAGMENT_ROWS = 200_000
 """A featurizer that has met more distinct fragments starts afresh with the next texts."""
 
 
-@dataclass(frozen=True)
-class FeaturizeOptions:
-    """What decides which graph a text becomes."""
-
-    cut: str = "adafrag"
-    """``adafrag`` or ``amiibo``."""
-    input_format: str = "smiles"
-    """``auto``, ``smiles``, ``sequence``, ``fasta`` or ``helm``."""
-    max_atoms: int = 5000
-    """Larger molecules are rejected."""
-
-    def __post_init__(self) -> None:
-        if self.input_format not in INPUT_FORMATS:
-            raise InputError(
-                f"unknown input format {self.input_format!r}; expected one of "
-                f"{', '.join(INPUT_FORMATS)}"
-            )
-        if self.cut not in CUTS:
-            raise InputError(f"unknown cut {self.cut!r}; expected one of {', '.join(CUTS)}")
-
-
-@dataclass(frozen=True)
-class Reject:
-    """A text that did not become a graph."""
-
-    position: int
-    text: str
-    stage: str
-    reason: str
-
-
-@dataclass(frozen=True, eq=False)
-class Converted:
-    """The graphs of some texts, and the texts that have none."""
-
-    columns: GraphColumns
-    tables: FeatureTables
-    kept: npt.NDArray[np.int64]
-    """[K] int64, position of each graph's text."""
-    rejects: list[Reject]
-    warnings: list[tuple[int, str]] = field(default_factory=list)
-    """Position of a text and what RDKit said about it while it was read."""
+Watch = Callable[[int | None], None]
+"""Called with the position of the text that comes next, None where many are worked on at once."""
 
 
 @dataclass
@@ -102,15 +61,22 @@ class _Batch:
 class Featurizer:
     """Turns texts into graphs and remembers every distinct atom, bond and piece it has met."""
 
-    def __init__(self, options: FeaturizeOptions | None = None, *, fast: bool = True) -> None:
+    def __init__(
+        self,
+        options: FeaturizeOptions | None = None,
+        *,
+        fast: bool = True,
+        watch: Watch = lambda position: None,
+    ) -> None:
         """Start with nothing known.
 
         Args:
             options: what decides the graph.
             fast: False asks RDKit everything anew for each molecule; the result is the same.
+            watch: told what is worked on, so that somebody else knows when it never ends.
         """
         self.options = options or FeaturizeOptions()
-        self._fast = fast
+        self._fast, self._watch = fast, watch
         self._rows = RowTables()
         self._path = FastPath(self.options.cut, self._rows)
 
@@ -145,23 +111,59 @@ class Featurizer:
         if len(self._rows.fragments.rows) > MAX_FRAGMENT_ROWS:
             self._forget()
         rejects: list[Reject] = []
-        warnings: list[tuple[int, str]] = []
+        notes: list[Note] = []
         parts, kept = [empty_columns()], [np.zeros(0, np.int64)]
+        identity: dict[int, bytes] = {}
         with RdkitMessages() as log:
+            texts, renamed = self._standardize(texts, log, notes)
             sequences, others = self._sort_out(texts)
             for batch in self._read_sequences(texts, sequences, rejects):
                 parts.append(self._sequences.graphs(batch.texts))
                 kept.append(np.array(batch.positions, np.int64))
-            for batch in self._read(texts, others, log, rejects, warnings):
+                identity |= self._identify(batch)
+            for batch in self._read(texts, others, log, rejects, notes):
                 for part, columns in self._graphs(batch, rejects):
                     parts.append(columns)
                     kept.append(np.array(part.positions, np.int64))
+                    identity |= self._identify(part)
         columns, places = concat(parts), np.concatenate(kept)
         order = np.argsort(places)
         if np.any(order[1:] < order[:-1]):
             columns, places = columns.take(order), places[order]
         rejects.sort(key=lambda reject: reject.position)
-        return Converted(columns, self.tables, places, rejects, warnings)
+        notes.sort(key=lambda note: note.position)
+        same = identities(identity, places.tolist())
+        return Converted(columns, self.tables, places, rejects, notes, renamed, same)
+
+    def _identify(self, batch: _Batch) -> dict[int, bytes]:
+        """Return what tells the molecules of a batch from others, by position."""
+        if not self.options.dedup:
+            return {}
+        self._watch(None)
+        if batch.mols:
+            return dict(zip(batch.positions, map(of_molecule, batch.mols), strict=True))
+        of = of_sequence if self.options.input_format != "auto" else of_sequence_molecule
+        return dict(zip(batch.positions, map(of, batch.texts), strict=True))
+
+    def _standardize(
+        self, texts: Sequence[str], log: RdkitMessages, notes: list[Note]
+    ) -> tuple[Sequence[str], dict[int, str]]:
+        """Return the texts that become graphs, and by position those that were changed."""
+        if not self.options.standardize:
+            return texts, {}
+        renamed: dict[int, str] = {}
+        for position, text in enumerate(texts):
+            if kind_of(text, self.options.input_format) not in ("smiles", "either"):
+                continue
+            if len(text) > MAX_TEXT or "\0" in text:
+                continue
+            self._watch(position)
+            new, what = standardized(text)
+            log.take()
+            if new != text:
+                renamed[position] = new
+                notes.append(Note(position, "changed", text, what))
+        return [renamed.get(i, text) for i, text in enumerate(texts)], renamed
 
     def _forget(self) -> None:
         self._rows = RowTables()
@@ -183,6 +185,7 @@ class Featurizer:
         """Check sequences in batches; what is none joins the rejects."""
         for start in range(0, len(positions), SEQUENCE_BATCH):
             batch = _Batch()
+            self._watch(None)
             for position in positions[start : start + SEQUENCE_BATCH]:
                 text = texts[position]
                 try:
@@ -203,20 +206,21 @@ class Featurizer:
         positions: Sequence[int],
         log: RdkitMessages,
         rejects: list[Reject],
-        warnings: list[tuple[int, str]],
+        notes: list[Note],
     ) -> Iterator[_Batch]:
         """Read texts in batches; what cannot be read joins the rejects."""
         for start in range(0, len(positions), BATCH):
             batch = _Batch()
             for position in positions[start : start + BATCH]:
                 text = texts[position]
+                self._watch(position)
                 try:
                     mol, skeleton = self._molecule(text, log)
                 except InvalidMoleculeError as error:
                     rejects.append(Reject(position, text, error.stage, error.reason))
                     log.take()
                     continue
-                warnings += [(position, line) for line in log.take()]
+                notes += [Note(position, "warning", text, line) for line in log.take()]
                 batch.positions.append(position)
                 batch.texts.append(text)
                 batch.mols.append(mol)
@@ -236,9 +240,11 @@ class Featurizer:
     def _graphs(
         self, batch: _Batch, rejects: list[Reject]
     ) -> Iterator[tuple[_Batch, GraphColumns]]:
+        self._watch(None)
         known = [i for i, skeleton in enumerate(batch.skeletons) if skeleton is not None]
         yield from self._fast_graphs(batch.only(known), rejects)
         for i in sorted(set(range(len(batch.mols))) - set(known)):
+            self._watch(batch.positions[i])
             try:
                 flat = plain_graph(batch.mols[i], self.options.cut, self._rows)
             except (Chem.MolSanitizeException, ValueError, RuntimeError) as error:
@@ -246,13 +252,18 @@ class Featurizer:
                 continue
             yield batch.only([i]), join_graphs([flat])
 
+    def _watching(self, batch: _Batch) -> Watch:
+        """Return a watch for places in a batch."""
+        return lambda i: self._watch(None if i is None else batch.positions[i])
+
     def _fast_graphs(
         self, batch: _Batch, rejects: list[Reject]
     ) -> Iterator[tuple[_Batch, GraphColumns]]:
         if not batch.mols:
             return
         try:
-            yield batch, self._path.graphs(batch.mols, [s for s in batch.skeletons if s])
+            skeletons = [s for s in batch.skeletons if s]
+            yield batch, self._path.graphs(batch.mols, skeletons, self._watching(batch))
         except CannotCutError as error:
             rejects += [_uncut(batch, i, reason) for i, reason in error.reasons.items()]
             rest = [i for i in range(len(batch.mols)) if i not in error.reasons]

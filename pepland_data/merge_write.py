@@ -27,6 +27,7 @@ from pepland_data.manifest import FileEntry, Manifest
 from pepland_data.merge_plan import Piece, Target, shard_plan
 
 REJECTS = "rejects.parquet"
+NOTES = "notes.parquet"
 Progress = Callable[[int, int], None]
 
 
@@ -112,13 +113,16 @@ def write_all(work: Path, target: Target, writer: ShardWriter, progress: Progres
         for g in GROUPS
     }
     write_sizes(work / SIZES_FILE, sizes)
-    rejects = _write_rejects(work / REJECTS, target)
+    rejects = _write_rows(work / REJECTS, target)
+    noted = any((store.path / NOTES).exists() for store in stores)
+    notes = _write_rows(work / NOTES, target) if noted else 0
     t, graphs = target.tables, sum(len(s) for s in stores)
     table_rows = (len(t.atom_x), len(t.bond_x), len(t.fragment_x))
     files = [
         *(FileEntry.of(work, f, n) for f, n in zip(TABLE_FILES, table_rows, strict=True)),
         FileEntry.of(work, SIZES_FILE, graphs),
         FileEntry.of(work, REJECTS, rejects),
+        *([FileEntry.of(work, NOTES, notes)] if noted else []),
     ]
     counts = {"rows": sum(s.rows for s in target.sources), "graphs": graphs, "rejects": rejects}
     counts |= {f"{g}s": int(sizes[f"num_{g}s"].sum()) for g in GROUPS}
@@ -164,11 +168,13 @@ def input_parts(manifest: Manifest) -> list[dict[str, Any]]:
     return [dict(part) for part in manifest.input.get("parts", [manifest.input])]
 
 
-def _write_rejects(path: Path, target: Target) -> int:
-    """Write all rejects with their new row numbers, in the pieces in which a build writes them."""
+def _write_rows(path: Path, target: Target) -> int:
+    """Join what each store says of its rows, in the pieces in which a build writes them."""
     parts = []
     for source in target.sources:
-        table = pq.read_table(source.store.path / REJECTS)
+        if not (source.store.path / path.name).exists():
+            continue
+        table = pq.read_table(source.store.path / path.name)
         rows = pa.array(table["row_id"].to_numpy() + source.first_row, pa.int64())
         parts.append(table.set_column(0, "row_id", rows))
     joined = pa.concat_tables(parts).combine_chunks()

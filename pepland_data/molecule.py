@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from rdkit import Chem
 
 from pepland_data.errors import InvalidMoleculeError
+from pepland_data.helm import read_helm
 from pepland_data.rdkit_log import RdkitMessages
 
 MAX_TEXT = 100_000
 """Longer texts are refused before RDKit sees them (characters)."""
 
-INPUT_FORMATS = ("auto", "smiles", "sequence", "fasta", "helm")
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWY")
 NEVER_SMILES = AMINO_ACIDS - frozenset("CFINPSV")
 """Letters that stand for no atom of a SMILES: a text of residues that holds one is a sequence."""
@@ -51,7 +50,7 @@ def parse(text: str, input_format: str, max_atoms: int, log: RdkitMessages) -> A
 
     Args:
         text: SMILES, sequence or HELM.
-        input_format: one of `INPUT_FORMATS`.
+        input_format: one of `pepland_data.conversion.INPUT_FORMATS`.
         max_atoms: larger molecules are refused.
         log: entered by the caller; its message explains a failure.
 
@@ -96,14 +95,11 @@ _READERS: dict[str, Any] = {
     "smiles": Chem.MolFromSmiles,
     "sequence": _read_sequence,
     "either": _read_either,
-    "helm": Chem.MolFromHELM,
+    "helm": read_helm,
 }
 
 
-@cache
-def _names() -> dict[str, str]:
-    helm = "HELM; it knows natural and D residues"
-    return {"smiles": "SMILES", "sequence": "sequence", "either": "sequence", "helm": helm}
+_NAMES = {"smiles": "SMILES", "sequence": "sequence", "either": "sequence", "helm": "HELM"}
 
 
 def _explain(kind: str, log: RdkitMessages) -> str:
@@ -114,4 +110,4 @@ def _explain(kind: str, log: RdkitMessages) -> str:
     for line in said:
         if "check for mistakes" in line:
             why = "syntax error" + line.partition("mistakes")[2].rstrip(":")
-    return f"{_names()[kind]}: {why[:MAX_REASON]}" if why else _names()[kind]
+    return f"{_NAMES[kind]}: {why[:MAX_REASON]}" if why else _NAMES[kind]

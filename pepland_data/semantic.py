@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pepland_data.errors import InvalidMoleculeError
@@ -16,10 +18,11 @@ def semantic_faults(store: GraphStore, count: int, seed: int = 0) -> tuple[int, 
         count: graphs to look at, all where it has fewer.
         seed: chooses them.
     """
-    from pepland_data.featurizer import FeaturizeOptions, Featurizer
+    from pepland_data.conversion import FeaturizeOptions
+    from pepland_data.featurizer import Featurizer
 
-    names = ("cut", "input_format", "max_atoms")
-    featurizer = Featurizer(FeaturizeOptions(**{n: store.manifest.options[n] for n in names}))
+    options = FeaturizeOptions.of_record(dict(store.manifest.options))
+    featurizer = Featurizer(replace(options, standardize=False))  # stored texts are the result
     rows = np.random.default_rng(seed).permutation(len(store))[:count].tolist()
     found = []
     for row in rows:

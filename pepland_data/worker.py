@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +20,21 @@ from pepland_data.arrow_format import (
     write_batch,
     write_tables,
 )
-from pepland_data.atomic import file_sha256, write_atomic_bytes
-from pepland_data.columns import GROUPS, compact
-from pepland_data.featurizer import FeaturizeOptions, Featurizer, Reject
+from pepland_data.atomic import file_sha256, write_atomic, write_atomic_bytes
+from pepland_data.columns import GROUPS, GraphColumns
+from pepland_data.conversion import FeaturizeOptions, Note, Reject
 from pepland_data.inputs import Chunk
+from pepland_data.isolated import IsolatedFeaturizer
 from pepland_data.tables import Recode
 
 DONE_FILE = "done.json"
 SHARD_FILE = "shard.arrow"
 REJECTS_FILE = "rejects.arrow"
+NOTES_FILE = "notes.arrow"
+IDENTITY_FILE = "identity.npy"
 LOCAL_DTYPES = {name: "uint32" for names in GROUPS.values() for name in names}
 
-_FEATURIZERS: dict[FeaturizeOptions, Featurizer] = {}
+_FEATURIZERS: dict[FeaturizeOptions, IsolatedFeaturizer] = {}
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,17 @@ class ShardSummary:
     """Pass-through column -> narrowest of ``int``, ``float``, ``text``, ``typed`` that fits."""
     files: dict[str, str]
     """File -> SHA-256."""
+    notes: dict[str, int]
+    """``kind: note`` -> rows, for the summary on screen."""
+    cache: dict[str, int]
+    """Pieces that were ``asked`` for, and those ``known`` from texts before."""
+    unique: bool = False
+    """Whether duplicates were taken out."""
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder with the files."""
+        return f"{self.number:06d}.unique" if self.unique else f"{self.number:06d}"
 
 
 def convert_chunk(
@@ -59,26 +76,29 @@ def convert_chunk(
     """
     target = folder / f"{number:06d}"
     target.mkdir(parents=True, exist_ok=True)
-    featurizer = _FEATURIZERS.setdefault(options, Featurizer(options))
+    featurizer = _FEATURIZERS.setdefault(options, IsolatedFeaturizer(options))
+    featurizer.cache_counts.clear()
     good = [i for i in range(len(chunk)) if i not in chunk.problems]
     converted = featurizer.convert([chunk.texts[i] for i in good])
-    # Only rows this chunk uses: what else the process has met must not reach the store.
-    columns, tables = compact(converted.columns, converted.tables)
     places = np.asarray(good, np.int64)[converted.kept]
+    texts = dict(enumerate(chunk.texts)) | {good[i]: t for i, t in converted.renamed.items()}
     rejects = [
         *(Reject(i, chunk.texts[i], "read", why) for i, why in chunk.problems.items()),
-        *(Reject(good[r.position], r.text, r.stage, r.reason) for r in converted.rejects),
+        *(replace(r, position=good[r.position]) for r in converted.rejects),
     ]
+    notes = [replace(n, position=good[n.position]) for n in converted.notes]
     data = ShardData(
-        columns,
+        converted.columns,
         places + chunk.first_row,
-        pa.array([chunk.texts[i] for i in places], pa.large_string()),
+        pa.array([texts[i] for i in places.tolist()], pa.large_string()),
         {name: _extra(values, places) for name, values in chunk.extra.items()},
     )
     write_arrow_shard(target / SHARD_FILE, data, LOCAL_DTYPES)
-    write_tables(target, tables)
+    write_tables(target, converted.tables)
     write_batch(target / REJECTS_FILE, reject_batch(rejects, chunk.first_row))
-    return _finish(target, number, chunk, data, rejects)
+    write_batch(target / NOTES_FILE, note_batch(notes, chunk.first_row))
+    write_atomic(target / IDENTITY_FILE, lambda file: np.save(file, converted.identity))
+    return _finish(target, number, chunk, data, rejects, notes, dict(featurizer.cache_counts))
 
 
 def _extra(values: Any, places: Any) -> Any:
@@ -89,42 +109,82 @@ def _extra(values: Any, places: Any) -> Any:
 def reject_batch(rejects: list[Reject], first_row: int) -> Any:
     """Return rejects as a record batch: row_id, text, stage, reason, in row order."""
     ordered = sorted(rejects, key=lambda r: r.position)
-    text = pa.large_string()
-    return pa.record_batch(
-        {
-            "row_id": pa.array([first_row + r.position for r in ordered], pa.int64()),
-            "text": pa.array([r.text.encode("utf-8", "replace").decode() for r in ordered], text),
-            "stage": pa.array([r.stage for r in ordered], text),
-            "reason": pa.array([r.reason for r in ordered], text),
-        }
+    return _row_batch(
+        [first_row + r.position for r in ordered],
+        text=[r.text for r in ordered],
+        stage=[r.stage for r in ordered],
+        reason=[r.reason for r in ordered],
     )
 
 
-def _finish(
-    target: Path, number: int, chunk: Chunk, data: ShardData, rejects: list[Reject]
-) -> ShardSummary:
-    counts: dict[str, int] = {}
-    for reject in rejects:
-        key = f"{reject.stage}: {reject.reason.partition(': ')[0]}"
-        counts[key] = counts.get(key, 0) + 1
+def note_batch(notes: list[Note], first_row: int) -> Any:
+    """Return notes as a record batch: row_id, kind, text, note, in row order."""
+    ordered = sorted(notes, key=lambda n: n.position)
+    return _row_batch(
+        [first_row + n.position for n in ordered],
+        kind=[n.kind for n in ordered],
+        text=[n.before for n in ordered],
+        note=[n.note for n in ordered],
+    )
+
+
+def _row_batch(rows: list[int], **texts: list[str]) -> Any:
+    """Return row numbers and texts as a record batch; what is not UTF-8 is replaced."""
+    clean = {n: [t.encode("utf-8", "replace").decode() for t in v] for n, v in texts.items()}
+    columns = {name: pa.array(values, pa.large_string()) for name, values in clean.items()}
+    return pa.record_batch({"row_id": pa.array(rows, pa.int64()), **columns})
+
+
+def top_counts(names: Iterable[str], rest: str) -> dict[str, int]:
+    """Return how often each name occurs, most frequent first; what is rare joins ``rest``."""
+    counts = Counter(names)
     top = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:20])
-    top_rest = len(rejects) - sum(top.values())
-    if top_rest:
-        top["other reasons"] = top_rest
-    names = [SHARD_FILE, REJECTS_FILE, *(f"tables/{t}.arrow" for t in ("atom", "bond", "fragment"))]
-    index_names = [n for names in GROUPS.values() for n in names if not n.endswith("_code")]
+    if more := counts.total() - sum(top.values()):
+        top[rest] = more
+    return top
+
+
+def _finish(
+    target: Path,
+    number: int,
+    chunk: Chunk,
+    data: ShardData,
+    rejects: list[Reject],
+    notes: list[Note],
+    cache: dict[str, int],
+) -> ShardSummary:
+    names = [SHARD_FILE, REJECTS_FILE, NOTES_FILE, IDENTITY_FILE]
+    names += [f"tables/{t}.arrow" for t in ("atom", "bond", "fragment")]
     summary = ShardSummary(
         number=number,
         first_row=chunk.first_row,
         rows=len(chunk),
         graphs=len(data.columns),
-        rejects=top,
-        largest={n: int(getattr(data.columns, n).max(initial=0)) for n in index_names},
+        rejects=top_counts(
+            (f"{r.stage}: {r.reason.partition(': ')[0]}" for r in rejects), "other reasons"
+        ),
+        largest=largest_indices(data.columns),
         column_kinds={n: column_kind(a) for n, a in data.extra.items()},
         files={name: file_sha256(target / name) for name in names},
+        notes=top_counts((_kind_of_note(n) for n in notes), "other notes"),
+        cache=cache,
     )
     write_atomic_bytes(target / DONE_FILE, json.dumps(vars(summary)).encode())
     return summary
+
+
+def largest_indices(columns: GraphColumns) -> dict[str, int]:
+    """Return the largest value of each index column, from which the store chooses dtypes."""
+    names = [n for group in GROUPS.values() for n in group if not n.endswith("_code")]
+    return {name: int(getattr(columns, name).max(initial=0)) for name in names}
+
+
+def _kind_of_note(note: Note) -> str:
+    """Return a note without what is of one molecule only: names, numbers, SMILES."""
+    if note.kind == "changed":
+        steps = {step.partition(" ")[0] for step in note.note.split("; ")}
+        return f"changed: {', '.join(sorted(steps))}"
+    return f"warning: {re.sub(r'[0-9]+', 'N', note.note)[:100]}"
 
 
 def finished(folder: Path, number: int) -> ShardSummary | None:
@@ -152,7 +212,6 @@ def column_kind(array: Any) -> str:
 
 
 def recode_chunk(
-    number: int,
     folder: Path,
     target: Path,
     recode: Recode,
@@ -160,7 +219,7 @@ def recode_chunk(
     kinds: dict[str, str],
 ) -> dict[str, Any]:
     """Rewrite a local shard with the store's codes, dtypes and column types; return its sizes."""
-    local = read_arrow_shard(folder / f"{number:06d}" / SHARD_FILE)
+    local = read_arrow_shard(folder / SHARD_FILE)
     columns = local.columns.recode(recode)
     types = {"int": pa.int64(), "float": pa.float64()}
     extra = {n: a.cast(types[kinds[n]]) if kinds[n] in types else a for n, a in local.extra.items()}

@@ -1,0 +1,39 @@
+"""HELM: natural residues by RDKit, all other monomers by helmkit and its library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rdkit import Chem
+
+from pepland_data.errors import InvalidMoleculeError
+
+
+def read_helm(text: str) -> Any:
+    """Return the molecule of a HELM text.
+
+    RDKit's reader comes first and decides the atom order of everything it knows. What it does not
+    know is read by helmkit; its molecule is taken by its canonical SMILES, so that the graph is
+    that of a text anybody can read.
+
+    Raises:
+        InvalidMoleculeError: neither can read it; the message is helmkit's.
+    """
+    mol = Chem.MolFromHELM(text)
+    if mol is not None:
+        return mol
+    try:
+        from helmkit import Molecule
+    except ImportError:
+        why = "RDKit cannot read this HELM; it knows natural and D residues, helmkit knows more"
+        raise InvalidMoleculeError(text, "parse", why) from None
+    try:
+        found = Molecule(text)
+        smiles = Chem.MolToSmiles(found.mol)
+    except (ValueError, KeyError, IndexError, RuntimeError) as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InvalidMoleculeError(text, "parse", f"unreadable HELM: {why}") from None
+    if found.has_ambiguous_monomers:
+        why = "HELM with an ambiguous monomer stands for no one molecule"
+        raise InvalidMoleculeError(text, "parse", why)
+    return Chem.MolFromSmiles(smiles)
