@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rdkit import Chem
@@ -17,6 +18,8 @@ AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWY")
 NEVER_SMILES = AMINO_ACIDS - frozenset("CFINPSV")
 """Letters that stand for no atom of a SMILES: a text of residues that holds one is a sequence."""
 MAX_REASON = 200
+BRACKET_ATOM = re.compile(r"\[[^\]]*\]")
+ORGANIC_ATOM = re.compile(r"[BCNOPSFIbcnops]")
 
 
 def kind_of(text: str, input_format: str) -> str:
@@ -59,11 +62,18 @@ def parse(text: str, input_format: str, max_atoms: int, log: RdkitMessages) -> A
     """
     check_text(text)
     kind = kind_of(text, input_format)
+    if kind == "smiles" and len(text) > max_atoms:  # RDKit takes seconds for polymers
+        check_size(text, max(_heavy_atoms(text), 1), max_atoms)
     mol = _READERS[kind](text)
     if mol is None:
         raise InvalidMoleculeError(text, "parse", f"RDKit cannot read this {_explain(kind, log)}")
     check_size(text, mol.GetNumAtoms(), max_atoms)
     return mol
+
+
+def _heavy_atoms(text: str) -> int:
+    """Return how many atoms a SMILES writes outside brackets: it has no fewer."""
+    return len(ORGANIC_ATOM.findall(BRACKET_ATOM.sub("", text)))
 
 
 def check_size(text: str, atoms: int, max_atoms: int) -> None:

@@ -111,3 +111,14 @@ def test_unreadable_helm_says_why(text: str, why: str) -> None:
     (reject,) = Featurizer(FeaturizeOptions(input_format="helm")).convert([text]).rejects
     assert reject.stage == "parse"
     assert why in reject.reason
+
+
+@pytest.mark.parametrize(
+    "text", ["NCC(=O)" * 40 + "O", "ClCBr" * 60, "[CH2]" * 30 + "c1ccccc1" * 9]
+)
+def test_what_is_too_large_is_refused_with_its_own_size_or_less(text: str) -> None:
+    atoms = Chem.MolFromSmiles(text).GetNumAtoms() if "Br" not in text else 180
+    options = FeaturizeOptions(max_atoms=50)
+    (reject,) = Featurizer(options).convert([text]).rejects
+    assert reject.stage == "limits"
+    assert 50 < int(reject.reason.split()[0]) <= atoms
