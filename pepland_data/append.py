@@ -6,19 +6,23 @@ import ctypes
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pepland_data.atomic import file_sha256, sync_folder
-from pepland_data.builder import BuildOptions, BuildReport, Progress, build
-from pepland_data.conversion import FeaturizeOptions
+from pepland_data.build_lock import BuildLock
+from pepland_data.builder import BuildOptions, BuildReport, Progress, build, options_of
 from pepland_data.errors import BuildError, InputError
 from pepland_data.inputs import check_input
 from pepland_data.manifest import MANIFEST_FILE, Manifest, read_manifest
 from pepland_data.merge import merge
 from pepland_data.merge_write import input_parts
+from pepland_data.mirror import local_input
+from pepland_data.remote import is_remote, local_path
 from pepland_data.split import UNASSIGNED, open_split, split_names, write_split
 from pepland_data.store import open_store
 
@@ -30,6 +34,9 @@ def append(
     out: str | Path,
     workers: int = 1,
     progress: Progress = lambda stage, done, total: None,
+    asked: Mapping[str, Any] | None = None,
+    engine: str = "local",
+    address: str | None = None,
 ) -> BuildReport:
     """Add the rows of a file to a store, with the options it was built with.
 
@@ -41,43 +48,75 @@ def append(
         out: folder of the store; where there is none, it is built.
         workers: processes.
         progress: as for `build`.
+        asked: options by their names in the manifest; what decides graphs must be as the store has
+            it, `smiles_column` is that of the new file.
+        engine: as for `build`.
+        address: as for `build`.
 
     Raises:
         InputError: the input cannot be used, or is standard input.
-        BuildError: other versions made the store, or its folder cannot be exchanged.
+        BuildError: an option asked for is not the store's, other versions made the store, or its
+            folder cannot be exchanged.
     """
-    out = Path(out).resolve()
+    if is_remote(out):
+        raise InputError(
+            f"append exchanges folders, which {out} cannot; append to a copy on this machine, or "
+            "build the new rows and merge both into a new store"
+        )
+    if is_remote(source):
+        with local_input(source) as fetched:
+            return append(fetched, out, workers, progress, asked, engine, address)
+    source, out = local_path(source), local_path(out).resolve()
     if str(source) == "-":
         raise InputError("append reads a file, so that it can be told apart; write the rows to one")
     check_input(Path(source))
+    where: dict[str, Any] = {"workers": workers, "engine": engine, "address": address}
     if not (out / MANIFEST_FILE).exists():
-        return build(source, out, BuildOptions(workers=workers), progress)
+        return build(source, out, options_of(asked or {}, **where), progress)
     manifest = read_manifest(out)
+    if manifest.kind != "arrow":
+        raise BuildError(
+            f"{out} is a {manifest.kind} store, to which nothing can be added; `pepland-data "
+            "convert` it to arrow, append, and convert it back"
+        )
+    _check_asked(manifest, asked or {}, out)
     if manifest.options.get("dedup"):
         raise BuildError(
             f"{out} was built with --dedup, and new rows cannot be compared with its molecules; "
             "build a new store from both inputs"
         )
-    work = out.parent / f".{out.name}.append"
-    if file_sha256(Path(source)) in {part["sha256"] for part in input_parts(manifest)}:
-        shutil.rmtree(work, ignore_errors=True)
+    with BuildLock(out.parent / f".{out.name}.append") as lock:
+        options = options_of({**manifest.options, **(asked or {})}, **where)
+        return _append_locked(Path(source), out, options, progress, lock)
+
+
+def _check_asked(manifest: Manifest, asked: Mapping[str, Any], out: Path) -> None:
+    """Refuse an option that the store was built without."""
+    options = {**manifest.options, "format": manifest.kind}
+    for name, value in asked.items():
+        if name != "smiles_column" and options.get(name) != value:
+            raise BuildError(
+                f"{out} was built with {name} {options.get(name)!r}, and rows with {name} "
+                f"{value!r} cannot be added to it; leave the option out, or build another store"
+            )
+
+
+def _append_locked(
+    source: Path, out: Path, options: BuildOptions, progress: Progress, lock: BuildLock
+) -> BuildReport:
+    work, manifest = lock.path.parent, read_manifest(out)
+    if file_sha256(source) in {part["sha256"] for part in input_parts(manifest)}:
+        lock.release(clear=True)
         return _report(out, manifest, None)
-    work.mkdir(exist_ok=True)
-    added = build(source, work / "new", _options_of(manifest, workers), progress)
+    added = build(source, work / "new", options, progress)
     joined = work / "joined"
     shutil.rmtree(joined, ignore_errors=True)
     merge([out, work / "new"], joined, link=True)
     _carry_splits(out, joined)
     exchange(joined, out)
     sync_folder(out.parent)
-    shutil.rmtree(work)
+    lock.release(clear=True)
     return _report(out, read_manifest(out), added)
-
-
-def _options_of(manifest: Manifest, workers: int) -> BuildOptions:
-    featurize = FeaturizeOptions.of_record(dict(manifest.options))
-    options = BuildOptions(featurize, rows_per_shard=manifest.options["rows_per_shard"])
-    return replace(options, smiles_column=manifest.options["smiles_column"], workers=workers)
 
 
 def _carry_splits(old: Path, new: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pyarrow as pa
 from pepland_data.atomic import write_atomic
 from pepland_data.columns import GROUPS, GraphColumns
 from pepland_data.errors import StoreDamagedError
+from pepland_data.manifest import FileEntry, Manifest
 from pepland_data.tables import FeatureTables
 
 LIST_COLUMNS = {"atom": "atoms", "fragment": "fragments", "bond": "bonds", "reaction": "reactions"}
@@ -74,6 +75,19 @@ def write_arrow_shard(path: Path, data: ShardData, dtypes: Mapping[str, str]) ->
     write_batch(path, shard_batch(data, dtypes))
 
 
+def view(array: Any) -> npt.NDArray[Any]:
+    """Return an array of numbers without gaps as a view; ValueError for one with gaps.
+
+    As ``array.to_numpy()`` does, which imports pandas where that is installed: 0.3 s a start.
+    """
+    if array.null_count:
+        raise ValueError(f"{array.null_count} values are missing")
+    dtype, data = array.type.to_pandas_dtype(), array.buffers()[1]
+    if not len(array):
+        return np.zeros(0, dtype)
+    return np.frombuffer(data, dtype)[array.offset : array.offset + len(array)]
+
+
 def map_batch(path: Path) -> Any:
     """Return the only record batch of an IPC file, memory-mapped; StoreDamagedError otherwise."""
     try:
@@ -95,6 +109,17 @@ def damaged(path: Path, why: object) -> StoreDamagedError:
     )
 
 
+def check_size(folder: Path, entry: FileEntry) -> None:
+    """Refuse a file that is gone or of another size, before anything in it is used."""
+    path = folder / entry.file
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise damaged(path, error) from error
+    if size != entry.bytes:
+        raise damaged(path, f"{size} bytes, expected {entry.bytes}")
+
+
 def read_arrow_shard(path: Path) -> ShardData:
     """Return a shard whose arrays are views of the mapped file."""
     batch = map_batch(path)
@@ -102,26 +127,96 @@ def read_arrow_shard(path: Path) -> ShardData:
         columns: dict[str, Any] = {}
         for group, column in LIST_COLUMNS.items():
             lists = batch.column(column)
-            columns[f"{group}_ptr"] = lists.offsets.to_numpy(zero_copy_only=True)
+            columns[f"{group}_ptr"] = view(lists.offsets)
             for name in GROUPS[group]:
-                columns[name] = lists.values.field(name).to_numpy(zero_copy_only=True)
+                columns[name] = view(lists.values.field(name))
         extra = {n: batch.column(n) for n in batch.schema.names if n not in FIXED_COLUMNS}
-        row_id = batch.column("row_id").to_numpy(zero_copy_only=True)
+        row_id = view(batch.column("row_id"))
         return ShardData(GraphColumns(**columns), row_id, batch.column("smiles"), extra)
     except (pa.ArrowException, KeyError, AttributeError, ValueError) as error:
         raise damaged(path, error) from error
 
 
+class ArrowShards:
+    """The shards of an Arrow store, by number, mapped when first asked for and kept.
+
+    Args:
+        path: folder of the store.
+        manifest: of the store.
+        ensure: brings files to the folder; called once for all shards, before one is mapped.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        ensure: Callable[[Sequence[FileEntry]], None] | None = None,
+    ) -> None:
+        self.path, self.manifest, self._ensure = path, manifest, ensure
+        self.sizes = read_sizes(path / SIZES_FILE)
+        self.rows = [entry.rows for entry in manifest.shards]
+        self._mapped: dict[int, ShardData] = {}
+
+    def tables(self) -> FeatureTables:
+        """Return the tables of the store."""
+        return read_tables(self.path)
+
+    def file(self, s: int) -> str:
+        """Return what to call shard s in a message."""
+        return self.manifest.shards[s].file
+
+    def shard(self, s: int) -> ShardData:
+        """Return everything of shard s as views of its mapped file."""
+        if self._ensure is not None:
+            self._ensure(self.manifest.shards)
+            self._ensure = None
+        if s not in self._mapped:
+            entry = self.manifest.shards[s]
+            check_size(self.path, entry)
+            data = read_arrow_shard(self.path / entry.file)
+            if len(data.columns) != entry.rows:
+                raise damaged(self.path / entry.file, f"{len(data.columns)} rows")
+            self._mapped[s] = data
+        return self._mapped[s]
+
+    def columns(self, s: int) -> GraphColumns:
+        """Return the graphs of shard s."""
+        return self.shard(s).columns
+
+    def row_id(self, s: int) -> npt.NDArray[np.int64]:
+        """Return the input rows of shard s. [rows] int64."""
+        return self.shard(s).row_id
+
+    def smiles(self, s: int) -> Any:
+        """Return the texts of shard s as an Arrow array."""
+        return self.shard(s).smiles
+
+    def extra(self, s: int, name: str) -> Any:
+        """Return a pass-through column of shard s as an Arrow array."""
+        return self.shard(s).extra[name]
+
+    @property
+    def column_types(self) -> Mapping[str, Any]:
+        """The Arrow type of each pass-through column; none for a store without graphs."""
+        extra = self.shard(0).extra if self.rows else {}
+        return {name: array.type for name, array in extra.items()}
+
+
+def table_batches(tables: FeatureTables) -> dict[str, Any]:
+    """Return the three tables as record batches, by the name of their file."""
+    smiles = pa.array(tables.fragment_smiles, pa.large_string())
+    batches = (
+        pa.record_batch({"label": _rows(tables.atom_label), "x": _rows(tables.atom_x)}),
+        pa.record_batch({"x": _rows(tables.bond_x)}),
+        pa.record_batch({"smiles": smiles, "x": _rows(tables.fragment_x)}),
+    )
+    return dict(zip(TABLE_FILES, batches, strict=True))
+
+
 def write_tables(folder: Path, tables: FeatureTables) -> None:
     """Write the three tables under ``folder/tables``."""
-    atom, bond, fragment = (folder / name for name in TABLE_FILES)
-    write_batch(
-        atom,
-        pa.record_batch({"label": _rows(tables.atom_label), "x": _rows(tables.atom_x)}),
-    )
-    write_batch(bond, pa.record_batch({"x": _rows(tables.bond_x)}))
-    smiles = pa.array(tables.fragment_smiles, pa.large_string())
-    write_batch(fragment, pa.record_batch({"smiles": smiles, "x": _rows(tables.fragment_x)}))
+    for name, batch in table_batches(tables).items():
+        write_batch(folder / name, batch)
 
 
 def read_tables(folder: Path) -> FeatureTables:
@@ -146,13 +241,15 @@ def _rows(matrix: npt.NDArray[Any]) -> Any:
 
 def _matrix(lists: Any) -> npt.NDArray[Any]:
     width = lists.type.list_size
-    matrix: npt.NDArray[Any] = lists.flatten().to_numpy(zero_copy_only=True)
+    matrix: npt.NDArray[Any] = view(lists.flatten())
     return matrix.reshape(-1, width).copy()
 
 
-def write_sizes(path: Path, sizes: Mapping[str, npt.NDArray[np.int64]]) -> None:
+def write_sizes(path: Path, sizes: Mapping[str, npt.NDArray[np.integer[Any]]]) -> None:
     """Write atoms, fragments, bonds and reactions per graph as uint32 columns."""
-    arrays = {name: pa.array(values.astype(np.uint32)) for name, values in sizes.items()}
+    arrays = {
+        name: pa.array(values.astype(np.uint32, copy=False)) for name, values in sizes.items()
+    }
     write_batch(path, pa.record_batch(arrays))
 
 
@@ -161,6 +258,6 @@ def read_sizes(path: Path) -> dict[str, npt.NDArray[Any]]:
     batch = map_batch(path)
     try:
         names = [f"num_{group}s" for group in GROUPS]
-        return {n: batch.column(n).to_numpy(zero_copy_only=True) for n in names}
+        return {n: view(batch.column(n)) for n in names}
     except (pa.ArrowException, KeyError) as error:
         raise damaged(path, error) from error

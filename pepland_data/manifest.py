@@ -14,6 +14,7 @@ from pepland_data.errors import StoreDamagedError, StoreNotFoundError, StoreVers
 
 FORMAT = "pepland-data"
 FORMAT_VERSION = 1
+KINDS = ("arrow", "zarr")
 MANIFEST_FILE = "manifest.json"
 BUILD_FOLDER = ".build"
 

@@ -13,8 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pepland_data.arrow_format import narrowest
+from pepland_data.column_kinds import NUMBERS, column_kind, widest
 from pepland_data.columns import GROUPS
 from pepland_data.errors import BuildError
+from pepland_data.part import joined_parts
 from pepland_data.store import GraphStore
 from pepland_data.tables import FeatureTables, Recode, merge_tables
 
@@ -80,6 +82,9 @@ def plan_target(
         for store, start, recode in zip(stores, starts, recodes, strict=False)
     ]
     columns, notes = _join_columns(stores)
+    joined = joined_parts([store.manifest.input for store in stores])
+    if joined and "first_row" not in joined:
+        columns = _settled(stores, columns)
     rows = rows_per_shard or int(stores[0].manifest.options["rows_per_shard"])
     return Target(sources, tables, _dtypes(stores, tables), columns, rows), notes
 
@@ -103,7 +108,7 @@ def _join_columns(stores: Sequence[GraphStore]) -> tuple[dict[str, Any], list[st
     types: dict[str, set[Any]] = {}
     missing: dict[str, list[str]] = {}
     for store in stores:
-        kinds = column_types(store)
+        kinds = store.column_types()
         for name in store.manifest.columns:
             types.setdefault(name, set()).update({kinds[name]} if name in kinds else set())
     for name in types:
@@ -119,11 +124,14 @@ def _join_columns(stores: Sequence[GraphStore]) -> tuple[dict[str, Any], list[st
     return joined, notes
 
 
-def column_types(store: GraphStore) -> dict[str, Any]:
-    """Return the Arrow type of each pass-through column; none for a store without graphs."""
-    if not store.manifest.shards:
-        return {}
-    return {name: array.type for name, array in store.shard(0).extra.items()}
+def _settled(stores: Sequence[GraphStore], columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the types of columns that parts of one build kept as text until all are there."""
+    settled = dict(columns)
+    for name in (n for n, kind in columns.items() if kind == pa.large_string()):
+        shards = ((store, s) for store in stores for s in range(store.num_shards))
+        kind = widest({column_kind(store.shard(s).extra[name]) for store, s in shards})
+        settled[name] = NUMBERS.get(kind, pa.large_string())
+    return settled
 
 
 def _common_type(name: str, found: set[Any]) -> Any:

@@ -25,6 +25,7 @@ from pepland_data.atomic import write_atomic
 from pepland_data.columns import GROUPS, concat
 from pepland_data.manifest import FileEntry, Manifest
 from pepland_data.merge_plan import Piece, Target, shard_plan
+from pepland_data.part import joined_parts
 
 REJECTS = "rejects.parquet"
 NOTES = "notes.parquet"
@@ -132,34 +133,41 @@ def write_all(work: Path, target: Target, writer: ShardWriter, progress: Progres
 def _manifest(
     target: Target, counts: dict[str, int], files: list[FileEntry], shards: list[FileEntry]
 ) -> Manifest:
-    stores = [source.store for source in target.sources]
-    first = stores[0].manifest
-    columns = {s.manifest.options["smiles_column"] for s in stores}
-    options = {**first.options, "rows_per_shard": target.rows_per_shard}
-    options["smiles_column"] = columns.pop() if len(columns) == 1 else None
     return Manifest(
-        kind="arrow",
-        versions=first.versions,
-        options=options,
-        input=joined_input([s.manifest for s in stores]),
         counts=counts,
         columns=tuple(target.columns),
         dtypes=target.dtypes,
         files=tuple(files),
         shards=tuple(shards),
+        **described(target),
     )
+
+
+def described(target: Target) -> dict[str, Any]:
+    """Return what a manifest says of what a joined store was made from."""
+    stores = [source.store for source in target.sources]
+    first = stores[0].manifest
+    columns = {s.manifest.options["smiles_column"] for s in stores}
+    options = {**first.options, "rows_per_shard": target.rows_per_shard}
+    options["smiles_column"] = columns.pop() if len(columns) == 1 else None
+    return {
+        "kind": "arrow",
+        "versions": first.versions,
+        "options": options,
+        "input": joined_input([s.manifest for s in stores]),
+    }
 
 
 def joined_input(manifests: Sequence[Manifest]) -> dict[str, Any]:
     """Return what is known of the inputs: of one, of parts of one, or a list of several."""
     inputs = [part for m in manifests for part in input_parts(m)]
+    if joined := joined_parts(inputs):
+        return joined
     if len(inputs) == 1:
         return inputs[0]
-    rows = sum(part["rows"] for part in inputs)
-    if all("first_row" in part for part in inputs) and len({p["sha256"] for p in inputs}) == 1:
-        return {"name": inputs[0]["name"], "sha256": inputs[0]["sha256"], "rows": rows}
     digest = sha256("\n".join(part["sha256"] for part in inputs).encode()).hexdigest()
     name = " + ".join(part["name"] for part in inputs)
+    rows = sum(part["rows"] for part in inputs)
     return {"name": name, "sha256": digest, "rows": rows, "parts": inputs}
 
 

@@ -6,6 +6,7 @@ device; the host waits only before a pinned block is written anew, and in the lo
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class Uploader:
     def __init__(self, device: torch.device, slots: int) -> None:
         self.device, self._cuda = device, device.type == "cuda"
         self._slots = [_Slot() for _ in range(slots)]
-        self._next = 0
+        self._next, self._lock = 0, threading.Lock()
         self._stream = torch.cuda.Stream(device) if self._cuda else None  # type: ignore[no-untyped-call]
         self.waited_s = 0.0
         """Seconds that writing had to wait for copies out of the ring."""
@@ -67,7 +68,13 @@ class Uploader:
     def upload(
         self, shape: Shape, write: Callable[[dict[str, npt.NDArray[Any]]], None]
     ) -> Uploaded:
-        """Let `write` fill the arrays of a batch, and start their copy."""
+        """Let `write` fill the arrays of a batch, and start their copy; one thread at a time."""
+        with self._lock:
+            return self._upload(shape, write)
+
+    def _upload(
+        self, shape: Shape, write: Callable[[dict[str, npt.NDArray[Any]]], None]
+    ) -> Uploaded:
         slot = self._slots[self._next]
         self._next = (self._next + 1) % len(self._slots)
         self._free(slot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,17 +16,16 @@ import pyarrow as pa
 
 from pepland_data.arrow_format import (
     ShardData,
-    read_arrow_shard,
     write_arrow_shard,
     write_batch,
     write_tables,
 )
-from pepland_data.atomic import file_sha256, write_atomic, write_atomic_bytes
+from pepland_data.atomic import file_sha256, unflushed, write_atomic, write_atomic_bytes
+from pepland_data.column_kinds import column_kind
 from pepland_data.columns import GROUPS, GraphColumns
 from pepland_data.conversion import FeaturizeOptions, Note, Reject
-from pepland_data.inputs import Chunk
+from pepland_data.inputs import Block, Chunk
 from pepland_data.isolated import IsolatedFeaturizer
-from pepland_data.tables import Recode
 
 DONE_FILE = "done.json"
 SHARD_FILE = "shard.arrow"
@@ -34,7 +34,7 @@ NOTES_FILE = "notes.arrow"
 IDENTITY_FILE = "identity.npy"
 LOCAL_DTYPES = {name: "uint32" for names in GROUPS.values() for name in names}
 
-_FEATURIZERS: dict[FeaturizeOptions, IsolatedFeaturizer] = {}
+_OWN = threading.local()
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,15 @@ class ShardSummary:
     column_kinds: dict[str, str]
     """Pass-through column -> narrowest of ``int``, ``float``, ``text``, ``typed`` that fits."""
     files: dict[str, str]
-    """File -> SHA-256."""
+    """File -> SHA-256, as ``done.json`` has it; not returned, for it is the most of a summary."""
     notes: dict[str, int]
     """``kind: note`` -> rows, for the summary on screen."""
     cache: dict[str, int]
     """Pieces that were ``asked`` for, and those ``known`` from texts before."""
     unique: bool = False
     """Whether duplicates were taken out."""
+    resumed: bool = False
+    """Whether it was there already."""
 
     @property
     def folder(self) -> str:
@@ -68,15 +70,26 @@ class ShardSummary:
 
 
 def convert_chunk(
-    number: int, chunk: Chunk, options: FeaturizeOptions, folder: Path
+    number: int, block: Block, options: FeaturizeOptions, folder: Path
 ) -> ShardSummary:
     """Featurize a chunk and write it, its tables and its rejects under ``folder/<number>``.
 
-    The last file written tells that the others are whole.
+    The last file written tells that the others are whole; a chunk that is finished is checked
+    and left alone.
     """
+    if found := finished(folder, number):
+        return replace(found, files={}, resumed=True)
+    with unflushed():  # the checksums in the last file tell whether the others reached the disk
+        return _convert_new(number, block, options, folder)
+
+
+def _convert_new(
+    number: int, block: Block, options: FeaturizeOptions, folder: Path
+) -> ShardSummary:
     target = folder / f"{number:06d}"
     target.mkdir(parents=True, exist_ok=True)
-    featurizer = _FEATURIZERS.setdefault(options, IsolatedFeaturizer(options))
+    chunk = block.parse()
+    featurizer = _featurizer(options)
     featurizer.cache_counts.clear()
     good = [i for i in range(len(chunk)) if i not in chunk.problems]
     converted = featurizer.convert([chunk.texts[i] for i in good])
@@ -99,6 +112,14 @@ def convert_chunk(
     write_batch(target / NOTES_FILE, note_batch(notes, chunk.first_row))
     write_atomic(target / IDENTITY_FILE, lambda file: np.save(file, converted.identity))
     return _finish(target, number, chunk, data, rejects, notes, dict(featurizer.cache_counts))
+
+
+def _featurizer(options: FeaturizeOptions) -> IsolatedFeaturizer:
+    """Return this thread's featurizer; workers of some clusters run tasks in threads."""
+    if getattr(_OWN, "options", None) != options:
+        _OWN.options, _OWN.featurizer = options, IsolatedFeaturizer(options)
+    featurizer: IsolatedFeaturizer = _OWN.featurizer
+    return featurizer
 
 
 def _extra(values: Any, places: Any) -> Any:
@@ -170,7 +191,7 @@ def _finish(
         cache=cache,
     )
     write_atomic_bytes(target / DONE_FILE, json.dumps(vars(summary)).encode())
-    return summary
+    return replace(summary, files={})
 
 
 def largest_indices(columns: GraphColumns) -> dict[str, int]:
@@ -196,32 +217,3 @@ def finished(folder: Path, number: int) -> ShardSummary | None:
     except (OSError, ValueError, TypeError):
         return None
     return summary if whole else None
-
-
-def column_kind(array: Any) -> str:
-    """Return what a pass-through column of text could be: ``int``, ``float`` or ``text``."""
-    if array.type != pa.large_string():
-        return "typed"
-    for kind, target in (("int", pa.int64()), ("float", pa.float64())):
-        try:
-            array.cast(target)
-        except pa.ArrowInvalid:
-            continue
-        return kind
-    return "text"
-
-
-def recode_chunk(
-    folder: Path,
-    target: Path,
-    recode: Recode,
-    dtypes: dict[str, str],
-    kinds: dict[str, str],
-) -> dict[str, Any]:
-    """Rewrite a local shard with the store's codes, dtypes and column types; return its sizes."""
-    local = read_arrow_shard(folder / SHARD_FILE)
-    columns = local.columns.recode(recode)
-    types = {"int": pa.int64(), "float": pa.float64()}
-    extra = {n: a.cast(types[kinds[n]]) if kinds[n] in types else a for n, a in local.extra.items()}
-    write_arrow_shard(target, ShardData(columns, local.row_id, local.smiles, extra), dtypes)
-    return {f"num_{group}s": columns.sizes(group) for group in GROUPS}
