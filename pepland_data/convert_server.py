@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+from pepland_data.orphans import killed_with_parent
+
 MEMORY_EXIT = 77
 """Exit status of a process that came to its limit of memory."""
 PLACE = struct.Struct("=q")
@@ -100,6 +102,7 @@ def _limit_memory(size: int) -> None:
 
 def main() -> None:
     """Serve the pipe, the place and the limit named on the command line."""
+    killed_with_parent()
     pipe, shared, memory = (int(argument) for argument in sys.argv[1:4])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)

@@ -73,10 +73,9 @@ class Corpus:
         rows = slice(int(opened.shard_ptr[shard]), int(opened.shard_ptr[shard + 1]))
         for group in GROUPS:
             if not np.array_equal(columns.sizes(group), _sizes(opened, group)[rows]):
-                path = opened.path / opened.manifest.shards[shard].file
                 raise StoreDamagedError(
-                    f"{path} has other numbers of {group}s than the store's sizes file; run "
-                    "`pepland-data verify` on the store, then copy it again"
+                    f"{opened.shard_name(shard)} has other numbers of {group}s than the store's "
+                    "sizes file; run `pepland-data verify` on the store, then copy it again"
                 )
         return columns
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from pepland_data.batch import HeteroBatch
-from pepland_data.corpus import Corpus, Subset
+from pepland_data.corpus import Subset
 from pepland_data.graph import HeteroGraph
 from pepland_data.loader import GraphLoader
 from pepland_data.store import GraphStore
+from pepland_data.tiers import lazy_tier
 
 
 class GraphDataset(Dataset[HeteroGraph]):
@@ -34,18 +36,18 @@ class GraphDataset(Dataset[HeteroGraph]):
         store: GraphStore | Sequence[GraphStore],
         subset: Subset | Sequence[Subset | None] | None = None,
     ) -> None:
-        loader = GraphLoader(store, subset=subset, shuffle=False, tier="mmap")
-        self._open(loader.corpus, loader.batching.order.at(np.arange(loader.num_graphs), 0))
+        stores = [store] if isinstance(store, GraphStore) else list(store)
+        self._loader = GraphLoader(store, subset=subset, shuffle=False, tier=lazy_tier(stores))
+        self.corpus = self._loader.corpus
+        self.rows = self._loader.batching.order.at(np.arange(self._loader.num_graphs), 0)
 
-    def _open(self, corpus: Corpus, rows: np.ndarray) -> None:
-        self.corpus, self.rows = corpus, rows
-        self._loader = GraphLoader(corpus.stores, shuffle=False, tier="mmap")
-
-    def __getstate__(self) -> dict[str, object]:
+    def __getstate__(self) -> dict[str, Any]:
         return {"stores": list(self.corpus.stores), "rows": self.rows}
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self._open(Corpus(state["stores"]), state["rows"])  # type: ignore[arg-type]
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        stores = state["stores"]
+        self._loader = GraphLoader(stores, shuffle=False, tier=lazy_tier(stores))
+        self.corpus, self.rows = self._loader.corpus, state["rows"]
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -53,3 +53,7 @@ class StoreVersionError(StoreError, ValueError):
 
 class BuildError(PeplandError, RuntimeError):
     """A build cannot start, go on or finish: the message says why and what to do."""
+
+
+class RemoteError(PeplandError, OSError):
+    """An object store or web address could not be reached, refuses, or holds something else."""

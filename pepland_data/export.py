@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pepland_data.arrow_format import TABLE_FILES, map_batch, shard_batch
+from pepland_data.arrow_format import shard_batch, table_batches
 from pepland_data.atomic import write_atomic
 from pepland_data.errors import BuildError, InputError, MissingDependencyError
+from pepland_data.remote import is_remote, local_path
 from pepland_data.store import GraphStore
 
 KINDS = ("parquet", "dgl", "pyg")
@@ -49,7 +50,9 @@ def export(store: GraphStore, kind: str, out: str | Path) -> ExportReport:
     """
     if kind not in KINDS:
         raise InputError(f"unknown kind {kind!r}; expected one of {', '.join(KINDS)}")
-    out = Path(out)
+    if is_remote(out):
+        raise InputError(f"export writes to this machine, not to {out}; name a folder and copy it")
+    out = local_path(out)
     if out.exists():
         raise BuildError(f"{out} is there already; name a new folder")
     work = out.parent / f".{out.name}.exporting"
@@ -66,11 +69,11 @@ def export(store: GraphStore, kind: str, out: str | Path) -> ExportReport:
 
 
 def _parquet(store: GraphStore, out: Path) -> None:
-    for s in range(len(store.manifest.shards)):
+    for s in range(store.num_shards):
         batch = shard_batch(store.shard(s), store.manifest.dtypes)
         _write_parquet(out / f"graphs/{s:06d}.parquet", batch)
-    for name in TABLE_FILES:
-        _write_parquet(out / Path(name).with_suffix(".parquet"), map_batch(store.path / name))
+    for name, batch in table_batches(store.tables).items():
+        _write_parquet(out / Path(name).with_suffix(".parquet"), batch)
 
 
 def _write_parquet(path: Path, batch: Any) -> None:
@@ -83,7 +86,7 @@ def _batches(store: GraphStore) -> Iterator[tuple[int, Any, Any]]:
     from pepland_data.batch import BatchTables, HeteroBatch
 
     tables = BatchTables.from_tables(store.tables)
-    for s in range(len(store.manifest.shards)):
+    for s in range(store.num_shards):
         yield s, HeteroBatch.from_columns(store.shard_columns(s), tables), store.shard(s).row_id
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,6 +36,10 @@ class Chunk:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def parse(self) -> Chunk:
+        """Return itself: it is read already."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -79,45 +83,134 @@ def check_input(path: Path) -> None:
         raise InputError(f"{path} is empty; expected one peptide a row")
 
 
+@dataclass(frozen=True)
+class LineBlock:
+    """Consecutive lines that are one row each, as they lie in the file; a worker parses them."""
+
+    first_row: int
+    """Number of the first row."""
+    lines: bytes
+    """The lines with their ends."""
+    rows: int
+    """How many there are."""
+    names: tuple[str, ...]
+    """Columns."""
+    text_at: int
+    """Which of them is the text."""
+    delimiter: str | None
+    """Of the fields; None where a line is a text and a name."""
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def parse(self) -> Chunk:
+        """Return the rows."""
+        lines = io.StringIO(self.lines.decode("utf-8", "surrogateescape"), newline="\n")
+        rows = _csv_rows(lines, self.delimiter) if self.delimiter else _plain_rows(lines)
+        return _chunk(list(rows), list(self.names), self.text_at, self.first_row)
+
+
+Block = Chunk | LineBlock
+"""Rows that are read or are still to be parsed; ``parse()`` gives the chunk of both."""
+
+
 def read_chunks(
-    path: Path, rows_per_chunk: int, column: str | None, input_format: str
+    path: Path,
+    rows_per_chunk: int,
+    column: str | None,
+    input_format: str,
+    part: range | None = None,
 ) -> Iterator[Chunk]:
-    """Yield the rows of a file in chunks of `rows_per_chunk`, the last one shorter.
+    """Yield the rows of a file in chunks; arguments as for `read_blocks`."""
+    blocks = read_blocks(path, rows_per_chunk, column, input_format, part)
+    return (block.parse() for block in blocks)
+
+
+def read_blocks(
+    path: Path,
+    rows_per_chunk: int,
+    column: str | None,
+    input_format: str,
+    part: range | None = None,
+) -> Iterator[Block]:
+    """Yield the rows of a file in blocks of `rows_per_chunk`, the last one shorter.
 
     Args:
         path: the file.
-        rows_per_chunk: rows in a chunk.
+        rows_per_chunk: rows in a block.
         column: name of the text column, None to find it.
         input_format: ``fasta`` reads records, anything else rows.
+        part: rows to read, which are then numbered from 0; it begins with a block. None is all.
 
     Raises:
         InputError: empty file or no such column.
     """
     check_input(path)
     layout = layout_of(path, input_format)
+    blocks = _all_blocks(path, layout, column, rows_per_chunk)
+    if part is None:
+        return blocks
+    first, end = part.start // rows_per_chunk, -(-part.stop // rows_per_chunk)
+    chosen = islice(blocks, first, end)
+    return (replace(block, first_row=block.first_row - part.start) for block in chosen)
+
+
+def count_rows(path: Path, column: str | None, input_format: str) -> int:
+    """Return the number of rows of a file; arguments as for `read_blocks`."""
+    return sum(len(block) for block in read_blocks(path, 1 << 14, column, input_format))
+
+
+def _all_blocks(path: Path, layout: Layout, column: str | None, rows: int) -> Iterator[Block]:
     if layout.kind == "parquet":
-        return _parquet_chunks(path, rows_per_chunk, column)
-    rows, names, text_at = _open_rows(path, layout, column)
-    return _chunks(rows, names, text_at, rows_per_chunk)
+        return _parquet_chunks(path, rows, column)
+    lines = _lines(path, layout.gzipped)
+    if layout.kind == "fasta":
+        return _chunks(_fasta_rows(_decoded(lines)), ["sequence", "name"], 0, rows)
+    if layout.kind in ("smi", "txt"):
+        return _plain_blocks(lines, path, column, rows)
+    return _csv_blocks(lines, path, column, rows, "\t" if layout.kind == "tsv" else ",")
 
 
 Row = tuple[list[str], str | None]
 
 
-def _open_rows(
-    path: Path, layout: Layout, column: str | None
-) -> tuple[Iterator[Row], list[str], int]:
-    lines = _lines(path, layout.gzipped)
-    if layout.kind == "fasta":
-        return _fasta_rows(lines), ["sequence", "name"], 0
-    if layout.kind in ("smi", "txt"):
-        return _plain_rows(lines, path, column)
-    rows = _csv_rows(lines, "\t" if layout.kind == "tsv" else ",")
-    header, problem = next(rows, ([], None))
+def _csv_blocks(
+    lines: Iterator[bytes], path: Path, column: str | None, rows: int, delimiter: str
+) -> Iterator[Block]:
+    header, problem = next(_csv_rows(_decoded(lines), delimiter), ([], None))
     if not header or problem:
         raise InputError(f"{path} has no header line; expected column names in the first row")
-    header = [name.strip().lstrip("\ufeff") for name in header]
-    return rows, header, text_column(header, column, path)
+    names = [name.strip().lstrip("\ufeff") for name in header]
+    return _line_blocks(lines, names, text_column(names, column, path), rows, delimiter)
+
+
+def _plain_blocks(
+    lines: Iterator[bytes], path: Path, column: str | None, rows: int
+) -> Iterator[Block]:
+    """One text a line; behind white space a name. A header line is recognised by its first word."""
+    first = next(lines, b"")
+    words = first.decode("utf-8", "surrogateescape").split()
+    has_header = bool(words) and words[0].lower() in TEXT_COLUMNS
+    names = [words[0], "name"] if has_header else ["smiles", "name"]
+    if column is not None and column not in names:
+        raise InputError(f"{path} has no column {column!r}; a plain list has none but its text")
+    return _line_blocks(lines if has_header else chain([first], lines), names, 0, rows, None)
+
+
+def _line_blocks(
+    lines: Iterator[bytes], names: list[str], text_at: int, rows: int, delimiter: str | None
+) -> Iterator[Block]:
+    """Cut lines into blocks; where there are quotes, a row may be many lines and is read here."""
+    first_row = 0
+    while block := list(islice(lines, rows)):
+        joined, count = b"".join(block), len(block)
+        if delimiter and b'"' in joined:
+            found = list(islice(_csv_rows(_decoded(chain(block, lines)), delimiter), rows))
+            yield _chunk(found, names, text_at, first_row)
+            count = len(found)
+        else:
+            yield LineBlock(first_row, joined, count, tuple(names), text_at, delimiter)
+        first_row += count
 
 
 def text_column(header: list[str], column: str | None, path: Path) -> int:
@@ -138,17 +231,20 @@ def text_column(header: list[str], column: str | None, path: Path) -> int:
     )
 
 
-def _lines(path: Path, gzipped: bool) -> Iterator[str]:
+def _lines(path: Path, gzipped: bool) -> Iterator[bytes]:
     with path.open("rb") as raw:
-        file: Any = gzip.GzipFile(fileobj=raw) if gzipped else raw
-        reader = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="\n")
+        file: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if gzipped else raw
         try:
-            yield from reader
+            yield from file
         except (EOFError, gzip.BadGzipFile, OSError) as error:
             raise InputError(f"{path} cannot be read to its end: {error}") from error
 
 
-def _csv_rows(lines: Iterator[str], delimiter: str) -> Iterator[Row]:
+def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
+    return (line.decode("utf-8", "surrogateescape") for line in lines)
+
+
+def _csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(MAX_FIELD)
     reader = csv.reader(lines, delimiter=delimiter)
     while True:
@@ -162,19 +258,8 @@ def _csv_rows(lines: Iterator[str], delimiter: str) -> Iterator[Row]:
         yield row, None
 
 
-def _plain_rows(
-    lines: Iterator[str], path: Path, column: str | None
-) -> tuple[Iterator[Row], list[str], int]:
-    """One text a line; behind white space a name. A header line is recognised by its first word."""
-    first = next(lines, "")
-    words = first.split()
-    has_header = bool(words) and words[0].lower() in TEXT_COLUMNS
-    names = [words[0], "name"] if has_header else ["smiles", "name"]
-    if column is not None and column not in names:
-        raise InputError(f"{path} has no column {column!r}; a plain list has none but its text")
-    rest = lines if has_header else chain([first], lines)
-    rows: Iterator[Row] = ((_text_and_name(line), None) for line in rest)
-    return rows, names, 0
+def _plain_rows(lines: Iterable[str]) -> Iterator[Row]:
+    return ((_text_and_name(line), None) for line in lines)
 
 
 def _text_and_name(line: str) -> list[str]:

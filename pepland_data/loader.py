@@ -17,11 +17,12 @@ import torch
 
 from pepland_data.batch import BatchTables, HeteroBatch
 from pepland_data.batching import Batching
+from pepland_data.blocks import Blocks
 from pepland_data.budget import make_budget
 from pepland_data.corpus import Corpus, Subset, subset_rows
 from pepland_data.epoch_order import SHUFFLES, EpochOrder, epoch_counts
 from pepland_data.errors import InputError
-from pepland_data.layout import Parts, arrays, host_batch, parts_of, spans
+from pepland_data.layout import Parts, Shape, arrays, host_batch, parts_of, spans
 from pepland_data.meter import Meter
 from pepland_data.prefetch import ahead
 from pepland_data.resident import ResidentCorpus
@@ -37,13 +38,14 @@ Made = HeteroBatch | Uploaded
 
 
 class GraphLoader:
-    """Iterate over the batches of an epoch; the next iteration is the next epoch.
+    """Iterate over the batches of an epoch, as any PyTorch loader; `iter` begins the next epoch.
 
     The global order of an epoch depends on seed and epoch alone. With W ranks a step is
     ``batch_size * W`` graphs of it, of which rank r takes every W-th from place r; with a budget it
     is W runs of the order, of which rank r takes the r-th. The last step is shorter; a rank that
     gets none of it yields an empty batch, so that all ranks take equally many steps. ``drop_last``
-    leaves it out. An iteration that was broken off goes on where it was; `set_epoch` starts anew.
+    leaves it out. An epoch that was broken off is not gone on with, unless `load_state_dict` says
+    so; `set_epoch` names the epoch that comes next.
 
     Several stores are one corpus: graph numbers of the second start behind the last of the first,
     and inside a batch the graphs of one store stand together.
@@ -101,6 +103,12 @@ class GraphLoader:
         self.device = torch.device(device)
         order = _order(self.corpus, [subset] if one else subset, weights, shuffle, seed)
         budget = make_budget(self.corpus, order, batch_size, max_atoms, max_edges, static_shapes)
+        self._options = {
+            "batch_size": batch_size, "shuffle": shuffle, "device": device, "tier": tier,
+            "rank": rank, "world_size": world_size, "drop_last": drop_last, "weights": weights,
+            "max_atoms": max_atoms, "max_edges": max_edges, "static_shapes": static_shapes,
+            "reserve": reserve,
+        }  # fmt: skip
         self._shape = budget.shape() if budget is not None and static_shapes else None
         self.batching = Batching(
             self.corpus, order, batch_size, rank, world_size, drop_last, budget
@@ -110,6 +118,7 @@ class GraphLoader:
         self.meter = Meter(self.device)
         self._make_source()
         self.epoch = self.position = 0
+        self._resumed = False
         self._counted: tuple[int, int] | None = None
 
     def _make_source(self) -> None:
@@ -121,6 +130,15 @@ class GraphLoader:
         self._source = MappedSource(self.corpus) if self.tier == "mmap" else HostSource(self.corpus)
         if self.device.type == "cuda":
             self._uploader = Uploader(self.device, AHEAD + 2)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs to open the same stores at the same position."""
+        own = {"store": self.corpus.stores, "subset": self.batching.order.rows, "seed": self.seed}
+        return {"options": {**self._options, **own}, "state": self.state_dict()}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.__init__(**saved["options"])  # type: ignore[misc]
+        self.load_state_dict(saved["state"])
 
     @property
     def tier(self) -> str:
@@ -154,7 +172,7 @@ class GraphLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of an epoch."""
-        self.epoch, self.position = epoch, 0
+        self.epoch, self.position, self._resumed = epoch, 0, False
 
     def state_dict(self) -> dict[str, int]:
         """Return seed, epoch, position in the global order and its length, as every rank has them.
@@ -165,7 +183,7 @@ class GraphLoader:
         return {**state, "num_graphs": self.num_graphs}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where `state_dict` was taken, on any number of ranks.
+        """Let the next iteration go on where `state_dict` was taken, on any number of ranks.
 
         Raises:
             InputError: the state is of an epoch with another number of graphs.
@@ -178,7 +196,7 @@ class GraphLoader:
         seed = state.get("seed", self.seed)
         self.batching = replace(self.batching, order=replace(self.batching.order, seed=seed))
         self.epoch, self.position = state["epoch"], state["position"]
-        self._counted = None
+        self._resumed, self._counted = True, None
 
     def batch(self, graphs: npt.ArrayLike) -> HeteroBatch:
         """Return the named graphs as a batch on the device.
@@ -193,22 +211,17 @@ class GraphLoader:
         wanted = np.asarray(graphs, np.int64)
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self.corpus)):
             raise IndexError(f"graphs outside 0..{len(self.corpus) - 1}")
-        shape, self._shape = self._shape, None
-        try:
-            return self._arrive(self._make(self.corpus.together(wanted)))
-        finally:
-            self._shape = shape
+        return self._arrive(self._make(self.corpus.together(wanted), Blocks(0), None))
 
-    def _make(self, graphs: Rows) -> Made:
+    def _make(self, graphs: Rows, blocks: Blocks, shape: Shape | None) -> Made:
         """Make a batch, in the loader's thread or the consumer's."""
         with self.meter.making():
-            parts = parts_of(graphs, self.corpus.sizes(graphs), self._shape)
+            parts = parts_of(graphs, self.corpus.sizes(graphs), shape)
             if self._resident is not None:
                 return self._resident.batch(parts, self.tables)
             if self._uploader is not None:
                 return self._upload(parts)
-            block = np.empty(spans(parts.shape)[1], np.uint8)
-            out = arrays(block, parts.shape)
+            out = arrays(blocks.take(spans(parts.shape)[1]), parts.shape)
             write_batch(out, parts, self._source)
             made = host_batch(out, self.tables)
             return made if self.device.type == "cpu" else made.to(self.device)
@@ -227,8 +240,17 @@ class GraphLoader:
         return HeteroBatch(self.tables, **made.tensors())
 
     def __iter__(self) -> Iterator[HeteroBatch]:
-        steps = self.batching.steps(self.epoch, self.position)
-        made = ((self._make(graphs), len(graphs), after) for graphs, after in steps)
+        if self.position and not self._resumed:
+            self.set_epoch(self.epoch + 1)
+        self._resumed = False
+        return self._epoch(self.epoch, self.position)
+
+    def _epoch(self, epoch: int, position: int) -> Iterator[HeteroBatch]:
+        """Yield the batches of an epoch from a position on."""
+        steps, blocks = self.batching.steps(epoch, position), Blocks(AHEAD + 3)
+        made = (
+            (self._make(graphs, blocks, self._shape), len(graphs), after) for graphs, after in steps
+        )
         source = made if self._resident is not None else ahead(made, AHEAD)
         while True:
             asked = self.meter.asked()
@@ -239,7 +261,7 @@ class GraphLoader:
             self.meter.given(asked, item[1], batch.nbytes)
             self.position = item[2]
             yield batch
-        self.set_epoch(self.epoch + 1)
+        self.set_epoch(epoch + 1)
 
 
 def _check(batch_size: int, shuffle: bool | str, rank: int, world_size: int) -> None:

@@ -64,6 +64,8 @@ def parse(text: str, input_format: str, max_atoms: int, log: RdkitMessages) -> A
     kind = kind_of(text, input_format)
     if kind == "smiles" and len(text) > max_atoms:  # RDKit takes seconds for polymers
         check_size(text, max(_heavy_atoms(text), 1), max_atoms)
+    if kind == "smiles":
+        check_letters(text)
     mol = _READERS[kind](text)
     if mol is None:
         raise InvalidMoleculeError(text, "parse", f"RDKit cannot read this {_explain(kind, log)}")
@@ -83,6 +85,15 @@ def check_size(text: str, atoms: int, max_atoms: int) -> None:
     if atoms > max_atoms:
         reason = f"{atoms:,} atoms are more than the {max_atoms:,} allowed"
         raise InvalidMoleculeError(text, "limits", reason)
+
+
+def check_letters(text: str) -> None:
+    """Refuse a SMILES with a letter beyond ASCII, which RDKit drops silently at the ends."""
+    if text.isascii():
+        return
+    for letter in text.split(maxsplit=1)[0]:  # a name may follow
+        if not letter.isascii():
+            raise InvalidMoleculeError(text, "parse", f"{letter!a} stands for nothing in a SMILES")
 
 
 def check_sequence(text: str) -> None:

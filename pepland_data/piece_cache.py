@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pepland_data.columns import ragged_rows
-from pepland_data.cuts import brics_bonds, pieces
+from pepland_data.cut_out import Parts
+from pepland_data.cuts import brics_bonds
 from pepland_data.interner import RowTables
 from pepland_data.molecule_batch import Ints
 from pepland_data.plain import fragment_key
@@ -106,20 +107,20 @@ def solve_pieces(
         cut: ``adafrag`` or ``amiibo``.
         tables: where feature rows get their codes.
     """
-    residues = pieces(mol, cuts)
+    residues = Parts(mol, cuts)
     brics: dict[int, list[int]] = {number: [] for number in wanted}
     if cut == "adafrag" and cuts:
         brics = {number: _brics(mol, *residues[number]) for number in wanted}
     more = [bond for found in brics.values() for bond in found]
-    parts = pieces(mol, [*cuts, *more]) if more else residues
-    holder = {atom: number for number in wanted for atom in residues[number][1]}
+    parts = Parts(mol, [*cuts, *more]) if more else residues
+    holder = {atom: number for number in wanted for atom in residues.atoms[number]}
     found: dict[int, list[Any]] = {number: [] for number in wanted}
-    for part, atoms in parts:
+    for number, atoms in enumerate(parts.atoms):
         if atoms[0] in holder:
-            found[holder[atoms[0]]].append((part, atoms))
+            found[holder[atoms[0]]].append(parts[number])
     return {
         number: Piece(
-            _atom_fragment(residues[number][1], [atoms for _, atoms in found[number]]),
+            _atom_fragment(residues.atoms[number], [atoms for _, atoms in found[number]]),
             [tables.fragments.code(fragment_key(mol, *part)) for part in found[number]],
             [int(np.searchsorted(bonds, bond)) for bond in brics[number]],
         )

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-POLL_S = 0.05
-"""How often a thread that waits for room looks whether anyone still wants its items."""
 
 
 def ahead(items: Iterator[T], count: int) -> Iterator[T]:
@@ -23,17 +21,17 @@ def ahead(items: Iterator[T], count: int) -> Iterator[T]:
         items: used by the thread alone.
         count: items made before they are asked for.
     """
-    ready: queue.Queue[Any] = queue.Queue(maxsize=count)
+    ready: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    room: queue.SimpleQueue[None] = queue.SimpleQueue()
     stop, end = threading.Event(), object()
+    for _ in range(count):
+        room.put(None)
 
     def put(item: Any) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=POLL_S)
-                return True
-            except queue.Full:
-                continue
-        return False
+        room.get()
+        if not stop.is_set():
+            ready.put(item)
+        return not stop.is_set()
 
     def produce() -> None:
         try:
@@ -53,7 +51,9 @@ def ahead(items: Iterator[T], count: int) -> Iterator[T]:
                 raise error
             if item is end:
                 return
+            room.put(None)
             yield item
     finally:
         stop.set()
+        room.put(None)
         thread.join()

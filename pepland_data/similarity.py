@@ -9,6 +9,8 @@ chance, and peptides that differ twice near one end, can only join more. Chains 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -45,8 +47,29 @@ def components(count: int, a: Rows, b: Rows) -> Rows:
             label = label[label]
 
 
-def graph_keys(c: GraphColumns, fragment: Hashes) -> tuple[Hashes, Rows]:
-    """Return the keys of all graphs and the graph of each.
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Residues and amides of G graphs, and which are bound to each other."""
+
+    graphs: int
+    """G."""
+    owner: Rows
+    """[N] int64, graph of each piece."""
+    label: Hashes
+    """[N] uint64, equal for pieces of equal fragments."""
+    begin: Rows
+    """[2 E] int64, pieces; each bond is there in both directions."""
+    end: Rows
+    """[2 E] int64, the pieces they are bound to."""
+
+
+def neighbour_sum(p: Pieces, values: Hashes) -> Hashes:
+    """Return for each piece the sum of its neighbours' values. [N] uint64."""
+    return _sum(len(p.owner), p.begin, values[p.end])
+
+
+def pieces_of(c: GraphColumns, fragment: Hashes) -> Pieces:
+    """Return the pieces of graphs.
 
     Args:
         c: G graphs.
@@ -64,7 +87,14 @@ def graph_keys(c: GraphColumns, fragment: Hashes) -> tuple[Hashes, Rows]:
     between = begin != end
     a = np.concatenate([begin[between], end[between]])
     b = np.concatenate([end[between], begin[between]])
-    token = mix(label + _sum(count, a, salted(label[b], 1)))
+    return Pieces(len(c), owner, label, a, b)
+
+
+def graph_keys(c: GraphColumns, fragment: Hashes) -> tuple[Hashes, Rows]:
+    """Return the keys of all graphs and the graph of each; arguments as for `pieces_of`."""
+    p = pieces_of(c, fragment)
+    owner, a, b, count = p.owner, p.begin, p.end, len(p.owner)
+    token = mix(p.label + neighbour_sum(p, salted(p.label, 1)))
     total = _sum(len(c), owner, salted(token, 2))
     near = _pairs(np.concatenate([a, np.arange(count)]), np.concatenate([b, np.arange(count)]))
     wide = _beyond(near, count)

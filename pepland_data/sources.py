@@ -10,19 +10,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import add, getitem, itemgetter
+from operator import getitem, itemgetter
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from pepland_data.arrow_format import damaged
-from pepland_data.columns import GROUPS, GraphColumns
+from pepland_data.columns import GROUPS
 from pepland_data.corpus import Corpus
 from pepland_data.layout import COLUMNS, HOME, Parts, write_ghosts, write_head
+from pepland_data.starts import Starts
 from pepland_data.tables import Recode
 
 Flat = dict[str, npt.NDArray[Any]]
+Rows = npt.NDArray[np.int64]
 TABLE_OF = {"atom_code": "atom", "fragment_code": "fragment",
             "bond_code": "bond", "reaction_code": "bond"}  # fmt: skip
 """Code column -> the table its codes point into."""
@@ -157,7 +159,9 @@ class MappedSource:
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
-        self._shards = [_ShardViews(len(s.manifest.shards)) for s in corpus.stores]
+        self._opened = [np.zeros(store.num_shards, bool) for store in corpus.stores]
+        self._views = [_no_views(store.num_shards) for store in corpus.stores]
+        self._starts = [Starts(store) for store in corpus.stores]
         self._watched: dict[str, tuple[int, int]] = {}
         self._watch_again = 0.0
 
@@ -173,31 +177,37 @@ class MappedSource:
             yield slice(first, last), self._take(number, parts, slice(first, last))
 
     def _take(self, number: int, parts: Parts, run: slice) -> Flat:
-        store, views = self.corpus.stores[number], self._shards[number]
+        store, views = self.corpus.stores[number], self._views[number]
         rows = parts.graphs[run] - self.corpus.start[number]
         shard = np.searchsorted(store.shard_ptr, rows, side="right") - 1
-        places = (rows - store.shard_ptr[shard]).tolist()
-        for s in np.unique(shard).tolist():
-            if not views.has(s):
-                self._open(number, s)
+        self._open(number, shard)
         self._watch()
+        begins = self._starts[number](rows, shard)
         of_row = _picker(shard.tolist())
         made: Flat = {}
         for group, names in GROUPS.items():
-            first = list(map(getitem, of_row(views.ptr[group]), places))
-            last = map(add, first, parts.sizes[group][run].tolist())
-            slices = list(map(slice, first, last))
+            first = begins[group]
+            last = first + parts.sizes[group][run]
+            slices = list(map(slice, first.tolist(), last.tolist()))
             for name in names:
-                pieces = map(getitem, of_row(views.flat[name]), slices)
+                pieces = map(getitem, of_row(views[name]), slices)
                 values = _joined(pieces, store.manifest.dtypes[name])
                 made[name] = recoded(values, name, self.corpus.recode(number))
         return made
 
-    def _open(self, number: int, shard: int) -> None:
+    def _open(self, number: int, shards: Rows) -> None:
+        """Map and check those shards of a store that were not needed before."""
+        opened = self._opened[number]
+        if opened[shards].all():
+            return
         store = self.corpus.stores[number]
-        path = store.path / store.manifest.shards[shard].file
-        self._shards[number].add(shard, self.corpus.shard_columns(number, shard))
-        self._watched[str(path)] = _identity(path)
+        for shard in np.unique(shards[~opened[shards]]).tolist():
+            columns = self.corpus.shard_columns(number, shard)
+            for name in COLUMNS:
+                self._views[number][name][shard] = getattr(columns, name).data
+            path = store.path / store.manifest.shards[shard].file
+            self._watched[str(path)] = _identity(path)
+            opened[shard] = True
 
     def _watch(self) -> None:
         """Look whether the mapped files are still there and as long as they were.
@@ -228,19 +238,6 @@ def _identity(path: Any) -> tuple[int, int]:
     return found.st_ino, found.st_size
 
 
-class _ShardViews:
-    """Columns and pointers of one store's shards as memoryviews, None where not opened."""
-
-    def __init__(self, shards: int) -> None:
-        nothing: list[Any] = [None] * shards
-        self.flat = {name: list(nothing) for name in COLUMNS}
-        self.ptr = {group: list(nothing) for group in GROUPS}
-
-    def has(self, shard: int) -> bool:
-        return self.ptr["reaction"][shard] is not None
-
-    def add(self, shard: int, columns: GraphColumns) -> None:
-        for name in COLUMNS:
-            self.flat[name][shard] = getattr(columns, name).data
-        for group in GROUPS:
-            self.ptr[group][shard] = getattr(columns, f"{group}_ptr").data
+def _no_views(shards: int) -> dict[str, list[Any]]:
+    """Return column -> one place a shard for its memoryview, None until it is opened."""
+    return {name: [None] * shards for name in COLUMNS}

@@ -56,6 +56,7 @@ def make_split(
     name: str = "default",
     column: str | None = None,
     file: str | Path | None = None,
+    threshold: float | None = None,
 ) -> Split:
     """Return a split of a store; `write_split` records it.
 
@@ -70,6 +71,8 @@ def make_split(
         name: letters, digits, ``_`` and ``-``.
         column: for ``group`` and ``column``.
         file: CSV with ``row_id`` or ``smiles``, and ``set``.
+        threshold: of ``similarity``: peptides of this identity stay together, from 0.9; None
+            keeps those together that are one residue apart.
 
     Raises:
         InputError: for what cannot be.
@@ -80,7 +83,14 @@ def make_split(
         raise InputError(
             f"no column {column!r}; the store has {', '.join(store.columns) or 'none'}"
         )
-    recipe = {"seed": seed, "column": column, "file": Path(file).name if file else None}
+    if threshold is not None and method != "similarity":
+        raise InputError("a threshold goes with --by similarity")
+    recipe: dict[str, Any] = {
+        "seed": seed,
+        "column": column,
+        "file": Path(file).name if file else None,
+    }
+    recipe |= {} if threshold is None else {"threshold": threshold}
     if method == "column":
         return _named(name, method, [str(v) for v in store.columns[str(column)]], recipe)
     if method == "file":
@@ -95,12 +105,20 @@ def make_split(
         ends = np.cumsum(list(shares.values()))[:-1]
         assigned = np.searchsorted(ends, order.astype(np.float64) / 2.0**64, "right")
     else:
-        assigned = _whole_groups(_groups(store, method, column), order, list(shares.values()))
+        assigned = _whole_groups(
+            _groups(store, method, column, threshold), order, list(shares.values())
+        )
     return Split(name, method, tuple(shares), assigned.astype(np.uint8),
                  {**recipe, "fractions": shares})  # fmt: skip
 
 
-def _groups(store: GraphStore, method: str, column: str | None) -> npt.NDArray[np.int64]:
+def _groups(
+    store: GraphStore, method: str, column: str | None, threshold: float | None
+) -> npt.NDArray[np.int64]:
+    if threshold is not None:
+        from pepland_data.identity_groups import identity_groups
+
+        return identity_groups(store, threshold)
     if method == "similarity":
         from pepland_data.similarity import similar_groups
 
@@ -183,9 +201,18 @@ def write_split(store: GraphStore, split: Split) -> Path:
         "recipe": dict(split.recipe), "store": identity(store),
         "assignment": split.assignment.tobytes().hex(),
     }  # fmt: skip
-    path = Path(store.path) / "splits" / f"{split.name}.json"
+    path = _folder(store) / f"{split.name}.json"
     write_atomic_bytes(path, _sealed(body))
+    if store.mirror is not None:
+        store.mirror.remote.upload(path, f"splits/{path.name}")
     return path
+
+
+def _folder(store: GraphStore) -> Path:
+    """Return the folder of the recorded splits, those of a remote store as they are now."""
+    if store.mirror is not None:
+        store.mirror.refresh("splits")
+    return store.path / "splits"
 
 
 def _sealed(body: dict[str, Any]) -> bytes:
@@ -195,7 +222,7 @@ def _sealed(body: dict[str, Any]) -> bytes:
 
 def split_names(store: GraphStore) -> list[str]:
     """Return the names of the recorded splits."""
-    return sorted(p.stem for p in (Path(store.path) / "splits").glob("*.json"))
+    return sorted(p.stem for p in _folder(store).glob("*.json"))
 
 
 def open_split(store: GraphStore, name: str = "default") -> Split:
@@ -205,20 +232,31 @@ def open_split(store: GraphStore, name: str = "default") -> Split:
         StoreNotFoundError: there is none of that name.
         StoreDamagedError: it is not what was written, or belongs to other rows.
     """
-    path = Path(store.path) / "splits" / f"{name}.json"
+    path = _folder(store) / f"{name}.json"
     if not path.is_file():
         raise StoreNotFoundError(
-            f"{store.path} has no split {name!r}; `pepland-data split` makes one"
+            f"{store.location} has no split {name!r}; `pepland-data split` makes one"
         )
     data = path.read_bytes()
     try:
         body = json.loads(data)
         body.pop("checksum")
         whole = _sealed(body) == data
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise StoreDamagedError(f"{path} is not what was written; make the split again") from error
     if not whole or body["store"] != identity(store):
         why = "belongs to other rows" if whole else "is not what was written"
         raise StoreDamagedError(f"{path} {why}; make the split again")
     assigned = np.frombuffer(bytes.fromhex(body["assignment"]), np.uint8)
     return Split(body["name"], body["method"], tuple(body["sets"]), assigned, body["recipe"])
+
+
+def split_faults(store: GraphStore) -> list[str]:
+    """Return one sentence for each recorded split that is not what was written."""
+    found = []
+    for name in split_names(store):
+        try:
+            open_split(store, name)
+        except StoreDamagedError as error:
+            found.append(str(error))
+    return found

@@ -48,7 +48,7 @@ def measure(
     if not loader.num_graphs:
         raise InputError("the stores hold no graphs; there is nothing to measure")
     alone = run(loader, seconds, lambda: None)
-    beside = run(loader, seconds, _step(home, step_s))
+    beside = run(loader, seconds, step_of(home, step_s))
     starved = max(beside.waiting_share, beside.device_idle_share or 0.0)
     return {
         "stores": [str(store.path) for store in stores],
@@ -92,8 +92,8 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _step(device: torch.device, seconds: float) -> Callable[[], None]:
-    """Return a step of a known length."""
+def step_of(device: torch.device, seconds: float) -> Callable[[], None]:
+    """Return a step of a known length: a CPU sleeps, a GPU is kept busy."""
     if device.type == "cpu":
         return lambda: time.sleep(seconds)
     cycles = int(seconds * 1e3 * torch.cuda.get_device_properties(device).clock_rate)

@@ -16,7 +16,7 @@ def fragment_counts(store: GraphStore) -> npt.NDArray[np.int64]:
     """Return how often each row of the fragment table occurs. [Uf] int64."""
     size = len(store.tables.fragment_smiles)
     total = np.zeros(size, np.int64)
-    for s in range(len(store.manifest.shards)):
+    for s in range(store.num_shards):
         total += np.bincount(store.shard_columns(s).fragment_code, minlength=size)
     return total
 
@@ -52,13 +52,13 @@ def summarize(store: GraphStore, vocabulary: Vocabulary | None = None) -> dict[s
     m = store.manifest
     groups = ("atoms", "fragments", "bonds", "reactions")
     return {
-        "path": str(store.path),
+        "path": store.location,
         "kind": m.kind,
         "versions": dict(m.versions),
         "options": dict(m.options),
         "input": dict(m.input),
         "counts": dict(m.counts),
-        "shards": len(m.shards),
+        "shards": store.num_shards,
         "bytes": store.nbytes,
         "bytes_per_graph": store.nbytes / max(len(store), 1),
         "columns": list(m.columns),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +70,6 @@ class FeatureTables:
 AtomKey = tuple[int, int, bytes]
 FragmentKey = tuple[str, bytes]
 TableKeys = tuple[list[AtomKey], list[bytes], list[FragmentKey]]
-K = TypeVar("K", AtomKey, bytes, FragmentKey)
 
 
 def table_keys(tables: FeatureTables) -> TableKeys:
@@ -118,30 +117,52 @@ class Recode:
     fragment: npt.NDArray[np.int64]
 
 
-def merge_tables(parts: Sequence[FeatureTables]) -> tuple[FeatureTables, list[Recode]]:
-    """Return the union of tables in canonical order, and for each part how its codes change.
+class TableIndex:
+    """Where each row of some tables is."""
+
+    def __init__(self, tables: FeatureTables) -> None:
+        atoms, bonds, fragments = table_keys(tables)
+        self._atom = {row: code for code, row in enumerate(atoms)}
+        self._bond = {row: code for code, row in enumerate(bonds)}
+        self._fragment = {row: code for code, row in enumerate(fragments)}
+
+    def recode(self, part: FeatureTables) -> Recode:
+        """Return where the codes of `part`, all of whose rows are here, go."""
+        atoms, bonds, fragments = table_keys(part)
+        return Recode(
+            np.array([self._atom[row] for row in atoms], np.int64),
+            np.array([self._bond[row] for row in bonds], np.int64),
+            np.array([self._fragment[row] for row in fragments], np.int64),
+        )
+
+
+def union_tables(parts: Iterable[FeatureTables]) -> FeatureTables:
+    """Return the union of tables in canonical order, looking at one after the other.
 
     Canonical order is the mask row, then all other rows sorted by content, so the result does
     not depend on the order of the parts or of the rows inside them.
     """
-    keys = [table_keys(part) for part in parts]
-    atoms = _canonical(empty_keys()[0], [k[0] for k in keys])
-    bonds = _canonical(empty_keys()[1], [k[1] for k in keys])
-    fragments = _canonical(empty_keys()[2], [k[2] for k in keys])
-    recodes = [
-        Recode(_positions(atoms, k[0]), _positions(bonds, k[1]), _positions(fragments, k[2]))
-        for k in keys
-    ]
-    return tables_from_keys((atoms, bonds, fragments)), recodes
+    masks = empty_keys()
+    found: tuple[set[AtomKey], set[bytes], set[FragmentKey]] = (set(), set(), set())
+    for part in parts:
+        atoms, bonds, fragments = table_keys(part)
+        found[0].update(atoms)
+        found[1].update(bonds)
+        found[2].update(fragments)
+    return tables_from_keys(
+        (
+            masks[0] + sorted(found[0].difference(masks[0])),
+            masks[1] + sorted(found[1].difference(masks[1])),
+            masks[2] + sorted(found[2].difference(masks[2])),
+        )
+    )
 
 
-def _canonical(mask: list[K], parts: Sequence[Sequence[K]]) -> list[K]:
-    return mask + sorted({row for part in parts for row in part} - set(mask))
-
-
-def _positions(rows: Sequence[K], part: Sequence[K]) -> npt.NDArray[np.int64]:
-    code = {row: position for position, row in enumerate(rows)}
-    return np.array([code[row] for row in part], np.int64)
+def merge_tables(parts: Sequence[FeatureTables]) -> tuple[FeatureTables, list[Recode]]:
+    """Return the union of tables in canonical order, and for each part how its codes change."""
+    tables = union_tables(parts)
+    index = TableIndex(tables)
+    return tables, [index.recode(part) for part in parts]
 
 
 def used_rows(

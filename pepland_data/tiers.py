@@ -20,6 +20,7 @@ from pepland_data.store import GraphStore
 TIERS = ("auto", "mmap", "host", "device")
 RESERVE = 0.5
 """Share of the free memory that `auto` leaves to training."""
+NOT_MAPPED = "take more memory or `pepland-data convert STORE OUT --format arrow`"
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -73,12 +74,17 @@ def plan_tier(
         reserve: share of the free memory to leave, 0 <= reserve < 1.
 
     Raises:
-        InputError: an unknown tier, or a reserve out of its range.
+        InputError: an unknown tier, a reserve out of its range, or a Zarr store that does not fit
+            into memory, where it is decoded.
     """
     if wanted not in TIERS:
         raise InputError(f"unknown tier {wanted!r}; expected one of {', '.join(TIERS)}")
     if not 0 <= reserve < 1:
         raise InputError(f"reserve is {reserve}; it must be a share from 0 to below 1")
+    if wanted == "mmap" and (found := zarr_stores(stores)):
+        raise InputError(
+            f"{found[0].location} is a Zarr store, which cannot be mapped; {NOT_MAPPED}"
+        )
     need = corpus_bytes(stores)
     plan = TierPlan(wanted, f"{wanted}: asked for", need, device_bytes, host_bytes, reserve)
     if wanted != "auto":
@@ -88,10 +94,38 @@ def plan_tier(
         tier, why = "device", f"{size(need)} fit into {size(device_bytes)} of the device, {kept}"
     elif plan.fits(host_bytes):
         tier, why = "host", f"{size(need)} fit into {size(host_bytes)} of free memory, {kept}"
+    elif zarr_stores(stores):
+        tier, why = _decoded(stores, need, host_bytes)
     else:
         free = max(host_bytes, device_bytes or 0)
         tier, why = "mmap", f"{size(need)} do not fit into {size(free)}, {kept}"
+    if zarr_stores(stores) and "Zarr" not in why:
+        why += "; Zarr is decoded into it shard by shard"
     return TierPlan(tier, f"{tier}: {why}", need, device_bytes, host_bytes, reserve)
+
+
+def zarr_stores(stores: Sequence[GraphStore]) -> list[GraphStore]:
+    """Return the stores that are decoded into memory because they cannot be mapped."""
+    return [store for store in stores if store.manifest.kind == "zarr"]
+
+
+def lazy_tier(stores: Sequence[GraphStore]) -> str:
+    """Return the tier that takes least memory: ``mmap``, or ``host`` where Zarr is among them."""
+    return "host" if zarr_stores(stores) else "mmap"
+
+
+def _decoded(stores: Sequence[GraphStore], need: int, host_bytes: int) -> tuple[str, str]:
+    """Return tier and reason for Zarr stores that leave less than the reserve, or refuse."""
+    path = zarr_stores(stores)[0].location
+    if need > host_bytes:
+        raise InputError(
+            f"{path} is a Zarr store, which is decoded into memory, and {size(need)} do not fit "
+            f"into {size(host_bytes)}; {NOT_MAPPED}"
+        )
+    return "host", (
+        f"{size(need)} of {size(host_bytes)} of free memory, less than the reserve is left: "
+        "a Zarr store cannot be mapped"
+    )
 
 
 def free_bytes(device: torch.device) -> tuple[int | None, int]:

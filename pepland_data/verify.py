@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from pepland_data.atomic import file_sha256
 from pepland_data.errors import StoreError
-from pepland_data.manifest import read_manifest
+from pepland_data.manifest import FileEntry, read_manifest
+from pepland_data.mirror import Mirror
+from pepland_data.remote import RemoteFolder, is_remote, local_path
 from pepland_data.semantic import semantic_faults
-from pepland_data.store import GraphStore
+from pepland_data.split import split_faults, split_names
+from pepland_data.store import open_store
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class VerifyReport:
 
     path: str
     files: int
-    """Files whose size and checksum were compared."""
+    """Files whose checksum was compared: those of the manifest, and the recorded splits."""
     graphs: int
     """Graphs whose offsets, codes and indices were checked."""
     recomputed: int
@@ -36,31 +41,51 @@ def verify(path: str | Path, semantic: int = 0, seed: int = 0) -> VerifyReport:
     """Check a store; damage is reported, never raised.
 
     Args:
-        path: folder of the store.
+        path: folder of the store, or its URL, of which every file is read where it is.
         semantic: how many graphs to make again from their text and compare.
         seed: chooses them.
 
     Raises:
         StoreNotFoundError: there is no finished store.
     """
-    folder = Path(path)
+    remote = RemoteFolder(str(path)) if is_remote(path) else None
     try:
+        folder = Mirror(remote).folder if remote else local_path(path)
         entries = read_manifest(folder).entries()
     except StoreError as error:
         if isinstance(error, FileNotFoundError):
             raise
         return VerifyReport(str(path), 0, 0, 0, (str(error),))
-    findings = [text for e in entries if (text := _file_fault(folder / e.file, e.bytes, e.sha256))]
+    findings = _remote_faults(remote, entries) if remote else _faults(folder, entries)
     if findings:
         return VerifyReport(str(path), len(entries), 0, 0, tuple(findings))
     try:
-        store = GraphStore(folder)
-        for s in range(len(store.manifest.shards)):
+        store = open_store(path)
+        for s in range(store.num_shards):
             store.shard(s)
-        recomputed, findings = semantic_faults(store, semantic, seed) if semantic else (0, [])
+        names, findings = split_names(store), split_faults(store)
+        recomputed, faults = semantic_faults(store, semantic, seed) if semantic else (0, [])
     except StoreError as error:
         return VerifyReport(str(path), len(entries), 0, 0, (str(error),))
-    return VerifyReport(str(path), len(entries), len(store), recomputed, tuple(findings))
+    files = len(entries) + len(names)
+    return VerifyReport(str(path), files, len(store), recomputed, (*findings, *faults))
+
+
+def _faults(folder: Path, entries: Sequence[FileEntry]) -> list[str]:
+    found = (_file_fault(folder / e.file, e.bytes, e.sha256) for e in entries)
+    return [text for text in found if text]
+
+
+def _remote_faults(remote: RemoteFolder, entries: Sequence[FileEntry]) -> list[str]:
+    """Compare what is there now, whatever a mirror holds."""
+    sizes, found = remote.sizes(), []
+    for entry in entries:
+        where, size = f"{remote.url}/{entry.file}", sizes.get(entry.file)
+        if size != entry.bytes:
+            found.append(f"{where}: {size or 'no'} bytes, expected {entry.bytes}")
+        elif sha256(remote.read(entry.file)).hexdigest() != entry.sha256:
+            found.append(f"{where}: its checksum does not fit")
+    return found
 
 
 def _file_fault(path: Path, size: int, sha256: str) -> str | None:
