@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
+    "Embedder": "embedder",
+    "Embeddings": "embedder",
     "PharmHGT": "pharmhgt",
     "PharmHGTConfig": "config",
     "PharmHGTOutput": "pharmhgt",
@@ -18,6 +20,8 @@ __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from pepland_model.config import PharmHGTConfig as PharmHGTConfig
+    from pepland_model.embedder import Embedder as Embedder
+    from pepland_model.embedder import Embeddings as Embeddings
     from pepland_model.heads import PretrainHeads as PretrainHeads
     from pepland_model.mask import MaskOptions as MaskOptions
     from pepland_model.mask import mask_batch as mask_batch

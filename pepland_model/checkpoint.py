@@ -92,7 +92,7 @@ def _write_files(
     if extra is not None:
         extra(aside)
     files = sorted(p for p in aside.rglob("*") if p.is_file())
-    sums = {str(p.relative_to(aside)): _sha256(p) for p in files}
+    sums = {str(p.relative_to(aside)): file_sum(p) for p in files}
     for path in files:
         _flush(path)
     document = {**state, "files": sums}
@@ -121,7 +121,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         sums = state.pop("files")
         for name, expected in sums.items():
-            if _sha256(folder / name) != expected:
+            if file_sum(folder / name) != expected:
                 raise CheckpointError(f"{folder / name} is damaged: its checksum does not match")
         stems = [name for name in sums if name.endswith(".safetensors") and "/" not in name]
         tensors = {name.removesuffix(".safetensors"): load_file(folder / name) for name in stems}
@@ -205,7 +205,8 @@ def write_text(path: Path, text: str) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _sha256(path: Path) -> str:
+def file_sum(path: Path) -> str:
+    """Return the SHA-256 of a file as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

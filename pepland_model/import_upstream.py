@@ -10,35 +10,82 @@ from typing import Any
 from torch import Tensor
 
 from pepland_data.errors import InputError
+from pepland_data.vocabulary import Vocabulary
+from pepland_model.checkpoint import write_tensors
 from pepland_model.config import PharmHGTConfig
-from pepland_model.network import save_encoder
+from pepland_model.heads import NUM_ELEMENTS, padded
+from pepland_model.network import VOCABULARY
 from pepland_model.pharmhgt import PharmHGT
 from pepland_model.torch_file import read_tensors
+from pepland_model.weights import HEADS, save_model
 
 FIRST = "w_atom.weight"
 
 
-def import_upstream(checkpoint: str | Path, out: str | Path) -> dict[str, Any]:
-    """Write the encoder of a published checkpoint to a folder; tensors are all that is read.
+def import_upstream(
+    checkpoint: str | Path,
+    out: str | Path,
+    atom_head: str | Path | None = None,
+    fragment_head: str | Path | None = None,
+    vocabulary: str | Path | None = None,
+) -> dict[str, Any]:
+    """Write a published encoder, and heads, to a folder; tensors are all that is read.
 
     The released weights were trained with output ``checkpoint``, so that is what the folder says.
 
     Args:
         checkpoint: ``.pth`` of a state dict or a whole module.
         out: new or empty folder.
+        atom_head: the same of the linear layer that predicts elements.
+        fragment_head: the same of the one that predicts fragments.
+        vocabulary: file of the fragments in the order of that head's labels.
 
     Raises:
-        InputError: not such a file, other names or shapes, or a folder that holds something.
+        InputError: not such a file, other names or shapes, a fragment head without its vocabulary,
+            or a folder that holds something.
     """
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; choose a new folder")
+    if (fragment_head is None) != (vocabulary is None):
+        raise InputError("a fragment head and its vocabulary belong together; give both or neither")
     tensors = without_prefix(read_tensors(checkpoint), checkpoint)
     model = PharmHGT(config_of(tensors))
     model.load_upstream_state_dict(tensors)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_encoder(model, folder)
-    return {"out": str(folder), "tensors": len(tensors), "config": model.config.to_dict()}
+    hidden = model.config.hidden
+    heads: dict[str, Tensor] = {}
+    if atom_head is not None:
+        heads |= linear_layer("heads.atom", atom_head, (NUM_ELEMENTS, hidden))
+    if fragment_head is not None and vocabulary is not None:
+        known = Vocabulary.from_file(vocabulary)
+        heads |= linear_layer("heads.fragment", fragment_head, (padded(len(known) + 1), hidden))
+    save_model(model, folder)
+    if heads:
+        write_tensors(folder / HEADS, heads)
+    if fragment_head is not None:
+        known.write(folder / VOCABULARY)
+    return {"out": str(folder), "tensors": len(tensors), "heads": sorted(heads),
+            "config": model.config.to_dict()}  # fmt: skip
+
+
+def linear_layer(name: str, path: str | Path, shape: tuple[int, int]) -> dict[str, Tensor]:
+    """Return weight and bias of the one linear layer in a file, under a name.
+
+    Raises:
+        InputError: no such layer, or of another shape.
+    """
+    found = read_tensors(path)
+    layers = {
+        kind: [t for n, t in found.items() if f".{n}".endswith(f".{kind}")]
+        for kind in ("weight", "bias")
+    }
+    if any(len(each) != 1 for each in layers.values()):
+        raise InputError(f"{path} is not one linear layer; it holds {', '.join(found)}")
+    weight, bias = (each[0] for each in layers.values())
+    if tuple(weight.shape) != shape or tuple(bias.shape) != shape[:1]:
+        shapes = f"{tuple(weight.shape)} and {tuple(bias.shape)}, expected {shape} and {shape[:1]}"
+        raise InputError(f"{path}: weight and bias have shapes {shapes}")
+    return {f"{name}.weight": weight, f"{name}.bias": bias}
 
 
 def without_prefix(tensors: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:

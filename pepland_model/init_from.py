@@ -15,8 +15,9 @@ from pepland_model.checkpoint import (
     read_checkpoint,
     resolve_checkpoint,
 )
-from pepland_model.network import MODEL, VOCABULARY, Network
+from pepland_model.network import VOCABULARY, Network
 from pepland_model.run_config import TrainConfig
+from pepland_model.weights import HEADS, MODEL, read_weights
 
 HEAD = "heads.fragment."
 
@@ -32,6 +33,12 @@ def starting_vocabulary(config: TrainConfig) -> Vocabulary | None:
 def source_folder(source: str | Path) -> Path:
     """Return the model folder or checkpoint folder that a path stands for."""
     folder = Path(source)
+    tuned = sorted(folder.glob(f"seed-*/model/{MODEL}"))
+    if tuned:
+        raise CheckpointError(
+            f"{source} is a fine-tuned run; name one of its encoders, such as {tuned[0].parent} "
+            "(pepland-embed --predict takes the run itself)"
+        )
     return folder if (folder / MODEL).is_file() else resolve_checkpoint(folder)
 
 
@@ -49,6 +56,8 @@ def carry_over(network: Network, source: str | Path) -> str:
     if not (folder / STATE).is_file():
         return _encoder_only(network, folder)
     tensors = read_checkpoint(folder).tensors
+    if "weights" not in tensors and (folder / MODEL).is_file():
+        return _encoder_only(network, folder)
     if "weights" not in tensors:
         raise CheckpointError(f"{folder} holds no weights of a pre-training run")
     weights = tensors["weights"] | tensors.get("average", {})
@@ -77,8 +86,23 @@ def _encoder_only(network: Network, folder: Path) -> str:
     # An output without the junction view leaves that view's weights where they are.
     taken = {n: t for n, t in weights.items() if n in own}
     _check_shapes(taken, own, folder)
-    network.load_state_dict({**own, **taken})
-    return f"encoder from {folder}; the heads are new"
+    heads = _imported_heads(network, folder)
+    network.load_state_dict({**own, **taken, **heads})
+    named = sorted({name.split(".")[1] for name in heads})
+    rest = f"{' and '.join(named)} head from {folder}" if named else "the heads are new"
+    return f"encoder from {folder}; {rest}"
+
+
+def _imported_heads(network: Network, folder: Path) -> dict[str, Tensor]:
+    """Return the heads beside an imported encoder, rows of fragments by their SMILES."""
+    if not (folder / HEADS).is_file():
+        return {}
+    own, heads = network.state_dict(), read_weights(folder / HEADS)
+    for name in (n for n in heads if n.startswith(HEAD)):
+        known = Vocabulary.from_file(folder / VOCABULARY)
+        heads[name] = mapped_rows(own[name], heads[name], network.vocabulary, known)
+    _check_shapes(heads, own, folder)
+    return heads
 
 
 def mapped_rows(

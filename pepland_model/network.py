@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from pepland_data.tables import FeatureTables
 from pepland_data.vocabulary import Vocabulary
-from pepland_model.checkpoint import write_tensors
 from pepland_model.loss import Term
 from pepland_model.mask import IGNORE, Masked
 from pepland_model.run_config import ModelConfig
+from pepland_model.weights import save_model
+
+if TYPE_CHECKING:
+    from pepland_model.pharmhgt import PharmHGT
 
 VOCABULARY = "vocab.txt"
-MODEL = "model.safetensors"
 BOND_CLASSES = 4
 
 
@@ -110,26 +111,26 @@ def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> Ne
         vocabulary: labels of the fragment head.
         bonds: whether bond types are predicted.
     """
-    from pepland_model.config import PharmHGTConfig
     from pepland_model.heads import PretrainHeads
+
+    heads = PretrainHeads(model.hidden, len(vocabulary))
+    encoder = build_encoder(model)
+    return Network(encoder, heads, vocabulary, bonds)
+
+
+def build_encoder(model: ModelConfig) -> PharmHGT:
+    """Return a fresh encoder of the configured sizes and output."""
+    from pepland_model.config import PharmHGTConfig
     from pepland_model.pharmhgt import PharmHGT
 
     choices: dict[str, bool | str] = {"auto": "auto", "always": True, "never": False}
     config = PharmHGTConfig(
         model.hidden, model.depth, model.heads, model.output, choices[model.dedup]
     )
-    heads = PretrainHeads(model.hidden, len(vocabulary))
-    return Network(PharmHGT(config), heads, vocabulary, bonds)
+    return PharmHGT(config)
 
 
 def save_network(network: Network, folder: Path) -> None:
     """Write the encoder with its configuration, and the vocabulary of the heads."""
-    save_encoder(network.encoder, folder)
+    save_model(network.encoder, folder)
     network.vocabulary.write(folder / VOCABULARY)
-
-
-def save_encoder(encoder: Any, folder: Path) -> None:
-    """Write ``model.safetensors`` and ``config.json``."""
-    write_tensors(folder / MODEL, encoder.state_dict())
-    config = json.dumps(encoder.config.to_dict(), indent=1)
-    (folder / "config.json").write_text(config + "\n", encoding="utf-8")

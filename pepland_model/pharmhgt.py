@@ -10,6 +10,7 @@ names: on table rows first, then on each distinct state (`pepland_model.states`)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -17,11 +18,12 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from pepland_data.batch import HeteroBatch
+from pepland_data.errors import InputError
 from pepland_data.tables import ATOM_WIDTH, BOND_WIDTH, FRAGMENT_WIDTH
 from pepland_model.attention import Attention
 from pepland_model.config import PharmHGTConfig
 from pepland_model.edges import Edges, directed_edges
-from pepland_model.plan import NodeLevel, ViewPlan, plain_plan
+from pepland_model.plan import EdgeLevel, NodeLevel, ViewPlan, plain_plan
 from pepland_model.segments import segment_sum, take
 from pepland_model.state_cache import StateCache, ViewCache
 from pepland_model.states import JunctionPlan, distinct_junction, distinct_plan, plain_junction
@@ -68,6 +70,8 @@ class MessagePassing(nn.Module):
         self.node_last_layer = nn.ModuleDict({k: nn.Linear(3 * d, d) for k in ("a", "p", "junc")})
 
 
+PAYS = 0.9
+"""Share of distinct rows up to which finding them costs less than computing all."""
 VIEWS = ("aba", "prp", "ajp", "pja")
 
 
@@ -96,16 +100,18 @@ class PharmHGT(nn.Module):
             for name, parameter in self.named_parameters():
                 parameter.requires_grad_(not is_junction(name))
 
-    def plan(self, batch: HeteroBatch) -> Plan:
+    def plan(self, batch: HeteroBatch, atoms: bool = True, fragments: bool = True) -> Plan:
         """Return which rows each view computes; a loader's thread may call this ahead of a step.
 
         Args:
             batch: masked already. Searching distinct states reads its codes on the CPU; with
                 ``dedup`` "auto" a batch on another device is planned there, every row, no wait.
+            atoms: plan the atom view.
+            fragments: plan the fragment view.
         """
         search = self.config.dedup is True or (self.config.dedup == "auto" and on_cpu(batch))
         source = batch.to("cpu") if search and not on_cpu(batch) else batch
-        share = 1.0 if self.config.dedup is True else 0.5
+        share = 1.0 if self.config.dedup is True else PAYS
         rounds = self.config.depth - 1
 
         def view(prefix: str, code: Tensor) -> ViewPlan:
@@ -114,15 +120,14 @@ class PharmHGT(nn.Module):
                 return distinct_plan(code, edges, rounds, share)
             return plain_plan(code, edges, rounds)
 
-        atoms = None
-        if not (search and self._caching(batch)):
-            atoms = view("bond", source.atom_code)
-        fragments = view("reaction", source.fragment_code)
+        kept = search and self._keeping(batch)
+        of_atoms = view("bond", source.atom_code) if atoms and not kept else None
+        of_fragments = view("reaction", source.fragment_code) if fragments else None
         junction = None
         if self.config.junction:
             build = distinct_junction if search else plain_junction
             junction = build(source.atom_code, source.atom_fragment, source.fragment_code)
-        plan = Plan(atoms, fragments, junction)
+        plan = Plan(of_atoms, of_fragments, junction)
         return plan if source is batch else plan.to(batch.device)
 
     def forward(
@@ -137,19 +142,25 @@ class PharmHGT(nn.Module):
         Args:
             batch: on the device of the parameters.
             atom_rows: [K] int64, atoms wanted, in the order wanted; None means all. The last
-                layer runs on no others.
+                layer runs on no others, and nothing of the view where K is 0.
             fragment_rows: [L] int64, the same for fragments.
             plan: of this very batch, made ahead by `plan`.
         """
-        plan = plan or self.plan(batch)
+        atoms, fragments = (rows is None or len(rows) > 0 for rows in (atom_rows, fragment_rows))
+        plan = plan or self.plan(batch, atoms, fragments)
+        kept = plan.atoms is None and self._keeping(batch)
+        if (atoms and plan.atoms is None and not kept) or (fragments and plan.fragments is None):
+            raise InputError("the plan lacks a wanted view; make it in the mode it is used in")
         tables = batch.tables
         f_a, f_p = relu(self.w_atom(tables.atom_x)), relu(self.w_pharm(tables.fragment_x))
         x_b, x_r = relu(self.w_bond(tables.bond_x)), relu(self.w_reac(tables.bond_x))
-        if plan.atoms is None:
-            atom = self._cached_atoms(batch, f_a, x_b, atom_rows)
-        else:
+        atom, fragment = f_a[:0], f_p[:0]
+        if atoms and kept:
+            atom = self._kept_atoms(batch, f_a, x_b, atom_rows)
+        elif atoms and plan.atoms is not None:
             atom = self._view("aba", "a", f_a, x_b, plan.atoms, atom_rows)
-        fragment = self._view("prp", "p", f_p, x_r, plan.fragments, fragment_rows)
+        if fragments and plan.fragments is not None:
+            fragment = self._view("prp", "p", f_p, x_r, plan.fragments, fragment_rows)
         if plan.junction is None:
             return PharmHGTOutput(atom, fragment, None, None, self.config.output)
         j_a, j_p = self._junction(batch, plan.junction, f_a, f_p)
@@ -157,19 +168,31 @@ class PharmHGT(nn.Module):
         j_p = take(j_p, chosen(plan.junction.fragment_rows, fragment_rows))
         return PharmHGTOutput(atom, fragment, j_a, j_p, self.config.output)
 
-    def _caching(self, batch: HeteroBatch) -> bool:
-        return not torch.is_grad_enabled() and not self.training and on_cpu(batch)
+    def _keeping(self, batch: HeteroBatch) -> bool:
+        inference = not torch.is_grad_enabled() and not self.training
+        return self.config.keep_states and inference and on_cpu(batch)
 
-    def _cached_atoms(
+    def _kept_atoms(
         self, batch: HeteroBatch, f: Tensor, x: Tensor, wanted: Tensor | None
     ) -> Tensor:
         """Compute the atom states no batch has brought before, and look all of them up."""
-        cache = self.cache.view(self, batch.tables.host)
+        cache = self.cache.view(
+            "atoms", self.view_weights("aba", "a", "atom", "bond"),
+            [batch.tables.atom_x, batch.tables.bond_x], self.config.depth - 1,
+        )  # fmt: skip
         edges = view_edges(batch, "bond", len(batch.atom_code))
         plan = distinct_plan(batch.atom_code, edges, self.config.depth - 1, 1.0, cache.levels)
         if plan.rows is None:
+            self.cache.clear()
             return self._view("aba", "a", f, x, plan, wanted)
         return self._view("aba", "a", f, x, plan, wanted, cache)
+
+    def view_weights(self, view: str, last: str, node: str, edge: str) -> list[Tensor]:
+        """Return all parameters of one view's states."""
+        w_node, w_edge = getattr(self, f"w_{node}"), getattr(self, f"w_{edge}")
+        mp = self.mp
+        owners = (w_node, w_edge, mp.attn[view], mp.mp_list[view], mp.node_last_layer[last])
+        return [p for owner in owners for p in owner.parameters()]
 
     def _view(
         self,
@@ -203,12 +226,15 @@ class PharmHGT(nn.Module):
                 mixed = attend(*rows, None, None, node.ptr, node.dst)
             n = (mixed + take(n, node.own)) * connected(node)
             n = n if cache is None else cache.grow("nodes", i, n)
-            h = relu(take(x, edge.code) + layer(take(n, edge.src) - take(h, edge.reverse)))
+            h = relu(take(x, edge.code) + message(layer, n, h, edge))
             h = h if cache is None else cache.grow("edges", i, h)
         level, rows_of = plan.nodes[-1], plan.rows
         if rows_of is None:
             out = self._last(last, level, n, h, f, wanted)
             return out
+        if cache is None and wanted is not None and wanted.device.type == "cpu":
+            used, back = torch.unique(rows_of[wanted], return_inverse=True)
+            return take(self._last(last, level, n, h, f, used), back)
         out = self._last(last, level, n, h, f, None)
         out = out if cache is None else cache.grow("nodes", len(layers), out)
         return take(out, chosen(rows_of, wanted))
@@ -226,14 +252,13 @@ class PharmHGT(nn.Module):
         layer = cast(nn.Linear, self.mp.node_last_layer[name])
         from_edges, from_state, from_input = torch.split(layer.weight, self.config.hidden, 1)
         incoming = segment_sum(take(h, level.inputs), level.ptr, level.dst)
-        state, code, alive = take(n, level.own), level.code, connected(level)
+        own, code, alive = level.own, level.code, connected(level)
         if wanted is not None:
-            incoming, state, code, alive = (
-                t.index_select(0, wanted) for t in (incoming, state, code, alive)
-            )
+            incoming, code, alive = (t.index_select(0, wanted) for t in (incoming, code, alive))
+            own = wanted if own is None else own.index_select(0, wanted)
         table = nn.functional.linear(f, from_input, layer.bias)
         summed = nn.functional.linear(incoming, from_edges)
-        return (summed + nn.functional.linear(state, from_state) + take(table, code)) * alive
+        return (summed + linear_of_taken(n, own, from_state) + take(table, code)) * alive
 
     def _junction(
         self, batch: HeteroBatch, plan: JunctionPlan, f_a: Tensor, f_p: Tensor
@@ -265,6 +290,48 @@ class PharmHGT(nn.Module):
 
         self.load_state_dict(encoder_weights(state_dict, self.config))
 
+    def save(self, folder: str | Path) -> None:
+        """Write ``model.safetensors`` and ``config.json`` into a folder; `load` reads them."""
+        from pepland_model.weights import save_model
+
+        save_model(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path, **changes: Any) -> PharmHGT:
+        """Return the encoder of a folder that `save` wrote, on the CPU, in evaluation mode.
+
+        Args:
+            folder: of a model, also one of a training run's checkpoints.
+            **changes: settings that differ from the file's, such as ``output`` or ``dedup``.
+
+        Raises:
+            InputError: a file is missing or damaged, or does not fit the configuration.
+        """
+        from pepland_model.weights import load_model
+
+        return load_model(folder, **changes)
+
+
+def message(layer: nn.Module, n: Tensor, h: Tensor, edge: EdgeLevel) -> Tensor:
+    """Return L (n[src] - h[reverse]) of each edge. [L, d].
+
+    A linear map of a difference is the difference of the maps: where states are fewer than the
+    edges they meet at, they are mapped first.
+    """
+    if len(n) + len(h) >= len(edge.code):
+        out: Tensor = layer(take(n, edge.src) - take(h, edge.reverse))
+        return out
+    linear = cast(nn.Linear, layer)
+    back = nn.functional.linear(h, linear.weight)
+    return take(linear(n), edge.src) - take(back, edge.reverse)
+
+
+def linear_of_taken(rows: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
+    """Return W rows[index], mapped first or taken first, whichever is fewer rows."""
+    if index is None or len(rows) < len(index):
+        return take(nn.functional.linear(rows, weight), index)
+    return nn.functional.linear(take(rows, index), weight)
+
 
 def is_junction(name: str) -> bool:
     """Return whether only the junction view uses the parameter."""
@@ -276,16 +343,16 @@ class Plan:
     """Which rows the views of one batch compute."""
 
     atoms: ViewPlan | None
-    """None where the states kept across batches are used."""
-    fragments: ViewPlan
+    """None where the states kept across batches are used, or the view is not wanted."""
+    fragments: ViewPlan | None
+    """None where the view is not wanted."""
     junction: JunctionPlan | None
     """None with output ``homo``."""
 
     def to(self, device: torch.device | str) -> Plan:
         """Return the plan on another device."""
-        atoms = None if self.atoms is None else self.atoms.to(device)
-        junction = None if self.junction is None else self.junction.to(device)
-        return Plan(atoms, self.fragments.to(device), junction)
+        parts = (self.atoms, self.fragments, self.junction)
+        return Plan(*(part if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
 
 
 def view_edges(batch: HeteroBatch, prefix: str, num_nodes: int) -> Edges:

@@ -14,7 +14,9 @@ from pepland_data.errors import InputError
 from pepland_model import distributed
 from pepland_model.checkpoint import checkpoints, latest_checkpoint, write_text
 from pepland_model.distributed import World
+from pepland_model.host_memory import keep_freed_memory
 from pepland_model.init_from import carry_over, starting_vocabulary
+from pepland_model.memory import OutOfMemoryError, is_out_of_memory
 from pepland_model.network import Network, build_network, recompute_attention
 from pepland_model.progress import Progress
 from pepland_model.report import write_loss_curve, write_report
@@ -45,13 +47,17 @@ def pretrain(config: TrainConfig, must_resume: bool = False) -> dict[str, Any] |
     """
     world = distributed.start(config.run.device)
     run = Path(config.run.out)
+    if world.device.type == "cpu":
+        keep_freed_memory()
     try:
         with StopRequest() as stop:
             check_folder(run, config)
             with locked(run) if world.is_main else nullcontext():
                 return _train(config, world, run, must_resume, stop)
-    except torch.OutOfMemoryError as error:
-        raise InputError(out_of_memory(config, world, error)) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error) or isinstance(error, OutOfMemoryError):
+            raise
+        raise OutOfMemoryError(out_of_memory(config, world, error)) from error
     finally:
         distributed.stop()
 
@@ -130,10 +136,10 @@ def finish(
 
 
 def out_of_memory(config: TrainConfig, world: World, error: Exception) -> str:
-    """Return one sentence with what would fit."""
+    """Return what to try where memory ran out outside of a training step."""
     part = max(1, config.data.batch_size // (world.size * config.data.accumulate))
     return (
-        f"out of memory on {world.device} with parts of {part} graphs; --accumulate "
-        f"{2 * config.data.accumulate} gives the same losses with parts of {max(1, part // 2)}, "
+        f"out of memory on {world.device} with parts of {part} graphs; try --accumulate "
+        f"{2 * config.data.accumulate}: the same losses with parts of {max(1, part // 2)}, "
         f"and the same command goes on from the last checkpoint ({str(error).splitlines()[0]})"
     )

@@ -98,7 +98,7 @@ def chart(lines: Lines, width: int = 520, height: int = 260) -> str:
     points = [p for line in lines.values() for p in line]
     x_ticks, y_ticks = ticks([p[0] for p in points]), ticks([p[1] for p in points])
     x0, x1, y0, y1 = x_ticks[0], x_ticks[-1], y_ticks[0], y_ticks[-1]
-    left, right, top, bottom = 56, width - 12, 12, height - 40
+    left, right, top, bottom = 56, width - 24, 12, height - 40
 
     def at(point: Point) -> str:
         x = left + (point[0] - x0) / (x1 - x0) * (right - left)

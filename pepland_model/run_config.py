@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pepland_data.errors import InputError
+from pepland_model.config_option import option
 from pepland_model.schedule import SCHEDULES
+from pepland_model.task_config import DEFAULTS, TaskConfig, check_task
 
 if TYPE_CHECKING:  # the command line reads this module, and must not wait for torch
     from pepland_model.mask import MaskOptions
 
 OPTIMIZERS = ("adam", "adamw")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
-
-
-def option(default: Any, help_text: str, choices: tuple[str, ...] = ()) -> Any:
-    """Return a dataclass field that the command line can turn into a flag."""
-    return field(default=default, metadata={"help": help_text, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -111,13 +108,14 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A whole pre-training run."""
+    """A whole run."""
 
     data: DataConfig = DataConfig()
     mask: MaskConfig = MaskConfig()
     model: ModelConfig = ModelConfig()
     optim: OptimConfig = OptimConfig()
     run: RunConfig = RunConfig()
+    finetune: TaskConfig = field(default=TaskConfig())
 
     def __post_init__(self) -> None:
         _check(self)
@@ -133,6 +131,7 @@ SECTIONS: dict[str, type[Any]] = {
     "model": ModelConfig,
     "optim": OptimConfig,
     "run": RunConfig,
+    "finetune": TaskConfig,
 }
 MAY_CHANGE = {
     "run": {
@@ -186,15 +185,21 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise InputError(f"cannot read configuration {path}: {error}") from error
 
 
+def task_defaults(task: str | None) -> TrainConfig:
+    """Return the configuration that flags start from where there is no file."""
+    fresh = TrainConfig()
+    return fresh if task in (None, "pretrain") else with_flags(fresh, DEFAULTS)
+
+
 def with_flags(config: TrainConfig, flags: Mapping[str, Any]) -> TrainConfig:
     """Return the configuration with single keys replaced, each named without its section."""
+    changed: dict[str, Any] = {}
     for key, value in flags.items():
         name = section_of(key)
-        section = getattr(config, name)
+        section = changed.get(name, getattr(config, name))
         default = {f.name: f.default for f in fields(section)}[key]
-        changed = replace(section, **{key: _convert(value, default, key)})
-        config = replace(config, **{name: changed})
-    return config
+        changed[name] = replace(section, **{key: _convert(value, default, key)})
+    return replace(config, **changed)
 
 
 def to_toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
@@ -252,6 +257,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\x7f": "\\u007f
 
 
 def _check(config: TrainConfig) -> None:
+    check_task(config.finetune)
     for name, section in config.as_dict().items():
         for f in fields(SECTIONS[name]):
             choices = f.metadata["choices"]

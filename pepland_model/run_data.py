@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch
 from pepland_data.batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.loader import GraphLoader
+from pepland_data.remote import is_remote, local_path
 from pepland_data.split import open_split, split_names
 from pepland_data.vocabulary import Vocabulary
 from pepland_model.distributed import World
@@ -45,6 +45,8 @@ class RunData:
     """What people want to know about the data."""
     eval_batches: int = 0
     """Batches an evaluation, 0 for all."""
+    cut: str = ""
+    """Where the molecules of the stores were cut; '' where that is not known."""
 
     def evaluation(self) -> Iterator[HeteroBatch] | None:
         """Return the validation batches from the first one on, None where there are none."""
@@ -103,13 +105,17 @@ def open_source(path: str, data: DataConfig) -> Source:
     """Open a store, or a folder with ``train/`` and, if it likes, ``valid/``."""
     from pepland_data import open_store
 
-    folder = Path(path)
-    if not (folder / "manifest.json").is_file() and (folder / "train").is_dir():
+    folder = local_path(path)
+    if (
+        not is_remote(path)
+        and not (folder / "manifest.json").is_file()
+        and (folder / "train").is_dir()
+    ):
         store = open_store(folder / "train")
         held = open_store(folder / "valid") if (folder / "valid").is_dir() else None
         rows = np.arange(0 if held is None else len(held))
         return Source(store, np.arange(len(store)), held, rows)
-    store = open_store(folder)
+    store = open_store(path)
     if DEFAULT_SPLIT in split_names(store):
         return recorded_source(store, data)
     train, valid = split_rows(len(store), data.valid_fraction, data.split_seed)
@@ -162,6 +168,7 @@ def open_data(config: TrainConfig, world: World, carried: Vocabulary | None) -> 
         vocabulary = carried or own_vocabulary(stores, config.data.vocab_size)
     if not len(vocabulary):
         raise InputError(f"{config.data.shards[0]} holds no fragments; build it again")
+    check_vocabulary(vocabulary, sources, config)
     train = _train_loader(config, world, sources)
     steps = -(-_longest(len(train), world) // config.data.accumulate)
     if not steps:
@@ -174,7 +181,31 @@ def open_data(config: TrainConfig, world: World, carried: Vocabulary | None) -> 
         fingerprint(sources, vocabulary),
         describe(sources, vocabulary, steps, train.tier_reason),
         config.run.eval_batches,
+        common_cut([source.store for source in sources]),
     )
+
+
+def common_cut(stores: Sequence[Any]) -> str:
+    """Return the cut of all stores; InputError where they differ: their fragments do not mix."""
+    cuts = {str(store.path): str(store.manifest.options.get("cut", "")) for store in stores}
+    if len(set(cuts.values())) > 1:
+        told = ", ".join(f"{path} {cut}" for path, cut in cuts.items())
+        raise InputError(f"the stores were cut in different ways ({told}); build them alike")
+    return next(iter(cuts.values()))
+
+
+def check_vocabulary(
+    vocabulary: Vocabulary, sources: Sequence[Source], config: TrainConfig
+) -> None:
+    """Refuse a vocabulary that labels no fragment of the data: it is of another cut or format."""
+    there = {smiles for source in sources for smiles in source.store.tables.fragment_smiles}
+    if there.isdisjoint(vocabulary.fragments):
+        where = config.data.vocab or config.run.init_from
+        raise InputError(
+            f"none of the {len(vocabulary)} fragments of the vocabulary of {where} occurs in "
+            f"{config.data.shards[0]} (such as {vocabulary.fragments[0]!r}); give one of the same "
+            "cut, or leave out --vocab"
+        )
 
 
 def part_size(data: DataConfig, world: World) -> int:
@@ -237,13 +268,13 @@ def _unless_all(rows: Rows, store: Any) -> Rows | None:
 def fingerprint(sources: Sequence[Source], vocabulary: Vocabulary) -> dict[str, Any]:
     """Return digests of graphs, split and vocabulary."""
     return {
-        "stores": [_store_digest(s.store) for s in sources],
+        "stores": [store_digest(s.store) for s in sources],
         "rows": [_digest(s.rows.tobytes() + s.valid_rows.tobytes()) for s in sources],
         "vocabulary": vocabulary.digest,
     }
 
 
-def _store_digest(store: Any) -> str:
+def store_digest(store: Any) -> str:
     """Return a digest of the checksums of all files, so of every byte of the store."""
     return _digest("\n".join(f"{e.file} {e.sha256}" for e in store.manifest.entries()).encode())
 
@@ -257,7 +288,7 @@ def describe(
 ) -> dict[str, Any]:
     """Return what people want to know about the data of a run."""
     return {
-        "stores": ", ".join(str(s.store.path) for s in sources),
+        "stores": ", ".join(s.store.location for s in sources),
         "training peptides": sum(len(s.rows) for s in sources),
         "split": ", ".join(dict.fromkeys(s.split for s in sources)),
         "validation peptides": sum(len(s.valid_rows) for s in sources),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pepland_model.checkpoint import write_text
+from pepland_model.mlflow_log import MlflowLog
 
 METRICS = "metrics.jsonl"
 
@@ -33,7 +34,7 @@ class RunLog:
             from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(str(run / "tensorboard"))
-        self._mlflow = _start_mlflow(run)
+        self._mlflow = MlflowLog(run)
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Append one event; a full disk costs the line, not the run."""
@@ -52,27 +53,14 @@ class RunLog:
         if self._board is not None:
             for name, value in numbers.items():
                 self._board.add_scalar(name, value, step)
-        if self._mlflow is not None:
-            self._mlflow.log_metrics(numbers, step=step)
+        self._mlflow.write(numbers, step)
 
     def close(self) -> None:
         """Flush and close."""
         self._file.close()
         if self._board is not None:
             self._board.close()
-        if self._mlflow is not None:
-            self._mlflow.end_run()
-
-
-def _start_mlflow(run: Path) -> Any:
-    """Return MLflow with a run started, where it is installed and a server or folder is set."""
-    import os
-
-    if not os.environ.get("MLFLOW_TRACKING_URI") or not importlib.util.find_spec("mlflow"):
-        return None
-    mlflow = importlib.import_module("mlflow")
-    mlflow.start_run(run_name=run.name)
-    return mlflow
+        self._mlflow.close()
 
 
 def events(run: str | Path, kind: str | None = None) -> Iterator[dict[str, Any]]:

@@ -1,17 +1,39 @@
-"""Atom states kept from batch to batch at inference: the same neighbourhoods come back."""
+"""States kept from batch to batch at inference: the same neighbourhoods come back."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pepland_data.tables import FeatureTables
 from pepland_model.states import fresh_levels
 
 MAX_ROWS = 400_000
 """Rows of 300 float32 kept over all levels, about 480 MB; beyond, the cache starts anew."""
+
+
+class GrowingRows:
+    """Rows with room for more behind them, so that adding a few copies few."""
+
+    def __init__(self, first: Tensor) -> None:
+        self._room = first.clone()
+        self._used = len(first)
+
+    def __len__(self) -> int:
+        return self._used
+
+    def add(self, new: Tensor) -> Tensor:
+        """Append [K, d] rows, and return all [N, d] of them as a view."""
+        used = self._used + len(new)
+        if used > len(self._room):
+            room = self._room.new_empty(max(used, 2 * len(self._room)), *new.shape[1:])
+            room[: self._used] = self._room[: self._used]
+            self._room = room
+        self._room[self._used : used] = new
+        self._used = used
+        return self._room[:used]
 
 
 class ViewCache:
@@ -19,14 +41,14 @@ class ViewCache:
 
     def __init__(self, rounds: int) -> None:
         self.levels = fresh_levels(rounds)
-        self._states: dict[tuple[str, int], Tensor] = {}
+        self._states: dict[tuple[str, int], GrowingRows] = {}
 
     def grow(self, kind: str, level: int, new: Tensor) -> Tensor:
         """Append the states of a level's new rows, and return all of its states."""
-        old = self._states.get((kind, level))
-        grown = new if old is None else old if not len(new) else torch.cat([old, new])
-        self._states[kind, level] = grown
-        return grown
+        kept = self._states.get((kind, level))
+        if kept is None:
+            kept = self._states[kind, level] = GrowingRows(new[:0])
+        return kept.add(new)
 
     @property
     def rows(self) -> int:
@@ -35,28 +57,50 @@ class ViewCache:
 
 
 class StateCache:
-    """The `ViewCache` of the present weights and tables; another weight or table empties it."""
+    """The `ViewCache` of each view, for as long as what it was computed from stays the same.
+
+    That is found by comparing the numbers themselves, four bytes a weight, so every way of changing
+    a weight is noticed, a write through ``parameter.data`` included.
+    """
 
     def __init__(self) -> None:
-        self._view: ViewCache | None = None
-        self._key: Any = None
+        self._views: dict[str, tuple[ViewCache, list[Tensor], list[Tensor], Any]] = {}
 
-    def view(self, model: nn.Module, tables: FeatureTables) -> ViewCache:
+    def view(
+        self, name: str, weights: Sequence[Tensor], tables: Sequence[Tensor], rounds: int
+    ) -> ViewCache:
         """Return the states that are valid now.
 
-        In-place changes of a weight raise its version, so no explicit reset is needed.
+        Args:
+            name: of the view.
+            weights: every parameter the view's states depend on.
+            tables: feature rows; more rows behind those of before are fine.
+            rounds: of message passing.
         """
-        weights = tuple((p.data_ptr(), p._version, p.dtype) for p in model.parameters())
-        key = (weights, torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"))
-        same = self._key is not None and self._key[0] is tables and self._key[1] == key
-        if self._view is None or not same or self._view.rows > MAX_ROWS:
-            self._view = ViewCache(model.config.depth - 1)  # type: ignore[union-attr, operator, arg-type]
-            self._key = (tables, key)
-        return self._view
+        cast = (torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"))
+        kept = self._views.get(name)
+        if kept is not None:
+            view, old_weights, old_tables, old_cast = kept
+            same = old_cast == cast and view.rows <= MAX_ROWS
+            same = same and all(map(torch.equal, old_weights, weights))
+            if same and all(map(starts_with, tables, old_tables)):
+                self._views[name] = (view, old_weights, list(tables), cast)
+                return view
+        view = ViewCache(rounds)
+        copies = [w.detach().clone() for w in weights]
+        self._views[name] = (view, copies, list(tables), cast)
+        return view
 
     def __deepcopy__(self, memo: Any) -> StateCache:
         return StateCache()
 
     def clear(self) -> None:
-        """Forget all states."""
-        self._view = self._key = None
+        """Forget all states, and free their memory."""
+        self._views.clear()
+
+
+def starts_with(rows: Tensor, first: Tensor) -> bool:
+    """Return whether the rows begin with other rows, number by number."""
+    if rows is first:
+        return True
+    return len(rows) >= len(first) and torch.equal(rows[: len(first)], first)

@@ -47,39 +47,51 @@ def node_classes(level: _Level, own: Ints, inputs: Ints) -> tuple[Ints, Ints]:
     Args:
         level: numbers so far.
         own: [N] int64, class of the node before.
-        inputs: [N, D] int64, classes of the incoming edges + 1, descending, then zeros.
+        inputs: [D, N] int64, classes of the incoming edges + 1, descending, then zeros.
     """
     mixed = own.copy()
-    last = inputs.shape[1] - (inputs.shape[1] % 2)
-    for column in range(last, 1, -2):
-        pair = np.zeros((len(own), 2), np.int64)
-        width = min(2, inputs.shape[1] - column)
-        pair[:, :width] = inputs[:, column : column + width]
-        rows = np.flatnonzero(pair[:, 0])
-        numbers, _ = level.folds.number(_pack(mixed[rows], pair[rows, 0], pair[rows, 1]))
-        mixed[rows] = numbers + LIMIT
-    head = np.zeros((len(own), 2), np.int64)
-    head[:, : min(2, inputs.shape[1])] = inputs[:, :2]
-    return level.nodes.number(_pack(mixed, head[:, 0], head[:, 1]))
+    degree = len(inputs)
+    if degree % 2 or not degree:
+        inputs = np.concatenate([inputs, np.zeros((2 - degree % 2, len(own)), np.int64)])
+    for row in range(len(inputs) - 2, 0, -2):
+        pair = inputs[row], inputs[row + 1]
+        nodes = np.flatnonzero(pair[0])
+        if len(nodes):
+            keys = _pack(mixed[nodes], pair[0][nodes], pair[1][nodes])
+            mixed[nodes] = level.folds.number(keys)[0] + LIMIT
+    return level.nodes.number(_pack(mixed, inputs[0], inputs[1]))
 
 
 def _pack(a: Ints, b: Ints, c: Ints) -> Ints:
     return (a << (2 * FIELD)) | (b << FIELD) | c
 
 
-def sorted_inputs(edge_class: Ints, dst: Ints, place: Ints, shape: tuple[int, int]) -> Ints:
-    """Return [N, D] int64: classes + 1 of each node's incoming edges, descending, then zeros."""
-    table = np.zeros(shape, np.int64)
-    table[dst, place] = -1 - edge_class
-    table.sort(axis=1)
-    return -table
+def sorted_inputs(edge_class: Ints, cell: Ints, shape: tuple[int, int]) -> Ints:
+    """Return [D, N] int64: classes + 1 of each node's incoming edges, descending, then zeros.
+
+    Args:
+        edge_class: [E] int64.
+        cell: [E] int64, place of each edge in the flat table: its rank at its node, its node.
+        shape: D, N.
+    """
+    table = np.zeros(shape[0] * shape[1], np.int64)
+    table[cell] = edge_class + 1
+    table = table.reshape(shape)
+    if shape[0] > 8:
+        return -np.sort(-table, axis=0)
+    for start in [k % 2 for k in range(shape[0])]:  # odd-even transposition sort of whole rows
+        for row in range(start, shape[0] - 1, 2):
+            low = np.minimum(table[row], table[row + 1])
+            np.maximum(table[row], table[row + 1], out=table[row])
+            table[row + 1] = low
+    return table
 
 
 def distinct_plan(
     code: Tensor,
     edges: Edges,
     rounds: int,
-    stop_share: float = 0.5,
+    stop_share: float = 0.9,
     levels: list[_Level] | None = None,
 ) -> ViewPlan:
     """Return the plan that computes each distinct state once.
@@ -90,10 +102,18 @@ def distinct_plan(
         rounds: of message passing.
         stop_share: once more than this share of a level's rows is distinct, that level and all
             behind it compute every row; 1 means never.
-        levels: numbers that outlive the batch; the plan then holds new states only.
+        levels: numbers that outlive the batch; the plan then holds new states only, or, where its
+            `rows` are None, all of the batch's, and the numbers are of no use any more.
     """
     finder = _Finder(code, edges, rounds, stop_share, levels)
-    return finder.plan() if finder.possible else plain_plan(code, edges, rounds)
+    try:
+        return finder.plan()
+    except _FullError:
+        return plain_plan(code, edges, rounds)
+
+
+class _FullError(Exception):
+    """More inputs or classes than a key has room for."""
 
 
 class _Finder:
@@ -115,14 +135,20 @@ class _Finder:
         )
         self.in_ptr = edges.in_ptr.numpy()
         degree = np.diff(self.in_ptr)
-        self.shape = (len(degree), int(degree.max(initial=0)))
-        self.place = np.arange(len(self.dst)) - self.in_ptr[self.dst]
-        biggest = max(len(self.code), len(self.dst))
-        self.possible = self.shape[1] <= MAX_DEGREE and biggest < LIMIT
+        self.shape = (int(degree.max(initial=0)), len(degree))
+        rank = np.arange(len(self.dst)) - self.in_ptr[self.dst]
+        self.cell = rank * len(degree) + self.dst
         self.all_rows = False
 
     def plan(self) -> ViewPlan:
-        """Return the plan; node and edge classes start as codes."""
+        """Return the plan; node and edge classes start as codes.
+
+        Raises:
+            _FullError: what `levels` holds is then of no use any more.
+        """
+        highest = max(array.max(initial=0) for array in (self.code, self.edge_code))
+        if self.shape[0] > MAX_DEGREE or highest >= LIMIT:
+            raise _FullError
         node, edge = self.code, self.edge_code
         nodes: list[NodeLevel] = []
         links: list[EdgeLevel] = []
@@ -137,8 +163,9 @@ class _Finder:
     def _nodes(self, level: _Level, node: Ints, edge: Ints) -> tuple[Ints, NodeLevel]:
         classes = first = np.arange(len(node))
         if not self.all_rows:
-            inputs = sorted_inputs(edge, self.dst, self.place, self.shape)
+            inputs = sorted_inputs(edge, self.cell, self.shape)
             classes, first = node_classes(level, node, inputs)
+            _check_room(level.nodes, level.folds)
             if self._too_many(len(first), len(node)):
                 classes = first = np.arange(len(node))
         sizes = self.in_ptr[first + 1] - self.in_ptr[first]
@@ -153,6 +180,7 @@ class _Finder:
         classes = first = np.arange(len(edge))
         if not self.all_rows:
             classes, first = level.edges.number((src << 32) | back)
+            _check_room(level.edges)
             if self._too_many(len(first), len(edge)):
                 classes = first = np.arange(len(edge))
         arrays = (src[first], back[first], self.edge_code[first])
@@ -161,6 +189,11 @@ class _Finder:
     def _too_many(self, distinct: int, rows: int) -> bool:
         self.all_rows = distinct > self.stop_share * rows
         return self.all_rows
+
+
+def _check_room(*numbers: Interner) -> None:
+    if any(len(each) >= LIMIT for each in numbers):
+        raise _FullError
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,6 +93,13 @@ class Stepper:
         tally = self.world.sum_gradients(self.named.values(), tally)
         return StepResult(tally, *self._update(number))
 
+    def rehearse(self, masked: Masked) -> None:
+        """Run forward and backward pass of a part, and change nothing."""
+        self.optimizer.zero_grad(set_to_none=True)
+        total = total_loss(self._tally(masked), self._counts([masked]))
+        torch.autograd.backward(self.scaler.scale(total))
+        self.optimizer.zero_grad(set_to_none=True)
+
     def _counts(self, parts: Sequence[Masked]) -> Tensor:
         counts = torch.zeros(len(TERMS), device=self.world.device)
         for masked in parts:

@@ -26,6 +26,14 @@ from pepland_model.distributed import World
 from pepland_model.evaluate import evaluate, frequency_baseline, tally_metrics
 from pepland_model.feed import Feed
 from pepland_model.guard import Guard
+from pepland_model.mask import Masked
+from pepland_model.memory import (
+    OutOfMemoryError,
+    first_graphs,
+    is_out_of_memory,
+    largest_fit,
+    sentence,
+)
 from pepland_model.network import Network, save_network
 from pepland_model.profile import profile_steps
 from pepland_model.progress import Progress
@@ -94,13 +102,13 @@ class Trainer:
         self.baseline: dict[str, float] = {}
         self._saved_step, self._saved_at = -1, time.perf_counter()
         self._last: StepResult | None = None
-        self._clock, self._waited = time.perf_counter(), 0.0
+        self._clock, self._waited, self._clock_step = time.perf_counter(), 0.0, 0
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""
         self.state = restore(self.stepper, checkpoint)
         self.feed.load_state_dict(checkpoint.state["feed"])
-        self._saved_step = self.progress.start = self.state.step
+        self._saved_step = self.progress.start = self._clock_step = self.state.step
 
     def run(self, stop: StopRequest) -> Outcome:
         """Train until the end, an early stop or a signal; a checkpoint is written in each case."""
@@ -109,6 +117,7 @@ class Trainer:
         try:
             if self._due(self.config.run.eval_every) and 0 < self.state.step < self.total:
                 self._evaluate_if_missing()
+            self._clock = time.perf_counter()
             while self.state.step < self.total:
                 self._advance()
                 if self._stop_requested(stop):
@@ -143,7 +152,15 @@ class Trainer:
         waited = self.feed.waited_s
         epoch, batches = self.feed.next()
         parts = masked_parts(batches, self.masks, self.config.run.seed, epoch)
-        result = self.stepper.step(self.state.step, parts)
+        try:
+            result = self.stepper.step(self.state.step, parts)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            full = max(parts, key=lambda masked: len(masked.batch.atom_code))
+            del parts, error
+            raise OutOfMemoryError(self._what_fits(full, why)) from None
         self.state.step += 1
         self.guard.add(self.state.step, epoch, batches, result)
         every = self.config.run.log_every
@@ -159,13 +176,20 @@ class Trainer:
             self._log_window(epoch)
         return self.feed.waited_s - waited
 
+    def _what_fits(self, full: Masked, why: str) -> str:
+        """Try smaller parts of a batch that was too large; return what to say."""
+        graphs, world = full.batch.graph_index, self.world
+        fit = largest_fit(lambda n: self.stepper.rehearse(first_graphs(full, n)), len(graphs))
+        return sentence(self.config, world.size, world.device, len(graphs), fit, why)
+
     def _log_window(self, epoch: int) -> None:
         assert self._last is not None
         state, now = self.state, time.perf_counter()
         seconds, waited = now - self._clock, self.feed.waited_s - self._waited
         values: dict[str, Any] = {"epoch": epoch, **tally_metrics(state.window)}
         values["lr"], values["gradient_norm"] = self._last.lr, float(self._last.gradient_norm)
-        values["graphs_per_s"] = self.config.data.batch_size * state.window_steps / seconds
+        done = state.step - self._clock_step
+        values["graphs_per_s"] = self.config.data.batch_size * done / seconds
         values["waiting_share"] = min(1.0, waited / seconds)
         values["memory_gib"] = memory_gib(self.world.device)
         values |= starvation(self.data.train)
@@ -176,6 +200,7 @@ class Trainer:
             state.window.zero_()
             state.window_steps = 0
             self._clock, self._waited = now, self.feed.waited_s
+            self._clock_step = state.step
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.state.step % every == 0
@@ -262,6 +287,7 @@ class Trainer:
     def _write(self, best: bool) -> None:
         values = state_values(self.stepper, self.state, self.feed.state_dict())
         values |= {"config": self.config.as_dict(), "data": self.data.fingerprint}
+        values["cut"] = self.data.cut
         tensors = state_tensors(self.stepper, self.state)
         folder = step_folder(self.run_folder, self.state.step)
         write_checkpoint(folder, values, tensors, self._write_model)

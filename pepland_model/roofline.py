@@ -1,0 +1,177 @@
+"""What a computation costs at least: FLOPs and bytes counted, ceilings measured.
+
+The roofline model (Williams, Waterman, Patterson 2009, doi 10.1145/1498765.1498785), operator by
+operator: none ends before its FLOPs at the speed of the best matrix product, nor before the bytes
+it reads and writes once at the speed of the best copy.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+aten = torch.ops.aten
+GATHERS = {aten.index_select, aten.embedding, aten.index, aten._embedding_bag,
+           aten._embedding_bag_forward_only}  # fmt: skip
+"""Operators that read as many rows of their first argument as they give out, or are told to."""
+PRODUCTS = {aten.mm, aten.addmm, aten.bmm, aten.baddbmm}
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What the device can do, measured."""
+
+    gflops: float
+    """Best matrix product, 1e9 FLOP a second."""
+    gbs: float
+    """Best copy, bytes read and written, 1e9 a second."""
+
+    def seconds(self, flops: float, moved: float) -> float:
+        """Return the least time of some FLOPs and bytes that overlap perfectly."""
+        return max(flops / self.gflops, moved / self.gbs) / 1e9
+
+
+@dataclass
+class Counter(TorchDispatchMode):
+    """Counts the operators that run inside ``with Counter(...) as c:``, backward passes included.
+
+    What runs outside of torch, keys in numpy, is in no count; nor are the optimizer's own.
+    """
+
+    ceilings: Ceilings
+    flops: float = 0.0
+    """Of matrix products."""
+    moved: float = 0.0
+    """Bytes that operators read and write, each tensor once an operator, views not at all."""
+    seconds: float = 0.0
+    """Sum of the operators' least times."""
+    products: dict[str, float] = field(default_factory=dict)
+    """Least seconds of matrix products and of all else."""
+
+    def __post_init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.products = {"products": 0.0, "other": 0.0}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator and count it."""
+        out = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            self._count(func._overloadpacket, args, kwargs or {}, out)
+        return out
+
+    def _count(self, packet: Any, args: Any, kwargs: Any, out: Any) -> None:
+        flops = 0.0
+        if packet in flop_registry:
+            flops = float(flop_registry[packet](*args, **kwargs, out_val=out))
+        moved = nbytes(out) + (gathered(args, out) if packet in GATHERS else nbytes((args, kwargs)))
+        least = self.ceilings.seconds(flops, moved)
+        self.flops, self.moved, self.seconds = (
+            self.flops + flops, self.moved + moved, self.seconds + least,
+        )  # fmt: skip
+        self.products["products" if packet in PRODUCTS else "other"] += least
+
+
+def nbytes(values: Any) -> int:
+    """Return the bytes of all tensors in nested arguments."""
+    return sum(v.numel() * v.element_size() for v in tree_leaves(values) if isinstance(v, Tensor))
+
+
+def gathered(args: Any, out: Any) -> int:
+    """Return the bytes that a gather reads: a row for each index, and the indices."""
+    tensors = [t for t in tree_leaves(args) if isinstance(t, Tensor)]
+    indices = [t for t in tensors if not t.is_floating_point()]
+    row = max((t[:1].numel() * t.element_size() for t in tensors if t.is_floating_point()),
+              default=0)  # fmt: skip
+    rows = max((t.numel() for t in indices), default=0)
+    return min(row * rows, nbytes(tensors)) + nbytes(indices) if rows else nbytes(out)
+
+
+def measure_ceilings(
+    device: torch.device,
+    dtype: torch.dtype,
+    seconds: float = 0.6,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Ceilings:
+    """Measure the best of some matrix products and of copies.
+
+    Args:
+        device: where.
+        dtype: of the products' inputs; copies are of bytes.
+        seconds: to spend on each.
+        clock: as of `times`.
+    """
+    best = 0.0
+    for rows, inner, columns in ((16384, 300, 300), (16384, 300, 640), (1024, 1024, 1024)):
+        a = torch.randn(rows, inner, device=device).to(dtype)
+        b = torch.randn(inner, columns, device=device).to(dtype)
+        least = fastest(partial(torch.mm, a, b, out=a @ b), device, seconds / 3, clock)
+        best = max(best, 2 * rows * inner * columns / least)
+    size = 2**28 if device.type == "cpu" else 2**31
+    source = torch.zeros(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    copied = 2 * size / fastest(lambda: target.copy_(source), device, seconds, clock)
+    return Ceilings(best / 1e9, copied / 1e9)
+
+
+def fastest(
+    run: Callable[[], Any], device: torch.device, seconds: float, clock: Callable[[], float]
+) -> float:
+    """Return the shortest time of one call."""
+    return min(times(run, device, seconds, 3, clock=clock))
+
+
+def times(
+    run: Callable[[], Any],
+    device: torch.device,
+    seconds: float,
+    least: int,
+    before: Callable[[], Any] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
+    """Return the times of some calls after one to warm up.
+
+    Args:
+        run: what to measure.
+        device: waited for before and after each call.
+        seconds: to spend in all.
+        least: calls even if that takes longer.
+        before: called before each, not measured.
+        clock: gives seconds; of the wall, or of the processor on a machine that others use too.
+    """
+    found: list[float] = []
+    for i in range(10_000):
+        if before is not None:
+            before()
+        wait(device)
+        began = clock()
+        run()
+        wait(device)
+        if i:
+            found.append(clock() - began)
+        if len(found) >= least and sum(found) >= seconds:
+            break
+    return found
+
+
+def wait(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def spread(seconds: list[float], items: int) -> dict[str, float]:
+    """Return items a second: median, lowest and highest, to four digits."""
+    rates = [items / s for s in seconds]
+    found = {"median": statistics.median(rates), "low": min(rates), "high": max(rates)}
+    return {k: round(v, 3 - math.floor(math.log10(v))) for k, v in found.items()}
