@@ -40,7 +40,7 @@ format: $(VENV)/.installed
 
 bench: $(VENV)/.installed  ## the figures of the README
 	$(BIN)/python -m benchmarks.bench_featurize
-	$(BIN)/python -m benchmarks.bench_pipeline
+	$(BIN)/python -m benchmarks.bench_loader
 	$(MAKE) readme
 
 readme: $(VENV)/.installed  ## the README's tables, made from benchmarks/results

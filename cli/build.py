@@ -5,38 +5,41 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
+from pepland_cli import options
 from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
 
 EPILOG = """\b
 Examples:
   pepland-data build peptides.csv --out data/ --workers 32
+  pepland-data build s3://corpus/peptides.csv --out s3://stores/data --format zarr
   zcat peptides.smi.gz | pepland-data build - --out data/
+  pepland-data build peptides.csv --out data/ --engine dask --address tcp://host:8786
+  pepland-data build peptides.csv --out part-3/ --part 3/16
 """
 
 
 @click.command(cls=Command, epilog=EPILOG)
 @click.argument("source", metavar="INPUT")
-@click.option("--out", required=True, help="Folder of the store.")
+@click.option("--out", required=True, help="Folder or URL of the store.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes [all cores].")
 @click.option(
-    "--smiles-column", default=None, help="Column of the text; found by name if not given."
-)
-@click.option(
-    "--input-format",
-    type=click.Choice(["auto", "smiles", "sequence", "fasta", "helm"]),
-    default="auto",
-    show_default=True,
-    help="What the texts are.",
-)
-@click.option(
-    "--cut", type=click.Choice(["adafrag", "amiibo"]), default="adafrag", show_default=True,
-    help="Where molecules are cut into fragments.",
+    "--engine", type=click.Choice(["local", "dask", "ray"]), default="local", show_default=True,
+    help="Where the work is done; the bytes are the same.",
 )  # fmt: skip
+@click.option("--address", help="Of the Dask scheduler (tcp://host:8786) or the Ray cluster.")
+@click.option(
+    "--part", metavar="K/N", help="Build part K of N into a store of its own; `merge` joins them."
+)
+@options.smiles_column
+@options.input_format
+@options.cut
 @click.option("--rows-per-shard", type=click.IntRange(1), default=1000, show_default=True)
-@click.option("--max-atoms", type=click.IntRange(1), default=5000, show_default=True)
+@options.max_atoms
 @click.option(
     "--time-limit",
     type=click.FloatRange(0, min_open=True),
@@ -44,56 +47,52 @@ Examples:
     show_default=True,
     help="Seconds of processor time for one molecule; what takes longer is rejected.",
 )
-@click.option(
-    "--standardize",
-    is_flag=True,
-    help="Keep the largest piece of each SMILES, without salts and charges; changes are noted.",
-)
+@options.standardize
 @click.option("--dedup", is_flag=True, help="Of rows that are one molecule keep the first.")
+@options.max_reject_frac
 @click.option(
-    "--max-reject-frac", type=click.FloatRange(0, 1), default=0.1, show_default=True,
-    help="More rejects than this share end with exit code 3; the store is kept.",
+    "--format", type=click.Choice(["arrow", "zarr"]), default="arrow", show_default=True,
+    help="arrow is mapped into memory; zarr takes a seventh of the space and is decoded.",
 )  # fmt: skip
-@click.option("--append", is_flag=True, help="Add rows to the store in --out, by its options.")
+@click.option(
+    "--append", is_flag=True, help="Add rows to the store in --out; other options must be its own."
+)
 @click.option("--verbose", is_flag=True, help="Show all reasons and notes, and the caches' hits.")
 @json_option
 def build(
     source: str,
     out: str,
     workers: int | None,
-    smiles_column: str | None,
-    input_format: str,
-    cut: str,
-    rows_per_shard: int,
-    max_atoms: int,
-    time_limit: float,
-    standardize: bool,
-    dedup: bool,
+    engine: str,
+    address: str | None,
+    part: str | None,
     max_reject_frac: float,
     append: bool,
     verbose: bool,
     as_json: bool,
+    **record: Any,
 ) -> None:
     """Turn SMILES, sequences or HELM into a store.
 
     INPUT is a CSV, TSV, .smi, .txt, FASTA or Parquet file, gzipped or not, or - for standard input.
     Columns other than the text are passed through. Stop it and run it again: it goes on.
     """
-    from pepland_data.builder import BuildOptions
+    from pepland_data.append import append as append_rows
     from pepland_data.builder import build as build_store
-    from pepland_data.conversion import FeaturizeOptions
+    from pepland_data.builder import options_of
+    from pepland_data.part import Part
 
-    featurize = FeaturizeOptions(cut, input_format, max_atoms, standardize, dedup, time_limit)
-    options = BuildOptions(
-        featurize, smiles_column, rows_per_shard, workers or len(os.sched_getaffinity(0))
-    )
+    if append and part:
+        raise click.UsageError("--append adds a whole file; build the parts, then merge")
+    where = {"workers": workers or len(os.sched_getaffinity(0)), "engine": engine}
+    where |= {"address": address}
     with bar() as progress:
         if append:
-            from pepland_data.append import append as append_rows
-
-            report = append_rows(source, out, options.workers, progress)
+            asked = _given(record) if (Path(out) / "manifest.json").exists() else record
+            report = append_rows(source, out, progress=progress, asked=asked, **where)
         else:
-            report = build_store(source, out, options, progress)
+            where |= {"part": part and Part.parse(part)}
+            report = build_store(source, out, options_of(record, **where), progress)
     shown = {**asdict(report), "reject_fraction": report.reject_fraction}
     render(shown, as_json, partial(text, verbose=verbose))
     too_many = report.reject_fraction > max_reject_frac
@@ -101,6 +100,16 @@ def build(
         click.echo("error: every row was rejected; see the reasons above", err=True)
     if too_many or report.graphs == 0:
         raise SystemExit(EXIT_REJECTED)
+
+
+def _given(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that stood on the command line, without the defaults."""
+    source = click.get_current_context().get_parameter_source
+    return {k: v for k, v in record.items() if source(k) is not ParameterSource.DEFAULT}
+
+
+UNITS = {"convert": " rows", "compress": " objects", "upload": " files"}
+"""Stage -> what its bar counts."""
 
 
 class bar:
@@ -115,7 +124,9 @@ class bar:
 
     def _update(self, stage: str, done: int, total: int | None) -> None:
         if stage not in self._bars:
-            unit = " rows" if stage == "convert" else " shards"
+            unit = {"convert": " rows", "compress": " objects", "upload": " files"}.get(
+                stage, " shards"
+            )
             self._bars[stage] = self._make(total=total, desc=stage, unit=unit, mininterval=0.2)
         self._bars[stage].update(done - self._bars[stage].n)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 from pepland_cli.output import LazyGroup
 
@@ -9,8 +11,10 @@ COMMANDS = {
     "build": ("pepland_cli.build:build", "Turn SMILES or sequences into a store."),
     "info": ("pepland_cli.info:info", "Show what is in a store."),
     "verify": ("pepland_cli.verify:verify", "Check every byte of a store."),
+    "convert": ("pepland_cli.convert:convert", "Write a store in the other format."),
     "merge": ("pepland_cli.merge:merge", "Join stores, or the parts of one build."),
     "split": ("pepland_cli.split:split", "Assign graphs to train, valid and test; record it."),
+    "show": ("pepland_cli.show:show", "Draw one peptide, or print its graph."),
     "export": ("pepland_cli.export:export", "Write Parquet, DGL or PyG files."),
     "synth": ("pepland_cli.synth:synth", "Write synthetic peptides."),
     "plan": ("pepland_cli.plan:plan", "Say where the loader would keep a store, and why."),
@@ -25,5 +29,18 @@ COMMANDS = {
     epilog="Example: pepland-data build peptides.csv --out data/ --workers 32",
 )
 @click.version_option(package_name="pepland-data")
-def main() -> None:
-    """Peptides in, heterograph stores out: parallel, resumable, verifiable."""
+@click.option(
+    "--cache", metavar="DIR", envvar="PEPLAND_CACHE",
+    help="Folder for what is fetched from URLs, and for builds to them [~/.cache/pepland-data].",
+)  # fmt: skip
+def main(cache: str | None) -> None:
+    """Peptides in, heterograph stores out: parallel, resumable, verifiable.
+
+    Stores and inputs may be URLs: s3://bucket/data, gs://..., file:///...
+    """
+    if cache:
+        os.environ["PEPLAND_CACHE"] = cache
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,9 @@ from pepland_cli.output import Command, json_option, render
 
 @click.command(cls=Command, epilog="Example: pepland-data export data/ --to parquet --out pq/")
 @click.argument("store")
-@click.option("--to", type=click.Choice(["parquet", "dgl", "pyg"]), required=True)
+@click.option(
+    "--to", type=click.Choice(["parquet", "dgl", "pyg"]), required=True, help="What reads it."
+)
 @click.option("--out", required=True, help="Folder to write; must be new.")
 @json_option
 def export(store: str, to: str, out: str, as_json: bool) -> None:

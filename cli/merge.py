@@ -46,6 +46,8 @@ def merge(
 
 def text(r: dict[str, Any]) -> str:
     """Return the summary on screen."""
+    if r["nothing_to_do"]:
+        return f"{r['path']}: nothing left to do, the same stores are joined there"
     lines = [
         f"{r['path']}: {r['graphs']:,} graphs and {r['rejects']:,} rejects of {r['rows']:,} rows "
         f"from {r['stores']} stores, {r['bytes'] / 1e6:,.1f} MB in {r['shards']} shards"

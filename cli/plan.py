@@ -25,13 +25,13 @@ def plan(
 ) -> None:
     """Say which tier the loader would take for STORES, without reading a shard."""
     from pepland_data import open_store
-    from pepland_data.tiers import free_host_bytes, parse_size, plan_tier
+    from pepland_data.tiers import free_host_bytes, parse_size, plan_tier, zarr_stores
 
     device = parse_size(memory) if memory else None
     host = parse_size(host_memory) if host_memory else free_host_bytes()
     opened = [open_store(path) for path in stores]
     found = plan_tier(opened, "auto", device, host, reserve)
-    fits = {"device": found.fits(device), "host": found.fits(host), "mmap": True}
+    fits = {"device": found.fits(device), "host": found.fits(host), "mmap": not zarr_stores(opened)}
     graphs = sum(len(store) for store in opened)
     result = {"stores": list(stores), "graphs": graphs, **asdict(found), "fits": fits}
     render(result, as_json, text)
@@ -50,5 +50,7 @@ def text(r: dict[str, Any]) -> str:
     for tier, room in free.items():
         known = "no device named (--memory)" if room is None else f"{size(room)} free"
         lines.append(f"  {tier:<7} {'fits' if r['fits'][tier] else 'does not fit':<13} {known}")
-    lines.append("  mmap    fits          reads the mapped files, needs no room of its own")
+    mapped = "reads the mapped files, needs no room of its own"
+    mmap = f"fits          {mapped}" if r["fits"]["mmap"] else "not for Zarr  convert to arrow"
+    lines.append(f"  mmap    {mmap}")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from pepland_cli.output import Command, json_option, render
 EPILOG = """\b
 Examples:
   pepland-data split data/ --by similarity --fractions train=0.8,valid=0.1,test=0.1
+  pepland-data split data/ --by similarity --threshold 0.9
   pepland-data split data/ --by column --column fold --name folds
 """
 
@@ -32,6 +33,10 @@ def _shares(ctx: click.Context, parameter: click.Parameter, text: str) -> dict[s
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--name", default="default", show_default=True)
+@click.option(
+    "--threshold", type=click.FloatRange(0.9, 1), metavar="IDENTITY",
+    help="Of --by similarity: what has this identity stays together [one residue apart].",
+)  # fmt: skip
 @click.option("--column", help="Column of --by group or column.")
 @click.option("--file", help="CSV of --by file: row_id or smiles, and set.")
 @json_option

@@ -14,6 +14,7 @@ Examples:
   pepland-train --shards data/ --out run/
   pepland-train --shards stage2/ --init-from run/ --out run2/ --lr 3e-4
   pepland-train --config run/config.toml --out again/
+  pepland-train --task regression --target affinity --shards data/ --init-from run/ --out fine/
   torchrun --nproc-per-node 4 -m pepland_cli.train --shards data/ --out run/
   pepland-train import-upstream MODEL.pth imported/
 """
@@ -70,21 +71,31 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
 def main(
     ctx: click.Context, config_file: str | None, resume: bool, as_json: bool, **flags: Any
 ) -> None:
-    """Pre-train PharmHGT on stores; the same command again goes on where it stopped."""
+    """Pre-train PharmHGT on stores, or fine-tune it on a column of one.
+
+    The same command again goes on where it stopped.
+    """
     if ctx.invoked_subcommand is not None:
         return
     given = {key: value for key, value in flags.items() if value not in (None, ())}
-    from pepland_model.run_config import TrainConfig, from_toml, with_flags
+    from pepland_model.run_config import from_toml, task_defaults, with_flags
 
-    config = with_flags(from_toml(config_file) if config_file else TrainConfig(), given)
+    start = from_toml(config_file) if config_file else task_defaults(given.get("task"))
+    config = with_flags(start, given)
     if not config.data.shards:
         raise click.UsageError("no data: give --shards STORE, or --config with shards in [data]")
-    from pepland_model.pretrain import pretrain
+    if config.finetune.finetunes:
+        from pepland_model.finetune import finetune
 
-    summary = pretrain(config, must_resume=resume)
-    if summary is None:  # another rank reports
-        return
-    render(summary, as_json, summary_text)
+        summary, shown = finetune(config, must_resume=resume), finetune_text
+    else:
+        from pepland_model.pretrain import pretrain
+
+        found = pretrain(config, must_resume=resume)
+        if found is None:  # another rank reports
+            return
+        summary, shown = found, summary_text
+    render(summary, as_json, shown)
     if summary["exit_code"]:
         ctx.exit(summary["exit_code"])
 
@@ -100,17 +111,37 @@ def summary_text(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def finetune_text(summary: dict[str, Any]) -> str:
+    """Return the figures of fine-tuning in a few lines."""
+    lines = [f"{summary['status']}: {summary['task']} of {summary['target']}, "
+             f"{summary['seeds_done']} of {summary['seeds']} seeds"]  # fmt: skip
+    for name, figures in summary["metrics"].items():
+        for key, found in figures.items():
+            width = "" if found["low"] is None else f" ({found['low']:.4f} to {found['high']:.4f})"
+            value = "undefined" if found["mean"] is None else f"{found['mean']:.4f}"
+            lines.append(f"  {name} {key.replace('_', ' ')}: {value}{width}")
+    lines += [f"  {name}: {path}" for name, path in summary["files"].items()]
+    return "\n".join(lines)
+
+
 @main.command(
     "import-upstream", cls=Command, epilog="Example: pepland-train import-upstream m.pth out/"
 )
 @click.argument("checkpoint", type=click.Path())
 @click.argument("out", type=click.Path())
+@click.option("--atom-head", type=click.Path(), help="File of the head that predicts elements.")
+@click.option("--fragment-head", type=click.Path(), help="File of the one that predicts fragments.")
+@click.option("--vocab", "vocabulary", type=click.Path(),
+              help="Fragments in the order of that head's labels.")  # fmt: skip
 @json_option
-def import_upstream(checkpoint: str, out: str, as_json: bool) -> None:
-    """Turn a published PepLand checkpoint into a model folder, reading tensors only."""
+def import_upstream(checkpoint: str, out: str, as_json: bool, **heads: str | None) -> None:
+    """Turn a published PepLand checkpoint into a model folder, reading tensors only.
+
+    The linear heads of pre-training are taken along where their files are given.
+    """
     from pepland_model.import_upstream import import_upstream as run
 
-    render(run(checkpoint, out), as_json, lambda result: f"wrote {result['out']}")
+    render(run(checkpoint, out, **heads), as_json, lambda result: f"wrote {result['out']}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,101 @@
+"""``pepland-bench model``: how fast the network runs here, and what limits it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from pepland_cli.output import Command, json_option, render
+
+EPILOG = """\b
+Examples:
+  pepland-bench model
+  pepland-bench model data/ --batch-size 512 --batch-size 4096 --precision bf16
+  pepland-bench model data/ --output fused --no-baseline --json
+"""
+
+
+@click.command(cls=Command, epilog=EPILOG)
+@click.argument("store", required=False)
+@click.option("--batch-size", "sizes", type=click.IntRange(1), multiple=True,
+              help="Graphs a batch; may be repeated [64 and 512].")  # fmt: skip
+@click.option("--precision", "precisions", multiple=True,
+              type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
+              help="May be repeated [fp32].")  # fmt: skip
+@click.option("--output", type=click.Choice(["homo", "checkpoint", "fused"]), default="homo",
+              show_default=True, help="Which states are the embedding.")  # fmt: skip
+@click.option("--graphs", type=click.IntRange(1), default=1024, show_default=True,
+              help="Graphs to run inference on.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(0), default=1.0, show_default=True,
+              help="For each figure, but no fewer than three calls.")  # fmt: skip
+@click.option("--baseline/--no-baseline", default=True, show_default=True,
+              help="Measure the published formulation with DGL too.")  # fmt: skip
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--threads", type=click.IntRange(1), default=None, help="Threads of torch.")
+@click.option("--processor-time", is_flag=True,
+              help="Count seconds of the processor, one thread: for a shared machine.")  # fmt: skip
+@json_option
+def model(
+    store: str | None,
+    sizes: tuple[int, ...],
+    precisions: tuple[str, ...],
+    output: str,
+    graphs: int,
+    seconds: float,
+    baseline: bool,
+    device: str,
+    threads: int | None,
+    processor_time: bool,
+    as_json: bool,
+) -> None:
+    """Measure forward passes and training steps on graphs of STORE, or on the bundled sample.
+
+    Each line adds one technique to the line before. On a CPU those that compute every row run on
+    32 graphs, at the first batch size only. The roofline is the time that counted FLOPs
+    and bytes need at speeds measured in the same run.
+    """
+    import torch
+
+    from pepland_model.bench_report import report
+
+    if threads or processor_time:
+        torch.set_num_threads(threads or 1)
+    result = report(
+        store, sizes or (64, 512), precisions or ("fp32",), output, graphs, seconds, baseline,
+        device, lambda line: click.echo(line, err=True), processor_time,
+    )  # fmt: skip
+    render(result, as_json, text)
+
+
+def text(r: dict[str, Any]) -> str:
+    """Return the measurement on screen."""
+    lines = [f"{r['graphs']:,} graphs, {r['mean_atoms']} atoms each, output {r['output']}, "
+             f"on {r['device']} with {r['threads']} threads, {r['clock']} seconds"]  # fmt: skip
+    for part in r["measurements"]:
+        if "left_out" in part:
+            lines.append(f"{part['precision']}: {part['left_out']}")
+            continue
+        c = part["ceilings"]
+        lines += [
+            f"{part['precision']}, batches of {part['batch_size']}; ceilings: "
+            f"{c['gflops']:,.0f} GFLOP/s, {c['gbs']:,.1f} GB/s",
+            f"  {'':12} {'batch':>5}  {'forward/s':>9} {'roofline':>8}  {'step/s':>9} "
+            f"{'roofline':>8} {'kept MiB':>8}",
+        ]
+        lines += [
+            f"  {row['variant']:12} {row['batch_size']:5}  {_cells(row)}  {row['adds']}"
+            for row in part["rows"]
+        ]
+    return "\n".join(lines)
+
+
+def _cells(row: dict[str, Any]) -> str:
+    if "left_out" in row:
+        return row["left_out"]
+    cells = []
+    for kind in ("inference", "training"):
+        found = row.get(kind)
+        cells.append(f"{found['graphs_per_s']['median']:9,.0f} {found['roofline_share']:8.0%}"
+                     if found else f"{'-':>9} {'':8}")  # fmt: skip
+    kept = f"{row['training']['kept_mib']:8,.0f}" if "training" in row else " " * 8
+    return f"{cells[0]}  {cells[1]} {kept}"

@@ -1,0 +1,49 @@
+"""``pepland-data convert``: the same store in the other format."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+
+import click
+from pepland_cli.output import Command, json_option, render
+
+EPILOG = """\b
+Examples:
+  pepland-data convert data/ archive/ --format zarr
+  pepland-data convert archive/ data/ --format arrow
+"""
+
+
+@click.command(cls=Command, epilog=EPILOG)
+@click.argument("store")
+@click.argument("out")
+@click.option(
+    "--format", "kind", type=click.Choice(["arrow", "zarr"]), required=True,
+    help="arrow is mapped into memory, zarr is compressed.",
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes [all cores].")
+@json_option
+def convert(store: str, out: str, kind: str, workers: int | None, as_json: bool) -> None:
+    """Write STORE in another format to OUT, a new folder; the way back gives the same bytes."""
+    from tqdm import tqdm
+
+    from pepland_data.convert import convert as convert_store
+
+    with tqdm(unit=" files", mininterval=0.2) as shown:
+
+        def progress(done: int, total: int) -> None:
+            shown.total = total
+            shown.update(done - shown.n)
+
+        processes = workers or len(os.sched_getaffinity(0))
+        report = convert_store(store, out, kind, processes, progress)
+    render(
+        asdict(report),
+        as_json,
+        lambda r: (
+            f"{r['path']}: {r['graphs']:,} graphs as {r['kind']}, {r['bytes'] / 1e6:,.1f} MB in "
+            f"{r['files']} files, {r['bytes'] / max(r['graphs'], 1):,.0f} bytes a graph "
+            f"(before {r['bytes_before'] / max(r['graphs'], 1):,.0f})"
+        ),
+    )
