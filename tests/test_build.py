@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pepland_data import build, featurize, open_store
+from pepland_data.arrow_format import view
 from pepland_data.builder import BuildOptions
 from pepland_data.errors import (
     BuildError,
@@ -27,6 +28,7 @@ from pepland_data.errors import (
 )
 from pepland_data.featurizer import FeaturizeOptions
 from pepland_data.manifest import manifest_bytes, read_manifest
+from pepland_data.split import make_split, write_split
 from pepland_data.verify import verify
 from tests.conftest import ROOT
 
@@ -85,6 +87,39 @@ def test_the_number_of_workers_changes_no_byte(tmp_path: Path) -> None:
         options = BuildOptions(rows_per_shard=4, workers=workers)
         build(source, tmp_path / f"out{workers}", options)
     assert files_of(tmp_path / "out1") == files_of(tmp_path / "out2")
+
+
+def test_shards_rewritten_in_groups_have_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_csv(tmp_path / "in.csv", 30, (7,))
+    build(source, tmp_path / "single", BuildOptions(rows_per_shard=3))
+    monkeypatch.setattr("pepland_data.commit.MANY_SHARDS", 2)
+    monkeypatch.setattr("pepland_data.commit.UNION_SIZE", 3)
+    build(source, tmp_path / "groups", BuildOptions(rows_per_shard=3))
+    assert files_of(tmp_path / "single") == files_of(tmp_path / "groups")
+
+
+def test_chunks_that_did_not_reach_the_disk_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_csv(tmp_path / "in.csv", 30, (7,))
+    build(source, tmp_path / "whole", BuildOptions(rows_per_shard=5))
+
+    def stop(*_: object) -> None:
+        raise RuntimeError("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pepland_data.builder.commit", stop)
+        with pytest.raises(RuntimeError):
+            build(source, tmp_path / "out", BuildOptions(rows_per_shard=5))
+    for number, (name, length) in enumerate(
+        (("shard.arrow", 0), ("tables/atom.arrow", 100), ("done.json", 0), ("notes.arrow", 8))
+    ):
+        os.truncate(tmp_path / f"out/.build/{number:06d}" / name, length)
+    report = build(source, tmp_path / "out", BuildOptions(rows_per_shard=5))
+    assert report.resumed_shards == 2
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
 def test_what_the_process_met_before_changes_no_byte(tmp_path: Path) -> None:
@@ -245,6 +280,8 @@ def test_every_flipped_bit_is_found_and_none_ends_the_process(tmp_path: Path) ->
     build(
         write_csv(tmp_path / "in.csv", 20, (3,)), tmp_path / "out", BuildOptions(rows_per_shard=7)
     )
+    store = open_store(tmp_path / "out")
+    write_split(store, make_split(store))
     assert verify(tmp_path / "out", semantic=20).sound
     generator = random.Random(0)
     files = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
@@ -290,6 +327,23 @@ def test_building_imports_neither_torch_nor_dgl() -> None:
     code = "import sys, pepland_data.builder; print(sorted({'torch', 'dgl'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout.strip() == b"[]"
+
+
+def test_opening_a_store_imports_no_pandas(tmp_path: Path) -> None:
+    build(write_csv(tmp_path / "in.csv", 4), tmp_path / "out")
+    code = "import sys; from pepland_data import open_store; open_store(sys.argv[1])[0].dense();"
+    code += "print(sorted({'pandas', 'rdkit', 'joblib', 'zarr'} & set(sys.modules)))"
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    assert subprocess.run(command, capture_output=True, check=True).stdout.strip() == b"[]"
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.float32()])
+def test_a_view_is_what_pyarrow_gives(kind: pa.DataType) -> None:
+    whole = pa.array(range(10), kind)
+    for array in (whole, whole.slice(3, 4), whole.slice(2, 0), pa.array([], kind)):
+        np.testing.assert_array_equal(view(array), array.to_numpy(), strict=True)
+    with pytest.raises(ValueError, match="1 values are missing"):
+        view(pa.array([1, None], kind))
 
 
 def test_real_corpora_are_stored_exactly(tmp_path: Path, shared_dir: Path) -> None:

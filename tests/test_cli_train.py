@@ -136,6 +136,14 @@ def test_a_model_of_another_width_is_refused_with_the_name_of_what_differs(
     assert "does not fit this model" in result.stderr
 
 
+def test_a_vocabulary_of_something_else_is_refused(store, tmp_path) -> None:
+    (tmp_path / "v.txt").write_text("[U]\n[Pu]\n")
+    result = call("--shards", store, "--vocab", tmp_path / "v.txt", "--out", tmp_path / "x", *SHORT)
+    assert result.exit_code == 1
+    assert "none of the 2 fragments" in result.stderr
+    assert "Traceback" not in result.output
+
+
 def test_a_damaged_store_is_named(store, tmp_path) -> None:
     import shutil
 
@@ -151,13 +159,11 @@ def test_training_goes_on_from_imported_weights(store, tmp_path) -> None:
     import torch
 
     from pepland_model.config import PharmHGTConfig
-    from pepland_model.network import save_encoder
     from pepland_model.pharmhgt import PharmHGT
 
     torch.manual_seed(1)
-    (tmp_path / "imported").mkdir()
     model = PharmHGT(PharmHGTConfig(hidden=16, depth=2, output="checkpoint"))
-    save_encoder(model, tmp_path / "imported")
+    model.save(tmp_path / "imported")
     flags = ["--freeze", "--output", "checkpoint", "--out", tmp_path / "run", "--json", *SHORT]
     result = call("--shards", store, "--init-from", tmp_path / "imported", *flags)
     assert result.exit_code == 0, result.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 
 import pytest
@@ -13,8 +14,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from pepland_data.errors import InputError
+from pepland_data.vocabulary import Vocabulary
 from pepland_model.config import PharmHGTConfig
 from pepland_model.import_upstream import import_upstream
+from pepland_model.init_from import carry_over
+from pepland_model.network import build_network
+from pepland_model.run_config import ModelConfig
 from pepland_model.torch_file import read_tensors
 from pepland_model.upstream import upstream_shapes
 
@@ -107,3 +112,54 @@ def test_a_folder_that_holds_something_is_not_written_to(tmp_path) -> None:
     (tmp_path / "out" / "thesis.txt").write_text("x")
     with pytest.raises(InputError, match="not empty"):
         import_upstream(tmp_path / "m.pth", tmp_path / "out")
+
+
+def head(path, classes: int, hidden: int = 16) -> nn.Linear:
+    layer = nn.Linear(hidden, classes)
+    torch.save(layer if classes == 119 else {"module." + n: t for n, t in
+               layer.state_dict().items()}, path)  # fmt: skip
+    return layer
+
+
+def test_heads_are_imported_and_carried_over_by_fragment(tmp_path) -> None:
+    """Labels of another vocabulary find their rows by the fragment's SMILES."""
+    torch.save(Published().state_dict(), tmp_path / "m.pth")
+    atoms, fragments = head(tmp_path / "a.pth", 119), head(tmp_path / "f.pth", 8)
+    (tmp_path / "vocab.txt").write_text("CC\nNC=O\nCCO\n")
+    options = ["--atom-head", "a.pth", "--fragment-head", "f.pth", "--vocab", "vocab.txt"]
+    paths = [str(tmp_path / o) if "." in o else o for o in options]
+    command = ["import-upstream", str(tmp_path / "m.pth"), str(tmp_path / "out"), *paths]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    vocabulary = Vocabulary(("NC=O", "CCN", "CC"))
+    network = build_network(ModelConfig("checkpoint", 16, 3, 4), vocabulary, False)
+    said = carry_over(network, tmp_path / "out")
+    assert "atom and fragment head" in said
+    assert torch.equal(network.heads.atom.weight, atoms.weight)
+    assert torch.equal(network.heads.fragment.weight[[0, 2]], fragments.weight[[1, 0]])
+    assert torch.equal(network.heads.fragment.bias[3:], fragments.bias[3:])
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"atom_head": 7}, "expected (119, 16)"),
+        ({"atom_head": "encoder"}, "is not one linear layer"),
+        ({"fragment_head": 8}, "belong together"),
+        ({"fragment_head": 16, "vocabulary": "NC=O"}, "expected (8, 16)"),
+    ],
+)
+def test_a_head_that_does_not_fit_is_one_sentence(tmp_path, files, words) -> None:
+    torch.save(Published().state_dict(), tmp_path / "m.pth")
+    given = {}
+    for name, what in files.items():
+        given[name] = tmp_path / f"{name}.file"
+        if name == "vocabulary":
+            given[name].write_text(what)
+        elif what == "encoder":
+            given[name] = tmp_path / "m.pth"
+        else:
+            head(given[name], what)
+    with pytest.raises(InputError, match=re.escape(words)):
+        import_upstream(tmp_path / "m.pth", tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()

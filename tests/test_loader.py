@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pepland_data import GraphLoader, HeteroBatch
+from pepland_data.columns import GROUPS
 from pepland_data.errors import InputError
 from pepland_data.layout import arrays, host_batch, parts_of
 from pepland_data.sources import MappedSource, write_batch
+from pepland_data.starts import Starts
 from pepland_data.upload import Uploader
 from tests.loader_checks import plain, rows_of, same
 
@@ -151,6 +156,36 @@ def test_the_way_to_a_device_keeps_every_bit_while_its_blocks_are_used_again(sma
         assert same(batch, plain(loader, np.arange(start, start + 5)))
 
 
+def test_two_threads_do_not_write_into_one_block_on_its_way() -> None:
+    uploader, shape = Uploader(torch.device("cpu"), 1), parts_of(np.zeros(0, np.int64), {}).shape
+    made = {}
+
+    def send(number: int) -> None:
+        def write(out) -> None:
+            out["atom_ptr"][:] = number
+            time.sleep(0.05)
+
+        made[number] = uploader.upload(shape, write)
+
+    senders = [threading.Thread(target=send, args=(n,)) for n in range(3)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    assert [made[n].tensors()["atom_ptr"].tolist() for n in range(3)] == [[0], [1], [2]]
+
+
+def test_a_batch_asked_for_beside_an_iteration_changes_nothing_in_it(small_store) -> None:
+    loader = GraphLoader(small_store, batch_size=2, static_shapes=True, tier="mmap")
+    expected = {len(batch.atom_code) for batch in loader}
+    assert len(expected) == 1
+    for _ in range(20):
+        for batch in loader:
+            assert {len(batch.atom_code)} == expected
+            single = loader.batch([1])
+            assert len(single.atom_code) == small_store.num_atoms[1]
+
+
 def test_a_batch_is_one_block_and_knows_its_bytes(small_store) -> None:
     loader = GraphLoader(small_store, batch_size=4, tier="host")
     batch = next(iter(loader))
@@ -165,6 +200,25 @@ def test_a_batch_is_one_block_and_knows_its_bytes(small_store) -> None:
     write_batch(out, parts, MappedSource(loader.corpus))
     assert same(host_batch(out, loader.tables), plain(loader, [0, 1]))
     assert all(np.shares_memory(array, block) for array in out.values() if len(array))
+
+
+@pytest.mark.parametrize("rows_per_shard", [1, 7, 8, 10, 100])
+def test_graphs_begin_where_the_pointers_of_their_shard_say(small_store, rows_per_shard) -> None:
+    """Places from the sizes against the plain path, whatever the shards."""
+
+    class Cut:
+        sizes = small_store.sizes
+        shard_ptr = np.append(np.arange(0, len(small_store), rows_per_shard), len(small_store))
+
+        def __len__(self) -> int:
+            return len(small_store)
+
+    rows = np.random.default_rng(0).permutation(len(small_store))
+    shard = rows // rows_per_shard
+    found = Starts(Cut())(rows, shard)
+    for group in GROUPS:
+        ends = np.concatenate([[0], np.cumsum(small_store.sizes[f"num_{group}s"])])
+        assert np.array_equal(found[group], ends[rows] - ends[Cut.shard_ptr[shard]])
 
 
 @pytest.mark.cuda

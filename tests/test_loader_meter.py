@@ -6,7 +6,9 @@ import json
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from pepland_cli.bench import main as bench
 from pepland_cli.data import main as data
@@ -14,7 +16,7 @@ from pepland_cli.data import main as data
 from pepland_data import GraphLoader
 from pepland_data.errors import InputError
 from pepland_data.meter import REMEDIES, LoadReport
-from pepland_data.starvation import measure
+from pepland_data.starvation import measure, run, step_of
 from pepland_data.tiers import corpus_bytes, free_host_bytes, parse_size, plan_tier, size
 
 QUIET = LoadReport(100, 1000, 10**6, 10.0, 0.0, 1.0, 0.1, 0, 0.0, None)
@@ -164,3 +166,12 @@ def test_measuring_nothing_is_refused(small_store, monkeypatch) -> None:
     monkeypatch.setattr(GraphLoader, "num_graphs", 0)
     with pytest.raises(InputError, match="nothing to measure"):
         measure([small_store], 4, "mmap", "cpu", 0.0, 0.1)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_mapped_batches_hide_behind_a_step_of_five_milliseconds(small_store) -> None:
+    rows = np.arange(512 * 40) % len(small_store)
+    loader = GraphLoader(small_store, 512, subset=rows, tier="mmap", device="cuda")
+    report = run(loader, 3.0, step_of(loader.device, 0.005))
+    assert max(report.waiting_share, report.device_idle_share or 0.0) < 0.01

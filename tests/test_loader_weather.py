@@ -8,16 +8,22 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from pepland_data import GraphDataset, GraphLoader, open_store
+from pepland_data.arrow_format import write_arrow_shard
 from pepland_data.errors import StoreDamagedError
+from pepland_data.manifest import FileEntry, write_manifest
 from pepland_data.prefetch import ahead
+from pepland_data.store import _points_outside
 from tests.loader_checks import plain, rows_of, same
 
 
@@ -93,10 +99,37 @@ def test_codes_and_indices_that_point_outside_are_found_before_they_are_used(cop
             loader.batch([0])
 
 
+@given(
+    counts=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 300)), min_size=1, max_size=6),
+    dtype=st.sampled_from(["uint8", "uint16", "uint32"]),
+    data=st.data(),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_check_of_indices_is_the_plain_comparison(counts, dtype, data) -> None:
+    each, rows = (np.array(side, np.int64) for side in zip(*counts, strict=True))
+    near = st.sampled_from([0, 1, 254, 255, 299, 300, *np.maximum(rows - 1, 0).tolist()])
+    picked = data.draw(st.lists(near, min_size=int(each.sum()), max_size=int(each.sum())))
+    index = np.array(picked, np.int64).astype(dtype)
+    assert _points_outside(index, each, rows) == bool((index >= np.repeat(rows, each)).any())
+
+
+def test_codes_of_another_dtype_are_found(copied) -> None:
+    """A signed code could point in front of its table, a wide one would be read as two."""
+    data = copied.shard(0)
+    for dtype in ("int8", "uint32"):
+        dtypes = {**copied.manifest.dtypes, "atom_code": dtype}
+        write_arrow_shard(shard_path(copied), data, dtypes)
+        entries = list(copied.manifest.shards)
+        entries[0] = FileEntry.of(copied.path, entries[0].file, entries[0].rows)
+        write_manifest(copied.path, replace(copied.manifest, shards=tuple(entries)))
+        with pytest.raises(StoreDamagedError, match=f"atom_code is {dtype}, expected"):
+            GraphLoader(open_store(copied.path), tier="mmap").batch([0])
+
+
 def test_sizes_that_are_not_the_shards_are_found(copied) -> None:
-    sizes = {k: np.array(v) for k, v in copied._sizes.items()}
+    sizes = {k: np.array(v) for k, v in copied.sizes.items()}
     sizes["num_bonds"][3] += 1
-    copied._sizes = sizes
+    copied._shards.sizes = sizes
     with pytest.raises(StoreDamagedError, match="other numbers of bonds"):
         GraphLoader(copied, tier="mmap").batch([0])
 
@@ -167,6 +200,16 @@ def test_nothing_is_made_further_ahead_than_asked_for() -> None:
     assert threads() == []
 
 
+def test_a_thread_that_waits_for_room_ends_at_once() -> None:
+    source = ahead(iter(range(100)), 2)
+    assert next(source) == 0
+    time.sleep(0.05)
+    began = time.perf_counter()
+    source.close()
+    assert time.perf_counter() - began < 0.04
+    assert threads() == []
+
+
 def test_two_loaders_on_one_store_do_not_disturb_each_other(small_store) -> None:
     store = open_store(small_store.path)
     pair = [GraphLoader(store, batch_size=3, seed=s, tier="mmap") for s in (1, 2)]
@@ -212,12 +255,31 @@ def test_pytorchs_workers_read_the_dataset_view(small_store, method) -> None:
         assert same(batch, plain(loader, np.arange(start, min(start + 5, 12))))
 
 
-def _leaks(loader, epochs: int) -> int:
+def test_a_spawned_child_goes_on_with_a_loader_that_was_sent(small_store) -> None:
+    loader = GraphLoader(
+        small_store, 4, seed=3, tier="mmap", subset=lambda columns: columns["length"] > 50
+    )
+    parent = iter(loader)
+    done = int(sum(next(parent).atom_code.sum() for _ in range(2)))
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    child = context.Process(target=_sum_in_child, args=(loader, queue))
+    child.start()
+    found = queue.get(timeout=120)
+    child.join()
+    assert found == int(sum(batch.atom_code.sum() for batch in parent))
+    assert done
+    assert threads() == []
+
+
+def _leaks(loader, epochs: int, break_off: bool = False) -> int:
     """Return the bytes by which the process grew over some epochs, after a tenth of them."""
     process, start = psutil.Process(), 0
     for epoch in range(epochs):
         for batch in loader:
             assert batch.num_graphs
+            if break_off:
+                break
         if epoch == epochs // 10:
             gc.collect()
             start = process.memory_info().rss
@@ -225,11 +287,13 @@ def _leaks(loader, epochs: int) -> int:
     return int(process.memory_info().rss) - start
 
 
+@pytest.mark.parametrize("break_off", [False, True])
 @pytest.mark.parametrize("tier", ["mmap", "host", "device"])
-def test_a_thousand_epochs_leak_neither_threads_nor_memory(small_store, tier) -> None:
+def test_a_thousand_epochs_leak_neither_threads_nor_memory(small_store, tier, break_off) -> None:
     torch.set_num_threads(1)
-    loader = GraphLoader(small_store, batch_size=30, subset=np.arange(30), tier=tier)
+    size = 6 if break_off else 30
+    loader = GraphLoader(small_store, batch_size=size, subset=np.arange(30), tier=tier)
     files = psutil.Process().num_fds()
-    assert _leaks(loader, 1000) < 8 * 2**20
+    assert _leaks(loader, 1000, break_off) < 8 * 2**20
     assert threads() == []
     assert psutil.Process().num_fds() <= files

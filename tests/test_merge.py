@@ -117,6 +117,20 @@ def test_stores_that_do_not_belong_together_are_refused(tmp_path: Path, whole: P
     with pytest.raises(StoreNotFoundError):
         merge([whole, tmp_path / "none"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".*.merging"))
+
+
+def test_the_same_merge_again_has_nothing_to_do(tmp_path: Path) -> None:
+    parts = [made(tmp_path, "a", range(20)), made(tmp_path, "b", range(20, 40))]
+    assert not merge(parts, tmp_path / "out").nothing_to_do
+    before = files_of(tmp_path / "out")
+    (tmp_path / ".out.merging").mkdir()  # left by one that was killed behind its last step
+    assert merge(parts, tmp_path / "out").nothing_to_do
+    assert files_of(tmp_path / "out") == before
+    assert not (tmp_path / ".out.merging").exists()
+    for other in (parts[:1], parts[::-1]):
+        with pytest.raises(BuildError, match="is there already"):
+            merge(other, tmp_path / "out")
 
 
 def test_what_a_killed_merge_left_is_no_store_and_in_nobodys_way(

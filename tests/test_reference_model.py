@@ -8,6 +8,7 @@ import torch
 
 from pepland_data import HeteroBatch, featurize
 from pepland_model import PharmHGT, PharmHGTConfig
+from pepland_model.dgl_formulation import DGLPharmHGT
 from tests.conftest import GOLDEN
 from tests.reference_model import reference
 
@@ -43,3 +44,30 @@ def test_values_and_gradients_equal_the_dgl_reference(batch: HeteroBatch, dedup:
         # A key's bias shifts every score alike: its gradient is rounding noise, exactly zero here.
         scale = max(float(target.abs().max()), 1.0)
         assert (found - target).abs().max() <= 2e-5 * scale, name
+
+
+@pytest.mark.filterwarnings("ignore:The input graph for the user-defined edge function")
+@pytest.mark.parametrize("output", ["homo", "fused"])
+@pytest.mark.parametrize("smiles", [None, ["C"], ["CC(=O)[O-].[Na+]", "[He]"]])
+def test_the_published_formulation_equals_the_reference(batch, output, smiles) -> None:
+    """The baseline of the benchmarks computes what the model computes."""
+    if smiles is not None:
+        batch = HeteroBatch.from_graphs([featurize(s) for s in smiles])
+    torch.manual_seed(0)
+    baseline = DGLPharmHGT(PharmHGTConfig(output=output))
+    graph = batch.to_dgl()
+    with torch.no_grad():
+        expected = reference(graph, dict(baseline.named_parameters()))
+        made = [baseline(graph), DGLPharmHGT(baseline.config, live_only=True)]
+        made[1].load_state_dict(baseline.state_dict())
+        made[1] = made[1](graph)
+    for name in NAMES[:2]:
+        for out in made:
+            error = (getattr(out, name) - expected[name]).abs().max()
+            assert error <= 1e-5 * expected[name].abs().max() + 1e-7, name
+    for name in NAMES[2:]:
+        if output == "homo":
+            assert getattr(made[0], name) is None
+            continue
+        error = (getattr(made[0], name) - expected[name]).abs().max()
+        assert error <= 1e-5 * expected[name].abs().max() + 1e-7, name

@@ -299,12 +299,58 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path) -> None:
         run(tmp_path / "run", accumulate=3)
 
 
-def test_out_of_memory_says_what_would_fit(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [(5, "4 were tried and fit: --accumulate 2 gives the same losses with parts of 4"),
+     (1, "1 were tried and fit: --accumulate 8 gives the same losses with parts of 1"),
+     (0, "one graph alone does not fit either; try --activation-checkpointing")],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_says_what_was_tried_and_fits(
+    tmp_path, monkeypatch, limit, words, error
+) -> None:
     from pepland_model.step import Stepper
 
+    tally = Stepper._tally
+
     def full(self, masked):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+        if masked.batch.num_graphs > limit:
+            raise error
+        return tally(self, masked)
 
     monkeypatch.setattr(Stepper, "_tally", full)
-    with pytest.raises(InputError, match="--accumulate 2 gives the same losses with parts of 4"):
+    with pytest.raises(InputError, match=words):
+        run(tmp_path / "run")
+
+
+def test_what_fits_is_tried_on_the_first_graphs_of_the_batch() -> None:
+    from pepland_model.mask import MaskOptions, mask_batch
+    from pepland_model.memory import first_graphs
+    from tests.pretrain_data import golden_batch
+
+    options = MaskOptions(mask_bonds=True)
+    cut = first_graphs(mask_batch(golden_batch(), options, 0, 0), 5)
+    want = mask_batch(golden_batch(list(range(5))), options, 0, 0)
+    for name in ("atom_target", "fragment_masked", "fragment_code", "bond_target"):
+        assert torch.equal(getattr(cut, name), getattr(want, name))
+    for name, value in vars(want.batch).items():
+        if name != "tables":
+            assert torch.equal(getattr(cut.batch, name), value), name
+
+
+def test_an_error_that_is_no_lack_of_memory_is_not_taken_for_one(tmp_path, monkeypatch) -> None:
+    from pepland_model.step import Stepper
+
+    def broken(self, masked):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Stepper, "_tally", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
         run(tmp_path / "run")
