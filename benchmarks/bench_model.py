@@ -1,17 +1,27 @@
-"""How many peptides a second PharmHGT runs, forward and in training steps, on this CPU.
+"""How many peptides a second does PharmHGT run, what does each technique add, and what limits it?
 
-One run measures the plain model, and the fast one with and without computing each state once. Keys
-of states are in every figure. Not measured: the published code, reading and masking of batches, the
-optimizer, CUDA devices.
+Forward passes and whole training steps (both heads, loss, backward, Adam), 80 % masked, beside the
+published formulation on DGL, with ceilings of arithmetic and memory measured in the same run.
+Searching equal states is in every figure. Not measured: reading and masking batches, data loading.
+
+The parts can be run one by one; each rewrites its own section of the result file:
+
+    baseline  DGL, and every technique on top of the one before, a real corpus
+    sizes     batches of 64 to 8192, forward and training
+    corpus    inference over thousands of peptides, states kept from batch to batch
+    precision bfloat16 beside float32, all outputs
+    estimates cards that are not here, from FLOPs and bytes counted in bfloat16
+    counts    distinct atoms, edges and fragments after each round on real corpora
 """
 
 from __future__ import annotations
 
 import csv
-import statistics
+import json
 import sys
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,133 +31,187 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import record
-from pepland_data import HeteroBatch
-from pepland_data.batch import BatchTables
-from pepland_data.featurizer import FeaturizeOptions, Featurizer
-from pepland_model import PharmHGT, PharmHGTConfig
-from pepland_model.mask import MaskOptions, mask_batch
-from pepland_model.plain import PlainPharmHGT
+from benchmarks.chart_model import draw
+from pepland_data.featurizer import Featurizer
+from pepland_data.resources import sample_path
+from pepland_data.synth import SynthOptions, write_peptides
+from pepland_model.bench import (
+    Settings,
+    ceilings,
+    estimate,
+    measure_inference,
+    measure_training,
+    sweep,
+)
+from pepland_model.bench_report import batches_of
+from pepland_model.config import PharmHGTConfig
+from pepland_model.host_memory import keep_freed_memory
+from pepland_model.roofline import Ceilings
+from pepland_model.state_counts import corpus_counts
+from pepland_model.variants import VARIANTS
 
-DEFAULT = Path(__file__).resolve().parent.parent.parent / "shared/data/canonical.csv"
-
-
-def batches(path: Path, graphs: int, size: int) -> list[HeteroBatch]:
-    """Return batches of the first SMILES of a CSV file, the file repeated where it is short."""
-    with path.open() as lines:
-        rows = list(csv.DictReader(lines))
-    name = next(k for k in rows[0] if k.lower() == "smiles")
-    converted = Featurizer(FeaturizeOptions()).convert([r[name] for r in rows[:graphs]])
-    tables, columns = BatchTables.from_tables(converted.tables), converted.columns
-    starts = range(0, len(columns) - size + 1, size)
-    return [HeteroBatch.from_columns(columns.slice(s, s + size), tables) for s in starts]
-
-
-def rate(run: Callable[[HeteroBatch], Any], parts: list[HeteroBatch], repeats: int) -> float:
-    """Return graphs a second: median over repeats, after one warm-up batch."""
-    run(parts[0])
-    seconds = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        for part in parts:
-            run(part)
-        seconds.append(time.perf_counter() - began)
-    return round(sum(p.num_graphs for p in parts) / statistics.median(seconds), 1)
+CPU = torch.device("cpu")
+BY_NAME = {variant.name: variant for variant in VARIANTS}
+CARDS = {"RTX 4090": Ceilings(165e3, 1008.0), "H200": Ceilings(790e3, 4800.0)}
+"""Vendors' figures: dense bfloat16 with float32 sums, memory."""
+SIZES = (64, 256, 512, 2048, 4096, 8192)
 
 
-def forward(model: torch.nn.Module) -> Callable[[HeteroBatch], Any]:
-    """Return one inference call."""
+class Corpus:
+    """The peptides of a CSV file as columns and tables."""
 
-    def run(batch: HeteroBatch) -> Any:
-        with torch.no_grad():
-            return model(batch)
+    def __init__(self, path: Path, limit: int | None = None) -> None:
+        with path.open(newline="") as lines:
+            rows = list(csv.DictReader(lines))[:limit]
+        column = next(name for name in rows[0] if name.lower() == "smiles")
+        converted = Featurizer().convert([row[column] for row in rows])
+        self.name, self.columns, self.tables = path.stem, converted.columns, converted.tables
 
-    model.eval()
-    return run
+    def batches(self, size: int, count: int | None = None) -> list[Any]:
+        """Return batches of a size."""
+        return batches_of(self.columns, self.tables, size, count, CPU)
 
-
-def training(model: torch.nn.Module) -> Callable[[HeteroBatch], Any]:
-    """Return one forward and backward pass."""
-
-    def run(batch: HeteroBatch) -> None:
-        model.train()
-        model.zero_grad(set_to_none=True)
-        out = model(batch)
-        (out.atom_embedding.square().mean() + out.fragment_embedding.square().mean()).backward()
-
-    return run
-
-
-def matmul_gflops() -> float:
-    """Return the ceiling: float32 GFLOP/s of one [16384, 300] x [300, 300] product."""
-    a, b = torch.randn(16384, 300), torch.randn(300, 300)
-    times = []
-    for _ in range(20):
-        began = time.perf_counter()
-        a @ b
-        times.append(time.perf_counter() - began)
-    return round(2 * 16384 * 300 * 300 / statistics.median(times[3:]) / 1e9, 1)
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the corpus is like."""
+        atoms = int(self.columns.atom_ptr[-1])
+        return {"name": self.name, "peptides": len(self.columns),
+                "mean_atoms": round(atoms / len(self.columns), 1)}  # fmt: skip
 
 
-def counts(model: PharmHGT, batch: HeteroBatch) -> dict[str, Any]:
-    """Return rows of the batch and the rows that each level computes."""
-    plan = model.plan(batch)
-    assert plan.atoms is not None
-    rows = {"atoms": len(batch.atom_code), "fragments": len(batch.fragment_code)}
-    return rows | {"atom_view": plan.atoms.counts(), "fragment_view": plan.fragments.counts()}
+def baseline(corpus: Corpus, settings: Settings, ceiling: Ceilings, slow: int) -> Any:
+    """Each formulation on the corpus; those that compute every row on fewer peptides."""
+    rows = []
+    for variant in VARIANTS:
+        parts = corpus.batches(slow, 1) if not variant.dedup else corpus.batches(499)
+        rows += sweep([variant], parts, settings, ceiling, say=say)
+    return {"corpus": corpus.facts, "rows": rows}
+
+
+def sizes(corpus: Corpus, settings: Settings, ceiling: Ceilings) -> Any:
+    """The fastest formulations at each batch size."""
+    rows = []
+    for size in [s for s in SIZES if s <= len(corpus.columns)]:
+        say(f"batches of {size}")
+        batch = corpus.batches(size, 1)
+        one = replace(settings, seconds=1.0, repeats=3 if size <= 512 else 1)
+        once = BY_NAME["states_once"]
+        rows.append({
+            "batch_size": size,
+            "inference": measure_inference(once, batch, one, ceiling),
+            "training": measure_training(once, batch[0], one, ceiling),
+        })  # fmt: skip
+    return {"corpus": corpus.facts, "rows": rows}
+
+
+def whole_corpus(corpus: Corpus, settings: Settings, ceiling: Ceilings) -> Any:
+    """Inference over all peptides from an empty cache on, in batches of 512."""
+    parts = corpus.batches(512)
+    kept, once = BY_NAME["kept_states"], BY_NAME["states_once"]
+    return {
+        "corpus": corpus.facts,
+        "atom_view": measure_inference(kept, parts, settings, ceiling, atoms_only=True),
+        "both_views": measure_inference(kept, parts, settings, ceiling),
+        "both_views_each_batch_anew": measure_inference(once, parts, settings, ceiling),
+    }
+
+
+def precisions(corpus: Corpus, base: Settings) -> Any:
+    """Precisions and outputs, each with its own ceiling."""
+    found = []
+    for precision in ("fp32", "bf16"):
+        for output in ("homo", "checkpoint", "fused"):
+            say(f"{precision}, {output}")
+            settings = replace(base, precision=precision, config=PharmHGTConfig(output=output))
+            ceiling = ceilings(settings)
+            rows = sweep([BY_NAME["states_once"]], corpus.batches(499), settings, ceiling)
+            found.append({"precision": precision, "output": output,
+                          "ceilings": ceiling.__dict__, **rows[0]})  # fmt: skip
+    return found
+
+
+def estimates(corpus: Corpus, graphs: int) -> Any:
+    """Upper bounds for cards, every row of a batch and each state once."""
+    found = []
+    settings = Settings(CPU, "bf16")
+    for name, size in (("tables", graphs), ("states_once", 499)):
+        for card, ceiling in CARDS.items():
+            say(f"{card}, {name}")
+            batch = corpus.batches(size, 1)[0]
+            found.append({"card": card, "variant": name, "batch_size": batch.num_graphs,
+                          **estimate(BY_NAME[name], batch, settings, ceiling)})  # fmt: skip
+    return found
+
+
+def counts(corpora: Sequence[Corpus]) -> Any:
+    """Distinct states in a batch of 512, masked and not, and over each corpus."""
+    return [c.facts | corpus_counts(c.columns, c.tables) for c in corpora]
+
+
+def say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def synthetic(count: int) -> Corpus:
+    """Canonical peptides that anyone can make again."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "synthetic.csv"
+        write_peptides(str(path), SynthOptions(count, noncanonical=0.0, cyclic=0.0, bridged=0.0))
+        return Corpus(path)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--input", "path", type=click.Path(path_type=Path), default=DEFAULT)
-@click.option("--graphs", default=998, show_default=True)
-@click.option("--batch-size", default=256, show_default=True)
-@click.option("--repeats", default=3, show_default=True)
-@click.option("--quick", is_flag=True, help="One repeat of few graphs.")
+@click.argument("parts", nargs=-1)
+@click.option("--input", "source", type=click.Path(path_type=Path), default=sample_path(),
+              help="CSV with a SMILES column [the bundled sample].")  # fmt: skip
+@click.option("--also", type=click.Path(path_type=Path), multiple=True,
+              help="More corpora to count states in.")  # fmt: skip
+@click.option("--peptides", default=8192, show_default=True, help="Synthetic ones, for two parts.")
+@click.option("--slow", default=64, show_default=True, help="Peptides for what computes every row.")
+@click.option("--seconds", default=2.0, show_default=True, help="For each figure.")
+@click.option("--processor-time", is_flag=True,
+              help="Count seconds of the processor, one thread.")  # fmt: skip
 @click.option("--name", default="model", show_default=True, help="Name of the result file.")
-def main(path: Path, graphs: int, batch_size: int, repeats: int, quick: bool, name: str) -> None:
-    """Measure and write benchmarks/results/<name>.json."""
+@click.option("--quick", is_flag=True, help="Few peptides, one second in all.")
+def main(
+    parts: tuple[str, ...], source: Path, also: tuple[Path, ...], peptides: int, slow: int,
+    seconds: float, processor_time: bool, name: str, quick: bool,
+) -> None:  # fmt: skip
+    """Measure PARTS (all by default) and write benchmarks/results/NAME.json and NAME.png."""
+    wanted = parts or ("baseline", "sizes", "corpus", "precision", "estimates", "counts")
     if quick:
-        graphs, repeats = min(graphs, 512), 1
-    parts = batches(path, graphs, batch_size)
-    masked = [mask_batch(p, MaskOptions(), 0, 0).batch for p in parts]
-    torch.manual_seed(0)
-    plain = PlainPharmHGT(PharmHGTConfig())
-    results: dict[str, Any] = {"matmul_gflops": matmul_gflops(), "batch_size": batch_size}
-    small = parts[:1]
-    results["plain"] = {
-        "forward_per_s": rate(forward(plain), small, 1),
-        "training_per_s": rate(training(plain), masked[:1], 1),
+        peptides, slow, seconds, name = 1024, 8, 0.0, f"{name}_quick"
+    keep_freed_memory()
+    if processor_time:
+        torch.set_num_threads(1)
+    settings = Settings(CPU, seconds=seconds, processor_time=processor_time)
+    ceiling = ceilings(settings)
+    real = Corpus(source)
+    made = synthetic(peptides) if {"sizes", "corpus"} & set(wanted) else real
+    measure = {
+        "baseline": lambda: baseline(real, settings, ceiling, slow),
+        "sizes": lambda: sizes(made, settings, ceiling),
+        "corpus": lambda: whole_corpus(made, settings, ceiling),
+        "precision": lambda: precisions(real, settings),
+        "estimates": lambda: estimates(real, slow),
+        "counts": lambda: counts([real, *map(Corpus, also)]),
     }
-    for label, dedup in (("every_row", False), ("each_state_once", "auto")):
-        model = PharmHGT(PharmHGTConfig(dedup=dedup))
-        model.load_state_dict(plain.state_dict())
-        few = slice(0, 1) if not dedup else slice(None)
-        with torch.no_grad():
-            difference = (model.eval()(parts[0]).atom - plain(parts[0]).atom).abs().max()
-        assert difference < 1e-5, difference
-        results[label] = {
-            "forward_per_s": rate(forward(model), parts[few], repeats if dedup else 1),
-            "training_per_s": rate(training(model), masked[few], repeats if dedup else 1),
+    sections = {}
+    for part in wanted:
+        found = measure[part]()
+        sections[part] = {
+            "arguments": " ".join(sys.argv[1:]),
+            "clock": "processor" if processor_time else "wall",
+            "threads": torch.get_num_threads(),
+            "ceilings": ceiling.__dict__,
+            "found": found,
         }
-        if dedup:
-            model.train()
-            results["counts_unmasked"] = counts(model, parts[0])
-            results["counts_masked"] = counts(model, masked[0])
-            fused = PharmHGT(PharmHGTConfig(output="fused"))
-            results["each_state_once"]["forward_all_views_per_s"] = rate(forward(fused), parts, 1)
-            results["each_state_once"]["atom_view_per_s"] = rate(atom_view(model), parts, repeats)
-    click.echo(record.save(name, results).read_text())
-
-
-def atom_view(model: PharmHGT) -> Callable[[HeteroBatch], Any]:
-    """Return inference of the atom view alone, states kept across batches."""
-
-    def run(batch: HeteroBatch) -> torch.Tensor:
-        with torch.no_grad():
-            f = torch.relu(model.w_atom(batch.tables.atom_x))
-            x = torch.relu(model.w_bond(batch.tables.bond_x))
-            return model._cached_atoms(batch, f, x, None)
-
-    return run
+    old = record.RESULTS / f"{name}.json"
+    kept = json.loads(old.read_text())["results"] if old.exists() and parts else {}
+    results = kept | sections
+    path = record.save(name, results)
+    draw(results, path.with_suffix(".png"))
+    say(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Write the README's table of measured numbers from the result files."""
+"""Write the README's tables of measured numbers from the result files."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,13 @@ from benchmarks.record import RESULTS
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+PEERS = (("ogb", "OGB"), ("torch_geometric", "PyG"), ("chemprop", "Chemprop"))
+NETWORKS = (
+    ("published", "published formulation, DGL"),
+    ("tables", "ours, every row"),
+    ("states_once", "ours, each state once"),
+)
+Row = tuple[str, str]
 
 
 def spread(r: dict[str, float]) -> str:
@@ -17,48 +25,108 @@ def spread(r: dict[str, float]) -> str:
     return f"{r['median']:,.0f} ({r['low']:,.0f}-{r['high']:,.0f})"
 
 
-def rows(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what is measured, and the figure."""
-    r = document["results"]
-    load, train = r["load"], r["train"]
-    f = json.loads((RESULTS / "featurize.json").read_text())["results"]
+def read(name: str) -> dict[str, Any]:
+    """Return a result file."""
+    document: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return document
+
+
+def featurizers(document: dict[str, Any]) -> Iterator[Row]:
+    """Yield peptides a second and core from text to graph."""
+    name, f = next(iter(document["results"]["corpora"].items()))
     ratio = f["rdkit_parse"]["median"] / f["heterograph"]["median"]
-    return [
-        ("peptides a second and core, SMILES to heterograph", spread(f["heterograph"])),
-        (f"RDKit's parser alone, the ceiling ({ratio:.1f} times that)", spread(f["rdkit_parse"])),
-        ("sequences of 15 residues a second and core to heterograph", spread(f["sequence_15"])),
-        ("bytes a graph in the store, texts included", f"{r['bytes_per_graph']:,.0f}"),
-        ("graphs a second from the loader, one core, mapped", spread(load["mmap"])),
-        ("the same from memory", spread(load["host"])),
-        ("peptides a second forward, every row", spread(train["every_row"]["forward"])),
-        ("the same, each state once", spread(train["each_state_once"]["forward"])),
-        ("peptides a second in training steps, every row", spread(train["every_row"]["step"])),
-        ("the same, each state once", spread(train["each_state_once"]["step"])),
-    ]
+    about = f"{name}, {f['mean_atoms']:.0f} atoms, peptides a second and core"
+    yield f"**Texts to graphs**, {about}", ""
+    yield "sequences of 15 residues to complete heterographs", spread(f["sequence"])
+    yield f"RDKit's parser alone ({ratio:.1f} times the next row)", spread(f["rdkit_parse"])
+    yield "SMILES to complete heterographs", spread(f["heterograph"])
+    for key, title in PEERS:
+        if key in f:
+            yield f"{title} {f['peers'][key]}, atoms and bonds only", spread(f[key])
 
 
-def table(document: dict[str, Any]) -> str:
-    """Return the table in Markdown with machine and command below it."""
-    r, machine = document["results"], document["machine"]
+def stores(document: dict[str, Any]) -> Iterator[Row]:
+    """Yield what a large build costs."""
+    run = document["results"]["runs"][0]
+    about = f"{run['peptides']:,} peptides of {run['atoms_a_graph']:.0f} atoms from a {run['form']}"
+    yield f"**A store**, {about} file, {run['workers']} workers", ""
+    yield "seconds to build; to verify every byte", f"{run['build_s']:.0f}; {run['verify_s']:.0f}"
+    yield "bytes a graph, texts included", f"{run['bytes_a_graph']:,.0f}"
+    yield "seconds to open", f"{run['open_s']:.2f}"
+    memory = f"{run['parent_peak_mib']:.0f}; {run['workers_peak_mib']:.0f}"
+    yield "MiB of the parent; of all other processes together, at most", memory
+
+
+def loaders(document: dict[str, Any]) -> Iterator[Row]:
+    """Yield graphs a second of each loader, fastest first."""
+    r = document["results"]
+    about = f"{r['peptides']:,} peptides of {r['mean_atoms']:.0f} atoms, {r['batch_size']} a batch"
+    yield f"**Loaders**, {about}, graphs a second on one core, warm", ""
+    ranked = sorted(r["loaders"].values(), key=lambda one: -one["graphs_per_s"]["median"])
+    for one in ranked:
+        few = "" if one["peptides"] == r["peptides"] else f" (on {one['peptides']:,} of them)"
+        yield one["title"] + few, spread(one["graphs_per_s"])
+
+
+def networks(document: dict[str, Any]) -> Iterator[Row]:
+    """Yield peptides a second through the network, the published formulation first."""
+    r = document["results"]
+    found, corpus = r["baseline"]["found"], r["corpus"]["found"]
+    atoms = f"{found['corpus']['name']}, {found['corpus']['mean_atoms']:.0f} atoms"
+    yield f"**The network**, {atoms}, peptides a second of {r['baseline']['clock']} time", ""
+    rates = {row["variant"]: row for row in found["rows"]}
+    for variant, title in NETWORKS:
+        row = rates[variant]
+        for kind, name in (("inference", "forward"), ("training", "training steps")):
+            if kind in row:
+                yield f"{title}, {name}", spread(row[kind]["graphs_per_s"])
+    many = f"{corpus['corpus']['peptides']:,} synthetic peptides, states kept"
+    yield f"{many}: atom view, forward", spread(corpus["atom_view"]["graphs_per_s"])
+    yield f"{many}: both views, forward", spread(corpus["both_views"]["graphs_per_s"])
+
+
+def embedding(document: dict[str, Any]) -> Iterator[Row]:
+    """Yield rates and latencies of embeddings."""
+    r = document["results"]
+    bulk, single = r["bulk"], r["single"]
+    yield f"**Embeddings**, {r['settings']['atoms_a_peptide']:.0f} atoms, CPU", ""
+    yield "peptides a second from a store", f"{bulk['store']['peptides_per_s']:,.0f}"
+    yield "peptides a second from SMILES", f"{bulk['SMILES file']['peptides_per_s']:,.0f}"
+    cold = single["model loaded and first peptide"]["median_ms"]
+    known = single["states known, vector not kept"]["median_ms"]
+    yield "milliseconds for one: model loaded too; loaded", f"{cold:.0f}; {known:.0f}"
+
+
+TABLES = {
+    "featurize": featurizers,
+    "scale": stores,
+    "loader": loaders,
+    "model": networks,
+    "embed": embedding,
+}
+"""Result file -> the rows made of it; a file that is not there is left out."""
+
+
+def table() -> str:
+    """Return the table in Markdown, with machine and commands below it."""
     lines = ["| measured | median (lowest-highest) |", "| --- | --- |"]
-    lines += [f"| {what} | {figure} |" for what, figure in rows(document)]
-    lines += [
-        "",
-        f"{r['input']}: {r['graphs']:,} peptides of {r['mean_atoms']:.0f} atoms; training "
-        f"batches of "
-        f"{r['batch_size']}; {machine['cpu']}, {machine['cores']} cores, {document['date']}, "
-        f"`{document['command']}`",
-    ]
-    return "\n".join(lines)
+    commands = []
+    for name, rows in TABLES.items():
+        if (RESULTS / f"{name}.json").exists():
+            document = read(name)
+            lines += [f"| {what} | {figure} |" for what, figure in rows(document)]
+            commands.append(f"`{document['command']}`")
+            machine, date = document["machine"], document["date"]
+    about = f"{machine['cpu']}, {machine['cores']} cores, no GPU, {date}"
+    return "\n".join([*lines, "", f"{about}; {', '.join(commands)}"])
 
 
 def main() -> None:
     """Put the table between its marks."""
-    document = json.loads((RESULTS / "pipeline.json").read_text())
     text = README.read_text()
     head, rest = text.split(BEGIN)
     tail = rest.split(END)[1]
-    README.write_text(f"{head}{BEGIN}\n{table(document)}\n{END}{tail}")
+    README.write_text(f"{head}{BEGIN}\n{table()}\n{END}{tail}")
 
 
 if __name__ == "__main__":

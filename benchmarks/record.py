@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PACKAGES = ("pepland-data", "torch", "numpy", "pyarrow", "rdkit", "dgl", "zarr")
+PACKAGES = (
+    "pepland-data",
+    "torch",
+    "numpy",
+    "pyarrow",
+    "rdkit",
+    "dgl",
+    "zarr",
+    "torch_geometric",
+    "lmdb",
+    "litdata",
+)
 
 
 def cpu_name() -> str:
@@ -46,6 +57,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def arguments() -> list[str]:
+    """Return what the command was given, files by their names only."""
+    return [Path(given).name if "/" in given else given for given in sys.argv[1:]]
+
+
 def save(name: str, results: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Write `results` with the circumstances of the run to ``<folder>/<name>.json``."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +70,7 @@ def save(name: str, results: dict[str, Any], folder: Path = RESULTS) -> Path:
         "benchmark": name,
         "machine": machine(),
         "versions": versions(),
-        "command": " ".join(["python", "-m", f"benchmarks.{Path(script).stem}", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", f"benchmarks.{Path(script).stem}", *arguments()]),
         "date": datetime.date.today().isoformat(),
         "results": results,
     }

@@ -92,6 +92,6 @@ def write_repeated(store: GraphStore, target: Path, graphs: int, rows_per_shard:
 def _repeat(store: GraphStore, rows: np.ndarray, start: int) -> ShardData:
     import pyarrow as pa
 
-    smiles = pa.concat_arrays([store.shard(s).smiles for s in range(len(store.manifest.shards))])
+    smiles = pa.concat_arrays([store.shard(s).smiles for s in range(store.num_shards)])
     numbers = np.arange(start, start + len(rows))
     return ShardData(store.gather(rows), numbers, smiles.take(pa.array(rows)), {})

@@ -1,0 +1,123 @@
+"""What does a store cost as Arrow and as Zarr: bytes a graph, seconds to convert, open and load?
+
+Synthetic peptides of about 130 atoms, texts and row numbers included, no pass-through columns.
+Loading is the host tier: everything decoded into memory, on one core.
+Not measured: a cold disk, a network.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import record
+from pepland_data import BuildOptions, GraphStore, build, open_store
+from pepland_data.convert import convert
+from pepland_data.corpus import Corpus
+from pepland_data.sources import flat_corpus
+from pepland_data.synth import SynthOptions, write_peptides
+from pepland_data.verify import verify
+
+
+def seconds(work: Callable[[], object], repeats: int) -> dict[str, float]:
+    """Return median, least and most seconds of some repetitions after a warm-up."""
+    work()
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return {"median": statistics.median(found), "low": min(found), "high": max(found)}
+
+
+def parts(store: GraphStore) -> dict[str, float]:
+    """Return the bytes a graph of each part of a Zarr store, the small ones together."""
+    sums: dict[str, int] = {}
+    for entry in store.manifest.entries():
+        name = entry.file.split("/")[1] if "/" in entry.file else "others"
+        sums[name] = sums.get(name, 0) + entry.bytes
+    each = {name: count / len(store) for name, count in sums.items()}
+    large = {name: value for name, value in each.items() if value >= 1}
+    return {**large, "others": sum(each.values()) - sum(large.values())}
+
+
+def measure(path: Path, repeats: int) -> dict[str, Any]:
+    """Return what reading a store costs."""
+    store = open_store(path)
+    return {
+        "bytes_per_graph": store.nbytes / len(store),
+        "files": len(store.manifest.entries()),
+        "open_s": seconds(lambda: open_store(path), repeats),
+        "load_s": seconds(lambda: flat_corpus(Corpus([open_store(path)])), repeats),
+        "verify_s": seconds(lambda: verify(path), 1),
+    }
+
+
+def chart(results: dict[str, Any], path: Path) -> None:
+    """Draw the bytes a graph of both formats, Zarr's by array."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(9, 3.2), layout="constrained")
+    arrow = results["arrow"]["bytes_per_graph"]
+    axes.barh(1, arrow, color="#9aa5b1", height=0.6)
+    axes.text(arrow, 1, f" {arrow:,.0f}", va="center")
+    colors = pyplot.colormaps["tab20"].colors
+    start = 0.0
+    found = sorted(results["zarr_parts"].items(), key=lambda item: -item[1])
+    for (name, value), color in zip(found, colors, strict=False):
+        axes.barh(0, value, left=start, color=color, height=0.6, label=f"{name} {value:.0f}")
+        start += value
+    axes.text(start, 0, f" {start:,.0f}", va="center")
+    axes.set_yticks([0, 1], ["Zarr", "Arrow"])
+    axes.set_xlabel(f"bytes a graph of {results['mean_atoms']:.0f} atoms")
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right", title="Zarr, by array")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130)
+
+
+@click.command()
+@click.option("--count", default=100_000, show_default=True, help="Peptides.")
+@click.option("--workers", default=2, show_default=True)
+@click.option("--repeats", default=3, show_default=True)
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder to build in and to keep.")
+def main(count: int, workers: int, repeats: int, keep: Path | None) -> None:
+    """Measure both formats of one store and write results/formats.json and .png."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = keep or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        source, arrow = folder / "in.txt", folder / "arrow"
+        if not source.exists():
+            write_peptides(source, SynthOptions(count, seed=3, median_length=15))
+        build(source, arrow, BuildOptions(workers=workers))
+        start = time.perf_counter()
+        to_zarr = convert(arrow, Path(temporary) / "zarr", "zarr", workers)
+        there = time.perf_counter() - start
+        start = time.perf_counter()
+        convert(Path(temporary) / "zarr", Path(temporary) / "back", "arrow", workers)
+        back = time.perf_counter() - start
+        store = open_store(arrow)
+        results = {
+            "peptides": len(store),
+            "mean_atoms": float(store.num_atoms.mean()),
+            "workers": workers,
+            "to_zarr_s": there,
+            "to_arrow_s": back,
+            "arrow": measure(arrow, repeats),
+            "zarr": measure(Path(to_zarr.path), repeats),
+            "zarr_parts": parts(open_store(to_zarr.path)),
+        }
+    click.echo(record.save("formats", results))
+    chart(results, record.RESULTS / "formats.png")
+
+
+if __name__ == "__main__":
+    main()

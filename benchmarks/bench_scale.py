@@ -1,0 +1,163 @@
+"""What do many peptides cost: seconds, memory over time, bytes, verify, open?
+
+Synthetic peptides are built into a store by the command line, as a user would; memory and processor
+time are those of the parent and of all its workers, looked at four times a second. Processor time
+is given beside the seconds, for the machine may have been busy with other things. Memory is what
+belongs to no file, so that mapped pages, which the system takes back, do not count. Not measured: a
+disk slower than this one, and workers on other machines.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import record
+from benchmarks.processes import thinned, watch
+
+PROGRAM = [sys.executable, "-c", "from pepland_cli.data import main; main()"]
+OPEN = (
+    "import sys, time; from pepland_data import open_store; import pepland_data.store;"
+    "t = time.perf_counter(); s = open_store(sys.argv[1]); a = time.perf_counter() - t;"
+    "s[len(s) // 2]; print(a, time.perf_counter() - t)"
+)
+
+
+def seconds(command: list[str]) -> float:
+    """Run a command to a good end and return how long it took."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def open_times(store: Path) -> dict[str, float]:
+    """Return the median of opening in a fresh process, and of that and reading one graph."""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", OPEN, str(store)], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for _ in range(5)
+    ]
+    opened, read = zip(*(map(float, run) for run in runs), strict=True)
+    return {"open_s": statistics.median(opened), "first_graph_s": statistics.median(read)}
+
+
+def one(form: str, count: int, workers: int, rows_per_shard: int, folder: Path) -> dict[str, Any]:
+    """Make, build, verify, open and delete one corpus."""
+    source, store = folder / "in.csv", folder / "store"
+    synth_s = seconds([*PROGRAM, "synth", str(source), "--form", form, "--count", str(count)])
+    build = [*PROGRAM, "build", str(source), "--out", str(store), "--workers", str(workers)]
+    build += ["--rows-per-shard", str(rows_per_shard), "--input-format", form]
+    usage = watch(build)
+    if usage.returncode:
+        raise SystemExit(f"the build ended with {usage.returncode}")
+    verify_s = seconds([*PROGRAM, "verify", str(store)])
+    found = store_figures(store)
+    row = {
+        "form": form, "peptides": count, "workers": workers, "rows_per_shard": rows_per_shard,
+        "input_bytes": source.stat().st_size, "synth_s": synth_s, "build_s": usage.seconds,
+        "rows_per_s": count / usage.seconds, "parent_cpu_s": usage.parent_cpu_s,
+        "workers_cpu_s": usage.workers_cpu_s, "parent_share": usage.parent_share,
+        "rows_per_worker_cpu_s": count / usage.workers_cpu_s, "verify_s": verify_s,
+        "parent_peak_mib": max(s[1] for s in usage.samples),
+        "workers_peak_mib": max(s[2] for s in usage.samples), "processes": usage.processes,
+        **found, **open_times(store), "memory": thinned(usage.samples),
+    }  # fmt: skip
+    shutil.rmtree(store)
+    source.unlink()
+    return row
+
+
+def store_figures(store: Path) -> dict[str, Any]:
+    """Return counts and bytes of a store."""
+    from pepland_data import open_store
+
+    opened = open_store(store)
+    counts, total = opened.manifest.counts, opened.nbytes
+    return {
+        "graphs": counts["graphs"], "rejects": counts["rejects"],
+        "atoms_a_graph": counts["atoms"] / max(counts["graphs"], 1), "store_bytes": total,
+        "bytes_a_graph": total / max(counts["graphs"], 1), "shards": len(opened.manifest.shards),
+        "manifest_bytes": (store / "manifest.json").stat().st_size,
+    }  # fmt: skip
+
+
+def predicted(row: dict[str, Any], cores: int) -> float:
+    """Return the speed-up of so many workers: the parent's work is done by one core beside them."""
+    parent, workers = row["parent_cpu_s"], row["workers_cpu_s"]
+    return float(workers / max(parent, workers / cores))
+
+
+def kept(name: str) -> list[dict[str, Any]]:
+    """Return the runs of an earlier result file."""
+    path = record.RESULTS / f"{name}.json"
+    return json.loads(path.read_text())["results"]["runs"] if path.is_file() else []
+
+
+def same(row: dict[str, Any], again: set[tuple[str, int]], rows_per_shard: int) -> bool:
+    """Return whether a run is made again."""
+    return (row["form"], row["peptides"]) in again and row["rows_per_shard"] == rows_per_shard
+
+
+def chart(runs: list[dict[str, Any]], path: Path) -> None:
+    """Draw memory of parent and workers over time."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(runs), figsize=(5 * len(runs), 3.4), squeeze=False)
+    for axis, row in zip(axes[0], runs, strict=True):
+        when, parent, workers = zip(*row["memory"], strict=True)
+        axis.plot(
+            when, workers, label=f"{row['processes'] - 1} processes below", color="tab:orange"
+        )
+        axis.plot(when, parent, label="parent", color="tab:blue")
+        title = f"{row['peptides']:,} {row['form']}, {row['rows_per_shard']:,} a shard"
+        axis.set(title=title, xlabel="s", ylabel="MiB")
+        axis.set_ylim(0)
+        axis.legend(loc="center right", frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+@click.command()
+@click.option(
+    "--run", "runs", multiple=True, default=["sequence:1000000", "smiles:100000"],
+    show_default=True, help="form:peptides, once or more.",
+)  # fmt: skip
+@click.option("--workers", default=2, show_default=True)
+@click.option("--rows-per-shard", default=1000, show_default=True)
+@click.option("--scratch", help="Folder for inputs and stores, which are deleted [temporary].")
+@click.option("--name", default="scale", show_default=True, help="Of the result file.")
+def main(
+    runs: tuple[str, ...], workers: int, rows_per_shard: int, scratch: str | None, name: str
+) -> None:
+    """Build many peptides and look at what it costs."""
+    again = {(form, int(count)) for form, count in (run.split(":") for run in runs)}
+    rows = [row for row in kept(name) if not same(row, again, rows_per_shard)]
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        for run in runs:
+            form, count = run.split(":")
+            row = one(form, int(count), workers, rows_per_shard, Path(folder))
+            row["predicted_speedup_32_cores"] = predicted(row, 32)
+            click.echo(str({k: v for k, v in row.items() if k != "memory"}), err=True)
+            rows.append(row)
+            path = record.save(name, {"runs": rows})
+    chart(rows, path.with_suffix(".png"))
+    click.echo(str(path))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Does the memory of a build's workers grow with the input, or with what is hostile in it?
+
+Resident memory, shared libraries included, sampled four times a second: one worker building
+10,000 and 200,000 synthetic peptides, and two building 10,000 rows of which most are hostile.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import record
+from benchmarks.process_tree import watch
+from pepland_data.synth import SynthOptions, write_peptides
+from tests.hostile_rows import csv_file, hostile_rows
+
+COMMAND = [sys.executable, "-c", "from pepland_cli.data import main; main()", "build"]
+
+
+def measure(source: Path, workers: int, *more: str) -> dict[str, Any]:
+    """Build a file in a process of its own; return seconds and memory by role."""
+    with tempfile.TemporaryDirectory(dir=source.parent) as folder:
+        out = str(Path(folder) / "store")
+        options = ["--out", out, "--workers", str(workers), "--json", *more]
+        seen, seconds = watch([*COMMAND, str(source), *options])
+    return {"seconds": round(seconds, 1), "peak_mib": seen.peak_mib, "series": seen.series_mib()}
+
+
+def chart(results: dict[str, Any], path: Path) -> None:
+    """Draw memory over time, a line for each role and input."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 4), layout="constrained")
+    styles = dict(zip(results, ("-", "--", ":"), strict=False))
+    colours = {"parent": "#999999", "worker": "#e08a00", "converting": "#3b75af"}
+    for name, found in results.items():
+        series = found["series"]
+        for role, colour in colours.items():
+            if role in series:
+                label = f"{role}, {name}"
+                axes.plot(series["seconds"], series[role], styles[name], color=colour, label=label)
+    axes.axhline(1024, color="#cc0c26", linewidth=1)
+    axes.annotate("1 GiB", (0, 1024), xytext=(2, -12), textcoords="offset points")
+    axes.set(xlabel="seconds", ylabel="resident memory, MiB", ylim=(0, 1100))
+    axes.legend(frameon=False, fontsize=8, ncols=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+
+
+@click.command()
+@click.option("--few", default=10_000, show_default=True)
+@click.option("--many", default=200_000, show_default=True)
+@click.option("--hostile", default=10_000, show_default=True)
+def main(few: int, many: int, hostile: int) -> None:
+    """Measure and write benchmarks/results/worker_memory.json and .png."""
+    results = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for count in (few, many):
+            source = folder / f"{count}.csv"
+            write_peptides(str(source), SynthOptions(count=count), lambda done: None)
+            results[f"{count:,} synthetic"] = measure(source, 1)
+        (folder / "hostile.csv").write_bytes(csv_file(hostile_rows(hostile)))
+        limits = ("--time-limit", "5", "--max-reject-frac", "1")
+        results[f"{hostile:,} hostile"] = measure(folder / "hostile.csv", 2, *limits)
+    saved = record.save("worker_memory", results)
+    chart(results, saved.with_suffix(".png"))
+    click.echo(saved)
+
+
+if __name__ == "__main__":
+    main()
