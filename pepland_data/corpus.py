@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,11 @@ class Corpus:
         if len(self.stores) == 1:
             return graphs
         return graphs[np.argsort(self.owner(graphs), kind="stable")]
+
+    def shards(self) -> Iterator[tuple[int, int]]:
+        """Yield store and shard, in the order of the graph numbers."""
+        for number, store in enumerate(self.stores):
+            yield from ((number, shard) for shard in range(store.num_shards))
 
     def shard_columns(self, store: int, shard: int) -> GraphColumns:
         """Return a shard as it lies on disk, checked against the store's sizes.

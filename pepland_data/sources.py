@@ -1,8 +1,8 @@
 """Where the codes of a batch come from: mapped shards, or one copy of them in memory.
 
-A batch is put together from slices of bytes, joined. That costs what the copy costs: no index as
-long as the batch is made, neighbours are copied in one stroke, a slice cannot reach outside its
-array, and it does not matter over how many shards the graphs are spread.
+From mapped shards a batch is put together from slices of bytes, joined: no index as long as the
+batch is made, a slice cannot reach outside its array, and it does not matter over how many shards
+the graphs are spread. From memory it is two calls of Arrow's ``take``, see `pepland_data.records`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pepland_data.arrow_format import damaged
 from pepland_data.columns import GROUPS
 from pepland_data.corpus import Corpus
 from pepland_data.layout import COLUMNS, HOME, Parts, write_ghosts, write_head
+from pepland_data.records import RecordLayout, Records
 from pepland_data.starts import Starts
 from pepland_data.tables import Recode
 
@@ -54,9 +55,10 @@ def write_batch(out: Mapping[str, npt.NDArray[Any]], parts: Parts, source: Sourc
         for name, group in COLUMNS.items():
             first, last = parts.ptr[group][run.start], parts.ptr[group][run.stop]
             rows = out[name][first:last]
-            rows[...] = flat[name]
             if name in HOME:
-                rows += shift[group][first:last]
+                np.add(flat[name], shift[group][first:last], out=rows)
+            else:
+                rows[...] = flat[name]
     write_ghosts(out, parts)
 
 
@@ -78,31 +80,35 @@ def _joined(pieces: Iterable[Any], dtype: Any) -> npt.NDArray[Any]:
 
 
 class HostSource:
-    """All shards of a corpus in memory, narrow as on disk, in one array a column.
+    """All graphs of a corpus in memory, narrow as on disk, a record of bytes each.
 
     Args:
         corpus: the stores.
     """
 
     def __init__(self, corpus: Corpus) -> None:
-        self.flat, self.ptr = flat_corpus(corpus)
-        self._views = {name: array.data for name, array in self.flat.items()}
+        layout = RecordLayout({name: _dtype(corpus, name) for name in COLUMNS})
+        self.records = Records(layout, _all_sizes(corpus))
+        for number, shard in corpus.shards():
+            columns, recode = corpus.shard_columns(number, shard), corpus.recode(number)
+            self.records.append(columns if recode is None else columns.recode(recode))
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(a.nbytes for a in (*self.flat.values(), *self.ptr.values()))
+        return self.records.nbytes
 
     def runs(self, parts: Parts) -> Iterator[tuple[slice, Flat]]:
         """Yield the whole batch as one run."""
-        made: Flat = {}
-        for group, names in GROUPS.items():
-            first = self.ptr[group][parts.graphs]
-            last = first + parts.sizes[group]
-            pick = _picker(list(map(slice, first.tolist(), last.tolist())))
-            for name in names:
-                made[name] = _joined(pick(self._views[name]), self.flat[name].dtype)
-        yield slice(0, len(parts.graphs)), made
+        yield slice(0, len(parts.graphs)), self.records.take(parts.graphs, parts.sizes)
+
+
+def _all_sizes(corpus: Corpus) -> dict[str, npt.NDArray[Any]]:
+    """Return group -> rows of each graph of a corpus. [G] uint32."""
+    return {
+        group: np.concatenate([np.asarray(s.sizes[f"num_{group}s"]) for s in corpus.stores])
+        for group in GROUPS
+    }
 
 
 def flat_corpus(corpus: Corpus) -> tuple[Flat, Flat]:
@@ -113,22 +119,17 @@ def flat_corpus(corpus: Corpus) -> tuple[Flat, Flat]:
         group -> pointers [G+1] int64.
     """
     ptr: Flat = {}
-    for group in GROUPS:
-        sizes = [np.asarray(getattr(store, f"num_{group}s")) for store in corpus.stores]
-        ends = np.cumsum(np.concatenate(sizes), dtype=np.int64)
-        ptr[group] = np.concatenate([np.zeros(1, np.int64), ends])
+    for group, sizes in _all_sizes(corpus).items():
+        ptr[group] = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
     dtypes = {name: _dtype(corpus, name) for name in COLUMNS}
     flat = {name: np.empty(ptr[group][-1], dtypes[name]) for name, group in COLUMNS.items()}
     done = 0
-    for number, store in enumerate(corpus.stores):
-        for shard in range(len(store.shard_ptr) - 1):
-            columns = corpus.shard_columns(number, shard)
-            for name, group in COLUMNS.items():
-                first, last = ptr[group][done], ptr[group][done + len(columns)]
-                flat[name][first:last] = recoded(
-                    getattr(columns, name), name, corpus.recode(number)
-                )
-            done += len(columns)
+    for number, shard in corpus.shards():
+        columns = corpus.shard_columns(number, shard)
+        for name, group in COLUMNS.items():
+            first, last = ptr[group][done], ptr[group][done + len(columns)]
+            flat[name][first:last] = recoded(getattr(columns, name), name, corpus.recode(number))
+        done += len(columns)
     return flat, ptr
 
 

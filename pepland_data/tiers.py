@@ -33,7 +33,7 @@ class TierPlan:
     reason: str
     """One sentence."""
     need_bytes: int
-    """Bytes of the coded corpus in memory, the same on host and device."""
+    """Bytes of the coded corpus on a device; in host memory it is 24 less a graph."""
     device_bytes: int | None
     """Free bytes of the device, None where batches are wanted on the CPU."""
     host_bytes: int
@@ -47,7 +47,7 @@ class TierPlan:
 
 
 def corpus_bytes(stores: Sequence[GraphStore]) -> int:
-    """Return the bytes that stores take in the host or device tier, from their manifests."""
+    """Return the bytes that stores take in the device tier, from their manifests."""
     total = 0
     for store in stores:
         counts, dtypes = store.manifest.counts, store.manifest.dtypes
