@@ -96,10 +96,22 @@ def step_of(device: torch.device, seconds: float) -> Callable[[], None]:
     """Return a step of a known length: a CPU sleeps, a GPU is kept busy."""
     if device.type == "cpu":
         return lambda: time.sleep(seconds)
-    cycles = int(seconds * 1e3 * torch.cuda.get_device_properties(device).clock_rate)
+    cycles = int(seconds * _cycles_per_second(device))
 
     def busy() -> None:
-        torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
+        with torch.cuda.device(device):
+            torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
         torch.cuda.current_stream(device).synchronize()
 
     return busy
+
+
+def _cycles_per_second(device: torch.device, cycles: int = 20_000_000) -> float:
+    """Return how fast a GPU counts, measured: what it reports is not what it runs at."""
+    ends = [torch.cuda.Event(enable_timing=True) for _ in range(2)]  # type: ignore[no-untyped-call]
+    with torch.cuda.device(device):
+        for end in ends:  # the first turn wakes the clocks up
+            torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
+            end.record()
+    ends[1].synchronize()
+    return cycles / (float(ends[0].elapsed_time(ends[1])) / 1e3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
@@ -303,10 +303,9 @@ def problem_in(columns: GraphColumns, tables: FeatureTables) -> str | None:
         if getattr(columns, name).max(initial=0) >= top:
             return f"{name} points outside its table of {top} rows"
     for group, home, names in INDEXED:
-        counts, rows = columns.sizes(group), columns.sizes(home)
-        for name in names:
-            if _points_outside(getattr(columns, name), counts, rows):
-                return f"{name} points outside its graph"
+        highest = reduce(np.maximum, [getattr(columns, name) for name in names])
+        if _points_outside(highest, columns.sizes(group), columns.sizes(home)):
+            return f"{' or '.join(names)} points outside its graph"
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +70,9 @@ class Uploader:
         self, shape: Shape, write: Callable[[dict[str, npt.NDArray[Any]]], None]
     ) -> Uploaded:
         """Let `write` fill the arrays of a batch, and start their copy; one thread at a time."""
-        with self._lock:
+        # The loader's thread starts out on the first GPU, whichever this batch goes to.
+        here = torch.cuda.device(self.device) if self._cuda else nullcontext()
+        with self._lock, here:
             return self._upload(shape, write)
 
     def _upload(
