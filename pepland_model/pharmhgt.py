@@ -151,9 +151,9 @@ class PharmHGT(nn.Module):
         kept = plan.atoms is None and self._keeping(batch)
         if (atoms and plan.atoms is None and not kept) or (fragments and plan.fragments is None):
             raise InputError("the plan lacks a wanted view; make it in the mode it is used in")
-        tables = batch.tables
-        f_a, f_p = relu(self.w_atom(tables.atom_x)), relu(self.w_pharm(tables.fragment_x))
-        x_b, x_r = relu(self.w_bond(tables.bond_x)), relu(self.w_reac(tables.bond_x))
+        atom_x, fragment_x, bond_x = self._rows_of_tables(batch)
+        f_a, f_p = relu(self.w_atom(atom_x)), relu(self.w_pharm(fragment_x))
+        x_b, x_r = relu(self.w_bond(bond_x)), relu(self.w_reac(bond_x))
         atom, fragment = f_a[:0], f_p[:0]
         if atoms and kept:
             atom = self._kept_atoms(batch, f_a, x_b, atom_rows)
@@ -168,6 +168,11 @@ class PharmHGT(nn.Module):
         j_p = take(j_p, chosen(plan.junction.fragment_rows, fragment_rows))
         return PharmHGTOutput(atom, fragment, j_a, j_p, self.config.output)
 
+    def _rows_of_tables(self, batch: HeteroBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the atom, fragment and bond table in the precision of the weights."""
+        t, kind = batch.tables, self.w_atom.weight.dtype
+        return t.atom_x.to(kind), t.fragment_x.to(kind), t.bond_x.to(kind)
+
     def _keeping(self, batch: HeteroBatch) -> bool:
         inference = not torch.is_grad_enabled() and not self.training
         return self.config.keep_states and inference and on_cpu(batch)
@@ -176,16 +181,21 @@ class PharmHGT(nn.Module):
         self, batch: HeteroBatch, f: Tensor, x: Tensor, wanted: Tensor | None
     ) -> Tensor:
         """Compute the atom states no batch has brought before, and look all of them up."""
-        cache = self.cache.view(
-            "atoms", self.view_weights("aba", "a", "atom", "bond"),
-            [batch.tables.atom_x, batch.tables.bond_x], self.config.depth - 1,
-        )  # fmt: skip
         edges = view_edges(batch, "bond", len(batch.atom_code))
-        plan = distinct_plan(batch.atom_code, edges, self.config.depth - 1, 1.0, cache.levels)
-        if plan.rows is None:
-            self.cache.clear()
-            return self._view("aba", "a", f, x, plan, wanted)
-        return self._view("aba", "a", f, x, plan, wanted, cache)
+        rounds = self.config.depth - 1
+        with self.cache.held() as free:
+            if not free:  # another thread is at it
+                plan = distinct_plan(batch.atom_code, edges, rounds, PAYS)
+                return self._view("aba", "a", f, x, plan, wanted)
+            cache = self.cache.view(
+                "atoms", self.view_weights("aba", "a", "atom", "bond"),
+                [batch.tables.atom_x, batch.tables.bond_x], rounds,
+            )  # fmt: skip
+            plan = distinct_plan(batch.atom_code, edges, rounds, 1.0, cache.levels)
+            if plan.rows is None:
+                self.cache.clear()
+                return self._view("aba", "a", f, x, plan, wanted)
+            return self._view("aba", "a", f, x, plan, wanted, cache)
 
     def view_weights(self, view: str, last: str, node: str, edge: str) -> list[Tensor]:
         """Return all parameters of one view's states."""
@@ -216,7 +226,7 @@ class PharmHGT(nn.Module):
             cache: states of earlier batches; the plan's rows are behind them.
         """
         attend, layers = self.mp.attn[view], cast(nn.ModuleList, self.mp.mp_list[view])
-        n, h = f, x
+        n, h, kind = f, x, self.w_atom.weight.dtype
         for i, layer in enumerate(layers):
             node, edge = plan.nodes[i], plan.edges[i]
             if cache is None:
@@ -224,7 +234,7 @@ class PharmHGT(nn.Module):
             else:  # project the few new inputs, not the whole table
                 rows = take(n, node.own), take(h, node.inputs)
                 mixed = attend(*rows, None, None, node.ptr, node.dst)
-            n = (mixed + take(n, node.own)) * connected(node)
+            n = (mixed + take(n, node.own)) * connected(node, kind)
             n = n if cache is None else cache.grow("nodes", i, n)
             h = relu(take(x, edge.code) + message(layer, n, h, edge))
             h = h if cache is None else cache.grow("edges", i, h)
@@ -251,8 +261,8 @@ class PharmHGT(nn.Module):
         """Return W [sum of incoming | own state | input]; the input's share on the table."""
         layer = cast(nn.Linear, self.mp.node_last_layer[name])
         from_edges, from_state, from_input = torch.split(layer.weight, self.config.hidden, 1)
-        incoming = segment_sum(take(h, level.inputs), level.ptr, level.dst)
-        own, code, alive = level.own, level.code, connected(level)
+        incoming = segment_sum(take(h, level.inputs), level.ptr, level.dst).to(layer.weight.dtype)
+        own, code, alive = level.own, level.code, connected(level, layer.weight.dtype)
         if wanted is not None:
             incoming, code, alive = (t.index_select(0, wanted) for t in (incoming, code, alive))
             own = wanted if own is None else own.index_select(0, wanted)
@@ -264,11 +274,12 @@ class PharmHGT(nn.Module):
         self, batch: HeteroBatch, plan: JunctionPlan, f_a: Tensor, f_p: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Message passing between a fragment and its atoms, fragments first."""
-        tables, home = batch.tables, plan.home
+        atom_x, fragment_x, _ = self._rows_of_tables(batch)
+        home = plan.home
         w, b = self.w_junc.weight, self.w_junc.bias
         # The other half of the input row is zero, so each kind meets half of the columns.
-        j_a = take(relu(nn.functional.linear(tables.atom_x, w[:, :ATOM_WIDTH], b)), plan.atom_code)
-        table = relu(nn.functional.linear(tables.fragment_x, w[:, ATOM_WIDTH:], b))
+        j_a = take(relu(nn.functional.linear(atom_x, w[:, :ATOM_WIDTH], b)), plan.atom_code)
+        table = relu(nn.functional.linear(fragment_x, w[:, ATOM_WIDTH:], b))
         j_p = take(table, plan.fragment_code)
         to_fragment, to_atom = self.mp.attn["ajp"], cast(Attention, self.mp.attn["pja"])
         for _ in range(self.config.depth - 1):
@@ -276,7 +287,7 @@ class PharmHGT(nn.Module):
             # An atom has one fragment: its softmax is 1, so the value alone counts.
             j_a = take(to_atom.value_out(j_p), home) + j_a
         last = self.mp.node_last_layer["junc"]
-        incoming = segment_sum(j_a, plan.ptr, home)
+        incoming = segment_sum(j_a, plan.ptr, home).to(w.dtype)
         j_p = last(torch.cat([incoming, j_p, take(f_p, plan.fragment_code)], 1))
         return last(torch.cat([take(j_p, home), j_a, take(f_a, plan.atom_code)], 1)), j_p
 
@@ -361,9 +372,9 @@ def view_edges(batch: HeteroBatch, prefix: str, num_nodes: int) -> Edges:
     return directed_edges(begin, end, code, num_nodes)
 
 
-def connected(level: NodeLevel) -> Tensor:
-    """Return 1 for rows with an incoming edge, else 0. [K, 1] float32."""
-    return (level.ptr.diff() > 0).float().unsqueeze(1)
+def connected(level: NodeLevel, kind: torch.dtype) -> Tensor:
+    """Return 1 for rows with an incoming edge, else 0. [K, 1] of the weights' dtype."""
+    return (level.ptr.diff() > 0).to(kind).unsqueeze(1)
 
 
 def chosen(rows: Tensor | None, wanted: Tensor | None) -> Tensor | None:
