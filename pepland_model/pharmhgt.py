@@ -73,6 +73,9 @@ class MessagePassing(nn.Module):
 PAYS = 0.9
 """Share of distinct rows up to which finding them costs less than computing all."""
 VIEWS = ("aba", "prp", "ajp", "pja")
+KEPT = {"aba": ("atom", "a", "atom", "bond", "bond"),
+        "prp": ("fragment", "p", "pharm", "reac", "reaction")}  # fmt: skip
+"""View -> its nodes, last layer, first layers of nodes and edges, and edges in a batch."""
 
 
 class PharmHGT(nn.Module):
@@ -122,7 +125,9 @@ class PharmHGT(nn.Module):
 
         kept = search and self._keeping(batch)
         of_atoms = view("bond", source.atom_code) if atoms and not kept else None
-        of_fragments = view("reaction", source.fragment_code) if fragments else None
+        of_fragments = None
+        if fragments and not kept:
+            of_fragments = view("reaction", source.fragment_code)
         junction = None
         if self.config.junction:
             build = distinct_junction if search else plain_junction
@@ -148,18 +153,20 @@ class PharmHGT(nn.Module):
         """
         atoms, fragments = (rows is None or len(rows) > 0 for rows in (atom_rows, fragment_rows))
         plan = plan or self.plan(batch, atoms, fragments)
-        kept = plan.atoms is None and self._keeping(batch)
-        if (atoms and plan.atoms is None and not kept) or (fragments and plan.fragments is None):
+        wanted = ((atoms, plan.atoms), (fragments, plan.fragments))
+        if not self._keeping(batch) and any(here and view is None for here, view in wanted):
             raise InputError("the plan lacks a wanted view; make it in the mode it is used in")
         atom_x, fragment_x, bond_x = self._rows_of_tables(batch)
         f_a, f_p = relu(self.w_atom(atom_x)), relu(self.w_pharm(fragment_x))
         x_b, x_r = relu(self.w_bond(bond_x)), relu(self.w_reac(bond_x))
         atom, fragment = f_a[:0], f_p[:0]
-        if atoms and kept:
-            atom = self._kept_atoms(batch, f_a, x_b, atom_rows)
+        if atoms and plan.atoms is None:
+            atom = self._kept("aba", f_a, x_b, batch, atom_rows)
         elif atoms and plan.atoms is not None:
             atom = self._view("aba", "a", f_a, x_b, plan.atoms, atom_rows)
-        if fragments and plan.fragments is not None:
+        if fragments and plan.fragments is None:
+            fragment = self._kept("prp", f_p, x_r, batch, fragment_rows)
+        elif fragments and plan.fragments is not None:
             fragment = self._view("prp", "p", f_p, x_r, plan.fragments, fragment_rows)
         if plan.junction is None:
             return PharmHGTOutput(atom, fragment, None, None, self.config.output)
@@ -177,25 +184,28 @@ class PharmHGT(nn.Module):
         inference = not torch.is_grad_enabled() and not self.training
         return self.config.keep_states and inference and on_cpu(batch)
 
-    def _kept_atoms(
-        self, batch: HeteroBatch, f: Tensor, x: Tensor, wanted: Tensor | None
+    def _kept(
+        self, view: str, f: Tensor, x: Tensor, batch: HeteroBatch, wanted: Tensor | None
     ) -> Tensor:
-        """Compute the atom states no batch has brought before, and look all of them up."""
-        edges = view_edges(batch, "bond", len(batch.atom_code))
-        rounds = self.config.depth - 1
+        """Compute the states of a view that no batch has brought before, and look all of them up.
+
+        Arguments are those of `_view`.
+        """
+        name, last, node, edge, links = KEPT[view]
+        code = getattr(batch, f"{name}_code")
+        table, rounds = getattr(batch.tables, f"{name}_x"), self.config.depth - 1
+        edges = view_edges(batch, links, len(code))
         with self.cache.held() as free:
             if not free:  # another thread is at it
-                plan = distinct_plan(batch.atom_code, edges, rounds, PAYS)
-                return self._view("aba", "a", f, x, plan, wanted)
-            cache = self.cache.view(
-                "atoms", self.view_weights("aba", "a", "atom", "bond"),
-                [batch.tables.atom_x, batch.tables.bond_x], rounds,
-            )  # fmt: skip
-            plan = distinct_plan(batch.atom_code, edges, rounds, 1.0, cache.levels)
+                plan = distinct_plan(code, edges, rounds, PAYS)
+                return self._view(view, last, f, x, plan, wanted)
+            weights = self.view_weights(view, last, node, edge)
+            cache = self.cache.view(name, weights, [table, batch.tables.bond_x], rounds)
+            plan = distinct_plan(code, edges, rounds, 1.0, cache.levels)
             if plan.rows is None:
-                self.cache.clear()
-                return self._view("aba", "a", f, x, plan, wanted)
-            return self._view("aba", "a", f, x, plan, wanted, cache)
+                self.cache.forget(name)
+                return self._view(view, last, f, x, plan, wanted)
+            return self._view(view, last, f, x, plan, wanted, cache)
 
     def view_weights(self, view: str, last: str, node: str, edge: str) -> list[Tensor]:
         """Return all parameters of one view's states."""
@@ -356,7 +366,7 @@ class Plan:
     atoms: ViewPlan | None
     """None where the states kept across batches are used, or the view is not wanted."""
     fragments: ViewPlan | None
-    """None where the view is not wanted."""
+    """None as above."""
     junction: JunctionPlan | None
     """None with output ``homo``."""
 

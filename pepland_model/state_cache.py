@@ -13,7 +13,7 @@ from torch import Tensor
 from pepland_model.states import fresh_levels
 
 MAX_ROWS = 400_000
-"""Rows of 300 float32 kept over all levels, about 480 MB and room for half as much again; the
+"""States kept over all levels of a view: 480 MB in float32, and room for half as much again. The
 batch after the one that goes beyond starts anew."""
 
 
@@ -120,6 +120,10 @@ class StateCache:
 
     def __reduce__(self) -> tuple[type[StateCache], tuple[()]]:
         return StateCache, ()  # a pickled model goes without what it happened to keep
+
+    def forget(self, name: str) -> None:
+        """Forget the states of one view."""
+        self._views.pop(name, None)
 
     def clear(self) -> None:
         """Forget all states, and free their memory."""

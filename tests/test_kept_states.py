@@ -125,3 +125,50 @@ def test_rows_have_room_for_half_as_much_again_at_most() -> None:
         assert held.untyped_storage().nbytes() <= max(7, 1.5 * len(rows)) * 2 * 4
     assert torch.equal(held[::7, 0], torch.arange(200.0))
     assert MAX_ROWS * 300 * 4 == 480_000_000
+
+
+@pytest.mark.parametrize("room", [30, MAX_ROWS])
+@pytest.mark.parametrize("output", ["homo", "checkpoint", "fused"])
+def test_both_views_give_what_a_model_that_keeps_nothing_gives(monkeypatch, output, room) -> None:
+    monkeypatch.setattr(state_cache, "MAX_ROWS", room)
+    keeping, other = (model(PharmHGT, output, keep_states=k).eval() for k in (True, False))
+    rng = random.Random(1)
+    for turn in range(8):
+        batch = batch_of([rng.randrange(len(EDGE_CASES) + 40) for _ in range(5)])
+        rows = torch.tensor([1, 0]) if turn % 2 else None
+        none = torch.empty(0, dtype=torch.int64)
+        for asked in ((rows, rows), (none, rows), (rows, none)):
+            with torch.no_grad():
+                made, expected = keeping(batch, *asked), other(batch, *asked)
+            for name in ("atom_embedding", "fragment_embedding"):
+                one, two = getattr(made, name), getattr(expected, name)
+                assert one.shape == two.shape
+                assert torch.allclose(one, two, atol=1e-6)
+
+
+def test_a_batch_seen_before_brings_no_new_states_in_either_view() -> None:
+    net = model(PharmHGT, "homo").eval()
+    with torch.no_grad():
+        net(batch_of(FIRST))
+        before = {name: kept[0].rows for name, kept in net.cache._views.items()}
+        net(batch_of(FIRST[::-1]))
+    assert before.keys() == {"atom", "fragment"}
+    assert min(before.values()) > 0
+    assert before == {name: kept[0].rows for name, kept in net.cache._views.items()}
+
+
+OF_FRAGMENTS = [
+    "w_pharm.weight", "w_reac.bias", "mp.mp_list.prp.1.weight", "mp.attn.prp.linears.2.weight",
+    "mp.node_last_layer.p.bias",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_FRAGMENTS)
+def test_fragment_states_notice_every_weight_of_theirs(name) -> None:
+    batch = batch_of(FIRST)
+    keeping, other = (model(PharmHGT, "homo", keep_states=k).eval() for k in (True, False))
+    with torch.no_grad():
+        keeping(batch)
+        for net in (keeping, other):
+            net.get_parameter(name).data.add_(0.5)
+        assert torch.allclose(keeping(batch).fragment, other(batch).fragment, atol=1e-5)
