@@ -200,10 +200,10 @@ class PharmHGT(nn.Module):
                 plan = distinct_plan(code, edges, rounds, PAYS)
                 return self._view(view, last, f, x, plan, wanted)
             weights = self.view_weights(view, last, node, edge)
-            cache = self.cache.view(name, weights, [table, batch.tables.bond_x], rounds)
+            cache = self.cache.view(f"{name}s", weights, [table, batch.tables.bond_x], rounds)
             plan = distinct_plan(code, edges, rounds, 1.0, cache.levels)
             if plan.rows is None:
-                self.cache.forget(name)
+                self.cache.forget(f"{name}s")
                 return self._view(view, last, f, x, plan, wanted)
             return self._view(view, last, f, x, plan, wanted, cache)
 

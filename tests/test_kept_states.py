@@ -152,7 +152,7 @@ def test_a_batch_seen_before_brings_no_new_states_in_either_view() -> None:
         net(batch_of(FIRST))
         before = {name: kept[0].rows for name, kept in net.cache._views.items()}
         net(batch_of(FIRST[::-1]))
-    assert before.keys() == {"atom", "fragment"}
+    assert before.keys() == {"atoms", "fragments"}
     assert min(before.values()) > 0
     assert before == {name: kept[0].rows for name, kept in net.cache._views.items()}
 

@@ -199,7 +199,7 @@ def test_a_table_with_more_rows_keeps_the_states_and_another_table_does_not() ->
     other = replace(host, atom_x=host.atom_x.roll(1, 1))
     with torch.no_grad():
         first = fast(batch).atom
-        kept = fast.cache.view("atom", fast.view_weights("aba", "a", "atom", "bond"),
+        kept = fast.cache.view("atoms", fast.view_weights("aba", "a", "atom", "bond"),
                                [longer.atom_x, longer.bond_x], 4)  # fmt: skip
         assert kept.rows > 0
         assert torch.equal(fast(replace(batch, tables=longer)).atom, first)
