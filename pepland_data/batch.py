@@ -19,6 +19,17 @@ from pepland_data.graph import HeteroGraph
 from pepland_data.tables import FeatureTables, merge_tables
 
 
+def place_of(device: torch.device | str) -> torch.device:
+    """Return the device as its tensors name it: ``cuda`` with the number of the current card.
+
+    Without it ``cuda`` and ``cuda:0`` differ, and tables that are there would be sent again.
+    """
+    named = torch.device(device)
+    if named.type == "cuda" and named.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return named
+
+
 @dataclass(frozen=True, eq=False)
 class BatchTables:
     """`FeatureTables` as tensors on the batch's device; row 0 of each is the mask row."""
@@ -50,7 +61,7 @@ class BatchTables:
 
     def to(self, device: torch.device | str) -> BatchTables:
         """Return the tables on another device, the same object where they are there already."""
-        if self.atom_x.device == torch.device(device):
+        if self.atom_x.device == place_of(device):
             return self
         return BatchTables.from_tables(self.host, device)
 
@@ -150,7 +161,7 @@ class HeteroBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> HeteroBatch:
         """Return the batch on another device; the tables go along."""
-        target = torch.device(device)
+        target = place_of(device)
         if target == self.device:
             return self
         moved = {

@@ -52,7 +52,7 @@ class Attention(nn.Module):
         v = take(value, inputs).view(-1, self.heads, width)
         weight = segment_softmax((q * k).sum(-1) / math.sqrt(q.shape[-1]), ptr, dst)
         mixed = segment_sum((weight.unsqueeze(-1) * v).flatten(1), ptr, dst)
-        out: Tensor = self.linears[3](mixed)
+        out: Tensor = self.linears[3](mixed.to(value.dtype))
         return out
 
     def value_out(self, keys: Tensor) -> Tensor:

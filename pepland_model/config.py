@@ -25,7 +25,7 @@ class PharmHGTConfig:
     dedup: bool | str = "auto"
     """Compute each distinct state once: "auto" (on the CPU where it pays), True or False."""
     keep_states: bool = True
-    """At inference on a CPU, keep the distinct states from batch to batch."""
+    """At inference on a CPU, keep the distinct states of both views from batch to batch."""
 
     def __post_init__(self) -> None:
         if self.output not in OUTPUTS:

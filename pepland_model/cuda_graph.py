@@ -7,6 +7,8 @@ same tables.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 
 import torch
@@ -21,6 +23,9 @@ WARM_UP = 3
 
 class GraphedInference:
     """Records a model's forward pass on its first batch and replays it on the others.
+
+    What is recorded reads the weights where they are, so a step of an optimizer shows in the next
+    replay. The autocast type at the first call stays that of all calls.
 
     Args:
         model: on a CUDA device, in evaluation mode, with ``dedup`` "auto" or False, whose plan is
@@ -58,16 +63,32 @@ class GraphedInference:
         return self._out
 
     def _record(self, batch: HeteroBatch) -> None:
-        self._batch = cloned(batch)
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.no_grad(), torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                self.model(self._batch)
-        torch.cuda.current_stream().wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.no_grad(), torch.cuda.graph(self._graph):
-            self._out = self.model(self._batch)
+        """Record on the model's device, which need not be the current one."""
+        with torch.cuda.device(batch.device), torch.no_grad(), uncached_autocast("cuda"):
+            self._batch = cloned(batch)
+            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UP):
+                    self.model(self._batch)
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            # A loader's thread may pin memory and copy batches meanwhile: watch this thread only.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                self._out = self.model(self._batch)
+        self._graph = graph
+
+
+@contextmanager
+def uncached_autocast(device: str) -> Iterator[None]:
+    """Keep the autocast type in force, and cast each weight anew wherever it is used.
+
+    Casts that autocast keeps are freed when its context ends; a recorded program would go on
+    reading that memory.
+    """
+    kind, enabled = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
+    with torch.autocast(device, dtype=kind, enabled=enabled, cache_enabled=False):
+        yield
 
 
 def array_names(batch: HeteroBatch) -> list[str]:

@@ -52,6 +52,9 @@ def import_upstream(
     tensors = without_prefix(read_tensors(checkpoint), checkpoint)
     model = PharmHGT(config_of(tensors))
     model.load_upstream_state_dict(tensors)
+    for name, weight in model.state_dict().items():
+        if not weight.isfinite().all():
+            raise InputError(f"{checkpoint}: {name!r} holds NaN or infinite numbers")
     hidden = model.config.hidden
     heads: dict[str, Tensor] = {}
     if atom_head is not None:
@@ -91,8 +94,10 @@ def linear_layer(name: str, path: str | Path, shape: tuple[int, int]) -> dict[st
 def without_prefix(tensors: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:
     """Return the encoder's tensors under their own names, whatever wrapped them."""
     wrapped = [name for name in tensors if name == FIRST or name.endswith(f".{FIRST}")]
-    if len(wrapped) != 1:
+    if not wrapped:
         raise InputError(f"{path} holds no {FIRST!r}; expected a PharmHGT checkpoint")
+    if len(wrapped) > 1:
+        raise InputError(f"{path} holds several encoders ({', '.join(wrapped)}); save one of them")
     prefix = wrapped[0].removesuffix(FIRST)
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
@@ -100,5 +105,7 @@ def without_prefix(tensors: Mapping[str, Tensor], path: str | Path) -> dict[str,
 def config_of(tensors: Mapping[str, Tensor]) -> PharmHGTConfig:
     """Return sizes from shapes and names."""
     rounds = [n for n in tensors if re.fullmatch(r"mp\.mp_list\.aba\.\d+\.weight", n)]
+    if tensors[FIRST].ndim != 2 or not rounds:
+        raise InputError("the state dict holds other shapes or layers than the published network")
     hidden = int(tensors[FIRST].shape[0])
     return PharmHGTConfig(hidden=hidden, depth=len(rounds) + 1, output="checkpoint")

@@ -73,6 +73,9 @@ class MessagePassing(nn.Module):
 PAYS = 0.9
 """Share of distinct rows up to which finding them costs less than computing all."""
 VIEWS = ("aba", "prp", "ajp", "pja")
+KEPT = {"aba": ("atom", "a", "atom", "bond", "bond"),
+        "prp": ("fragment", "p", "pharm", "reac", "reaction")}  # fmt: skip
+"""View -> its nodes, last layer, first layers of nodes and edges, and edges in a batch."""
 
 
 class PharmHGT(nn.Module):
@@ -122,7 +125,9 @@ class PharmHGT(nn.Module):
 
         kept = search and self._keeping(batch)
         of_atoms = view("bond", source.atom_code) if atoms and not kept else None
-        of_fragments = view("reaction", source.fragment_code) if fragments else None
+        of_fragments = None
+        if fragments and not kept:
+            of_fragments = view("reaction", source.fragment_code)
         junction = None
         if self.config.junction:
             build = distinct_junction if search else plain_junction
@@ -148,18 +153,20 @@ class PharmHGT(nn.Module):
         """
         atoms, fragments = (rows is None or len(rows) > 0 for rows in (atom_rows, fragment_rows))
         plan = plan or self.plan(batch, atoms, fragments)
-        kept = plan.atoms is None and self._keeping(batch)
-        if (atoms and plan.atoms is None and not kept) or (fragments and plan.fragments is None):
+        wanted = ((atoms, plan.atoms), (fragments, plan.fragments))
+        if not self._keeping(batch) and any(here and view is None for here, view in wanted):
             raise InputError("the plan lacks a wanted view; make it in the mode it is used in")
-        tables = batch.tables
-        f_a, f_p = relu(self.w_atom(tables.atom_x)), relu(self.w_pharm(tables.fragment_x))
-        x_b, x_r = relu(self.w_bond(tables.bond_x)), relu(self.w_reac(tables.bond_x))
+        atom_x, fragment_x, bond_x = self._rows_of_tables(batch)
+        f_a, f_p = relu(self.w_atom(atom_x)), relu(self.w_pharm(fragment_x))
+        x_b, x_r = relu(self.w_bond(bond_x)), relu(self.w_reac(bond_x))
         atom, fragment = f_a[:0], f_p[:0]
-        if atoms and kept:
-            atom = self._kept_atoms(batch, f_a, x_b, atom_rows)
+        if atoms and plan.atoms is None:
+            atom = self._kept("aba", f_a, x_b, batch, atom_rows)
         elif atoms and plan.atoms is not None:
             atom = self._view("aba", "a", f_a, x_b, plan.atoms, atom_rows)
-        if fragments and plan.fragments is not None:
+        if fragments and plan.fragments is None:
+            fragment = self._kept("prp", f_p, x_r, batch, fragment_rows)
+        elif fragments and plan.fragments is not None:
             fragment = self._view("prp", "p", f_p, x_r, plan.fragments, fragment_rows)
         if plan.junction is None:
             return PharmHGTOutput(atom, fragment, None, None, self.config.output)
@@ -168,24 +175,37 @@ class PharmHGT(nn.Module):
         j_p = take(j_p, chosen(plan.junction.fragment_rows, fragment_rows))
         return PharmHGTOutput(atom, fragment, j_a, j_p, self.config.output)
 
+    def _rows_of_tables(self, batch: HeteroBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the atom, fragment and bond table in the precision of the weights."""
+        t, kind = batch.tables, self.w_atom.weight.dtype
+        return t.atom_x.to(kind), t.fragment_x.to(kind), t.bond_x.to(kind)
+
     def _keeping(self, batch: HeteroBatch) -> bool:
         inference = not torch.is_grad_enabled() and not self.training
         return self.config.keep_states and inference and on_cpu(batch)
 
-    def _kept_atoms(
-        self, batch: HeteroBatch, f: Tensor, x: Tensor, wanted: Tensor | None
+    def _kept(
+        self, view: str, f: Tensor, x: Tensor, batch: HeteroBatch, wanted: Tensor | None
     ) -> Tensor:
-        """Compute the atom states no batch has brought before, and look all of them up."""
-        cache = self.cache.view(
-            "atoms", self.view_weights("aba", "a", "atom", "bond"),
-            [batch.tables.atom_x, batch.tables.bond_x], self.config.depth - 1,
-        )  # fmt: skip
-        edges = view_edges(batch, "bond", len(batch.atom_code))
-        plan = distinct_plan(batch.atom_code, edges, self.config.depth - 1, 1.0, cache.levels)
-        if plan.rows is None:
-            self.cache.clear()
-            return self._view("aba", "a", f, x, plan, wanted)
-        return self._view("aba", "a", f, x, plan, wanted, cache)
+        """Compute the states of a view that no batch has brought before, and look all of them up.
+
+        Arguments are those of `_view`.
+        """
+        name, last, node, edge, links = KEPT[view]
+        code = getattr(batch, f"{name}_code")
+        table, rounds = getattr(batch.tables, f"{name}_x"), self.config.depth - 1
+        edges = view_edges(batch, links, len(code))
+        with self.cache.held() as free:
+            if not free:  # another thread is at it
+                plan = distinct_plan(code, edges, rounds, PAYS)
+                return self._view(view, last, f, x, plan, wanted)
+            weights = self.view_weights(view, last, node, edge)
+            cache = self.cache.view(f"{name}s", weights, [table, batch.tables.bond_x], rounds)
+            plan = distinct_plan(code, edges, rounds, 1.0, cache.levels)
+            if plan.rows is None:
+                self.cache.forget(f"{name}s")
+                return self._view(view, last, f, x, plan, wanted)
+            return self._view(view, last, f, x, plan, wanted, cache)
 
     def view_weights(self, view: str, last: str, node: str, edge: str) -> list[Tensor]:
         """Return all parameters of one view's states."""
@@ -216,7 +236,7 @@ class PharmHGT(nn.Module):
             cache: states of earlier batches; the plan's rows are behind them.
         """
         attend, layers = self.mp.attn[view], cast(nn.ModuleList, self.mp.mp_list[view])
-        n, h = f, x
+        n, h, kind = f, x, self.w_atom.weight.dtype
         for i, layer in enumerate(layers):
             node, edge = plan.nodes[i], plan.edges[i]
             if cache is None:
@@ -224,7 +244,7 @@ class PharmHGT(nn.Module):
             else:  # project the few new inputs, not the whole table
                 rows = take(n, node.own), take(h, node.inputs)
                 mixed = attend(*rows, None, None, node.ptr, node.dst)
-            n = (mixed + take(n, node.own)) * connected(node)
+            n = (mixed + take(n, node.own)) * connected(node, kind)
             n = n if cache is None else cache.grow("nodes", i, n)
             h = relu(take(x, edge.code) + message(layer, n, h, edge))
             h = h if cache is None else cache.grow("edges", i, h)
@@ -251,8 +271,8 @@ class PharmHGT(nn.Module):
         """Return W [sum of incoming | own state | input]; the input's share on the table."""
         layer = cast(nn.Linear, self.mp.node_last_layer[name])
         from_edges, from_state, from_input = torch.split(layer.weight, self.config.hidden, 1)
-        incoming = segment_sum(take(h, level.inputs), level.ptr, level.dst)
-        own, code, alive = level.own, level.code, connected(level)
+        incoming = segment_sum(take(h, level.inputs), level.ptr, level.dst).to(layer.weight.dtype)
+        own, code, alive = level.own, level.code, connected(level, layer.weight.dtype)
         if wanted is not None:
             incoming, code, alive = (t.index_select(0, wanted) for t in (incoming, code, alive))
             own = wanted if own is None else own.index_select(0, wanted)
@@ -264,11 +284,12 @@ class PharmHGT(nn.Module):
         self, batch: HeteroBatch, plan: JunctionPlan, f_a: Tensor, f_p: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Message passing between a fragment and its atoms, fragments first."""
-        tables, home = batch.tables, plan.home
+        atom_x, fragment_x, _ = self._rows_of_tables(batch)
+        home = plan.home
         w, b = self.w_junc.weight, self.w_junc.bias
         # The other half of the input row is zero, so each kind meets half of the columns.
-        j_a = take(relu(nn.functional.linear(tables.atom_x, w[:, :ATOM_WIDTH], b)), plan.atom_code)
-        table = relu(nn.functional.linear(tables.fragment_x, w[:, ATOM_WIDTH:], b))
+        j_a = take(relu(nn.functional.linear(atom_x, w[:, :ATOM_WIDTH], b)), plan.atom_code)
+        table = relu(nn.functional.linear(fragment_x, w[:, ATOM_WIDTH:], b))
         j_p = take(table, plan.fragment_code)
         to_fragment, to_atom = self.mp.attn["ajp"], cast(Attention, self.mp.attn["pja"])
         for _ in range(self.config.depth - 1):
@@ -276,7 +297,7 @@ class PharmHGT(nn.Module):
             # An atom has one fragment: its softmax is 1, so the value alone counts.
             j_a = take(to_atom.value_out(j_p), home) + j_a
         last = self.mp.node_last_layer["junc"]
-        incoming = segment_sum(j_a, plan.ptr, home)
+        incoming = segment_sum(j_a, plan.ptr, home).to(w.dtype)
         j_p = last(torch.cat([incoming, j_p, take(f_p, plan.fragment_code)], 1))
         return last(torch.cat([take(j_p, home), j_a, take(f_a, plan.atom_code)], 1)), j_p
 
@@ -345,7 +366,7 @@ class Plan:
     atoms: ViewPlan | None
     """None where the states kept across batches are used, or the view is not wanted."""
     fragments: ViewPlan | None
-    """None where the view is not wanted."""
+    """None as above."""
     junction: JunctionPlan | None
     """None with output ``homo``."""
 
@@ -361,9 +382,9 @@ def view_edges(batch: HeteroBatch, prefix: str, num_nodes: int) -> Edges:
     return directed_edges(begin, end, code, num_nodes)
 
 
-def connected(level: NodeLevel) -> Tensor:
-    """Return 1 for rows with an incoming edge, else 0. [K, 1] float32."""
-    return (level.ptr.diff() > 0).float().unsqueeze(1)
+def connected(level: NodeLevel, kind: torch.dtype) -> Tensor:
+    """Return 1 for rows with an incoming edge, else 0. [K, 1] of the weights' dtype."""
+    return (level.ptr.diff() > 0).to(kind).unsqueeze(1)
 
 
 def chosen(rows: Tensor | None, wanted: Tensor | None) -> Tensor | None:

@@ -43,12 +43,33 @@ def segment_sum(rows: Tensor, ptr: Tensor, dst: Tensor) -> Tensor:
     return _SegmentSum.apply(wide, ptr, dst)  # type: ignore[no-any-return, no-untyped-call]
 
 
+class _Take(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        ctx.num_rows = len(rows)
+        return rows.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None]:
+        (index,) = ctx.saved_tensors
+        # A table row is taken thousands of times: in 16 bits their sum soon stops growing.
+        wide = torch.ops.aten.embedding_dense_backward(
+            grads[0].float(), index, ctx.num_rows, -1, False
+        )
+        return wide.to(grads[0].dtype), None
+
+
 def take(rows: Tensor, index: Tensor | None) -> Tensor:
     """Return ``rows[index]``, or the rows themselves for None.
 
-    The gradient sums by sorted index on CUDA and by row on the CPU.
+    The gradient sums by sorted index on CUDA and by row on the CPU, in float32 at least.
     """
-    return rows if index is None else embedding(index, rows)
+    if index is None:
+        return rows
+    if rows.dtype in (torch.float16, torch.bfloat16):
+        return _Take.apply(rows, index)  # type: ignore[no-any-return, no-untyped-call]
+    return embedding(index, rows)
 
 
 def segment_softmax(score: Tensor, ptr: Tensor, dst: Tensor) -> Tensor:

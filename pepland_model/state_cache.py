@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import torch
@@ -11,14 +13,16 @@ from torch import Tensor
 from pepland_model.states import fresh_levels
 
 MAX_ROWS = 400_000
-"""Rows of 300 float32 kept over all levels, about 480 MB; beyond, the cache starts anew."""
+"""States kept over all levels of a view: 480 MB in float32, and room for half as much again. The
+batch after the one that goes beyond starts anew."""
 
 
 class GrowingRows:
     """Rows with room for more behind them, so that adding a few copies few."""
 
     def __init__(self, first: Tensor) -> None:
-        self._room = first.clone()
+        with torch.inference_mode(False):  # else no batch outside that mode could be added
+            self._room = first.clone()
         self._used = len(first)
 
     def __len__(self) -> int:
@@ -28,7 +32,9 @@ class GrowingRows:
         """Append [K, d] rows, and return all [N, d] of them as a view."""
         used = self._used + len(new)
         if used > len(self._room):
-            room = self._room.new_empty(max(used, 2 * len(self._room)), *new.shape[1:])
+            size = max(used, len(self._room) * 3 // 2)
+            with torch.inference_mode(False):
+                room = self._room.new_empty(size, *new.shape[1:])
             room[: self._used] = self._room[: self._used]
             self._room = room
         self._room[self._used : used] = new
@@ -65,6 +71,24 @@ class StateCache:
 
     def __init__(self) -> None:
         self._views: dict[str, tuple[ViewCache, list[Tensor], list[Tensor], Any]] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Keep other threads out; yields False, without a wait, where another one is inside.
+
+        Whatever ends a pass early leaves numbers without states, so all is forgotten then.
+        """
+        mine = self._lock.acquire(blocking=False)
+        try:
+            yield mine
+        except BaseException:
+            if mine:
+                self.clear()
+            raise
+        finally:
+            if mine:
+                self._lock.release()
 
     def view(
         self, name: str, weights: Sequence[Tensor], tables: Sequence[Tensor], rounds: int
@@ -82,7 +106,7 @@ class StateCache:
         if kept is not None:
             view, old_weights, old_tables, old_cast = kept
             same = old_cast == cast and view.rows <= MAX_ROWS
-            same = same and all(map(torch.equal, old_weights, weights))
+            same = same and all(map(equal, old_weights, weights))
             if same and all(map(starts_with, tables, old_tables)):
                 self._views[name] = (view, old_weights, list(tables), cast)
                 return view
@@ -94,13 +118,25 @@ class StateCache:
     def __deepcopy__(self, memo: Any) -> StateCache:
         return StateCache()
 
+    def __reduce__(self) -> tuple[type[StateCache], tuple[()]]:
+        return StateCache, ()  # a pickled model goes without what it happened to keep
+
+    def forget(self, name: str) -> None:
+        """Forget the states of one view."""
+        self._views.pop(name, None)
+
     def clear(self) -> None:
         """Forget all states, and free their memory."""
         self._views.clear()
+
+
+def equal(a: Tensor, b: Tensor) -> bool:
+    """Return whether two tensors are of the same kind and hold the same numbers."""
+    return a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
 
 
 def starts_with(rows: Tensor, first: Tensor) -> bool:
     """Return whether the rows begin with other rows, number by number."""
     if rows is first:
         return True
-    return len(rows) >= len(first) and torch.equal(rows[: len(first)], first)
+    return len(rows) >= len(first) and equal(rows[: len(first)], first)

@@ -239,6 +239,8 @@ def distinct_junction(atom_code: Tensor, home: Tensor, fragment_code: Tensor) ->
     """
     codes, homes = atom_code.long().numpy(), home.long().numpy()
     fragments = fragment_code.long().numpy()
+    if max(len(fragments), codes.max(initial=0), fragments.max(initial=0)) >= LIMIT:
+        return plain_junction(atom_code, home, fragment_code)  # more than a key has room for
     order = np.lexsort((codes, homes))
     ptr = np.searchsorted(homes[order], np.arange(len(fragments) + 1))
     classes, first = _groups(fragments, codes[order], ptr)
@@ -256,13 +258,14 @@ def distinct_junction(atom_code: Tensor, home: Tensor, fragment_code: Tensor) ->
 
 
 def _groups(fragments: Ints, codes: Ints, ptr: Ints) -> tuple[Ints, Ints]:
-    """Rank fragments by their row, size and sorted atom rows, two atoms at a time."""
-    sizes = np.diff(ptr)
-    key, first = Interner().number((fragments << 32) | sizes)
+    """Number fragments by their row, size and sorted atom rows, two atoms at a time.
+
+    Keys are compared among fragments of one size only, so the shorter ones need not go along.
+    """
+    sizes, key = np.diff(ptr), fragments.copy()
     for column in range(0, int(sizes.max(initial=0)), 2):
-        pair = [
-            np.where(sizes > c, codes[np.minimum(ptr[:-1] + c, len(codes) - 1)] + 1, 0)
-            for c in (column, column + 1)
-        ]
-        key, first = Interner().number(_pack(key, *pair))
-    return key, first
+        longer = np.flatnonzero(sizes > column)
+        size, at = sizes[longer], ptr[longer] + column
+        second = np.where(size > column + 1, codes[np.minimum(at + 1, len(codes) - 1)] + 1, 0)
+        key[longer] = Interner().number(_pack(key[longer], codes[at] + 1, second))[0]
+    return Interner().number((key << 32) | sizes)

@@ -23,8 +23,11 @@ from pepland_data.errors import InputError
 STORAGES = {
     "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8",
     "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1",
-    "BoolStorage": "?",
+    "BoolStorage": "?", "BFloat16Storage": "<u2",
 }  # fmt: skip
+
+OLD_FORM = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+"""The number with which the files of torch before 1.6 begin."""
 
 
 class Stub:
@@ -66,16 +69,17 @@ class TensorReader(pickle.Unpickler):
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
             return rebuild_parameter
         if module == "torch" and name in STORAGES:
-            return STORAGES[name]
+            return name
         return type(name, (Stub,), {})
 
     def persistent_load(self, pid: Any) -> Any:
         """Return the storage that the pickle names, as a flat tensor."""
-        kind, dtype, key = pid[:3]
-        if kind != "storage" or not isinstance(dtype, str) or not isinstance(key, str):
+        kind, name, key = pid[:3]
+        if kind != "storage" or name not in STORAGES or not isinstance(key, str):
             raise pickle.UnpicklingError(f"unknown reference {pid!r}")
         data = self.archive.read(f"{self.folder}/data/{key}")
-        return torch.from_numpy(np.frombuffer(data, np.dtype(dtype)).copy())
+        flat = torch.from_numpy(np.frombuffer(data, np.dtype(STORAGES[name])).copy())
+        return flat.view(torch.bfloat16) if name == "BFloat16Storage" else flat
 
 
 def rebuild_tensor(storage: Any, offset: int, size: Any, stride: Any, *rest: Any) -> Tensor:
@@ -103,20 +107,32 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
                 raise InputError(f"{path} is a zip archive, but not one of torch.save")
             data = io.BytesIO(archive.read(pickles[0]))
             tree = TensorReader(data, archive, pickles[0].removesuffix("/data.pkl")).load()
+        found = dict(named_tensors(tree))
     except zipfile.BadZipFile as error:
-        raise InputError(
-            f"{path} is not a zip archive of torch.save (torch 1.6 or later): {error}"
-        ) from error
+        raise InputError(not_a_zip(path, error)) from error
     except InputError:
         raise
     except OSError as error:
         raise InputError(f"cannot read {path}: {error}") from error
     except Exception as error:  # a pickle can go wrong in any way; nothing of it was run
         raise InputError(f"{path} is damaged or not a checkpoint: {error}") from error
-    found = dict(named_tensors(tree))
     if not found:
         raise InputError(f"{path} holds no named tensors; expected a state dict or a module")
     return found
+
+
+def not_a_zip(path: str | Path, error: zipfile.BadZipFile) -> str:
+    """Return what is wrong with a file that is no whole zip archive."""
+    with Path(path).open("rb") as file:
+        start = file.read(16)
+    if start.startswith(b"PK"):
+        return f"{path} is cut short or damaged: {error}"
+    if OLD_FORM in start:
+        return (
+            f"{path} has the form of torch before 1.6; where you trust it, write it again: "
+            "torch.save(torch.load(file, weights_only=False), file)"
+        )
+    return f"{path} is not a zip archive of torch.save: {error}"
 
 
 def named_tensors(tree: Any, prefix: str = "") -> list[tuple[str, Tensor]]:

@@ -52,7 +52,10 @@ def encoder_weights(state_dict: Mapping[str, Any], config: PharmHGTConfig) -> di
     for name, value in state_dict.items():
         if name not in expected:
             raise InputError(f"the state dict holds {name!r}, which the published network has not")
-        if tuple(value.shape) != expected[name]:
-            shapes = f"{tuple(value.shape)}, expected {expected[name]}"
+        shape = getattr(value, "shape", None)
+        if shape is None:
+            raise InputError(f"{name!r} is no tensor but {type(value).__name__}")
+        if tuple(shape) != expected[name]:
+            shapes = f"{tuple(shape)}, expected {expected[name]}"
             raise InputError(f"{name!r} has shape {shapes}; is the hidden width another?")
     return {name: torch.as_tensor(state_dict[name]) for name in live}

@@ -19,6 +19,7 @@ from pepland_model.config import PharmHGTConfig
 from pepland_model.import_upstream import import_upstream
 from pepland_model.init_from import carry_over
 from pepland_model.network import build_network
+from pepland_model.pharmhgt import PharmHGT
 from pepland_model.run_config import ModelConfig
 from pepland_model.torch_file import read_tensors
 from pepland_model.upstream import upstream_shapes
@@ -75,11 +76,37 @@ def test_what_a_file_wants_to_run_is_not_run(tmp_path, capsys) -> None:
 
 def test_a_view_of_a_larger_storage_and_other_dtypes_are_read(tmp_path) -> None:
     tensors = {"view": torch.arange(12.0).reshape(3, 4)[:, 1::2], "half": torch.ones(3).half(),
+               "brain": torch.randn(3).bfloat16(),
                "count": torch.tensor(5), "flag": torch.tensor([True, False])}  # fmt: skip
     torch.save(tensors, tmp_path / "m.pth")
     for name, value in read_tensors(tmp_path / "m.pth").items():
         assert torch.equal(value, tensors[name])
         assert value.dtype == tensors[name].dtype
+
+
+def _legacy(path) -> None:
+    torch.save(Published().state_dict(), path, _use_new_zipfile_serialization=False)
+
+
+def _half_a_file(path) -> None:
+    torch.save(Published().state_dict(), path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _holding_itself(path) -> None:
+    tree: dict = {"w": torch.ones(2)}
+    tree["self"] = tree
+    torch.save(tree, path)
+
+
+def _not_a_number(path) -> None:
+    state = Published().state_dict()
+    torch.save(state | {"w_atom.bias": state["w_atom.bias"] * torch.nan}, path)
+
+
+def _two(path) -> None:
+    state = Published().state_dict()
+    torch.save({"student": state, "teacher": state}, path)
 
 
 def _zip(path, content: bytes) -> None:
@@ -95,6 +122,12 @@ def _zip(path, content: bytes) -> None:
         (lambda path: _zip(path, b"rubbish"), "damaged or not a checkpoint"),
         (lambda path: _zip(path, pickle.dumps({"a": 1})), "holds no named tensors"),
         (lambda path: torch.save({"w": torch.ones(2)}, path), "expected a PharmHGT checkpoint"),
+        (lambda path: _legacy(path), "before 1.6"),
+        (lambda path: _half_a_file(path), "cut short"),
+        (lambda path: _holding_itself(path), "damaged or not a checkpoint"),
+        (lambda path: torch.save({"w_atom.weight": torch.tensor(1.0)}, path), "other shapes"),
+        (lambda path: _not_a_number(path), "'w_atom.bias' holds NaN"),
+        (lambda path: _two(path), "several encoders (student.w_atom.weight, teacher.w_atom"),
     ],
 )
 def test_another_file_is_refused_in_one_sentence(tmp_path, make, words) -> None:
@@ -163,3 +196,9 @@ def test_a_head_that_does_not_fit_is_one_sentence(tmp_path, files, words) -> Non
     with pytest.raises(InputError, match=re.escape(words)):
         import_upstream(tmp_path / "m.pth", tmp_path / "out", **given)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_weight_that_is_no_tensor_is_one_sentence() -> None:
+    state = Published().state_dict() | {"w_atom.bias": 3}
+    with pytest.raises(InputError, match=r"'w_atom.bias' is no tensor but int"):
+        PharmHGT(CONFIG).load_upstream_state_dict(state)

@@ -126,3 +126,29 @@ def test_bfloat16_autocast_stays_close() -> None:
 def test_an_unknown_dedup_is_named() -> None:
     with pytest.raises(ValueError, match="expected"):
         PharmHGTConfig(dedup="yes")
+
+
+def test_fragments_of_many_atoms_are_told_apart_by_every_atom() -> None:
+    """Ghost atoms make one fragment of thousands; the others must not be searched as long."""
+    from pepland_model.states import distinct_junction
+
+    codes = [[1, 2], [2, 1], [1, 2, 3], [1] * 4000, [1] * 3999 + [2], [1], [], [1, 2], [1] * 4000]
+    kinds = [5, 5, 5, 5, 5, 5, 5, 6, 5]
+    home = torch.tensor([i for i, group in enumerate(codes) for _ in group])
+    flat = torch.tensor([code for group in codes for code in group])
+    plan = distinct_junction(flat, home, torch.tensor(kinds))
+    group = plan.fragment_rows.tolist()
+    assert group[0] == group[1]
+    assert group[3] == group[8]
+    assert len(set(group)) == 7
+    assert torch.equal(plan.fragment_code[plan.fragment_rows], torch.tensor(kinds))
+    assert torch.equal(plan.atom_code[plan.atom_rows], flat)
+    assert torch.equal(plan.home[plan.atom_rows], plan.fragment_rows[home])
+
+
+def test_more_rows_than_a_key_has_room_for_are_computed_as_they_stand(monkeypatch) -> None:
+    from pepland_model import states
+
+    monkeypatch.setattr(states, "LIMIT", 4)
+    plan = states.distinct_junction(torch.tensor([1, 4]), torch.tensor([0, 1]), torch.ones(2).int())
+    assert plan.fragment_rows is None
