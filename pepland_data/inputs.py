@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from pepland_data.errors import InputError
+from pepland_data.lines import Lines
 
 TEXT_COLUMNS = ("smiles", "sequence", "peptide", "helm", "seq")
 """Column names taken for the text where none is given, in this order, in any case."""
@@ -163,7 +163,7 @@ def count_rows(path: Path, column: str | None, input_format: str) -> int:
 def _all_blocks(path: Path, layout: Layout, column: str | None, rows: int) -> Iterator[Block]:
     if layout.kind == "parquet":
         return _parquet_chunks(path, rows, column)
-    lines = _lines(path, layout.gzipped)
+    lines = Lines(path, layout.gzipped)
     if layout.kind == "fasta":
         return _chunks(_fasta_rows(_decoded(lines)), ["sequence", "name"], 0, rows)
     if layout.kind in ("smi", "txt"):
@@ -175,7 +175,7 @@ Row = tuple[list[str], str | None]
 
 
 def _csv_blocks(
-    lines: Iterator[bytes], path: Path, column: str | None, rows: int, delimiter: str
+    lines: Lines, path: Path, column: str | None, rows: int, delimiter: str
 ) -> Iterator[Block]:
     header, problem = next(_csv_rows(_decoded(lines), delimiter), ([], None))
     if not header or problem:
@@ -184,28 +184,28 @@ def _csv_blocks(
     return _line_blocks(lines, names, text_column(names, column, path), rows, delimiter)
 
 
-def _plain_blocks(
-    lines: Iterator[bytes], path: Path, column: str | None, rows: int
-) -> Iterator[Block]:
+def _plain_blocks(lines: Lines, path: Path, column: str | None, rows: int) -> Iterator[Block]:
     """One text a line; behind white space a name. A header line is recognised by its first word."""
-    first = next(lines, b"")
-    words = first.decode("utf-8", "surrogateescape").split()
+    words = lines.peek().decode("utf-8", "surrogateescape").split()
     has_header = bool(words) and words[0].lower() in TEXT_COLUMNS
     names = [words[0], "name"] if has_header else ["smiles", "name"]
     if column is not None and column not in names:
         raise InputError(f"{path} has no column {column!r}; a plain list has none but its text")
-    return _line_blocks(lines if has_header else chain([first], lines), names, 0, rows, None)
+    if has_header:
+        lines.take(1)
+    return _line_blocks(lines, names, 0, rows, None)
 
 
 def _line_blocks(
-    lines: Iterator[bytes], names: list[str], text_at: int, rows: int, delimiter: str | None
+    lines: Lines, names: list[str], text_at: int, rows: int, delimiter: str | None
 ) -> Iterator[Block]:
     """Cut lines into blocks; where there are quotes, a row may be many lines and is read here."""
     first_row = 0
-    while block := list(islice(lines, rows)):
-        joined, count = b"".join(block), len(block)
+    while (block := lines.take(rows))[1]:
+        joined, count = block
         if delimiter and b'"' in joined:
-            found = list(islice(_csv_rows(_decoded(chain(block, lines)), delimiter), rows))
+            quoted = _decoded(chain(io.BytesIO(joined), lines))
+            found = list(islice(_csv_rows(quoted, delimiter), rows))
             yield _chunk(found, names, text_at, first_row)
             count = len(found)
         else:
@@ -229,15 +229,6 @@ def text_column(header: list[str], column: str | None, path: Path) -> int:
         f"{path} has no column named smiles or sequence; name one with --smiles-column: "
         f"{', '.join(header)}"
     )
-
-
-def _lines(path: Path, gzipped: bool) -> Iterator[bytes]:
-    with path.open("rb") as raw:
-        file: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if gzipped else raw
-        try:
-            yield from file
-        except (EOFError, gzip.BadGzipFile, OSError) as error:
-            raise InputError(f"{path} cannot be read to its end: {error}") from error
 
 
 def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
