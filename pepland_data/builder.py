@@ -20,7 +20,7 @@ from pepland_data.commit import Progress, commit, forget_chunks
 from pepland_data.dedup import drop_duplicates
 from pepland_data.engine import versions
 from pepland_data.errors import BuildError, InputError
-from pepland_data.inputs import check_input, count_rows, read_blocks, spool
+from pepland_data.inputs import changed, check_input, count_rows, file_state, read_blocks, spool
 from pepland_data.manifest import (
     BUILD_FOLDER,
     MANIFEST_FILE,
@@ -118,6 +118,7 @@ def _build_locked(
 ) -> BuildReport:
     work = out / BUILD_FOLDER
     path = _input_path(source, work)
+    before = file_state(path)
     plan = build_plan(path, options, str(source))
     if (out / MANIFEST_FILE).exists():
         report = already_built(str(out), read_manifest(out), plan)
@@ -126,6 +127,8 @@ def _build_locked(
     _start_or_resume(work, plan)
     try:
         summaries, resumed = _convert(path, work, options, _rows_of(plan), progress)
+        if file_state(path) != before and file_sha256(path) != plan["input"]["sha256"]:
+            raise changed(path)
         if not summaries:
             raise InputError(f"{source} holds no rows; expected one peptide a row")
         if options.featurize.dedup:
@@ -245,8 +248,9 @@ def _convert(
     path: Path, work: Path, options: BuildOptions, part: range | None, progress: Progress
 ) -> tuple[list[ShardSummary], int]:
     """Return the summaries of all chunks in order, and how many were there already."""
+    form = options.featurize.input_format
     blocks = read_blocks(
-        path, options.rows_per_shard, options.smiles_column, options.featurize.input_format, part
+        path, options.rows_per_shard, options.smiles_column, form, part, options.engine == "local"
     )
     folder = work.absolute()
     tasks = ((number, chunk, options.featurize, folder) for number, chunk in enumerate(blocks))

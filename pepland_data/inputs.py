@@ -84,13 +84,30 @@ def check_input(path: Path) -> None:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Consecutive bytes of a file."""
+
+    path: Path
+    start: int
+    """Of the first byte."""
+    size: int
+    """How many there are."""
+
+    def read(self) -> bytes:
+        """Return the bytes; fewer where the file has become shorter."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            return file.read(self.size)
+
+
+@dataclass(frozen=True)
 class LineBlock:
     """Consecutive lines that are one row each, as they lie in the file; a worker parses them."""
 
     first_row: int
     """Number of the first row."""
-    lines: bytes
-    """The lines with their ends."""
+    lines: bytes | Piece
+    """The lines with their ends, or where they are."""
     rows: int
     """How many there are."""
     names: tuple[str, ...]
@@ -104,10 +121,33 @@ class LineBlock:
         return self.rows
 
     def parse(self) -> Chunk:
-        """Return the rows."""
-        lines = io.StringIO(self.lines.decode("utf-8", "surrogateescape"), newline="\n")
+        """Return the rows.
+
+        Raises:
+            InputError: the lines are no longer where they were.
+        """
+        data = self.lines if isinstance(self.lines, bytes) else self._read(self.lines)
+        lines = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
         rows = _csv_rows(lines, self.delimiter) if self.delimiter else _plain_rows(lines)
         return _chunk(list(rows), list(self.names), self.text_at, self.first_row)
+
+    def _read(self, piece: Piece) -> bytes:
+        data = piece.read()
+        found = data.count(b"\n") + (not data.endswith(b"\n"))
+        if len(data) != piece.size or found != self.rows:
+            raise changed(piece.path)
+        return data
+
+
+def file_state(path: Path) -> tuple[int, int]:
+    """Return size and time of change, which tell whether a file was written to."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def changed(path: Path) -> InputError:
+    """Return the error for a file that is not what it was when the build began."""
+    return InputError(f"{path} changed while it was read; repeat the build when it is complete")
 
 
 Block = Chunk | LineBlock
@@ -132,6 +172,7 @@ def read_blocks(
     column: str | None,
     input_format: str,
     part: range | None = None,
+    by_place: bool = False,
 ) -> Iterator[Block]:
     """Yield the rows of a file in blocks of `rows_per_chunk`, the last one shorter.
 
@@ -141,13 +182,16 @@ def read_blocks(
         column: name of the text column, None to find it.
         input_format: ``fasta`` reads records, anything else rows.
         part: rows to read, which are then numbered from 0; it begins with a block. None is all.
+        by_place: let blocks say where their lines are instead of holding them, where that is
+            possible: for those who can read the file themselves.
 
     Raises:
         InputError: empty file or no such column.
     """
     check_input(path)
     layout = layout_of(path, input_format)
-    blocks = _all_blocks(path, layout, column, rows_per_chunk)
+    held = layout.gzipped or not by_place
+    blocks = _all_blocks(path, layout, column, rows_per_chunk, None if held else path.absolute())
     if part is None:
         return blocks
     first, end = part.start // rows_per_chunk, -(-part.stop // rows_per_chunk)
@@ -160,31 +204,36 @@ def count_rows(path: Path, column: str | None, input_format: str) -> int:
     return sum(len(block) for block in read_blocks(path, 1 << 14, column, input_format))
 
 
-def _all_blocks(path: Path, layout: Layout, column: str | None, rows: int) -> Iterator[Block]:
+def _all_blocks(
+    path: Path, layout: Layout, column: str | None, rows: int, place: Path | None
+) -> Iterator[Block]:
     if layout.kind == "parquet":
         return _parquet_chunks(path, rows, column)
     lines = Lines(path, layout.gzipped)
     if layout.kind == "fasta":
         return _chunks(_fasta_rows(_decoded(lines)), ["sequence", "name"], 0, rows)
     if layout.kind in ("smi", "txt"):
-        return _plain_blocks(lines, path, column, rows)
-    return _csv_blocks(lines, path, column, rows, "\t" if layout.kind == "tsv" else ",")
+        return _plain_blocks(lines, path, column, rows, place)
+    delimiter = "\t" if layout.kind == "tsv" else ","
+    return _csv_blocks(lines, path, column, rows, delimiter, place)
 
 
 Row = tuple[list[str], str | None]
 
 
 def _csv_blocks(
-    lines: Lines, path: Path, column: str | None, rows: int, delimiter: str
+    lines: Lines, path: Path, column: str | None, rows: int, delimiter: str, place: Path | None
 ) -> Iterator[Block]:
     header, problem = next(_csv_rows(_decoded(lines), delimiter), ([], None))
     if not header or problem:
         raise InputError(f"{path} has no header line; expected column names in the first row")
     names = [name.strip().lstrip("\ufeff") for name in header]
-    return _line_blocks(lines, names, text_column(names, column, path), rows, delimiter)
+    return _line_blocks(lines, names, text_column(names, column, path), rows, delimiter, place)
 
 
-def _plain_blocks(lines: Lines, path: Path, column: str | None, rows: int) -> Iterator[Block]:
+def _plain_blocks(
+    lines: Lines, path: Path, column: str | None, rows: int, place: Path | None
+) -> Iterator[Block]:
     """One text a line; behind white space a name. A header line is recognised by its first word."""
     words = lines.peek().decode("utf-8", "surrogateescape").split()
     has_header = bool(words) and words[0].lower() in TEXT_COLUMNS
@@ -193,23 +242,30 @@ def _plain_blocks(lines: Lines, path: Path, column: str | None, rows: int) -> It
         raise InputError(f"{path} has no column {column!r}; a plain list has none but its text")
     if has_header:
         lines.take(1)
-    return _line_blocks(lines, names, 0, rows, None)
+    return _line_blocks(lines, names, 0, rows, None, place)
 
 
 def _line_blocks(
-    lines: Lines, names: list[str], text_at: int, rows: int, delimiter: str | None
+    lines: Lines,
+    names: list[str],
+    text_at: int,
+    rows: int,
+    delimiter: str | None,
+    place: Path | None,
 ) -> Iterator[Block]:
     """Cut lines into blocks; where there are quotes, a row may be many lines and is read here."""
     first_row = 0
-    while (block := lines.take(rows))[1]:
-        joined, count = block
+    while lines.peek():
+        start = lines.position
+        joined, count = lines.take(rows)
         if delimiter and b'"' in joined:
             quoted = _decoded(chain(io.BytesIO(joined), lines))
             found = list(islice(_csv_rows(quoted, delimiter), rows))
             yield _chunk(found, names, text_at, first_row)
             count = len(found)
         else:
-            yield LineBlock(first_row, joined, count, tuple(names), text_at, delimiter)
+            here = joined if place is None else Piece(place, start, len(joined))
+            yield LineBlock(first_row, here, count, tuple(names), text_at, delimiter)
         first_row += count
 
 

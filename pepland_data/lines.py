@@ -33,8 +33,9 @@ class Lines:
 
     def __init__(self, path: Path, gzipped: bool) -> None:
         self.path = path
-        self._file: Any = gzip.open(path) if gzipped else path.open("rb", buffering=0)
+        self._file: Any = gzip.open(path) if gzipped else path.open("rb", buffering=0)  # noqa: SIM115
         self._bytes = b""
+        self._before = 0  # bytes that were read and left
         self._start = 0  # of the next line in the bytes
         self._ends = np.zeros(0, np.int64)  # of the whole lines in the bytes
         self._next = 0  # line in the bytes
@@ -44,6 +45,11 @@ class Lines:
             start, self._start = self._start, int(self._ends[self._next])
             self._next += 1
             yield self._bytes[start : self._start]
+
+    @property
+    def position(self) -> int:
+        """Bytes of the content before the next line."""
+        return self._before + self._start
 
     def peek(self) -> bytes:
         """Return the next line and leave it there; nothing at the end of the file."""
@@ -65,6 +71,7 @@ class Lines:
 
     def _read(self) -> bool:
         """Read on until a whole line is there; return False at the end of the file."""
+        self._before += self._start
         pieces = [self._bytes[self._start :]]
         size, ends = len(pieces[0]), np.zeros(0, np.int64)
         while not len(ends) and (piece := self._piece()):

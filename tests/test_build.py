@@ -89,12 +89,25 @@ def test_the_number_of_workers_changes_no_byte(tmp_path: Path) -> None:
     assert files_of(tmp_path / "out1") == files_of(tmp_path / "out2")
 
 
+def test_an_input_that_grows_while_it_is_built_is_refused(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", 30, (7,))
+
+    def grow(stage: str, done: int, total: int | None) -> None:
+        if stage == "convert" and done == 4:
+            with source.open("a") as file:
+                file.write("CCO\n")
+
+    with pytest.raises(InputError, match="changed while it was read"):
+        build(source, tmp_path / "out", BuildOptions(rows_per_shard=4), grow)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
 def test_shards_rewritten_in_groups_have_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_csv(tmp_path / "in.csv", 30, (7,))
     build(source, tmp_path / "single", BuildOptions(rows_per_shard=3))
-    monkeypatch.setattr("pepland_data.commit.MANY_SHARDS", 2)
+    monkeypatch.setattr("pepland_data.commit.TASKS_EACH", 3)
     monkeypatch.setattr("pepland_data.commit.UNION_SIZE", 3)
     build(source, tmp_path / "groups", BuildOptions(rows_per_shard=3))
     assert files_of(tmp_path / "single") == files_of(tmp_path / "groups")

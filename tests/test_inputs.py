@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pepland_data import lines as lines_module
 from pepland_data.errors import InputError
-from pepland_data.inputs import LineBlock, count_rows, read_blocks, read_chunks
+from pepland_data.inputs import LineBlock, Piece, count_rows, read_blocks, read_chunks
 from pepland_data.lines import Lines
 
 CELL = st.text(st.sampled_from('aC1"",;\t\r\n \x00é\ufeff\x85\u2028'), max_size=6)
@@ -123,3 +123,27 @@ def test_a_damaged_gzip_file_is_a_sentence(tmp_path: Path, spoil: str) -> None:
     (tmp_path / "in.csv.gz").write_bytes(data)
     with pytest.raises(InputError, match="cannot be read to its end"):
         list(read_chunks(tmp_path / "in.csv.gz", 100, None, "smiles"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "smi"])
+def test_lines_are_found_where_blocks_say(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"in.{kind}"
+    path.write_bytes(
+        b"smiles,y\nC,1\nCC,2\nCCC,3\nC\xc3\xa9,4\nCCO,5" if kind == "csv" else b"C\nCC\nO"
+    )
+    held = [block.parse() for block in read_blocks(path, 2, None, "smiles")]
+    blocks = list(read_blocks(path, 2, None, "smiles", by_place=True))
+    assert all(isinstance(b, LineBlock) and isinstance(b.lines, Piece) for b in blocks)
+    assert [block.parse() for block in blocks] == held
+    path.write_bytes(path.read_bytes()[:-1].replace(b"C", b"\n", 1))
+    for block in (blocks[0], blocks[-1]):
+        with pytest.raises(InputError, match="changed while it was read"):
+            block.parse()
+
+
+def test_packed_lines_are_always_held(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv.gz"
+    path.write_bytes(gzip.compress(b"smiles\nC\nCC\n"))
+    (block,) = read_blocks(path, 5, None, "smiles", by_place=True)
+    assert isinstance(block, LineBlock)
+    assert block.lines == b"C\nCC\n"
