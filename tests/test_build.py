@@ -22,6 +22,7 @@ from pepland_data.arrow_format import view
 from pepland_data.builder import BuildOptions
 from pepland_data.errors import (
     BuildError,
+    InputError,
     StoreDamagedError,
     StoreNotFoundError,
     StoreVersionError,
