@@ -70,6 +70,13 @@ class ShardSummary:
         return f"{self.number:06d}.unique" if self.unique else f"{self.number:06d}"
 
 
+def convert_chunks(
+    blocks: list[tuple[int, Block]], options: FeaturizeOptions, folder: Path
+) -> list[ShardSummary]:
+    """Convert some chunks: number and rows of each; see `convert_chunk`."""
+    return [convert_chunk(number, block, options, folder) for number, block in blocks]
+
+
 def convert_chunk(
     number: int, block: Block, options: FeaturizeOptions, folder: Path
 ) -> ShardSummary:

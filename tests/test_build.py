@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import pytest
 
 from pepland_data import build, featurize, open_store
 from pepland_data.arrow_format import view
-from pepland_data.builder import BuildOptions
+from pepland_data.builder import BuildOptions, grouped
 from pepland_data.errors import (
     BuildError,
     InputError,
@@ -28,6 +29,7 @@ from pepland_data.errors import (
     StoreVersionError,
 )
 from pepland_data.featurizer import FeaturizeOptions
+from pepland_data.inputs import read_blocks
 from pepland_data.manifest import manifest_bytes, read_manifest
 from pepland_data.split import make_split, write_split
 from pepland_data.verify import verify
@@ -88,6 +90,27 @@ def test_the_number_of_workers_changes_no_byte(tmp_path: Path) -> None:
         options = BuildOptions(rows_per_shard=4, workers=workers)
         build(source, tmp_path / f"out{workers}", options)
     assert files_of(tmp_path / "out1") == files_of(tmp_path / "out2")
+
+
+@pytest.mark.parametrize("workers", [2, 5, 32])
+def test_tasks_get_smaller_so_that_workers_end_together(tmp_path: Path, workers: int) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("smiles\n" + "CCO\n" * 20_005)
+    options = BuildOptions(rows_per_shard=10, workers=workers)
+    blocks = list(read_blocks(path, 10, None, "smiles", by_place=True))
+    groups = list(grouped(blocks, options, None, path.stat().st_size))
+    assert [one for group in groups for one in group] == list(enumerate(blocks))
+    sizes = [len(group) for group in groups]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] <= len(blocks) / (4 * workers) + 1
+    assert sizes[-1] == 1
+    assert len(sizes) < len(blocks) / 2
+    by_rows = grouped(blocks, options, range(20_005), 0)
+    assert abs(len(list(by_rows)) - len(sizes)) <= 2
+    alone = grouped(blocks, replace(options, workers=1), None, path.stat().st_size)
+    assert {len(group) for group in alone} == {1}
+    held = grouped(read_blocks(path, 10, None, "smiles"), options, None, 0)
+    assert {len(group) for group in held} == {1}
 
 
 def test_an_input_that_grows_while_it_is_built_is_refused(tmp_path: Path) -> None:
