@@ -6,12 +6,13 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from pepland_data.arrow_format import FIXED_COLUMNS
 from pepland_data.errors import InputError
 from pepland_data.lines import Lines
 
@@ -228,7 +229,8 @@ def _csv_blocks(
     if not header or problem:
         raise InputError(f"{path} has no header line; expected column names in the first row")
     names = [name.strip().lstrip("\ufeff") for name in header]
-    return _line_blocks(lines, names, text_column(names, column, path), rows, delimiter, place)
+    text_at = text_column(names, column, path)
+    return _line_blocks(lines, column_names(names, text_at), text_at, rows, delimiter, place)
 
 
 def _plain_blocks(
@@ -242,7 +244,7 @@ def _plain_blocks(
         raise InputError(f"{path} has no column {column!r}; a plain list has none but its text")
     if has_header:
         lines.take(1)
-    return _line_blocks(lines, names, 0, rows, None, place)
+    return _line_blocks(lines, column_names(names, 0), 0, rows, None, place)
 
 
 def _line_blocks(
@@ -257,16 +259,32 @@ def _line_blocks(
     first_row = 0
     while lines.peek():
         start = lines.position
-        joined, count = lines.take(rows)
+        joined, taken = lines.take(rows)
         if delimiter and b'"' in joined:
             quoted = _decoded(chain(io.BytesIO(joined), lines))
             found = list(islice(_csv_rows(quoted, delimiter), rows))
             yield _chunk(found, names, text_at, first_row)
-            count = len(found)
+            taken = len(found)
         else:
             here = joined if place is None else Piece(place, start, len(joined))
-            yield LineBlock(first_row, here, count, tuple(names), text_at, delimiter)
-        first_row += count
+            yield LineBlock(first_row, here, taken, tuple(names), text_at, delimiter)
+        first_row += taken
+
+
+def column_names(header: list[str], text_at: int) -> list[str]:
+    """Return a name of its own for each column that is passed through.
+
+    One that another column has, or that a shard has for itself, gets a number; one that is empty,
+    as of the index of a data frame, becomes ``column_1`` by its place.
+    """
+    taken, found = set(FIXED_COLUMNS), list[str]()
+    for place, name in enumerate(header):
+        wanted = name or f"column_{place + 1}"
+        tries = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
+        found.append(name if place == text_at else next(t for t in tries if t not in taken))
+        if place != text_at:
+            taken.add(found[-1])
+    return found
 
 
 def text_column(header: list[str], column: str | None, path: Path) -> int:
@@ -382,17 +400,19 @@ def _parquet_chunks(path: Path, rows_per_chunk: int, column: str | None) -> Iter
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a readable Parquet file: {error}") from error
-    names = file.schema_arrow.names
-    text = names[text_column(list(names), column, path)]
-    return _parquet_rows(file, text, rows_per_chunk)
+    header = list(file.schema_arrow.names)
+    text_at = text_column(header, column, path)
+    return _parquet_rows(file, column_names(header, text_at), text_at, rows_per_chunk)
 
 
-def _parquet_rows(file: Any, text: str, rows_per_chunk: int) -> Iterator[Chunk]:
+def _parquet_rows(
+    file: Any, names: list[str], text_at: int, rows_per_chunk: int
+) -> Iterator[Chunk]:
     first_row = 0
     for batch in file.iter_batches(batch_size=rows_per_chunk):
-        raw = batch.column(text).to_pylist()
+        raw = batch.column(text_at).to_pylist()
         problems = {i: "no text" for i, value in enumerate(raw) if value is None}
-        extra = {n: batch.column(n) for n in batch.schema.names if n != text}
+        extra = {n: batch.column(i) for i, n in enumerate(names) if i != text_at}
         texts = ["" if value is None else str(value) for value in raw]
         yield Chunk(first_row, texts, problems, extra)
         first_row += len(batch)

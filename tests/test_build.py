@@ -92,6 +92,32 @@ def test_the_number_of_workers_changes_no_byte(tmp_path: Path) -> None:
     assert files_of(tmp_path / "out1") == files_of(tmp_path / "out2")
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("form", ["arrow", "zarr"])
+def test_columns_named_as_ours_or_twice_or_not_at_all_are_passed_through(
+    tmp_path: Path, suffix: str, form: str
+) -> None:
+    header = ["", "sequence", "smiles", "row_id", "atoms", "y", "y"]
+    rows = [["7", "GA", "CC", "70", "x", "1", "2"], ["8", "AG", "CCC", "80", "z", "3", "4"]]
+    path = tmp_path / f"in.{suffix}"
+    if suffix == "csv":
+        path.write_text("\n".join(",".join(row) for row in [header, *rows]) + "\n")
+    else:
+        columns = [pa.array(list(column)) for column in zip(*rows, strict=True)]
+        pq.write_table(pa.Table.from_arrays(columns, header), path)
+    options = BuildOptions(FeaturizeOptions(input_format="sequence"), "sequence", format=form)
+    build(path, tmp_path / "out", options)
+    store = open_store(tmp_path / "out")
+    assert list(store.smiles) == ["GA", "AG"]
+    assert list(store.row_id) == [0, 1]
+    found = {name: [str(v) for v in store.columns[name]] for name in store.manifest.columns}
+    assert found == {
+        "column_1": ["7", "8"], "smiles_2": ["CC", "CCC"], "row_id_2": ["70", "80"],
+        "atoms_2": ["x", "z"], "y": ["1", "3"], "y_2": ["2", "4"],
+    }  # fmt: skip
+    assert verify(tmp_path / "out", semantic=2).sound
+
+
 @pytest.mark.parametrize("workers", [2, 5, 32])
 def test_tasks_get_smaller_so_that_workers_end_together(tmp_path: Path, workers: int) -> None:
     path = tmp_path / "in.csv"
