@@ -3,13 +3,18 @@
 Synthetic peptides are built into a store by the command line, as a user would; memory and processor
 time are those of the parent and of all its workers, looked at four times a second. Processor time
 is given beside the seconds, for the machine may have been busy with other things. Memory is what
-belongs to no file, so that mapped pages, which the system takes back, do not count. Not measured: a
-disk slower than this one, and workers on other machines.
+belongs to no file, so that mapped pages, which the system takes back, do not count.
+
+A build of a few peptides shows what parent and workers use to start. The rest grows with the data,
+and its ratio says how many workers one parent can keep busy; the prediction for more cores follows
+from these four figures alone (`predicted`). Not measured: a disk slower than this one, workers on
+other machines, and whether the memory of 32 cores is as fast for each as that of two.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -24,7 +29,7 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import record
-from benchmarks.processes import thinned, watch
+from benchmarks.processes import Usage, thinned, watch
 
 PROGRAM = [sys.executable, "-c", "from pepland_cli.data import main; main()"]
 OPEN = (
@@ -34,10 +39,19 @@ OPEN = (
 )
 
 
-def seconds(command: list[str]) -> float:
+def environment(folder: Path) -> dict[str, str]:
+    """Return variables with which Python keeps what it compiled, as it does where it is installed.
+
+    Without, every process would compile the package anew, and the start would look dearer.
+    """
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+
+
+def seconds(command: list[str], env: dict[str, str]) -> float:
     """Run a command to a good end and return how long it took."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=env)
     return time.perf_counter() - start
 
 
@@ -53,27 +67,60 @@ def open_times(store: Path) -> dict[str, float]:
     return {"open_s": statistics.median(opened), "first_graph_s": statistics.median(read)}
 
 
+def built(
+    form: str, count: int, workers: int, rows_per_shard: int, folder: Path, every_s: float
+) -> tuple[Usage, float]:
+    """Make a corpus and build it; return what the build used, and the seconds to make it."""
+    source, env = folder / "in.csv", environment(folder)
+    synth = [*PROGRAM, "synth", str(source), "--form", form, "--count", str(count)]
+    synth_s = seconds(synth, env)
+    build = ["build", str(source), "--out", str(folder / "store"), "--workers", str(workers)]
+    build += ["--rows-per-shard", str(rows_per_shard), "--input-format", form]
+    usage = watch(build, every_s, env)
+    if usage.returncode:
+        raise SystemExit(f"the build ended with {usage.returncode}")
+    return usage, synth_s
+
+
+def start_costs(form: str, workers: int, folder: Path) -> tuple[float, float]:
+    """Return processor seconds to start, of the parent and of all workers: a few one-row shards.
+
+    The median of three, after one that compiles.
+    """
+    found = []
+    for _ in range(4):
+        usage, _ = built(form, 2 * workers, workers, 1, folder, every_s=0.02)
+        found.append(usage)
+        shutil.rmtree(folder / "store")
+    parent = statistics.median(usage.parent_cpu_s for usage in found[1:])
+    return parent, statistics.median(usage.workers_cpu_s for usage in found[1:])
+
+
 def one(form: str, count: int, workers: int, rows_per_shard: int, folder: Path) -> dict[str, Any]:
     """Make, build, verify, open and delete one corpus."""
     source, store = folder / "in.csv", folder / "store"
-    synth_s = seconds([*PROGRAM, "synth", str(source), "--form", form, "--count", str(count)])
-    build = [*PROGRAM, "build", str(source), "--out", str(store), "--workers", str(workers)]
-    build += ["--rows-per-shard", str(rows_per_shard), "--input-format", form]
-    usage = watch(build)
-    if usage.returncode:
-        raise SystemExit(f"the build ended with {usage.returncode}")
-    verify_s = seconds([*PROGRAM, "verify", str(store)])
+    parent_start, workers_start = start_costs(form, workers, folder)
+    usage, synth_s = built(form, count, workers, rows_per_shard, folder, every_s=0.25)
+    verify_s = seconds([*PROGRAM, "verify", str(store)], environment(folder))
     found = store_figures(store)
+    parent_grows = max(usage.parent_cpu_s - parent_start, 0.0)
+    workers_grow = max(usage.workers_cpu_s - workers_start, 1e-9)
     row = {
         "form": form, "peptides": count, "workers": workers, "rows_per_shard": rows_per_shard,
         "input_bytes": source.stat().st_size, "synth_s": synth_s, "build_s": usage.seconds,
         "rows_per_s": count / usage.seconds, "parent_cpu_s": usage.parent_cpu_s,
         "workers_cpu_s": usage.workers_cpu_s, "parent_share": usage.parent_share,
+        "parent_start_cpu_s": parent_start, "workers_start_cpu_s": workers_start,
+        "parent_growing_cpu_s": parent_grows, "workers_growing_cpu_s": workers_grow,
+        "parent_growing_share": parent_grows / workers_grow,
+        "parent_ms_a_shard": 1e3 * parent_grows / found["shards"],
         "rows_per_worker_cpu_s": count / usage.workers_cpu_s, "verify_s": verify_s,
         "parent_peak_mib": max(s[1] for s in usage.samples),
         "workers_peak_mib": max(s[2] for s in usage.samples), "processes": usage.processes,
         **found, **open_times(store), "memory": thinned(usage.samples),
     }  # fmt: skip
+    row["predicted"] = predictions(row)
+    row["predicted_speedup_32_cores"] = row["predicted"]["this_many"]["speedup"]
     shutil.rmtree(store)
     source.unlink()
     return row
@@ -93,10 +140,29 @@ def store_figures(store: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def predicted(row: dict[str, Any], cores: int) -> float:
-    """Return the speed-up of so many workers: the parent's work is done by one core beside them."""
-    parent, workers = row["parent_cpu_s"], row["workers_cpu_s"]
-    return float(workers / max(parent, workers / cores))
+FORMULA = (
+    "seconds(n) = parent_start + worker_start + max(times * parent_growing, "
+    "times * workers_growing / n); seconds(1) adds instead of taking the larger; "
+    "all are processor seconds, worker_start that of one worker; speedup = seconds(1) / seconds(n)"
+)
+
+
+def predictions(row: dict[str, Any], cores: int = 32) -> dict[str, Any]:
+    """Return what one worker on each of so many cores would give, and how that was computed.
+
+    The parent hands out work and collects results while workers work, so the slower of both counts;
+    what it can feed is ``workers_that_wait_for_nobody``. A build of seconds is bound by its start,
+    so a hundred times as many peptides are computed too.
+    """
+    start = row["parent_start_cpu_s"] + row["workers_start_cpu_s"] / row["workers"]
+    parent, workers = row["parent_growing_cpu_s"], row["workers_growing_cpu_s"]
+    found: dict[str, Any] = {"cores": cores, "formula": FORMULA}
+    found["workers_that_wait_for_nobody"] = workers / max(parent, 1e-9)
+    for name, times in (("this_many", 1), ("a_hundred_times_as_many", 100)):
+        alone = start + times * (parent + workers)
+        together = start + times * max(parent, workers / cores)
+        found[name] = {"seconds_one": alone, "seconds": together, "speedup": alone / together}
+    return found
 
 
 def kept(name: str) -> list[dict[str, Any]]:
@@ -151,7 +217,6 @@ def main(
         for run in runs:
             form, count = run.split(":")
             row = one(form, int(count), workers, rows_per_shard, Path(folder))
-            row["predicted_speedup_32_cores"] = predicted(row, 32)
             click.echo(str({k: v for k, v in row.items() if k != "memory"}), err=True)
             rows.append(row)
             path = record.save(name, {"runs": rows})

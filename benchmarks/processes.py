@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import psutil
@@ -30,16 +34,46 @@ class Usage:
         return self.parent_cpu_s / max(self.workers_cpu_s, 1e-9)
 
 
-def watch(command: list[str], every_s: float = 0.25) -> Usage:
-    """Run a command and look at it and its descendants until it ends."""
+COUNTED = """
+import atexit, resource, sys
+def say(path=sys.argv.pop(1)):
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    with open(path, "w") as file:
+        file.write(repr(used.ru_utime + used.ru_stime))
+atexit.register(say)
+from pepland_cli.data import main
+main()
+"""
+"""Runs ``pepland-data`` and writes at the very end what processor time it used itself."""
+
+
+def watch(
+    arguments: list[str], every_s: float = 0.25, env: Mapping[str, str] | None = None
+) -> Usage:
+    """Run a ``pepland-data`` command and look at it and its descendants until it ends.
+
+    Args:
+        arguments: of the command.
+        every_s: seconds between two looks. What a descendant uses after the last one is not
+            counted; the command itself counts to the end, from the start of the interpreter on.
+        env: environment variables; None is those of this process.
+    """
     usage, cpu = Usage(), dict[int, float]()
-    start = time.perf_counter()
-    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None:
-        look(process, usage, cpu, time.perf_counter() - start)
-        time.sleep(every_s)
-    usage.seconds, usage.returncode = time.perf_counter() - start, process.returncode
-    usage.parent_cpu_s = cpu.pop(process.pid, 0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        said = os.path.join(folder, "cpu")
+        start = time.perf_counter()
+        process = psutil.Popen(
+            [sys.executable, "-c", COUNTED, said, *arguments], env=env,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while process.poll() is None:
+            look(process, usage, cpu, time.perf_counter() - start)
+            time.sleep(every_s)
+        usage.seconds, usage.returncode = time.perf_counter() - start, process.returncode
+        cpu.pop(process.pid, None)
+        if usage.returncode == 0:
+            with open(said) as file:
+                usage.parent_cpu_s = float(file.read())
     usage.workers_cpu_s = sum(cpu.values())
     return usage
 

@@ -124,10 +124,8 @@ class bar:
 
     def _update(self, stage: str, done: int, total: int | None) -> None:
         if stage not in self._bars:
-            unit = {"convert": " rows", "compress": " objects", "upload": " files"}.get(
-                stage, " shards"
-            )
-            self._bars[stage] = self._make(total=total, desc=stage, unit=unit, mininterval=0.2)
+            unit = UNITS.get(stage, " shards")
+            self._bars[stage] = self._make(total=total, desc=stage, unit=unit, mininterval=0.5)
         self._bars[stage].update(done - self._bars[stage].n)
 
     def __exit__(self, *_: object) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pepland_data.arrow_arrays import numbers, texts
 from pepland_data.atomic import write_atomic
 from pepland_data.columns import GROUPS, GraphColumns
 from pepland_data.errors import StoreDamagedError
@@ -39,6 +40,11 @@ class ShardData:
     """Pass-through columns, each a pyarrow array [G]."""
 
 
+def large_texts(array: Any) -> Any:
+    """Return texts of any Arrow type as ``large_string``."""
+    return array if array.type == pa.large_string() else array.cast(pa.large_string())
+
+
 def narrowest(largest: int) -> str:
     """Return the narrowest unsigned dtype that holds 0..largest."""
     return str(np.min_scalar_type(largest))
@@ -47,16 +53,16 @@ def narrowest(largest: int) -> str:
 def shard_batch(data: ShardData, dtypes: Mapping[str, str]) -> Any:
     """Return the shard as one record batch with the given dtype per code and index column."""
     arrays: dict[str, Any] = {
-        "row_id": pa.array(data.row_id, pa.int64()),
-        "smiles": data.smiles.cast(pa.large_string()),
+        "row_id": numbers(np.asarray(data.row_id, np.int64)),
+        "smiles": large_texts(data.smiles),
     }
     for group, column in LIST_COLUMNS.items():
         names = GROUPS[group]
-        flat = [pa.array(getattr(data.columns, n).astype(dtypes[n], copy=False)) for n in names]
+        flat = [numbers(getattr(data.columns, n).astype(dtypes[n], copy=False)) for n in names]
         fields = [pa.field(n, a.type, nullable=False) for n, a in zip(names, flat, strict=True)]
         ptr = np.ascontiguousarray(getattr(data.columns, f"{group}_ptr"), np.int64)
         struct = pa.StructArray.from_arrays(flat, fields=fields)
-        arrays[column] = pa.LargeListArray.from_arrays(pa.array(ptr), struct)
+        arrays[column] = pa.LargeListArray.from_arrays(numbers(ptr), struct)
     return pa.record_batch({**arrays, **data.extra})
 
 
@@ -204,7 +210,7 @@ class ArrowShards:
 
 def table_batches(tables: FeatureTables) -> dict[str, Any]:
     """Return the three tables as record batches, by the name of their file."""
-    smiles = pa.array(tables.fragment_smiles, pa.large_string())
+    smiles = texts(tables.fragment_smiles)
     batches = (
         pa.record_batch({"label": _rows(tables.atom_label), "x": _rows(tables.atom_x)}),
         pa.record_batch({"x": _rows(tables.bond_x)}),
@@ -235,21 +241,22 @@ def read_tables(folder: Path) -> FeatureTables:
 
 
 def _rows(matrix: npt.NDArray[Any]) -> Any:
-    flat = pa.array(np.ascontiguousarray(matrix).reshape(-1))
+    flat = numbers(np.ascontiguousarray(matrix).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
 
 
 def _matrix(lists: Any) -> npt.NDArray[Any]:
+    if lists.null_count:
+        raise ValueError(f"{lists.null_count} values are missing")
     width = lists.type.list_size
-    matrix: npt.NDArray[Any] = view(lists.flatten())
+    flat = lists.values.slice(lists.offset * width, len(lists) * width)
+    matrix: npt.NDArray[Any] = view(flat)
     return matrix.reshape(-1, width).copy()
 
 
 def write_sizes(path: Path, sizes: Mapping[str, npt.NDArray[np.integer[Any]]]) -> None:
     """Write atoms, fragments, bonds and reactions per graph as uint32 columns."""
-    arrays = {
-        name: pa.array(values.astype(np.uint32, copy=False)) for name, values in sizes.items()
-    }
+    arrays = {name: numbers(values.astype(np.uint32, copy=False)) for name, values in sizes.items()}
     write_batch(path, pa.record_batch(arrays))
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +20,17 @@ from pepland_data.commit import Progress, commit, forget_chunks
 from pepland_data.dedup import drop_duplicates
 from pepland_data.engine import versions
 from pepland_data.errors import BuildError, InputError
-from pepland_data.inputs import check_input, count_rows, read_blocks, spool
+from pepland_data.inputs import (
+    Block,
+    LineBlock,
+    Piece,
+    changed,
+    check_input,
+    count_rows,
+    file_state,
+    read_blocks,
+    spool,
+)
 from pepland_data.manifest import (
     BUILD_FOLDER,
     MANIFEST_FILE,
@@ -31,7 +41,7 @@ from pepland_data.manifest import (
 from pepland_data.part import Part
 from pepland_data.remote import is_remote, local_path
 from pepland_data.store import open_store
-from pepland_data.worker import DONE_FILE, ShardSummary, convert_chunk
+from pepland_data.worker import DONE_FILE, ShardSummary, convert_chunks
 from pepland_data.zarr_layout import import_zarr
 
 __all__ = ["BuildOptions", "BuildReport", "Progress", "build", "options_of"]
@@ -40,6 +50,9 @@ ASIDE = "arrow"
 """Folder inside the build for the Arrow store that a Zarr store is made of."""
 NOT_SHOWN = ("input.name", "input.first_row", "input.of_rows")
 """What changes nothing, or follows from something else."""
+TASK_ROWS, TASKS_LEFT = 8000, 4
+"""Rows that one task converts at most, and tasks that each worker is still to have: a task costs
+the parent half a millisecond, and a worker without one waits."""
 SHARED_SECONDS = 60.0
 """How long a network file system may take to show what a worker wrote."""
 
@@ -118,6 +131,7 @@ def _build_locked(
 ) -> BuildReport:
     work = out / BUILD_FOLDER
     path = _input_path(source, work)
+    before = file_state(path)
     plan = build_plan(path, options, str(source))
     if (out / MANIFEST_FILE).exists():
         report = already_built(str(out), read_manifest(out), plan)
@@ -126,6 +140,8 @@ def _build_locked(
     _start_or_resume(work, plan)
     try:
         summaries, resumed = _convert(path, work, options, _rows_of(plan), progress)
+        if file_state(path) != before and file_sha256(path) != plan["input"]["sha256"]:
+            raise changed(path)
         if not summaries:
             raise InputError(f"{source} holds no rows; expected one peptide a row")
         if options.featurize.dedup:
@@ -245,20 +261,54 @@ def _convert(
     path: Path, work: Path, options: BuildOptions, part: range | None, progress: Progress
 ) -> tuple[list[ShardSummary], int]:
     """Return the summaries of all chunks in order, and how many were there already."""
+    form = options.featurize.input_format
     blocks = read_blocks(
-        path, options.rows_per_shard, options.smiles_column, options.featurize.input_format, part
+        path, options.rows_per_shard, options.smiles_column, form, part, options.engine == "local"
     )
-    folder = work.absolute()
-    tasks = ((number, chunk, options.featurize, folder) for number, chunk in enumerate(blocks))
+    folder, groups = work.absolute(), grouped(blocks, options, part, path.stat().st_size)
+    tasks = ((group, options.featurize, folder) for group in groups)
     found: list[ShardSummary] = []
     rows = 0
-    for summary in options.runner.run(convert_chunk, tasks, ordered=False):
+    done = options.runner.run(convert_chunks, tasks, ordered=False)
+    for summary in (one for group in done for one in group):
         if not found:
             _check_shared(work / summary.folder)
         found.append(summary)
         rows += summary.rows
         progress("convert", rows, None if part is None else len(part))
     return sorted(found, key=lambda s: s.number), sum(s.resumed for s in found)
+
+
+def grouped(
+    blocks: Iterable[Block], options: BuildOptions, part: range | None, size: int
+) -> Iterator[list[tuple[int, Block]]]:
+    """Yield numbered blocks by tasks, smaller ones towards the end: all workers end together.
+
+    Args:
+        blocks: of the input.
+        options: of the build.
+        part: rows of the blocks, None where their number is unknown.
+        size: bytes of the input.
+    """
+    group: list[tuple[int, Block]] = []
+    most = TASK_ROWS // options.rows_per_shard if options.workers > 1 else 1
+    for number, block in enumerate(blocks):
+        group.append((number, block))
+        left = _blocks_left(block, part, size)
+        if len(group) >= min(most, left // (TASKS_LEFT * options.workers)):
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _blocks_left(block: Block, part: range | None, size: int) -> int:
+    """Return about how many blocks come after this one; 0 where nobody knows."""
+    if part is not None:
+        return (len(part) - block.first_row) // max(len(block), 1)
+    if isinstance(block, LineBlock) and isinstance(block.lines, Piece):
+        return (size - block.lines.start) // max(block.lines.size, 1)
+    return 0
 
 
 def _check_shared(folder: Path) -> None:

@@ -43,9 +43,9 @@ NOTES = "notes.parquet"
 """Rows that standardization changed or RDKit warned of; there only if there are any."""
 UNION_SIZE = 64
 """Tables that one task joins."""
-RECODE_SIZE, MANY_SHARDS = 8, 512
-"""Shards that one task rewrites where there are many, for a task costs the parent half a
-millisecond."""
+RECODE_SIZE, TASKS_EACH = 8, 16
+"""Shards that one task rewrites at most, and tasks that each worker is to have where that makes
+fewer: a task costs the parent half a millisecond, and a worker without one waits."""
 SIZE_NAMES = tuple(f"num_{group}s" for group in GROUPS)
 Progress = Callable[[str, int, int | None], None]
 
@@ -107,10 +107,11 @@ def commit(
 
 def all_tables(work: Path, summaries: list[ShardSummary], engine: Engine) -> FeatureTables:
     """Return the tables of all shards joined, in canonical order; workers join them in groups."""
-    folders, level = [work.absolute() / s.folder for s in summaries], 0
+    work = work.absolute()
+    folders, level = [work / s.folder for s in summaries], 0
     while level == 0 or len(folders) > 1:
         groups = [folders[i : i + UNION_SIZE] for i in range(0, len(folders), UNION_SIZE)]
-        targets = [work.absolute() / f"union/{level}-{i:06d}" for i in range(len(groups))]
+        targets = [work / f"union/{level}-{i:06d}" for i in range(len(groups))]
         for _ in engine.run(join_tables, zip(groups, targets, strict=True), ordered=True):
             pass
         folders, level = targets, level + 1
@@ -147,8 +148,9 @@ def _write_shards(
     """Write all shards; return their entries, and the sizes of all graphs [4, G] on disk."""
     full = [s for s in summaries if s.graphs]
     names = [f"shards/{place:06d}.arrow" for place in range(len(full))]
-    pairs = [(work.absolute() / s.folder, name) for s, name in zip(full, names, strict=True)]
-    size = RECODE_SIZE if len(pairs) >= MANY_SHARDS else 1
+    work = work.absolute()
+    pairs = [(work / s.folder, name) for s, name in zip(full, names, strict=True)]
+    size = max(1, min(RECODE_SIZE, len(pairs) // (TASKS_EACH * engine.workers)))
     arguments = ((pairs[i : i + size], target) for i in range(0, len(pairs), size))
     sizes = _sizes_on_disk(work / "sizes.bin", sum(s.graphs for s in full))
     shards: list[FileEntry] = []

@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pepland_data.arrow_arrays import flags, numbers
 from pepland_data.arrow_format import (
     ShardData,
     map_batch,
     read_arrow_shard,
     read_tables,
+    view,
     write_arrow_shard,
     write_batch,
     write_tables,
@@ -99,8 +101,8 @@ def without(work: Path, summary: ShardSummary, found: Found) -> ShardSummary:
     data = read_arrow_shard(old / SHARD_FILE)
     kept = np.flatnonzero(found.keep)
     columns, tables = compact(data.columns.take(kept), read_tables(old))
-    extra = {name: values.take(pa.array(kept)) for name, values in data.extra.items()}
-    smiles = data.smiles.take(pa.array(kept))
+    extra = {name: values.take(numbers(kept)) for name, values in data.extra.items()}
+    smiles = data.smiles.take(numbers(kept))
     shard = ShardData(columns, data.row_id[kept], smiles, extra)
     write_arrow_shard(target / SHARD_FILE, shard, LOCAL_DTYPES)
     write_tables(target, tables)
@@ -108,8 +110,8 @@ def without(work: Path, summary: ShardSummary, found: Found) -> ShardSummary:
     rejects = [_reject(data, int(i), int(found.original[i])) for i in gone]
     write_batch(target / REJECTS_FILE, _with(map_batch(old / REJECTS_FILE), rejects))
     notes = map_batch(old / NOTES_FILE)
-    stay = ~np.isin(notes["row_id"].to_numpy(), data.row_id[gone])
-    write_batch(target / NOTES_FILE, notes.filter(pa.array(stay)))
+    stay = ~np.isin(view(notes["row_id"]), data.row_id[gone])
+    write_batch(target / NOTES_FILE, notes.filter(flags(stay)))
     return replace(
         cleaned,
         graphs=len(kept),
@@ -130,5 +132,5 @@ def _with(batch: Any, rejects: list[Reject]) -> Any:
 
 
 def _row_ids(folder: Path) -> Ints:
-    ids: Ints = map_batch(folder / SHARD_FILE)["row_id"].to_numpy()
+    ids: Ints = view(map_batch(folder / SHARD_FILE)["row_id"])
     return ids

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from pepland_data.conversion import FEATURIZER_VERSION
@@ -20,6 +21,8 @@ from pepland_data.orphans import end_with
 
 ENGINES = ("local", "dask", "ray")
 CONNECT_SECONDS = 30
+LOOK_SECONDS, ASK_SECONDS = 0.1, 3.0
+"""Seconds between two looks for results, at most, and after which joblib is asked in any case."""
 WINDOW = 8
 """Tasks a worker of a cluster that streams no results gets before all are waited for."""
 
@@ -71,7 +74,7 @@ class Engine:
                     yield from _in_windows(tasks, WINDOW * joblib.effective_n_jobs(-1))
                     return
                 parallel = joblib.Parallel(jobs, return_as=order, pre_dispatch="2*n_jobs")
-                yield from parallel(tasks)
+                yield from _patiently(parallel, tasks)
         except TimeoutError as error:
             raise BuildError(
                 f"the {self.name} cluster at {self.address} has no workers; start some"
@@ -130,6 +133,36 @@ class Engine:
         register_ray()
         with joblib.parallel_config("ray"):
             yield
+
+
+def _patiently(parallel: Any, tasks: Iterator[Any]) -> Iterator[Any]:
+    """Yield the results of joblib, which is asked for one when there is one.
+
+    While it is asked and has none it looks a hundred times a second: a hundredth of a processor for
+    nothing, more than everything else that this process does.
+    """
+    results, missing = parallel(tasks), object()
+    for received in count():
+        try:
+            _await_result(parallel, received)
+        except BaseException as error:  # an interrupt: joblib ends its workers and passes it on
+            results.throw(error)
+        if (result := next(results, missing)) is missing:
+            return
+        yield result
+
+
+def _await_result(parallel: Any, received: int) -> None:
+    """Wait until more tasks have ended than results were received, or there are no more tasks.
+
+    Not for long: joblib must be asked to say that a task failed.
+    """
+    until, pause = time.monotonic() + ASK_SECONDS, LOOK_SECONDS / 8
+    while parallel.n_completed_tasks <= received < parallel.n_dispatched_tasks:
+        if time.monotonic() > until:
+            return
+        time.sleep(pause)
+        pause = min(2 * pause, LOOK_SECONDS)
 
 
 def _in_windows(tasks: Iterator[Any], size: int) -> Iterator[Any]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from pepland_data.arrow_format import FIXED_COLUMNS
 from pepland_data.errors import InputError
+from pepland_data.lines import Lines
 
 TEXT_COLUMNS = ("smiles", "sequence", "peptide", "helm", "seq")
 """Column names taken for the text where none is given, in this order, in any case."""
@@ -84,13 +85,30 @@ def check_input(path: Path) -> None:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Consecutive bytes of a file."""
+
+    path: Path
+    start: int
+    """Of the first byte."""
+    size: int
+    """How many there are."""
+
+    def read(self) -> bytes:
+        """Return the bytes; fewer where the file has become shorter."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            return file.read(self.size)
+
+
+@dataclass(frozen=True)
 class LineBlock:
     """Consecutive lines that are one row each, as they lie in the file; a worker parses them."""
 
     first_row: int
     """Number of the first row."""
-    lines: bytes
-    """The lines with their ends."""
+    lines: bytes | Piece
+    """The lines with their ends, or where they are."""
     rows: int
     """How many there are."""
     names: tuple[str, ...]
@@ -104,10 +122,33 @@ class LineBlock:
         return self.rows
 
     def parse(self) -> Chunk:
-        """Return the rows."""
-        lines = io.StringIO(self.lines.decode("utf-8", "surrogateescape"), newline="\n")
+        """Return the rows.
+
+        Raises:
+            InputError: the lines are no longer where they were.
+        """
+        data = self.lines if isinstance(self.lines, bytes) else self._read(self.lines)
+        lines = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
         rows = _csv_rows(lines, self.delimiter) if self.delimiter else _plain_rows(lines)
         return _chunk(list(rows), list(self.names), self.text_at, self.first_row)
+
+    def _read(self, piece: Piece) -> bytes:
+        data = piece.read()
+        found = data.count(b"\n") + (not data.endswith(b"\n"))
+        if len(data) != piece.size or found != self.rows:
+            raise changed(piece.path)
+        return data
+
+
+def file_state(path: Path) -> tuple[int, int]:
+    """Return size and time of change, which tell whether a file was written to."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def changed(path: Path) -> InputError:
+    """Return the error for a file that is not what it was when the build began."""
+    return InputError(f"{path} changed while it was read; repeat the build when it is complete")
 
 
 Block = Chunk | LineBlock
@@ -132,6 +173,7 @@ def read_blocks(
     column: str | None,
     input_format: str,
     part: range | None = None,
+    by_place: bool = False,
 ) -> Iterator[Block]:
     """Yield the rows of a file in blocks of `rows_per_chunk`, the last one shorter.
 
@@ -141,13 +183,16 @@ def read_blocks(
         column: name of the text column, None to find it.
         input_format: ``fasta`` reads records, anything else rows.
         part: rows to read, which are then numbered from 0; it begins with a block. None is all.
+        by_place: let blocks say where their lines are instead of holding them, where that is
+            possible: for those who can read the file themselves.
 
     Raises:
         InputError: empty file or no such column.
     """
     check_input(path)
     layout = layout_of(path, input_format)
-    blocks = _all_blocks(path, layout, column, rows_per_chunk)
+    held = layout.gzipped or not by_place
+    blocks = _all_blocks(path, layout, column, rows_per_chunk, None if held else path.absolute())
     if part is None:
         return blocks
     first, end = part.start // rows_per_chunk, -(-part.stop // rows_per_chunk)
@@ -160,57 +205,86 @@ def count_rows(path: Path, column: str | None, input_format: str) -> int:
     return sum(len(block) for block in read_blocks(path, 1 << 14, column, input_format))
 
 
-def _all_blocks(path: Path, layout: Layout, column: str | None, rows: int) -> Iterator[Block]:
+def _all_blocks(
+    path: Path, layout: Layout, column: str | None, rows: int, place: Path | None
+) -> Iterator[Block]:
     if layout.kind == "parquet":
         return _parquet_chunks(path, rows, column)
-    lines = _lines(path, layout.gzipped)
+    lines = Lines(path, layout.gzipped)
     if layout.kind == "fasta":
         return _chunks(_fasta_rows(_decoded(lines)), ["sequence", "name"], 0, rows)
     if layout.kind in ("smi", "txt"):
-        return _plain_blocks(lines, path, column, rows)
-    return _csv_blocks(lines, path, column, rows, "\t" if layout.kind == "tsv" else ",")
+        return _plain_blocks(lines, path, column, rows, place)
+    delimiter = "\t" if layout.kind == "tsv" else ","
+    return _csv_blocks(lines, path, column, rows, delimiter, place)
 
 
 Row = tuple[list[str], str | None]
 
 
 def _csv_blocks(
-    lines: Iterator[bytes], path: Path, column: str | None, rows: int, delimiter: str
+    lines: Lines, path: Path, column: str | None, rows: int, delimiter: str, place: Path | None
 ) -> Iterator[Block]:
     header, problem = next(_csv_rows(_decoded(lines), delimiter), ([], None))
     if not header or problem:
         raise InputError(f"{path} has no header line; expected column names in the first row")
     names = [name.strip().lstrip("\ufeff") for name in header]
-    return _line_blocks(lines, names, text_column(names, column, path), rows, delimiter)
+    text_at = text_column(names, column, path)
+    return _line_blocks(lines, column_names(names, text_at), text_at, rows, delimiter, place)
 
 
 def _plain_blocks(
-    lines: Iterator[bytes], path: Path, column: str | None, rows: int
+    lines: Lines, path: Path, column: str | None, rows: int, place: Path | None
 ) -> Iterator[Block]:
     """One text a line; behind white space a name. A header line is recognised by its first word."""
-    first = next(lines, b"")
-    words = first.decode("utf-8", "surrogateescape").split()
+    words = lines.peek().decode("utf-8", "surrogateescape").split()
     has_header = bool(words) and words[0].lower() in TEXT_COLUMNS
     names = [words[0], "name"] if has_header else ["smiles", "name"]
     if column is not None and column not in names:
         raise InputError(f"{path} has no column {column!r}; a plain list has none but its text")
-    return _line_blocks(lines if has_header else chain([first], lines), names, 0, rows, None)
+    if has_header:
+        lines.take(1)
+    return _line_blocks(lines, column_names(names, 0), 0, rows, None, place)
 
 
 def _line_blocks(
-    lines: Iterator[bytes], names: list[str], text_at: int, rows: int, delimiter: str | None
+    lines: Lines,
+    names: list[str],
+    text_at: int,
+    rows: int,
+    delimiter: str | None,
+    place: Path | None,
 ) -> Iterator[Block]:
     """Cut lines into blocks; where there are quotes, a row may be many lines and is read here."""
     first_row = 0
-    while block := list(islice(lines, rows)):
-        joined, count = b"".join(block), len(block)
+    while lines.peek():
+        start = lines.position
+        joined, taken = lines.take(rows)
         if delimiter and b'"' in joined:
-            found = list(islice(_csv_rows(_decoded(chain(block, lines)), delimiter), rows))
+            quoted = _decoded(chain(io.BytesIO(joined), lines))
+            found = list(islice(_csv_rows(quoted, delimiter), rows))
             yield _chunk(found, names, text_at, first_row)
-            count = len(found)
+            taken = len(found)
         else:
-            yield LineBlock(first_row, joined, count, tuple(names), text_at, delimiter)
-        first_row += count
+            here = joined if place is None else Piece(place, start, len(joined))
+            yield LineBlock(first_row, here, taken, tuple(names), text_at, delimiter)
+        first_row += taken
+
+
+def column_names(header: list[str], text_at: int) -> list[str]:
+    """Return a name of its own for each column that is passed through.
+
+    One that another column has, or that a shard has for itself, gets a number; one that is empty,
+    as of the index of a data frame, becomes ``column_1`` by its place.
+    """
+    taken, found = set(FIXED_COLUMNS), list[str]()
+    for place, name in enumerate(header):
+        wanted = name or f"column_{place + 1}"
+        tries = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
+        found.append(name if place == text_at else next(t for t in tries if t not in taken))
+        if place != text_at:
+            taken.add(found[-1])
+    return found
 
 
 def text_column(header: list[str], column: str | None, path: Path) -> int:
@@ -229,15 +303,6 @@ def text_column(header: list[str], column: str | None, path: Path) -> int:
         f"{path} has no column named smiles or sequence; name one with --smiles-column: "
         f"{', '.join(header)}"
     )
-
-
-def _lines(path: Path, gzipped: bool) -> Iterator[bytes]:
-    with path.open("rb") as raw:
-        file: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if gzipped else raw
-        try:
-            yield from file
-        except (EOFError, gzip.BadGzipFile, OSError) as error:
-            raise InputError(f"{path} cannot be read to its end: {error}") from error
 
 
 def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
@@ -335,17 +400,19 @@ def _parquet_chunks(path: Path, rows_per_chunk: int, column: str | None) -> Iter
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a readable Parquet file: {error}") from error
-    names = file.schema_arrow.names
-    text = names[text_column(list(names), column, path)]
-    return _parquet_rows(file, text, rows_per_chunk)
+    header = list(file.schema_arrow.names)
+    text_at = text_column(header, column, path)
+    return _parquet_rows(file, column_names(header, text_at), text_at, rows_per_chunk)
 
 
-def _parquet_rows(file: Any, text: str, rows_per_chunk: int) -> Iterator[Chunk]:
+def _parquet_rows(
+    file: Any, names: list[str], text_at: int, rows_per_chunk: int
+) -> Iterator[Chunk]:
     first_row = 0
     for batch in file.iter_batches(batch_size=rows_per_chunk):
-        raw = batch.column(text).to_pylist()
+        raw = batch.column(text_at).to_pylist()
         problems = {i: "no text" for i, value in enumerate(raw) if value is None}
-        extra = {n: batch.column(n) for n in batch.schema.names if n != text}
+        extra = {n: batch.column(i) for i, n in enumerate(names) if i != text_at}
         texts = ["" if value is None else str(value) for value in raw]
         yield Chunk(first_row, texts, problems, extra)
         first_row += len(batch)

@@ -17,6 +17,7 @@ from pepland_data.arrow_format import (
     SIZES_FILE,
     TABLE_FILES,
     ShardData,
+    large_texts,
     write_arrow_shard,
     write_sizes,
     write_tables,
@@ -95,7 +96,7 @@ class ShardWriter:
         return ShardData(
             data.columns.slice(piece.start, piece.stop).recode(source.recode),
             data.row_id[rows] + source.first_row,
-            data.smiles[rows].cast(pa.large_string()),
+            large_texts(data.smiles[rows]),
             extra,
         )
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from pepland_data.columns import GraphColumns
 from pepland_data.hashing import Hashes, mix, salted, text_hashes
 from pepland_data.store import GraphStore
+from pepland_data.tables import BARE_AMIDE
 
 Rows = npt.NDArray[np.int64]
 
@@ -101,12 +102,26 @@ def graph_keys(c: GraphColumns, fragment: Hashes) -> tuple[Hashes, Rows]:
     own = salted(token, 2)
     keys = [total[owner] - own]
     keys.append(total[owner] - _sum(count, near[0], own[near[1]]))
-    tip = np.bincount(a, minlength=count) == 1
-    beside_tip = np.unique(a[tip[b]])
-    keys.append((total[owner] - _sum(count, wide[0], own[wide[1]]))[beside_tip])
+    beside = _beside_ends(p)
+    keys.append((total[owner] - _sum(count, wide[0], own[wide[1]]))[beside])
     return np.concatenate([total, *keys]), np.concatenate(
-        [np.arange(len(c)), owner, owner, owner[beside_tip]]
+        [np.arange(len(c)), owner, owner, owner[beside]]
     )
+
+
+def _beside_ends(p: Pieces) -> Rows:
+    """Return the pieces that are bound to an end of a chain, ordered.
+
+    An end is a piece with one neighbour, however many bonds go there (proline's amide has two), or
+    with one beside a bare amide that ends there, as the side chain of asparagine does.
+    """
+    a, b = _pairs(p.begin, p.end)
+    tip = np.bincount(a, minlength=len(p.owner)) == 1
+    onward = np.bincount(a[~tip[b]], minlength=len(p.owner))
+    bare = tip & (p.label == mix(text_hashes([BARE_AMIDE]))[0])
+    end = tip.copy()
+    end[a[bare[b]]] |= onward[a[bare[b]]] == 1
+    return np.unique(a[end[b]])
 
 
 def _sum(count: int, where: Rows, values: Hashes) -> Hashes:

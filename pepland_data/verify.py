@@ -15,6 +15,7 @@ from pepland_data.remote import RemoteFolder, is_remote, local_path
 from pepland_data.semantic import semantic_faults
 from pepland_data.split import split_faults, split_names
 from pepland_data.store import open_store
+from pepland_data.structure import structure_faults
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,7 @@ def verify(path: str | Path, semantic: int = 0, seed: int = 0) -> VerifyReport:
         return VerifyReport(str(path), len(entries), 0, 0, tuple(findings))
     try:
         store = open_store(path)
-        for s in range(store.num_shards):
-            store.shard(s)
-        names, findings = split_names(store), split_faults(store)
+        names, findings = split_names(store), [*structure_faults(store), *split_faults(store)]
         recomputed, faults = semantic_faults(store, semantic, seed) if semantic else (0, [])
     except StoreError as error:
         return VerifyReport(str(path), len(entries), 0, 0, (str(error),))

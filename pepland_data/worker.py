@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pepland_data.arrow_arrays import numbers, texts
 from pepland_data.arrow_format import (
     ShardData,
     write_arrow_shard,
@@ -69,6 +70,13 @@ class ShardSummary:
         return f"{self.number:06d}.unique" if self.unique else f"{self.number:06d}"
 
 
+def convert_chunks(
+    blocks: list[tuple[int, Block]], options: FeaturizeOptions, folder: Path
+) -> list[ShardSummary]:
+    """Convert some chunks: number and rows of each; see `convert_chunk`."""
+    return [convert_chunk(number, block, options, folder) for number, block in blocks]
+
+
 def convert_chunk(
     number: int, block: Block, options: FeaturizeOptions, folder: Path
 ) -> ShardSummary:
@@ -94,7 +102,7 @@ def _convert_new(
     good = [i for i in range(len(chunk)) if i not in chunk.problems]
     converted = featurizer.convert([chunk.texts[i] for i in good])
     places = np.asarray(good, np.int64)[converted.kept]
-    texts = dict(enumerate(chunk.texts)) | {good[i]: t for i, t in converted.renamed.items()}
+    renamed = dict(enumerate(chunk.texts)) | {good[i]: t for i, t in converted.renamed.items()}
     rejects = [
         *(Reject(i, chunk.texts[i], "read", why) for i, why in chunk.problems.items()),
         *(replace(r, position=good[r.position]) for r in converted.rejects),
@@ -103,7 +111,7 @@ def _convert_new(
     data = ShardData(
         converted.columns,
         places + chunk.first_row,
-        pa.array([texts[i] for i in places.tolist()], pa.large_string()),
+        texts([renamed[i] for i in places.tolist()]),
         {name: _extra(values, places) for name, values in chunk.extra.items()},
     )
     write_arrow_shard(target / SHARD_FILE, data, LOCAL_DTYPES)
@@ -123,8 +131,9 @@ def _featurizer(options: FeaturizeOptions) -> IsolatedFeaturizer:
 
 
 def _extra(values: Any, places: Any) -> Any:
-    array = values if isinstance(values, pa.Array) else pa.array(values, pa.large_string())
-    return array.take(pa.array(places))
+    if isinstance(values, pa.Array):
+        return values.take(numbers(places))
+    return texts([values[place] for place in places.tolist()])
 
 
 def reject_batch(rejects: list[Reject], first_row: int) -> Any:
@@ -149,11 +158,11 @@ def note_batch(notes: list[Note], first_row: int) -> Any:
     )
 
 
-def _row_batch(rows: list[int], **texts: list[str]) -> Any:
+def _row_batch(rows: list[int], **columns: list[str]) -> Any:
     """Return row numbers and texts as a record batch; what is not UTF-8 is replaced."""
-    clean = {n: [t.encode("utf-8", "replace").decode() for t in v] for n, v in texts.items()}
-    columns = {name: pa.array(values, pa.large_string()) for name, values in clean.items()}
-    return pa.record_batch({"row_id": pa.array(rows, pa.int64()), **columns})
+    clean = {n: [t.encode("utf-8", "replace").decode() for t in v] for n, v in columns.items()}
+    arrays = {name: texts(values) for name, values in clean.items()}
+    return pa.record_batch({"row_id": numbers(np.array(rows, np.int64)), **arrays})
 
 
 def top_counts(names: Iterable[str], rest: str) -> dict[str, int]:

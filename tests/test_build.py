@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,16 @@ import pytest
 
 from pepland_data import build, featurize, open_store
 from pepland_data.arrow_format import view
-from pepland_data.builder import BuildOptions
+from pepland_data.builder import BuildOptions, grouped
 from pepland_data.errors import (
     BuildError,
+    InputError,
     StoreDamagedError,
     StoreNotFoundError,
     StoreVersionError,
 )
 from pepland_data.featurizer import FeaturizeOptions
+from pepland_data.inputs import read_blocks
 from pepland_data.manifest import manifest_bytes, read_manifest
 from pepland_data.split import make_split, write_split
 from pepland_data.verify import verify
@@ -89,12 +92,72 @@ def test_the_number_of_workers_changes_no_byte(tmp_path: Path) -> None:
     assert files_of(tmp_path / "out1") == files_of(tmp_path / "out2")
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("form", ["arrow", "zarr"])
+def test_columns_named_as_ours_or_twice_or_not_at_all_are_passed_through(
+    tmp_path: Path, suffix: str, form: str
+) -> None:
+    header = ["", "sequence", "smiles", "row_id", "atoms", "y", "y"]
+    rows = [["7", "GA", "CC", "70", "x", "1", "2"], ["8", "AG", "CCC", "80", "z", "3", "4"]]
+    path = tmp_path / f"in.{suffix}"
+    if suffix == "csv":
+        path.write_text("\n".join(",".join(row) for row in [header, *rows]) + "\n")
+    else:
+        columns = [pa.array(list(column)) for column in zip(*rows, strict=True)]
+        pq.write_table(pa.Table.from_arrays(columns, header), path)
+    options = BuildOptions(FeaturizeOptions(input_format="sequence"), "sequence", format=form)
+    build(path, tmp_path / "out", options)
+    store = open_store(tmp_path / "out")
+    assert list(store.smiles) == ["GA", "AG"]
+    assert list(store.row_id) == [0, 1]
+    found = {name: [str(v) for v in store.columns[name]] for name in store.manifest.columns}
+    assert found == {
+        "column_1": ["7", "8"], "smiles_2": ["CC", "CCC"], "row_id_2": ["70", "80"],
+        "atoms_2": ["x", "z"], "y": ["1", "3"], "y_2": ["2", "4"],
+    }  # fmt: skip
+    assert verify(tmp_path / "out", semantic=2).sound
+
+
+@pytest.mark.parametrize("workers", [2, 5, 32])
+def test_tasks_get_smaller_so_that_workers_end_together(tmp_path: Path, workers: int) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("smiles\n" + "CCO\n" * 20_005)
+    options = BuildOptions(rows_per_shard=10, workers=workers)
+    blocks = list(read_blocks(path, 10, None, "smiles", by_place=True))
+    groups = list(grouped(blocks, options, None, path.stat().st_size))
+    assert [one for group in groups for one in group] == list(enumerate(blocks))
+    sizes = [len(group) for group in groups]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] <= len(blocks) / (4 * workers) + 1
+    assert sizes[-1] == 1
+    assert len(sizes) < len(blocks) / 2
+    by_rows = grouped(blocks, options, range(20_005), 0)
+    assert abs(len(list(by_rows)) - len(sizes)) <= 2
+    alone = grouped(blocks, replace(options, workers=1), None, path.stat().st_size)
+    assert {len(group) for group in alone} == {1}
+    held = grouped(read_blocks(path, 10, None, "smiles"), options, None, 0)
+    assert {len(group) for group in held} == {1}
+
+
+def test_an_input_that_grows_while_it_is_built_is_refused(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", 30, (7,))
+
+    def grow(stage: str, done: int, total: int | None) -> None:
+        if stage == "convert" and done == 4:
+            with source.open("a") as file:
+                file.write("CCO\n")
+
+    with pytest.raises(InputError, match="changed while it was read"):
+        build(source, tmp_path / "out", BuildOptions(rows_per_shard=4), grow)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
 def test_shards_rewritten_in_groups_have_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_csv(tmp_path / "in.csv", 30, (7,))
     build(source, tmp_path / "single", BuildOptions(rows_per_shard=3))
-    monkeypatch.setattr("pepland_data.commit.MANY_SHARDS", 2)
+    monkeypatch.setattr("pepland_data.commit.TASKS_EACH", 3)
     monkeypatch.setattr("pepland_data.commit.UNION_SIZE", 3)
     build(source, tmp_path / "groups", BuildOptions(rows_per_shard=3))
     assert files_of(tmp_path / "single") == files_of(tmp_path / "groups")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from pepland_data import lines as lines_module
 from pepland_data.errors import InputError
-from pepland_data.inputs import LineBlock, count_rows, read_blocks, read_chunks
+from pepland_data.inputs import LineBlock, Piece, count_rows, read_blocks, read_chunks
+from pepland_data.lines import Lines
 
 CELL = st.text(st.sampled_from('aC1"",;\t\r\n \x00é\ufeff\x85\u2028'), max_size=6)
 BODY = st.lists(
@@ -89,8 +93,57 @@ def test_only_rows_with_quotes_are_read_where_the_file_is(tmp_path: Path) -> Non
     assert [b.first_row for b in blocks] == [0, 5, 10, 15]
 
 
-def test_a_cut_gzip_file_is_a_sentence(tmp_path: Path) -> None:
-    data = gzip.compress(b"smiles\n" + b"CCO\n" * 100_000)
-    (tmp_path / "in.csv.gz").write_bytes(data[: len(data) // 2])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_lines_are_those_of_the_file_however_it_is_read(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "READ_SIZE", size)
+    path = tmp_path / "in.txt"
+    for data in (b"", b"\n", b"a", b"a\n", b"\n\nab\rc\r\n\xffdef\n\ngh", b"a\nbc\n" * 5 + b"\n"):
+        path.write_bytes(data)
+        expected = list(io.BytesIO(data))
+        assert list(Lines(path, False)) == expected
+        for count in (1, 2, 5):
+            lines, rest = Lines(path, False), list(expected)
+            while rest:  # some at once, then one, in turns
+                assert lines.peek() == rest[0]
+                assert lines.take(count) == (b"".join(rest[:count]), len(rest[:count]))
+                assert list(islice(lines, 1)) == rest[count : count + 1]
+                del rest[: count + 1]
+            assert (lines.peek(), lines.take(count)) == (b"", (b"", 0))
+
+
+@pytest.mark.parametrize("spoil", ["cut", "flipped"])
+def test_a_damaged_gzip_file_is_a_sentence(tmp_path: Path, spoil: str) -> None:
+    data = bytearray(gzip.compress(b"smiles\n" + os.urandom(50_000).hex().encode()))
+    if spoil == "flipped":
+        data[10:40] = b"\xff" * 30
+    else:
+        del data[len(data) // 2 :]
+    (tmp_path / "in.csv.gz").write_bytes(data)
     with pytest.raises(InputError, match="cannot be read to its end"):
         list(read_chunks(tmp_path / "in.csv.gz", 100, None, "smiles"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "smi"])
+def test_lines_are_found_where_blocks_say(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"in.{kind}"
+    path.write_bytes(
+        b"smiles,y\nC,1\nCC,2\nCCC,3\nC\xc3\xa9,4\nCCO,5" if kind == "csv" else b"C\nCC\nO"
+    )
+    held = [block.parse() for block in read_blocks(path, 2, None, "smiles")]
+    blocks = list(read_blocks(path, 2, None, "smiles", by_place=True))
+    assert all(isinstance(b, LineBlock) and isinstance(b.lines, Piece) for b in blocks)
+    assert [block.parse() for block in blocks] == held
+    path.write_bytes(path.read_bytes()[:-1].replace(b"C", b"\n", 1))
+    for block in (blocks[0], blocks[-1]):
+        with pytest.raises(InputError, match="changed while it was read"):
+            block.parse()
+
+
+def test_packed_lines_are_always_held(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv.gz"
+    path.write_bytes(gzip.compress(b"smiles\nC\nCC\n"))
+    (block,) = read_blocks(path, 5, None, "smiles", by_place=True)
+    assert isinstance(block, LineBlock)
+    assert block.lines == b"C\nCC\n"

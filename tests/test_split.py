@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 
-from pepland_data import GraphLoader, build, open_store
+from pepland_data import BuildOptions, FeaturizeOptions, GraphLoader, build, open_store
 from pepland_data.errors import InputError, StoreDamagedError
 from pepland_data.monomers import NATURAL, peptide
 from pepland_data.similarity import similar_groups
@@ -50,6 +51,27 @@ def test_one_residue_replaced_inserted_or_deleted_anywhere_stays_in_the_group(
             texts.append(peptide(other, cyclic=cyclic))
     groups = similar_groups(open_store(store_of(tmp_path, texts)))
     assert [i for i, g in enumerate(groups) if g != 0] == [1]
+
+
+@pytest.mark.parametrize("end", ["N", "C"])
+def test_a_residue_that_only_one_has_at_its_end_stays_in_the_group(
+    tmp_path: Path, end: str
+) -> None:
+    """Proline is bound twice to its amide; asparagine ends in an amide of its own."""
+    random, rows = Random(3), []
+    for last in "ANQPKWG":
+        for more in "NQPCGR":
+            core = "".join(random.choices("KAFLVDEMQRST", k=9))
+            rows += (
+                [core + last, core + last + more]
+                if end == "C"
+                else [last + core, more + last + core]
+            )
+    (tmp_path / "in.csv").write_text("\n".join(["sequence", *rows]) + "\n")
+    options = BuildOptions(FeaturizeOptions(input_format="sequence"))
+    build(tmp_path / "in.csv", tmp_path / "out", options)
+    groups = similar_groups(open_store(tmp_path / "out"))
+    assert groups.tolist() == [i // 2 * 2 for i in range(len(rows))]
 
 
 def test_unrelated_peptides_are_not_joined(random_store: Path) -> None:

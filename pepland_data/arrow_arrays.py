@@ -1,0 +1,50 @@
+"""Arrow arrays made of numpy arrays and texts without pandas.
+
+``pa.array`` imports pandas where that is installed, to ask whether what it got is a series. That
+takes longer than all else a build does to start, and every worker would pay it, in memory too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+
+def numbers(values: npt.ArrayLike) -> Any:
+    """Return numbers as an Arrow array of their dtype, without a copy where they are contiguous.
+
+    Args:
+        values: [N] of any dtype of integers or floats.
+    """
+    array = np.ascontiguousarray(values)
+    if array.ndim != 1 or array.dtype.kind not in "iuf":
+        raise TypeError(f"{array.dtype} array {list(array.shape)} is not a row of numbers")
+    kind = pa.from_numpy_dtype(array.dtype)
+    return pa.Array.from_buffers(kind, len(array), [None, pa.py_buffer(array)])
+
+
+def flags(values: npt.NDArray[np.bool_]) -> Any:
+    """Return [N] bool as an Arrow array."""
+    bits = np.packbits(values, bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+
+
+def texts(values: Sequence[str | None]) -> Any:
+    """Return texts as a ``large_string`` array; None is a gap.
+
+    Raises:
+        UnicodeEncodeError: a text has no UTF-8 form.
+    """
+    data = [b"" if value is None else value.encode() for value in values]
+    offsets = np.zeros(len(data) + 1, np.int64)
+    np.cumsum([len(one) for one in data], out=offsets[1:])
+    gaps = None
+    if any(value is None for value in values):
+        there = np.array([value is not None for value in values])
+        gaps = pa.py_buffer(np.packbits(there, bitorder="little"))
+    parts = [gaps, pa.py_buffer(offsets), pa.py_buffer(b"".join(data))]
+    return pa.Array.from_buffers(pa.large_string(), len(data), parts)
