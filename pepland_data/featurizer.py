@@ -17,12 +17,12 @@ from pepland_data.fast import CannotCutError, FastPath
 from pepland_data.graph import HeteroGraph, graph_from_arrays
 from pepland_data.identity import identities, of_molecule, of_sequence, of_sequence_molecule
 from pepland_data.interner import RowTables
+from pepland_data.kinds import kind_of
 from pepland_data.molecule import (
     MAX_TEXT,
     check_sequence,
     check_size,
     check_text,
-    kind_of,
     parse,
 )
 from pepland_data.plain import check_atoms, join_graphs, plain_graph, refuse_atom

@@ -13,10 +13,18 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from pepland_data.arrow_format import FIXED_COLUMNS
 from pepland_data.errors import InputError
+from pepland_data.kinds import AMINO_ACIDS, helm_of, kind_of
 
 TEXT_COLUMNS = ("smiles", "sequence", "peptide", "helm", "seq")
 """Column names taken for the text where none is given, in this order, in any case."""
+SEQUENCE_COLUMNS = ("seq", "peptide")
+"""Column names that, like all that speak of a sequence, promise sequences."""
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""How a file in UTF-16 begins."""
+BOM = b"\xef\xbb\xbf"
+"""How some programs begin a file in UTF-8; it is no part of the first row."""
 MAX_FIELD = 16 * 2**20
 """Characters of one CSV field; a quote that is never closed must not eat the file."""
 
@@ -33,9 +41,25 @@ class Chunk:
     """Place in the chunk -> why the row cannot be read."""
     extra: dict[str, Any]
     """Pass-through columns: lists of str or None, or pyarrow arrays where the input is typed."""
+    sequences: bool = False
+    """Whether the input calls its texts sequences: FASTA, or by the name of their column."""
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def meant(self, input_format: str) -> dict[int, str]:
+        """Return by place the texts that the column makes sequences, as HELM.
+
+        With ``auto`` a text such as ``CNC`` is a SMILES; here it is three residues. In HELM it says
+        so itself, wherever it goes.
+        """
+        if not self.sequences or input_format != "auto":
+            return {}
+        return {
+            place: helm_of(text)
+            for place, text in enumerate(self.texts)
+            if kind_of(text, input_format) == "either"
+        }
 
     def parse(self) -> Chunk:
         """Return itself: it is read already."""
@@ -177,11 +201,61 @@ Row = tuple[list[str], str | None]
 def _csv_blocks(
     lines: Iterator[bytes], path: Path, column: str | None, rows: int, delimiter: str
 ) -> Iterator[Block]:
-    header, problem = next(_csv_rows(_decoded(lines), delimiter), ([], None))
+    first = next(lines, b"")
+    if delimiter == "," and b"," not in first and b";" in first:
+        delimiter = ";"  # as spreadsheets write it where the comma is the decimal sign
+    header, problem = next(_csv_rows(_decoded(chain([first], lines)), delimiter), ([], None))
     if not header or problem:
         raise InputError(f"{path} has no header line; expected column names in the first row")
-    names = [name.strip().lstrip("\ufeff") for name in header]
-    return _line_blocks(lines, names, text_column(names, column, path), rows, delimiter)
+    names = [name.strip() for name in header]
+    if column is None:
+        _check_header(names, path)
+    text_at = text_column(names, column, path)
+    return _line_blocks(lines, column_names(names, text_at, path), text_at, rows, delimiter)
+
+
+def _check_header(names: list[str], path: Path) -> None:
+    """Refuse a first line that holds a peptide where names belong: its row would be lost."""
+    known = {word for name in names for word in (name.lower(), name.lower().removesuffix("s"))}
+    if known & set(TEXT_COLUMNS):
+        return
+    for name in names:
+        if _is_molecule(name) or (len(names) == 1 and AMINO_ACIDS.issuperset(name)):
+            raise InputError(
+                f"the first line of {path} holds the peptide {name[:60]!r} where column names are "
+                "expected; add a header line, or say --smiles-column if that is the name"
+            )
+
+
+def _is_molecule(text: str) -> bool:
+    from rdkit import Chem
+
+    from pepland_data.rdkit_log import RdkitMessages
+
+    with RdkitMessages():
+        return bool(text) and bool(Chem.MolFromSmiles(text) or Chem.MolFromHELM(text))
+
+
+def column_names(header: list[str], text_at: int, path: Path) -> list[str]:
+    """Return the names under which columns go on; the text's name stays as it is.
+
+    A column without a name is called by its number, from 1. A pass-through column with a name that
+    a store needs for itself (``smiles``, ``row_id``) gets ``input_`` before it.
+
+    Raises:
+        InputError: two pass-through columns have one name.
+    """
+    names = [clean(name) or f"column_{number}" for number, name in enumerate(header, 1)]
+    seen: set[str] = set()
+    for place, name in enumerate(names):
+        if place == text_at:
+            continue
+        if name in FIXED_COLUMNS:
+            names[place] = name = f"input_{name}"
+        if name in seen:
+            raise InputError(f"{path} has two columns named {name!r}; rename one of them")
+        seen.add(name)
+    return names
 
 
 def _plain_blocks(
@@ -235,6 +309,11 @@ def _lines(path: Path, gzipped: bool) -> Iterator[bytes]:
     with path.open("rb") as raw:
         file: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if gzipped else raw
         try:
+            first = file.readline()
+            if first.startswith(UTF16):
+                raise InputError(f"{path} is written in UTF-16; save it as UTF-8")
+            if first := first.removeprefix(BOM):
+                yield first
             yield from file
         except (EOFError, gzip.BadGzipFile, OSError) as error:
             raise InputError(f"{path} cannot be read to its end: {error}") from error
@@ -274,12 +353,17 @@ def _fasta_rows(lines: Iterator[str]) -> Iterator[Row]:
         text = line.strip()
         if text.startswith(">"):
             if name is not None or parts:
-                yield ["".join(parts), name or ""], None
+                yield _fasta_record(name, parts)
             name, parts = text[1:].strip(), []
         elif text:
-            parts.append(text)
+            parts.append("".join(text.split()))
     if name is not None or parts:
-        yield ["".join(parts), name or ""], None
+        yield _fasta_record(name, parts)
+
+
+def _fasta_record(name: str | None, parts: list[str]) -> Row:
+    """Return a record's sequence, without the sign for the end of a translation, and its name."""
+    return ["".join(parts).removesuffix("*"), name or ""], None
 
 
 def _chunks(
@@ -309,7 +393,13 @@ def _chunk(batch: list[Row], names: list[str], text_at: int, first_row: int) -> 
             if i != text_at:
                 value = row[i] if i < len(row) else ""
                 extra[name].append(clean(value) or None)
-    return Chunk(first_row, texts, problems, extra)
+    return Chunk(first_row, texts, problems, extra, holds_sequences(names[text_at]))
+
+
+def holds_sequences(column: str) -> bool:
+    """Return whether a column's name promises sequences."""
+    name = column.lower()
+    return "sequence" in name or name in SEQUENCE_COLUMNS
 
 
 def clean(text: str) -> str:
@@ -335,20 +425,36 @@ def _parquet_chunks(path: Path, rows_per_chunk: int, column: str | None) -> Iter
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a readable Parquet file: {error}") from error
-    names = file.schema_arrow.names
-    text = names[text_column(list(names), column, path)]
-    return _parquet_rows(file, text, rows_per_chunk)
+    header = list(file.schema_arrow.names)
+    text_at = text_column(header, column, path)
+    return _parquet_rows(file, column_names(header, text_at, path), text_at, rows_per_chunk)
 
 
-def _parquet_rows(file: Any, text: str, rows_per_chunk: int) -> Iterator[Chunk]:
+def _parquet_rows(
+    file: Any, names: list[str], text_at: int, rows_per_chunk: int
+) -> Iterator[Chunk]:
     first_row = 0
     for batch in file.iter_batches(batch_size=rows_per_chunk):
-        raw = batch.column(text).to_pylist()
-        problems = {i: "no text" for i, value in enumerate(raw) if value is None}
-        extra = {n: batch.column(n) for n in batch.schema.names if n != text}
-        texts = ["" if value is None else str(value) for value in raw]
-        yield Chunk(first_row, texts, problems, extra)
+        texts, problems = _parquet_texts(batch.column(text_at).to_pylist())
+        extra = {n: batch.column(i) for i, n in enumerate(names) if i != text_at}
+        yield Chunk(first_row, texts, problems, extra, holds_sequences(names[text_at]))
         first_row += len(batch)
+
+
+def _parquet_texts(values: list[Any]) -> tuple[list[str], dict[int, str]]:
+    """Return texts, and why some cannot be read; old writers store text as plain bytes."""
+    texts, problems = [], {}
+    for place, value in enumerate(values):
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "surrogateescape")
+        text = "" if value is None else str(value)
+        problem = "no text" if value is None else None
+        if not text.isprintable():
+            text, problem = _unprintable(text)
+        if problem is not None:
+            problems[place] = problem
+        texts.append(text)
+    return texts, problems
 
 
 def spool(source: BinaryIO, path: Path) -> None:
