@@ -381,7 +381,7 @@ def _chunk(batch: list[Row], names: list[str], text_at: int, first_row: int) -> 
     width = len(names)
     extra: dict[str, list[str | None]] = {n: [] for i, n in enumerate(names) if i != text_at}
     for place, (row, problem) in enumerate(batch):
-        text = row[text_at] if text_at < len(row) else ""
+        text = row[text_at].strip(" \t") if text_at < len(row) else ""
         if problem is None and len(row) > width:
             problem = f"{len(row)} fields, expected {width}"
         if problem is None and not text.isprintable():

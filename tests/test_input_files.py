@@ -167,3 +167,20 @@ def test_a_text_of_letters_may_be_either_without_a_false_warning() -> None:
     assert made.warnings == []
     assert made.columns.atom_ptr.tolist()[-1] == 34 + 21 + featurize("CNC").num_atoms
     assert "'a' is a small letter" in made.rejects[0].reason
+
+
+def test_spaces_around_a_text_are_not_part_of_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", b"smiles,y\n ACD ,1\nCCO ,2\n\t\n")
+    assert rows_of(path)[0] == ["ACD", "CCO", ""]
+
+
+@pytest.mark.parametrize("text", ["PEPTIDE1{A.[dF].C}", "PEPTIDE1{A.[dF].C}$$$$V2.0"])
+def test_helm_is_known_by_its_beginning_too(text: str) -> None:
+    graph = Featurizer(FeaturizeOptions(input_format="auto")).featurize(text)
+    assert graph.num_atoms == 23
+
+
+@pytest.mark.parametrize("texts", ["CCO", ["CCO", None], ["CCO", float("nan")], [b"CCO"]])
+def test_what_is_no_text_is_said(texts: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected several texts|not a string"):
+        Featurizer().convert(texts)
