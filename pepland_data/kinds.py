@@ -13,8 +13,9 @@ POLYMERS = ("PEPTIDE", "RNA", "CHEM", "BLOB")
 def kind_of(text: str, input_format: str) -> str:
     """Return how a text is to be read: ``smiles``, ``sequence``, ``helm`` or ``either``.
 
-    With ``auto``, a text with ``{`` and ``$``, or that begins as HELM does, is HELM; residue letters of which one stands for no
-    atom are a sequence; other residue letters are a SMILES if they are one, else a sequence.
+    With ``auto``, a text with ``{`` and ``$``, or that begins as HELM does, is HELM; residue
+    letters of which one stands for no atom are a sequence; other residue letters are a SMILES if
+    they are one, else a sequence.
     """
     if input_format != "auto":
         return "sequence" if input_format == "fasta" else input_format
