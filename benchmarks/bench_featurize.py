@@ -3,11 +3,14 @@
 Every round measures each way once, so that a noisy machine hits all alike; medians of the rounds.
 `heterograph` knows the pieces of earlier rounds, `first_time` starts from nothing each round,
 `plain` is our plain path: the same graph, RDKit asked every question anew for each molecule.
-Peers make atoms and bonds only; they run in the environment named with --peers:
+Peers make atoms and bonds only; they run in the environments named with --peers. NVIDIA's
+cuik-molmaker needs one of its own: each version is made for the RDKit version of its number.
 
     python -m venv peers && peers/bin/pip install rdkit torch torch_geometric ogb chemprop
+    python -m venv cuik && cuik/bin/pip install cuik-molmaker-pin
+    python -m benchmarks.bench_featurize --peers peers/bin/python --peers cuik/bin/python
 
-Not measured: several cores; NVIDIA's cuik-molmaker, whose wheels are not in the public index.
+Not measured: several cores.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ import random
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,7 @@ LABELS = {
     "ogb": "OGB",
     "torch_geometric": "PyG",
     "chemprop": "Chemprop",
+    "cuik_molmaker": "cuik-molmaker (C++)",
 }
 COMPLETE = {"sequence", "heterograph", "first_time", "plain"}
 """Ways that make fragments too."""
@@ -70,11 +74,8 @@ def _forgetful() -> Featurizer:
 
 
 @contextmanager
-def peer_process(python: str | None, texts: list[str]) -> Iterator[tuple[dict[str, str], Any]]:
+def peer_process(python: str, texts: list[str]) -> Iterator[tuple[dict[str, str], Any]]:
     """Yield the peers' versions and a call that converts all texts with one and returns seconds."""
-    if python is None:
-        yield {}, None
-        return
     script = Path(__file__).with_name("peers_featurize.py")
     pipe = subprocess.PIPE
     with subprocess.Popen([python, str(script)], stdin=pipe, stdout=pipe, text=True) as process:
@@ -91,13 +92,32 @@ def peer_process(python: str | None, texts: list[str]) -> Iterator[tuple[dict[st
         to.close()
 
 
-def measure(texts: list[str], repeats: int, python: str | None) -> dict[str, Any]:
+@contextmanager
+def peer_processes(
+    pythons: Sequence[str], texts: list[str]
+) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+    """Yield the versions of the peers of several environments, and the call of each.
+
+    What an earlier environment has is not measured in a later one.
+    """
+    versions: dict[str, str] = {}
+    asks: dict[str, Any] = {}
+    with ExitStack() as running:
+        for python in pythons:
+            found, ask = running.enter_context(peer_process(python, texts))
+            new = {name: version for name, version in found.items() if name not in versions}
+            versions |= new
+            asks |= dict.fromkeys(new, ask)
+        yield versions, asks
+
+
+def measure(texts: list[str], repeats: int, pythons: Sequence[str]) -> dict[str, Any]:
     """Return peptides a second of each way: median, lowest and highest."""
     sequences = random_sequences(20_000, 15)
     ways = our_ways(texts, sequences)
     assert featurize(texts[0]) == Featurizer(fast=False).featurize(texts[0])
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    with peer_process(python, texts) as (versions, ask):
+    with peer_processes(pythons, texts) as (versions, asks):
         rates |= {name: [] for name in versions}
         for round_ in range(repeats + 1):  # the first one warms up
             for name, work in ways.items():
@@ -105,7 +125,7 @@ def measure(texts: list[str], repeats: int, python: str | None) -> dict[str, Any
                 count = work()
                 _note(rates[name], count / (time.perf_counter() - start), round_)
             for name in versions:
-                _note(rates[name], len(texts) / ask(name), round_)
+                _note(rates[name], len(texts) / asks[name](name), round_)
     found = {
         name: {"median": statistics.median(r), "low": min(r), "high": max(r)}
         for name, r in rates.items()
@@ -167,10 +187,12 @@ def chart(results: dict[str, Any], path: Path) -> None:
     "--input", "inputs", multiple=True, type=click.Path(exists=True, path_type=Path),
     help="CSV of peptides, may be repeated [the bundled sample].",
 )  # fmt: skip
-@click.option("--peers", default=None, help="Python of an environment with other featurizers.")
+@click.option(
+    "--peers", multiple=True, help="Python of an environment with other featurizers; repeatable."
+)
 @click.option("--count", default=1000, show_default=True, help="Peptides of each file.")
 @click.option("--repeats", default=3, show_default=True)
-def main(inputs: tuple[Path, ...], peers: str | None, count: int, repeats: int) -> None:
+def main(inputs: tuple[Path, ...], peers: tuple[str, ...], count: int, repeats: int) -> None:
     """Measure and write benchmarks/results/featurize.json and .png."""
     corpora = {
         path.name: measure(read_texts(path, count), repeats, peers)

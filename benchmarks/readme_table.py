@@ -11,7 +11,12 @@ from benchmarks.record import RESULTS
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
-PEERS = (("ogb", "OGB"), ("torch_geometric", "PyG"), ("chemprop", "Chemprop"))
+PEERS = (
+    ("cuik_molmaker", "NVIDIA cuik-molmaker (C++)"),
+    ("ogb", "OGB"),
+    ("torch_geometric", "PyG"),
+    ("chemprop", "Chemprop"),
+)
 NETWORKS = (
     ("published", "published formulation, DGL"),
     ("tables", "ours, every row"),

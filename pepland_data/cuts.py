@@ -64,7 +64,7 @@ def brics_cuts(mol: Any, parts: list[Piece]) -> list[int]:
     return found
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=20_000)
 def brics_bonds(piece: bytes) -> tuple[tuple[int, int], ...]:
     """Return the atom pairs that BRICS cuts in a piece; its serialised form determines them."""
     mol: Any = Chem.Mol(piece)  # type: ignore[call-overload]
@@ -72,7 +72,7 @@ def brics_bonds(piece: bytes) -> tuple[tuple[int, int], ...]:
     return tuple(pair for pair, _ in found)
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=20_000)
 def piece_smiles(piece: bytes) -> str:
     """Return the canonical SMILES of a serialised piece."""
     mol: Any = Chem.Mol(piece)  # type: ignore[call-overload]

@@ -122,7 +122,8 @@ def draw(shown: ShownPeptide, path: str | Path) -> Path:
             f"{shown.mol.GetNumAtoms():,} atoms cannot be read in a picture; "
             f"{MAX_DRAWN_ATOMS:,} are drawn at most, --json gives the whole graph"
         )
-    mol = lay_out(shown.mol, shown.cuts)
+    with RdkitMessages():  # it warns of layouts that are not taken
+        mol = lay_out(shown.mol, shown.cuts)
     size = np.ptp(mol.GetConformer().GetPositions()[:, :2], axis=0) * PIXELS + 2 * MARGIN
     plan = _LegendPlan.fit(legend(shown), _headline(shown), float(size[0]))
     width, height = int(max(size[0], plan.width)), int(size[1])

@@ -58,7 +58,7 @@ def feature_factory() -> tuple[Any, tuple[str, ...]]:
     return factory, tuple(name.split(".")[1] for name in factory.GetFeatureDefs())
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=20_000)
 def fragment_row(smiles: str) -> bytes:
     """Return the 196 uint8 of what ``MolFragmentToSmiles`` wrote, zero if unreadable."""
     mol = Chem.MolFromSmiles(smiles)

@@ -17,12 +17,12 @@ from pepland_data.fast import CannotCutError, FastPath
 from pepland_data.graph import HeteroGraph, graph_from_arrays
 from pepland_data.identity import identities, of_molecule, of_sequence, of_sequence_molecule
 from pepland_data.interner import RowTables
+from pepland_data.kinds import kind_of
 from pepland_data.molecule import (
     MAX_TEXT,
     check_sequence,
     check_size,
     check_text,
-    kind_of,
     parse,
 )
 from pepland_data.plain import check_atoms, join_graphs, plain_graph, refuse_atom
@@ -107,7 +107,12 @@ class Featurizer:
         return graph_from_arrays(text, done.tables, **flat)
 
     def convert(self, texts: Sequence[str]) -> Converted:
-        """Return the graphs of all texts that have one, and the rejects."""
+        """Return the graphs of all texts that have one, and the rejects.
+
+        Raises:
+            TypeError: something is not a text; or one text was given instead of several.
+        """
+        _check_types(texts)
         if len(self._rows.fragments.rows) > MAX_FRAGMENT_ROWS:
             self._forget()
         rejects: list[Reject] = []
@@ -268,6 +273,15 @@ class Featurizer:
             rejects += [_uncut(batch, i, reason) for i, reason in error.reasons.items()]
             rest = [i for i in range(len(batch.mols)) if i not in error.reasons]
             yield from self._fast_graphs(batch.only(rest), rejects)
+
+
+def _check_types(texts: Sequence[str]) -> None:
+    """Refuse what is no text at all, as a missing value in a table, with a sentence."""
+    if isinstance(texts, str):
+        raise TypeError("expected several texts; for one text there is featurize")
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"text {position} is {text!r:.50}, not a string; leave it out")
 
 
 def _uncut(batch: _Batch, i: int, reason: str) -> Reject:

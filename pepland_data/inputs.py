@@ -14,10 +14,13 @@ import pyarrow as pa
 
 from pepland_data.arrow_format import FIXED_COLUMNS
 from pepland_data.errors import InputError
+from pepland_data.kinds import AMINO_ACIDS, helm_of, kind_of
 from pepland_data.lines import Lines
 
 TEXT_COLUMNS = ("smiles", "sequence", "peptide", "helm", "seq")
 """Column names taken for the text where none is given, in this order, in any case."""
+SEQUENCE_COLUMNS = ("seq", "peptide")
+"""Column names that, like all that speak of a sequence, promise sequences."""
 MAX_FIELD = 16 * 2**20
 """Characters of one CSV field; a quote that is never closed must not eat the file."""
 
@@ -34,9 +37,25 @@ class Chunk:
     """Place in the chunk -> why the row cannot be read."""
     extra: dict[str, Any]
     """Pass-through columns: lists of str or None, or pyarrow arrays where the input is typed."""
+    sequences: bool = False
+    """Whether the input calls its texts sequences: FASTA, or by the name of their column."""
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def meant(self, input_format: str) -> dict[int, str]:
+        """Return by place the texts that the column makes sequences, as HELM.
+
+        With ``auto`` a text such as ``CNC`` is a SMILES; here it is three residues. In HELM it says
+        so itself, wherever it goes.
+        """
+        if not self.sequences or input_format != "auto":
+            return {}
+        return {
+            place: helm_of(text)
+            for place, text in enumerate(self.texts)
+            if kind_of(text, input_format) == "either"
+        }
 
     def parse(self) -> Chunk:
         """Return itself: it is read already."""
@@ -225,12 +244,39 @@ Row = tuple[list[str], str | None]
 def _csv_blocks(
     lines: Lines, path: Path, column: str | None, rows: int, delimiter: str, place: Path | None
 ) -> Iterator[Block]:
+    first = lines.peek()
+    if delimiter == "," and b"," not in first and b";" in first:
+        delimiter = ";"  # as spreadsheets write it where the comma is the decimal sign
     header, problem = next(_csv_rows(_decoded(lines), delimiter), ([], None))
     if not header or problem:
         raise InputError(f"{path} has no header line; expected column names in the first row")
-    names = [name.strip().lstrip("\ufeff") for name in header]
+    names = [name.strip() for name in header]
+    if column is None:
+        _check_header(names, path)
     text_at = text_column(names, column, path)
     return _line_blocks(lines, column_names(names, text_at), text_at, rows, delimiter, place)
+
+
+def _check_header(names: list[str], path: Path) -> None:
+    """Refuse a first line that holds a peptide where names belong: its row would be lost."""
+    known = {word for name in names for word in (name.lower(), name.lower().removesuffix("s"))}
+    if known & set(TEXT_COLUMNS):
+        return
+    for name in names:
+        if _is_molecule(name) or (len(names) == 1 and AMINO_ACIDS.issuperset(name)):
+            raise InputError(
+                f"the first line of {path} holds the peptide {name[:60]!r} where column names are "
+                "expected; add a header line, or say --smiles-column if that is the name"
+            )
+
+
+def _is_molecule(text: str) -> bool:
+    from rdkit import Chem
+
+    from pepland_data.rdkit_log import RdkitMessages
+
+    with RdkitMessages():
+        return bool(text) and bool(Chem.MolFromSmiles(text) or Chem.MolFromHELM(text))
 
 
 def _plain_blocks(
@@ -279,7 +325,7 @@ def column_names(header: list[str], text_at: int) -> list[str]:
     """
     taken, found = set(FIXED_COLUMNS), list[str]()
     for place, name in enumerate(header):
-        wanted = name or f"column_{place + 1}"
+        wanted = clean(name) or f"column_{place + 1}"
         tries = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
         found.append(name if place == text_at else next(t for t in tries if t not in taken))
         if place != text_at:
@@ -339,12 +385,17 @@ def _fasta_rows(lines: Iterator[str]) -> Iterator[Row]:
         text = line.strip()
         if text.startswith(">"):
             if name is not None or parts:
-                yield ["".join(parts), name or ""], None
+                yield _fasta_record(name, parts)
             name, parts = text[1:].strip(), []
         elif text:
-            parts.append(text)
+            parts.append("".join(text.split()))
     if name is not None or parts:
-        yield ["".join(parts), name or ""], None
+        yield _fasta_record(name, parts)
+
+
+def _fasta_record(name: str | None, parts: list[str]) -> Row:
+    """Return a record's sequence, without the sign for the end of a translation, and its name."""
+    return ["".join(parts).removesuffix("*"), name or ""], None
 
 
 def _chunks(
@@ -362,7 +413,7 @@ def _chunk(batch: list[Row], names: list[str], text_at: int, first_row: int) -> 
     width = len(names)
     extra: dict[str, list[str | None]] = {n: [] for i, n in enumerate(names) if i != text_at}
     for place, (row, problem) in enumerate(batch):
-        text = row[text_at] if text_at < len(row) else ""
+        text = row[text_at].strip(" \t") if text_at < len(row) else ""
         if problem is None and len(row) > width:
             problem = f"{len(row)} fields, expected {width}"
         if problem is None and not text.isprintable():
@@ -374,7 +425,13 @@ def _chunk(batch: list[Row], names: list[str], text_at: int, first_row: int) -> 
             if i != text_at:
                 value = row[i] if i < len(row) else ""
                 extra[name].append(clean(value) or None)
-    return Chunk(first_row, texts, problems, extra)
+    return Chunk(first_row, texts, problems, extra, holds_sequences(names[text_at]))
+
+
+def holds_sequences(column: str) -> bool:
+    """Return whether a column's name promises sequences."""
+    name = column.lower()
+    return "sequence" in name or name in SEQUENCE_COLUMNS
 
 
 def clean(text: str) -> str:
@@ -410,12 +467,26 @@ def _parquet_rows(
 ) -> Iterator[Chunk]:
     first_row = 0
     for batch in file.iter_batches(batch_size=rows_per_chunk):
-        raw = batch.column(text_at).to_pylist()
-        problems = {i: "no text" for i, value in enumerate(raw) if value is None}
+        texts, problems = _parquet_texts(batch.column(text_at).to_pylist())
         extra = {n: batch.column(i) for i, n in enumerate(names) if i != text_at}
-        texts = ["" if value is None else str(value) for value in raw]
-        yield Chunk(first_row, texts, problems, extra)
+        yield Chunk(first_row, texts, problems, extra, holds_sequences(names[text_at]))
         first_row += len(batch)
+
+
+def _parquet_texts(values: list[Any]) -> tuple[list[str], dict[int, str]]:
+    """Return texts, and why some cannot be read; old writers store text as plain bytes."""
+    texts, problems = [], {}
+    for place, value in enumerate(values):
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "surrogateescape")
+        text = "" if value is None else str(value)
+        problem = "no text" if value is None else None
+        if not text.isprintable():
+            text, problem = _unprintable(text)
+        if problem is not None:
+            problems[place] = problem
+        texts.append(text)
+    return texts, problems
 
 
 def spool(source: BinaryIO, path: Path) -> None:

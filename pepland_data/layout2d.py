@@ -71,17 +71,37 @@ def _path_bonds(mol: Any, path: list[int]) -> list[int]:
 
 
 def best_layout(mol: Any) -> Coordinates:
-    """Return the least crowded of the layouts at hand, the first of equals. [A, 2] Angstrom."""
+    """Return the least crowded of the layouts at hand, the first of equals. [A, 2] Angstrom.
+
+    One that shows a double bond as its other stereoisomer is taken only where all others do, too.
+    """
     bonds = np.array([(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()], int)
     bonds = bonds.reshape(-1, 2)
-    best, least = np.zeros((mol.GetNumAtoms(), 2)), math.inf
+    best, least = np.zeros((mol.GetNumAtoms(), 2)), (math.inf, math.inf)
     for xy in layouts(mol):
         xy, crowded = unfolded(mol, xy, bonds)
-        if crowded < least:
-            best, least = xy, crowded
-        if least == 0:
+        faults = (misdrawn(mol, xy), crowded)
+        if faults < least:
+            best, least = xy, faults
+        if least == (0, 0):
             break
     return np.asarray(best - best.min(0))
+
+
+def misdrawn(mol: Any, xy: Coordinates) -> int:
+    """Return how many double bonds of defined stereo look like the other isomer."""
+    together = (Chem.BondStereo.STEREOZ, Chem.BondStereo.STEREOCIS)
+    apart = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOTRANS)
+    wrong = 0
+    for bond in mol.GetBonds():
+        if bond.GetStereo() not in (*together, *apart) or len(bond.GetStereoAtoms()) != 2:
+            continue
+        begin = xy[bond.GetBeginAtomIdx()]
+        along = xy[bond.GetEndAtomIdx()] - begin
+        one, other = (xy[atom] - begin for atom in bond.GetStereoAtoms())
+        sides = (along[0] * to[1] - along[1] * to[0] for to in (one, other))
+        wrong += (math.prod(sides) > 0) != (bond.GetStereo() in together)
+    return wrong
 
 
 def unfolded(mol: Any, xy: Coordinates, bonds: npt.NDArray[np.int64]) -> tuple[Coordinates, float]:

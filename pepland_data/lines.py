@@ -18,6 +18,10 @@ from pepland_data.errors import InputError
 
 READ_SIZE = 1 << 18
 """Bytes read at once."""
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""How a file in UTF-16 begins."""
+BOM = b"\xef\xbb\xbf"
+"""How some programs begin a file in UTF-8; it is no part of the first line."""
 
 
 class Lines:
@@ -39,6 +43,15 @@ class Lines:
         self._start = 0  # of the next line in the bytes
         self._ends = np.zeros(0, np.int64)  # of the whole lines in the bytes
         self._next = 0  # line in the bytes
+        self._read()
+        self._skip_mark()
+
+    def _skip_mark(self) -> None:
+        if self._bytes.startswith(UTF16):
+            raise InputError(f"{self.path} is written in UTF-16; save it as UTF-8")
+        if self._bytes.startswith(BOM):
+            self._start = len(BOM)
+            self._next = int(self._bytes == BOM)  # then there is no line at all
 
     def __iter__(self) -> Iterator[bytes]:
         while self._next < len(self._ends) or self._read():

@@ -9,32 +9,17 @@ from rdkit import Chem
 
 from pepland_data.errors import InvalidMoleculeError
 from pepland_data.helm import read_helm
+from pepland_data.kinds import AMINO_ACIDS, kind_of
 from pepland_data.rdkit_log import RdkitMessages
 
 MAX_TEXT = 100_000
 """Longer texts are refused before RDKit sees them (characters)."""
 
-AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWY")
-NEVER_SMILES = AMINO_ACIDS - frozenset("CFINPSV")
-"""Letters that stand for no atom of a SMILES: a text of residues that holds one is a sequence."""
 MAX_REASON = 200
 BRACKET_ATOM = re.compile(r"\[[^\]]*\]")
+SEQUENCE_LIKE = re.compile(r"[A-Za-z*\- ]{2,}")
+"""Letters, gaps and ends of translation: somebody may have meant a sequence."""
 ORGANIC_ATOM = re.compile(r"[BCNOPSFIbcnops]")
-
-
-def kind_of(text: str, input_format: str) -> str:
-    """Return how a text is to be read: ``smiles``, ``sequence``, ``helm`` or ``either``.
-
-    With ``auto``, a text with ``{`` and ``$`` is HELM; residue letters of which one stands for no
-    atom are a sequence; other residue letters are a SMILES if they are one, else a sequence.
-    """
-    if input_format != "auto":
-        return "sequence" if input_format == "fasta" else input_format
-    if "{" in text and "$" in text:
-        return "helm"
-    if text and AMINO_ACIDS.issuperset(text):
-        return "either" if NEVER_SMILES.isdisjoint(text) else "sequence"
-    return "smiles"
 
 
 def check_text(text: str) -> None:
@@ -67,8 +52,12 @@ def parse(text: str, input_format: str, max_atoms: int, log: RdkitMessages) -> A
     if kind == "smiles":
         check_letters(text)
     mol = _READERS[kind](text)
+    if mol is None and kind == "either":
+        log.take()  # what RDKit said of the SMILES it is not
+        mol = _read_sequence(text)
     if mol is None:
-        raise InvalidMoleculeError(text, "parse", f"RDKit cannot read this {_explain(kind, log)}")
+        why = f"RDKit cannot read this {_explain(kind, log)}{_beside(text, input_format)}"
+        raise InvalidMoleculeError(text, "parse", why)
     check_size(text, mol.GetNumAtoms(), max_atoms)
     return mol
 
@@ -98,9 +87,18 @@ def check_letters(text: str) -> None:
 
 def check_sequence(text: str) -> None:
     """Refuse letters that are none of the twenty amino acids."""
-    if not AMINO_ACIDS.issuperset(text):
-        unknown = sorted(set(text) - AMINO_ACIDS)[0]
-        raise InvalidMoleculeError(text, "parse", f"{unknown!r} is none of the twenty amino acids")
+    if why := _no_sequence(text):
+        raise InvalidMoleculeError(text, "parse", why)
+
+
+def _no_sequence(text: str) -> str:
+    """Return why a text is no sequence, '' where it is one."""
+    unknown = next((letter for letter in text if letter not in AMINO_ACIDS), "")
+    if not unknown:
+        return ""
+    if unknown.upper() in AMINO_ACIDS:
+        return f"{unknown!r} is a small letter; a sequence has capital letters"
+    return f"{unknown!r} is none of the twenty amino acids"
 
 
 def _read_sequence(text: str) -> Any:
@@ -108,19 +106,22 @@ def _read_sequence(text: str) -> Any:
     return Chem.MolFromSequence(text)
 
 
-def _read_either(text: str) -> Any:
-    return Chem.MolFromSmiles(text) or Chem.MolFromSequence(text)
-
-
 _READERS: dict[str, Any] = {
     "smiles": Chem.MolFromSmiles,
     "sequence": _read_sequence,
-    "either": _read_either,
+    "either": Chem.MolFromSmiles,
     "helm": read_helm,
 }
 
 
 _NAMES = {"smiles": "SMILES", "sequence": "sequence", "either": "sequence", "helm": "HELM"}
+
+
+def _beside(text: str, input_format: str) -> str:
+    """Return why a text is no sequence either, where it might have been meant as one."""
+    if input_format != "auto" or not SEQUENCE_LIKE.fullmatch(text):
+        return ""
+    return f"; as a sequence: {_no_sequence(text)}"
 
 
 def _explain(kind: str, log: RdkitMessages) -> str:

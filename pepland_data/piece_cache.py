@@ -50,11 +50,11 @@ class Ragged:
 
 
 class PieceCache:
-    """Pieces by key; bounded, and counting how often it was asked and knew."""
+    """Pieces by key; bounded, and counting how often it was asked and had to ask RDKit."""
 
     def __init__(self) -> None:
         self.asked = 0
-        self.known = 0
+        self.solved = 0
         self.emptied = 0
         self.clear()
 
@@ -75,8 +75,12 @@ class PieceCache:
         get = self._number.get
         numbers = np.fromiter((get(key, -1) for key in keys), np.int64, len(keys))
         self.asked += len(keys)
-        self.known += int(np.count_nonzero(numbers >= 0))
         return numbers
+
+    @property
+    def known(self) -> int:
+        """How many pieces were known when their turn came, also from the batch they are in."""
+        return max(self.asked - self.solved, 0)
 
     def number(self, key: Any) -> int:
         """Return the number of a piece that was added."""
@@ -85,6 +89,7 @@ class PieceCache:
     def add(self, key: Any, piece: Piece) -> int:
         """Remember a piece under its key; without a key it is known by its number only."""
         number = len(self.fragment_code.rows)
+        self.solved += 1
         self.atom_fragment.rows.append(piece.atom_fragment)
         self.fragment_code.rows.append(piece.fragment_code)
         self.brics.rows.append(piece.brics)

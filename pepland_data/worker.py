@@ -33,6 +33,8 @@ SHARD_FILE = "shard.arrow"
 REJECTS_FILE = "rejects.arrow"
 NOTES_FILE = "notes.arrow"
 IDENTITY_FILE = "identity.npy"
+READ_AS_SEQUENCE = "sequence rather than SMILES, by the name of its column"
+"""Note on a text that was written as HELM."""
 LOCAL_DTYPES = {name: "uint32" for names in GROUPS.values() for name in names}
 
 _OWN = threading.local()
@@ -100,14 +102,17 @@ def _convert_new(
     featurizer = _featurizer(options)
     featurizer.cache_counts.clear()
     good = [i for i in range(len(chunk)) if i not in chunk.problems]
-    converted = featurizer.convert([chunk.texts[i] for i in good])
+    meant = chunk.meant(options.input_format)
+    converted = featurizer.convert([meant.get(i, chunk.texts[i]) for i in good])
     places = np.asarray(good, np.int64)[converted.kept]
-    renamed = dict(enumerate(chunk.texts)) | {good[i]: t for i, t in converted.renamed.items()}
+    renamed = dict(enumerate(chunk.texts)) | meant
+    renamed |= {good[i]: t for i, t in converted.renamed.items()}
     rejects = [
         *(Reject(i, chunk.texts[i], "read", why) for i, why in chunk.problems.items()),
-        *(replace(r, position=good[r.position]) for r in converted.rejects),
+        *(_in_chunk(r, good[r.position], chunk, meant) for r in converted.rejects),
     ]
     notes = [replace(n, position=good[n.position]) for n in converted.notes]
+    notes += [Note(i, "changed", chunk.texts[i], READ_AS_SEQUENCE) for i in meant]
     data = ShardData(
         converted.columns,
         places + chunk.first_row,
@@ -120,6 +125,12 @@ def _convert_new(
     write_batch(target / NOTES_FILE, note_batch(notes, chunk.first_row))
     write_atomic(target / IDENTITY_FILE, lambda file: np.save(file, converted.identity))
     return _finish(target, number, chunk, data, rejects, notes, dict(featurizer.cache_counts))
+
+
+def _in_chunk(reject: Reject, place: int, chunk: Chunk, meant: dict[int, str]) -> Reject:
+    """Return a reject with its place in the chunk, and the text as it was given."""
+    text = chunk.texts[place] if place in meant else reject.text
+    return replace(reject, position=place, text=text)
 
 
 def _featurizer(options: FeaturizeOptions) -> IsolatedFeaturizer:

@@ -100,7 +100,8 @@ def entries_of(chunk: Chunk, done: Any, encoder: Runs, wanted: Pooling) -> list[
 def converted(chunk: Chunk, featurizer: Any) -> Any:
     """Return what the readable texts of a chunk became, by their place in the chunk."""
     good = np.array([i for i in range(len(chunk)) if i not in chunk.problems], np.int64)
-    done = featurizer.convert([chunk.texts[i] for i in good.tolist()])
+    meant = chunk.meant(featurizer.options.input_format)
+    done = featurizer.convert([meant.get(i, chunk.texts[i]) for i in good.tolist()])
     rejects = [replace(reject, position=int(good[reject.position])) for reject in done.rejects]
     return replace(done, kept=good[done.kept], rejects=rejects)
 

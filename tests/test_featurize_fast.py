@@ -121,6 +121,17 @@ def test_bounded_caches_start_afresh_and_change_no_graph(monkeypatch: pytest.Mon
         assert_same(graphs[text], oracle.dense(text, "adafrag"), text)
 
 
+def test_a_piece_that_recurs_in_its_own_batch_counts_as_known() -> None:
+    warm = Featurizer()
+    warm.convert(["NCC(=O)NCC(=O)NCC(=O)O"] * 50)
+    first = warm.cache_counts
+    assert first["asked"] == 250
+    assert first["known"] == 250 - first["kept"]
+    assert first["known"] > 240
+    warm.convert(["NCC(=O)NCC(=O)NCC(=O)O"] * 50)
+    assert warm.cache_counts["known"] == first["known"] + 250
+
+
 def test_rdkits_complaint_explains_a_reject_and_a_warning_is_collected(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

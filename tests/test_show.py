@@ -131,3 +131,34 @@ def test_bad_input_is_one_sentence(arguments, said):
     assert done.exit_code == 1
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CNC(=O)/C=C\\C(=O)NC",
+        "CNC(=O)/C=C/C(=O)NC",
+        "CC(=O)N[C@@H](C)/C=C\\C(=O)NCC(=O)NC",
+        "C1CCC/C=C/CC(=O)NCCCCCC1",
+        "C1CCC/C=C\\CC(=O)NCCCCCC1",
+        "CC(=O)N[C@]1(C)CCCCCC/C=C/CCC[C@](C)(C(N)=O)NC(=O)[C@H](CC(C)C)NC1=O",
+        "N/C(=C\\C)C(=O)N[C@@H](C)C(=O)N/C(=C/c1ccccc1)C(=O)O",
+    ],
+)
+def test_a_double_bond_is_drawn_as_the_isomer_it_is(text):
+    mol, laid_out = drawn(text)
+    double = [bond.GetIdx() for bond in mol.GetBonds() if len(bond.GetStereoAtoms())]
+    assert double
+    bare = Chem.Mol(laid_out)
+    for bond in double:
+        bare.GetBondWithIdx(bond).SetStereo(Chem.BondStereo.STEREONONE)
+    Chem.DetectBondStereochemistry(bare)
+    Chem.AssignStereochemistry(bare, cleanIt=False, force=True)
+    assert [bare.GetBondWithIdx(b).GetStereo() for b in double] == [
+        mol.GetBondWithIdx(b).GetStereo() for b in double
+    ]
+
+
+def test_rdkit_says_nothing_about_layouts_that_are_not_taken(tmp_path, capfd):
+    draw(examine("CNC(=O)/C=C\\C(=O)NC", FeaturizeOptions()), tmp_path / "p.svg")
+    assert capfd.readouterr() == ("", "")
