@@ -284,7 +284,6 @@ def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(
         if steps == 0:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    torch.set_num_threads(1)
     with (
         mock.patch.object(TaskStepper, "step", terminated),
         mock.patch.object(TaskStepper, "__init__", terminated_before),
