@@ -378,6 +378,25 @@ def test_a_column_with_too_many_values_is_no_classification(tmp_path) -> None:
         targets_of([np.ones(5)], "classification", "x")
 
 
+def test_a_number_beyond_what_can_be_squared_is_refused() -> None:
+    from pepland_data.errors import InputError
+    from pepland_model.task_data import targets_of
+
+    with pytest.raises(InputError, match="value of 1e\\+300"):
+        targets_of([np.array([1.0, -1e300, np.nan])], "regression", "x")
+
+
+def test_one_value_everywhere_is_nothing_to_learn() -> None:
+    from pepland_data.errors import InputError
+    from pepland_model.run_config import task_defaults, with_flags
+    from pepland_model.task_data import TaskData
+
+    data = TaskData((), np.full(9, 7.5, np.float32), (), {"train": np.arange(9)}, "")
+    config = with_flags(task_defaults("regression"), {"task": "regression", "target": "y"})
+    with pytest.raises(InputError, match="all 9 training peptides have y 7.5"):
+        data.task(config)
+
+
 def test_missing_targets_are_left_out_in_both_kinds() -> None:
     from pepland_model.task_data import targets_of
 

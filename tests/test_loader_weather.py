@@ -13,7 +13,6 @@ from dataclasses import replace
 import numpy as np
 import psutil
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
