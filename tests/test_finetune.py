@@ -393,7 +393,7 @@ def test_one_value_everywhere_is_nothing_to_learn() -> None:
 
     data = TaskData((), np.full(9, 7.5, np.float32), (), {"train": np.arange(9)}, "")
     config = with_flags(task_defaults("regression"), {"task": "regression", "target": "y"})
-    with pytest.raises(InputError, match="all 9 training peptides have y 7.5"):
+    with pytest.raises(InputError, match=r"all 9 training peptides have y 7\.5"):
         data.task(config)
 
 

@@ -55,8 +55,35 @@ def test_progress_in_a_file_is_a_line_now_and_then_with_the_time_left() -> None:
     bar.say("done")
     lines = stream.getvalue().splitlines()
     assert len(lines) <= 3
-    assert lines[-2].startswith(f"[{'#' * 24}] 10/10 loss 1.0, left ")
+    assert lines[-2].startswith(f"[{'#' * 24}] 10/10 left ")
+    assert lines[-2].endswith("loss 1.0")
     assert lines[-1] == "done"
+
+
+@pytest.mark.parametrize("columns", [20, 60, 100, 250])
+def test_progress_on_a_terminal_never_wraps(columns, monkeypatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(Progress, "_columns", lambda self: columns)
+    stream = Terminal()
+    bar = Progress(total=9000, stream=stream)
+    bar.update(7000, "loss 1.623, atom 93.3%, " + "x" * 70, force=True)
+    shown = stream.getvalue().removeprefix("\r\x1b[K")
+    assert len(shown) < columns
+    assert "7000/9000" in shown
+    assert ("[###" in shown) == (columns >= 100)
+    assert shown.endswith("…") == (columns < 250)
+    bar.close()
+    assert stream.getvalue().endswith("\n")
+
+
+def test_a_chart_names_its_axis_and_shows_a_single_point() -> None:
+    picture = chart({"Learning rate": [(5, 0.1)]})
+    assert ">step</text>" in picture
+    assert picture.count("<circle") == 1
+    assert "Learning rate" not in picture  # the caption says it
 
 
 @pytest.mark.parametrize(
