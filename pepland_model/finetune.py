@@ -185,6 +185,8 @@ def _one_seed(
             features[key] = all_features(network, data, config, device)
         train = torch.from_numpy(data.sets["train"]).to(device)
         network.head.fit_inputs(features[key][train])
+    else:  # of the same weights in every life of the run, so a resume finds the same numbers
+        network.head.fit_inputs(all_features(network, data, config, device, "train"))
     run = SeedRun(config, data, task, network, next(iter(features.values()), None), seed, folder,
                   progress)  # fmt: skip
     progress.total = run.total
@@ -231,11 +233,14 @@ def train_again(encoder: PharmHGT) -> PharmHGT:
 
 @torch.no_grad()
 def all_features(
-    network: TaskNetwork, data: TaskData, config: TrainConfig, device: torch.device
+    network: TaskNetwork, data: TaskData, config: TrainConfig, device: torch.device, part: str = ""
 ) -> Tensor:
-    """Return the pooled views of all peptides, [G, width] float32 on the device."""
+    """Return the pooled views of all peptides or of a set, [G, width] float32 on the device."""
     network.eval()
-    loader = GraphLoader(data.stores, 256, shuffle=False, device=device, tier=config.data.tier)
+    loader = GraphLoader(
+        data.stores, 256, shuffle=False, device=device, tier=config.data.tier,
+        subset=data.subset(part) if part else None,
+    )  # fmt: skip
     return torch.cat([network.features(batch).float() for batch in loader])
 
 

@@ -164,6 +164,30 @@ def test_the_head_sees_inputs_of_mean_0_and_deviation_1() -> None:
     assert seen[:, 5].abs().max() < 1e-5
 
 
+def test_inputs_of_an_encoder_that_is_trained_share_one_unit() -> None:
+    from pepland_model.task_network import HeadConfig, TaskHead
+
+    features = torch.randn(50, 3) * torch.tensor([0.5, 1e-3, 1.5]) + 30
+    head = TaskHead(HeadConfig(3, 1))
+    head.fit_inputs(features)
+    seen = head[0](features)
+    torch.testing.assert_close(seen.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen.std(0, correction=0).mean(), torch.tensor(1.0))
+    torch.testing.assert_close(
+        seen[:, 0].std() / seen[:, 2].std(), features[:, 0].std() / features[:, 2].std()
+    )
+
+
+def test_an_encoder_trained_along_starts_from_inputs_around_zero(store, tmp_path) -> None:
+    from safetensors.torch import load_file
+
+    run(store, tmp_path / "run", epochs=1, seeds=1)
+    head = load_file(tmp_path / "run" / "seed-0" / "model" / "head.safetensors")
+    assert head["0.mean"].abs().max() > 0
+    assert len(head["0.std"].unique()) == 1
+    assert head["0.std"][0] != 1
+
+
 def test_a_fresh_encoder_is_another_for_each_seed(store, tmp_path) -> None:
     from safetensors.torch import load_file
 

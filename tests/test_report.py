@@ -40,6 +40,14 @@ def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path) -> None:
     assert [e["step"] for e in events(tmp_path)] == [1]
 
 
+def test_damaged_lines_are_passed_over(tmp_path) -> None:
+    good = b'{"kind": "train", "step": 1, "loss": 2.0}\n'
+    (tmp_path / "metrics.jsonl").write_bytes(b"\xff\xfe\n[1]\n{}\n" + good + b"\x00\xff\n" + good)
+    assert [e["step"] for e in events(tmp_path)] == [1, 1]
+    rewind(tmp_path, 1)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == 2 * good
+
+
 def test_rewinding_drops_what_came_after_the_checkpoint(tmp_path) -> None:
     lines = [f'{{"kind": "train", "step": {i}, "loss": 0.1}}\n' for i in range(1, 9)]
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
