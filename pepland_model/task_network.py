@@ -134,7 +134,7 @@ class TaskHead(nn.Sequential):
         super().__init__(*parts, nn.Linear(width, config.outputs))
 
     def fit_inputs(self, features: Tensor) -> None:
-        """Standardize by the [N, width] features that the training peptides have before training."""
+        """Standardize by the [N, width] features of the training peptides before training."""
         inputs = self[0]
         assert isinstance(inputs, Standardize)
         inputs.fit(features)
