@@ -6,9 +6,10 @@ the same sizes with random weights, each frozen under an MLP and trained togethe
 gradient boosting on composition: how often each fragment of the store occurs, and sizes. All get
 the same peptides, and the validation set for early stopping only. Figures are those of the test
 sets, with Student's 95 % interval over the seeds. The normalization before the head was kept by the
-validation sets of the first two seeds, when their test figures had been seen; warm-up and clipping
-were chosen by the validation set of the first. Not measured: larger corpora, longer pre-training,
-tuned settings. With ``--scratch`` a run that is stopped goes on when the same command comes again.
+validation sets of the first two seeds, when their test figures had been seen (that of encoders
+trained along with smaller ones); warm-up and clipping were chosen by the validation set of the
+first. Not measured: larger corpora, longer pre-training, tuned settings. With ``--scratch`` a run
+that is stopped goes on when the same command comes again.
 """
 
 from __future__ import annotations

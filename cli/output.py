@@ -6,7 +6,9 @@ import errno
 import importlib
 import json
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -48,6 +50,32 @@ def system_sentence(error: OSError) -> str:
     return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
 
 
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show warnings to people as ``warning: ...``, without file and line of the code.
+
+    On a terminal a progress bar that stands on the line gives way.
+    """
+    original = warnings.formatwarning
+
+    def plain(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int,
+        line: str | None = None,
+    ) -> str:  # fmt: skip
+        if category is not UserWarning:
+            return original(message, category, filename, lineno, line)
+        return f"{CLEAR_LINE if sys.stderr.isatty() else ''}warning: {message}\n"
+
+    warnings.formatwarning = plain  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.formatwarning = original
+
+
+CLEAR_LINE = "\r\x1b[K"
+
+
 class Command(click.Command):
     """A command that turns expected errors into one sentence and exit code 1."""
 
@@ -56,7 +84,8 @@ class Command(click.Command):
         from pepland_data.errors import PeplandError
 
         try:
-            return super().invoke(ctx)
+            with plain_warnings():
+                return super().invoke(ctx)
         except PeplandError as error:
             fail(str(error))
         except OSError as error:

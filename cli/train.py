@@ -20,8 +20,38 @@ Examples:
 """
 
 
+TITLES = {
+    "data": "Data", "mask": "Masks", "model": "Model", "optim": "Optimization", "run": "Run",
+    "finetune": "Fine-tuning",
+}  # fmt: skip
+
+
 class TrainGroup(Command, click.Group):
     """Trains by itself; a word that is a subcommand runs that instead."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the options in the sections of the configuration file."""
+        from pepland_model.run_config import section_of
+
+        known = {key for _, keys in config_keys() for key in keys}
+        rows: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                name = parameter.name or ""
+                title = TITLES[section_of(name)] if name in known else "Options"
+                rows.setdefault(title, []).append(record)
+        for title in ("Options", *TITLES.values()):
+            with formatter.section(title):
+                formatter.write_dl(rows[title])
+        self.format_commands(ctx, formatter)
+
+
+def config_keys() -> list[tuple[str, list[str]]]:
+    """Return the sections of the configuration with their keys, in the order of the help."""
+    from pepland_model.run_config import SECTIONS
+
+    return [(name, [f.name for f in fields(section)]) for name, section in SECTIONS.items()]
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,16 +66,26 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _flag(key: Field[Any]) -> Callable[..., Any]:
     name, text, default = key.name.replace("_", "-"), key.metadata["help"], key.default
-    shown = f"{text} [default: {default}]" if default not in ((), "") else text
     if isinstance(default, bool):
-        both = f"--{name}/--no-{name}"
-        return click.option(both, key.name, default=None, help=text)
+        both, shown = f"--{name}/--no-{name}", f"{text} [default: {'yes' if default else 'no'}]"
+        return click.option(both, key.name, default=None, help=shown)
+    shown = f"{text} [default: {_shown_default(key)}]" if default not in ((), "") else text
     if key.name == "weights":
         return click.option(f"--{name}", key.name, callback=_numbers, help=text)
     if isinstance(default, tuple):
         return click.option(f"--{name}", key.name, multiple=True, type=str, help=text)
     kind = click.Choice(key.metadata["choices"]) if key.metadata["choices"] else type(default)
     return click.option(f"--{name}", key.name, type=kind, default=None, help=shown)
+
+
+def _shown_default(key: Field[Any]) -> str:
+    from pepland_model.task_config import DEFAULTS
+
+    if key.name not in DEFAULTS:
+        return str(key.default)
+    values = (key.default, DEFAULTS[key.name])
+    first, second = (f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+    return f"{first}, fine-tuning {second}"
 
 
 def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:

@@ -139,11 +139,13 @@ def checkpoints(run: str | Path) -> list[Path]:
 
 def latest_checkpoint(run: str | Path) -> Checkpoint | None:
     """Return the newest whole checkpoint, warning of each damaged one that is passed over."""
-    for folder in reversed(checkpoints(run)):
+    found = checkpoints(run)
+    for folder in reversed(found):
         try:
             return read_checkpoint(folder)
         except CheckpointError as error:
-            warnings.warn(f"{error}; taking the checkpoint before it", stacklevel=2)
+            then = "no whole one is left" if folder == found[0] else "taking the one before it"
+            warnings.warn(f"{error}; {then}", stacklevel=2)
     return None
 
 
@@ -170,11 +172,15 @@ def resolve_checkpoint(path: str | Path, which: str = "best") -> Path:
 
 
 def best_folder(run: str | Path) -> Path | None:
-    """Return the checkpoint with the best validation loss, if it is there."""
+    """Return the checkpoint with the best validation loss, if it is there and known."""
     path = Path(run) / BEST
     if not path.is_file():
         return None
-    folder = Path(run) / json.loads(path.read_text(encoding="utf-8"))["checkpoint"]
+    try:
+        folder = Path(run) / json.loads(path.read_text(encoding="utf-8"))["checkpoint"]
+    except (ValueError, KeyError, TypeError):
+        warnings.warn(f"{path} is damaged, so the best checkpoint is not known", stacklevel=2)
+        return None
     return folder if (folder / STATE).is_file() else None
 
 

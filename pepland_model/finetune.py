@@ -22,7 +22,7 @@ from pepland_data.errors import InputError
 from pepland_data.loader import GraphLoader
 from pepland_model.checkpoint import FOLDER, file_sum, write_text
 from pepland_model.distributed import World, pick_device
-from pepland_model.init_from import source_folder
+from pepland_model.init_from import sized_as_source, source_folder
 from pepland_model.intervals import interval
 from pepland_model.load import check_cut, load_encoder, trained_cut
 from pepland_model.memory import OutOfMemoryError, is_out_of_memory
@@ -30,7 +30,7 @@ from pepland_model.network import recompute_attention
 from pepland_model.pharmhgt import PharmHGT, is_junction
 from pepland_model.pretrain import EXIT_CODES, out_of_memory
 from pepland_model.progress import Progress
-from pepland_model.run_config import ModelConfig, TrainConfig, differences, from_toml
+from pepland_model.run_config import TrainConfig, differences, from_toml
 from pepland_model.run_data import common_cut
 from pepland_model.run_folder import CONFIG, locked, write_provenance
 from pepland_model.seed_run import SeedRun
@@ -62,7 +62,7 @@ def finetune(config: TrainConfig, must_resume: bool = False) -> dict[str, Any]:
     """
     check_supported(config)
     device = pick_device(config.run.device)
-    config = resolved(config)
+    config = sized_as_source(config)
     run = Path(config.run.out)
     check_run(run, config, must_resume)
     progress = Progress(total=1)
@@ -77,9 +77,23 @@ def finetune(config: TrainConfig, must_resume: bool = False) -> dict[str, Any]:
         progress.close()
 
 
+PRETRAINING_ONLY = {
+    "data": ("weights", "vocab", "vocab_size"), "run": ("profile", "eval_every", "eval_batches"),
+    "mask": ("mode", "atom_rate", "mask_fragments", "fragment_rate", "mask_bonds"),
+}  # fmt: skip
+"""Settings that would have no effect."""
+
+
 def check_supported(config: TrainConfig) -> None:
     """Refuse settings that fine-tuning does not know."""
     import os
+
+    fresh = TrainConfig()
+    for section, keys in PRETRAINING_ONLY.items():
+        mine, default = getattr(config, section), getattr(fresh, section)
+        for key in keys:
+            if getattr(mine, key) != getattr(default, key):
+                raise InputError(f"{key} is for pre-training; leave it out of fine-tuning")
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("fine-tuning runs in one process; start it without torchrun")
@@ -90,23 +104,6 @@ def check_supported(config: TrainConfig) -> None:
             f"batch_size {config.data.batch_size} is no multiple of accumulate "
             f"{config.data.accumulate}"
         )
-
-
-def resolved(config: TrainConfig) -> TrainConfig:
-    """Return the configuration with the sizes of the encoder that is taken over."""
-    if not config.run.init_from:
-        return config
-    found = load_encoder(config.run.init_from).config
-    taken: dict[str, Any] = {"output": found.output, "hidden": found.hidden,
-                             "depth": found.depth, "heads": found.heads}  # fmt: skip
-    for key, value in taken.items():
-        given, default = getattr(config.model, key), getattr(ModelConfig(), key)
-        if given not in (default, value):
-            raise InputError(
-                f"--{key} is {given!r}, but the encoder of {config.run.init_from} has {value!r}; "
-                "leave it out"
-            )
-    return replace(config, model=replace(config.model, **taken))
 
 
 MAY_DIFFER = {"run": {"epochs", "max_steps", "patience", "eval_every"}}
@@ -188,10 +185,12 @@ def _one_seed(
             features[key] = all_features(network, data, config, device)
         train = torch.from_numpy(data.sets["train"]).to(device)
         network.head.fit_inputs(features[key][train])
+    else:  # of the same weights in every life of the run, so a resume finds the same numbers
+        network.head.fit_inputs(all_features(network, data, config, device, "train"))
     run = SeedRun(config, data, task, network, next(iter(features.values()), None), seed, folder,
                   progress)  # fmt: skip
     progress.total = run.total
-    progress.say(f"seed {seed}: {data.describe()}")
+    progress.say(f"seed {seed}: {data.text()}")
     result = run.run(stop)
     if result is None:
         return False
@@ -234,11 +233,14 @@ def train_again(encoder: PharmHGT) -> PharmHGT:
 
 @torch.no_grad()
 def all_features(
-    network: TaskNetwork, data: TaskData, config: TrainConfig, device: torch.device
+    network: TaskNetwork, data: TaskData, config: TrainConfig, device: torch.device, part: str = ""
 ) -> Tensor:
-    """Return the pooled views of all peptides, [G, width] float32 on the device."""
+    """Return the pooled views of all peptides or of a set, [G, width] float32 on the device."""
     network.eval()
-    loader = GraphLoader(data.stores, 256, shuffle=False, device=device, tier=config.data.tier)
+    loader = GraphLoader(
+        data.stores, 256, shuffle=False, device=device, tier=config.data.tier,
+        subset=data.subset(part) if part else None,
+    )  # fmt: skip
     return torch.cat([network.features(batch).float() for batch in loader])
 
 

@@ -27,11 +27,14 @@ class Guard:
     Args:
         run: run folder.
         world: processes of the run.
-        gradients: look at gradients too (not in fp16, where the scaler skips infinite ones).
+        gradients: look at gradients too (not where a scaler skips infinite ones).
+        remedy: what to do, the end of the message.
     """
 
-    def __init__(self, run: Path, world: World, gradients: bool) -> None:
-        self.run, self.world, self.gradients = run, world, gradients
+    def __init__(
+        self, run: Path, world: World, gradients: bool, remedy: str = "try a lower --lr"
+    ) -> None:
+        self.run, self.world, self.gradients, self.remedy = run, world, gradients, remedy
         self._steps: deque[tuple[int, int, list[Tensor], Tensor]] = deque()
 
     def add(self, step: int, epoch: int, parts: Sequence[HeteroBatch], result: StepResult) -> None:
@@ -57,6 +60,5 @@ class Guard:
         write_text(self.run / name, json.dumps(document, indent=1) + "\n")
         raise NonFiniteError(
             f"loss or gradient is not finite at step {step}; the graph numbers of its batch are in "
-            f"{self.run / name}; try a lower --lr, --clip 1 or --precision fp32, then run again "
-            f"to go on from the last checkpoint"
+            f"{self.run / name}; {self.remedy}"
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pepland_data.errors import InputError
 from pepland_data.vocabulary import Vocabulary
 from pepland_model.checkpoint import (
     STATE,
@@ -16,8 +19,8 @@ from pepland_model.checkpoint import (
     resolve_checkpoint,
 )
 from pepland_model.network import VOCABULARY, Network
-from pepland_model.run_config import TrainConfig
-from pepland_model.weights import HEADS, MODEL, read_weights
+from pepland_model.run_config import ModelConfig, TrainConfig
+from pepland_model.weights import CONFIG, HEADS, MODEL, read_config, read_weights
 
 HEAD = "heads.fragment."
 
@@ -40,6 +43,30 @@ def source_folder(source: str | Path) -> Path:
             "(pepland-embed --predict takes the run itself)"
         )
     return folder if (folder / MODEL).is_file() else resolve_checkpoint(folder)
+
+
+def sized_as_source(config: TrainConfig) -> TrainConfig:
+    """Return the configuration with sizes and output of the encoder that is taken over.
+
+    Raises:
+        InputError: a size was given and is another one.
+    """
+    if not config.run.init_from:
+        return config
+    path = source_folder(config.run.init_from) / CONFIG
+    if not path.is_file():
+        return config
+    found = read_config(path)
+    taken: dict[str, Any] = {"output": found.output, "hidden": found.hidden,
+                             "depth": found.depth, "heads": found.heads}  # fmt: skip
+    for key, value in taken.items():
+        given, default = getattr(config.model, key), getattr(ModelConfig, key)
+        if given not in (default, value):
+            raise InputError(
+                f"--{key} is {given!r}, but the encoder of {config.run.init_from} has {value!r}; "
+                "leave it out"
+            )
+    return replace(config, model=replace(config.model, **taken))
 
 
 def carry_over(network: Network, source: str | Path) -> str:

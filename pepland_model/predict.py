@@ -81,7 +81,12 @@ class Predictor:
         config = HeadConfig(**found.state["head"])
         network = TaskNetwork(self._encoders[digest].model, config)
         head: TaskHead = network.head
-        head.load_state_dict(found.tensors["head"])
+        try:
+            head.load_state_dict(found.tensors["head"])
+        except (RuntimeError, KeyError) as error:
+            raise CheckpointError(
+                f"the head in {folder} is not of this version of pepland-data; fine-tune again"
+            ) from error
         self._networks.append((digest, task, network.eval().to(self.device)))
 
     @property

@@ -15,7 +15,7 @@ from pepland_model import distributed
 from pepland_model.checkpoint import checkpoints, latest_checkpoint, write_text
 from pepland_model.distributed import World
 from pepland_model.host_memory import keep_freed_memory
-from pepland_model.init_from import carry_over, starting_vocabulary
+from pepland_model.init_from import carry_over, sized_as_source, starting_vocabulary
 from pepland_model.memory import OutOfMemoryError, is_out_of_memory
 from pepland_model.network import Network, build_network, recompute_attention
 from pepland_model.progress import Progress
@@ -24,6 +24,7 @@ from pepland_model.run_config import TrainConfig
 from pepland_model.run_data import RunData, open_data
 from pepland_model.run_folder import check_folder, locked, write_provenance
 from pepland_model.run_log import RunLog, rewind
+from pepland_model.run_state import warn_of_threads
 from pepland_model.signals import StopRequest
 from pepland_model.trainer import Outcome, Trainer
 
@@ -45,6 +46,7 @@ def pretrain(config: TrainConfig, must_resume: bool = False) -> dict[str, Any] |
         NonFiniteError: a loss became NaN or infinite; its graphs are written down.
         OSError: the last checkpoint could not be written.
     """
+    config = sized_as_source(config)
     world = distributed.start(config.run.device)
     run = Path(config.run.out)
     if world.device.type == "cpu":
@@ -86,6 +88,8 @@ def _train(
     progress.say(data.text())
     if found is not None:
         trainer.resume(found)
+        if world.is_main:
+            warn_of_threads(found.state, world.device)
         progress.say(f"going on from step {trainer.state.step} ({found.path})")
     del found
     try:

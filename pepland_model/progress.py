@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TextIO
+
+CLEAR = "\r\x1b[K"
+"""Goes to the start of the terminal's line and empties it."""
 
 
 class Progress:
@@ -34,7 +38,7 @@ class Progress:
         self.every_s = 0.2 if self.redraw else every_s
         self._began = time.monotonic()
         self._shown = 0.0
-        self._width = 0
+        self._standing = False
 
     def update(self, step: int, text: str, force: bool = False) -> None:
         """Show the state after `step` steps, if it is time to."""
@@ -45,27 +49,51 @@ class Progress:
         done = step / max(1, self.total)
         left = (self.total - step) * (now - self._began) / max(1, step - self.start)
         bar = "#" * int(done * self.WIDTH)
-        line = f"[{bar:<{self.WIDTH}}] {step}/{self.total} {text}, left {duration(left)}"
+        told = f"{step}/{self.total} left {duration(left)}, {text}"
         if self.redraw:
-            self.stream.write("\r" + line.ljust(self._width))
-            self._width = len(line)
+            self.stream.write(CLEAR + fitting(f"[{bar:<{self.WIDTH}}] ", told, self._columns()))
+            self._standing = True
         else:
-            self.stream.write(line + "\n")
+            self.stream.write(f"[{bar:<{self.WIDTH}}] {told}\n")
         self.stream.flush()
+
+    def _columns(self) -> int:
+        """Return the width of the terminal, which may change at any time."""
+        try:
+            return os.get_terminal_size(self.stream.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
 
     def say(self, message: str) -> None:
         """Write a line of its own."""
         if self.enabled:
             if self.redraw:
-                self.stream.write("\r" + " " * self._width + "\r")
+                self.stream.write(CLEAR)
+                self._standing = False
             self.stream.write(message + "\n")
             self.stream.flush()
 
     def close(self) -> None:
         """Leave the last state standing."""
-        if self.enabled and self.redraw and self._width:
+        if self.enabled and self._standing:
             self.stream.write("\n")
             self.stream.flush()
+            self._standing = False
+
+
+def fitting(bar: str, text: str, columns: int) -> str:
+    """Return a line that does not wrap: without the bar where both are too long, then cut.
+
+    Args:
+        bar: what goes first.
+        text: with what matters most in front.
+        columns: of the terminal.
+    """
+    room = columns - 1  # the last column makes some terminals wrap
+    line = bar + text
+    if len(line) > room and len(bar) > room // 3:
+        line = text
+    return line if len(line) <= room else line[: room - 1] + "…"
 
 
 def duration(seconds: float) -> str:

@@ -22,7 +22,7 @@ h1{font-size:1.5rem;margin-bottom:0}
 h2{font-size:1.1rem;margin-top:2rem;border-bottom:1px solid #d8dee6}
 table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left;
 vertical-align:top}td.n{font-variant-numeric:tabular-nums}
-.grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(26rem,1fr))}
+.grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr))}
 svg{width:100%;height:auto}figure{margin:0}figcaption{font-weight:600}
 pre{background:#f4f6f9;padding:.8rem;overflow:auto}.muted{color:#5d6b7a}
 """
@@ -93,12 +93,12 @@ def _figure(title: str, lines: Lines) -> str:
     return f"<figure><figcaption>{html.escape(title)}</figcaption>{chart(lines)}</figure>"
 
 
-def chart(lines: Lines, width: int = 520, height: int = 260) -> str:
-    """Return lines as an inline SVG with axes, ticks and a legend."""
+def chart(lines: Lines, width: int = 520, height: int = 274) -> str:
+    """Return lines over steps as an inline SVG with axes, ticks and, of several, a legend."""
     points = [p for line in lines.values() for p in line]
     x_ticks, y_ticks = ticks([p[0] for p in points]), ticks([p[1] for p in points])
     x0, x1, y0, y1 = x_ticks[0], x_ticks[-1], y_ticks[0], y_ticks[-1]
-    left, right, top, bottom = 56, width - 24, 12, height - 40
+    left, right, top, bottom = 56, width - 24, 12, height - 54
 
     def at(point: Point) -> str:
         x = left + (point[0] - x0) / (x1 - x0) * (right - left)
@@ -113,16 +113,19 @@ def chart(lines: Lines, width: int = 520, height: int = 260) -> str:
     for value in x_ticks:
         x = at((value, y0)).split(",")[0]
         parts.append(f'<text x="{x}" y="{bottom + 15}" text-anchor="middle">{_tick(value)}</text>')
+    middle = (left + right) // 2
+    parts.append(f'<text x="{middle}" y="{bottom + 31}" text-anchor="middle">step</text>')
     for i, (name, line) in enumerate(lines.items()):
         color, start = COLORS[i % len(COLORS)], left + 150 * i
         dash = ' stroke-dasharray="5 4"' if name.endswith("frequencies") else ""
         stroke = f'fill="none" stroke="{color}" stroke-width="1.6"{dash}'
         parts.append(f'<polyline points="{" ".join(map(at, line))}" {stroke}/>')
-        if name == "validation":
+        if name == "validation" or len(line) == 1:
             dots = (at(point).split(",") for point in line)
             parts += [f'<circle cx="{cx}" cy="{cy}" r="2.5" fill="{color}"/>' for cx, cy in dots]
-        parts.append(f'<path d="M{start} {height - 8}h18" {stroke}/>')
-        parts.append(f'<text x="{start + 23}" y="{height - 4}">{html.escape(name)}</text>')
+        if len(lines) > 1:
+            parts.append(f'<path d="M{start} {height - 8}h18" {stroke}/>')
+            parts.append(f'<text x="{start + 23}" y="{height - 4}">{html.escape(name)}</text>')
     return "".join([*parts, "</svg>"])
 
 

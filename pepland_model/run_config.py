@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -25,7 +26,9 @@ PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 class DataConfig:
     """Which graphs, in which batches."""
 
-    shards: tuple[str, ...] = option((), "A store, or a folder with train/, valid/ and test/.")
+    shards: tuple[str, ...] = option(
+        (), "A store, or a folder with train/, valid/ and test/; several: repeat it."
+    )
     weights: tuple[float, ...] = option((), "Share of each store in a mixture: 0.7,0.3.")
     vocab: str = option("", "Fragment vocabulary, one SMILES a line; default: the store's own.")
     vocab_size: int = option(258, "How many of the store's fragments make its own vocabulary.")
@@ -41,7 +44,7 @@ class MaskConfig:
     """What the model has to guess; see `pepland_model.mask.MaskOptions`."""
 
     mode: str = option("pep", "Which atoms are masked.", ("pep", "residue", "atom"))
-    atom_rate: float = option(-1.0, "Share of atoms (or pieces); default: 0.8, residue 0.3.")
+    atom_rate: float = option(-1.0, "Share of atoms (or pieces); -1: 0.8, of pieces 0.3.")
     mask_fragments: bool = option(True, "Mask fragments too.")
     fragment_rate: float = option(0.8, "Share of fragments.")
     mask_bonds: bool = option(False, "Mask bonds at masked atoms and predict their type.")
@@ -159,6 +162,8 @@ def from_dict(sections: Mapping[str, Any], where: str = "configuration") -> Trai
         where: named in errors.
     """
     built: dict[str, Any] = {}
+    task = sections.get("finetune", {})
+    fresh = task_defaults(task.get("task") if isinstance(task, Mapping) else None)
     for name, values in sections.items():
         if name not in SECTIONS or not isinstance(values, Mapping):
             raise InputError(f"{where}: section [{name}] is unknown; {_nearest(name, SECTIONS)}")
@@ -168,8 +173,8 @@ def from_dict(sections: Mapping[str, Any], where: str = "configuration") -> Trai
                 hint = _nearest(key, known)
                 raise InputError(f"{where}: key {key!r} in [{name}] is unknown; {hint}")
         converted = {k: _convert(v, known[k].default, f"{where}: {k}") for k, v in values.items()}
-        built[name] = SECTIONS[name](**converted)
-    return TrainConfig(**built)
+        built[name] = replace(getattr(fresh, name), **converted)
+    return replace(fresh, **built)
 
 
 def from_toml(path: str | Path) -> TrainConfig:
@@ -260,15 +265,16 @@ def _check(config: TrainConfig) -> None:
     check_task(config.finetune)
     for name, section in config.as_dict().items():
         for f in fields(SECTIONS[name]):
-            choices = f.metadata["choices"]
-            if choices and section[f.name] not in choices:
-                raise InputError(
-                    f"{f.name} is {section[f.name]!r}; choose from {', '.join(choices)}"
-                )
+            choices, value = f.metadata["choices"], section[f.name]
+            if choices and value not in choices:
+                raise InputError(f"{f.name} is {value!r}; choose from {', '.join(choices)}")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"{f.name} is {value}; it must be a finite number")
     data, optim, run = config.data, config.optim, config.run
     positive = {"batch_size": data.batch_size, "accumulate": data.accumulate, "keep": run.keep,
                 "vocab_size": data.vocab_size, "lr": optim.lr, "log_every": run.log_every,
-                "epochs": run.epochs}  # fmt: skip
+                "epochs": run.epochs, "hidden": config.model.hidden,
+                "heads": config.model.heads}  # fmt: skip
     for key, number in positive.items():
         if number <= 0:
             raise InputError(f"{key} is {number}; it must be above 0")
@@ -289,7 +295,13 @@ def _check(config: TrainConfig) -> None:
         )
     if any(weight <= 0 for weight in data.weights):
         raise InputError(f"weights are {data.weights}; each must be above 0")
+    for key, seed in {"seed": run.seed, "split_seed": data.split_seed}.items():
+        if not -(2**63) <= seed < 2**63:
+            raise InputError(f"{key} is {seed}; it must fit into 64 bits")
+    if config.mask.atom_rate < 0 and config.mask.atom_rate != MaskConfig.atom_rate:
+        raise InputError(f"atom_rate is {config.mask.atom_rate}; it must lie between 0 and 1")
     for key, rate in {"atom_rate": max(0.0, config.mask.atom_rate),
-                      "fragment_rate": config.mask.fragment_rate}.items():  # fmt: skip
+                      "fragment_rate": config.mask.fragment_rate,
+                      "min_lr_fraction": optim.min_lr_fraction}.items():  # fmt: skip
         if not 0 <= rate <= 1:
             raise InputError(f"{key} is {rate}; it must lie between 0 and 1")

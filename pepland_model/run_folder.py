@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import pepland_data
 from pepland_data.errors import InputError
 from pepland_model.checkpoint import FOLDER, read_checkpoint, write_text
@@ -71,8 +73,9 @@ def write_provenance(
 ) -> dict[str, Any]:
     """Write the resolved configuration and where data and code came from; return the latter."""
     write_text(run / CONFIG, to_toml(config.as_dict()))
-    facts = {"versions": versions(), "commit": commit(), "data": dict(data)}
+    facts: dict[str, Any] = {"versions": versions(), "commit": commit(), "data": dict(data)}
     facts["fingerprint"] = dict(fingerprint)
+    facts["threads"] = torch.get_num_threads()
     write_text(run / "run.json", json.dumps(facts, indent=1) + "\n")
     return facts
 

@@ -64,14 +64,16 @@ class RunLog:
 
 
 def events(run: str | Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the events of a run; a last line cut short by a crash is passed over."""
+    """Yield the events of a run; lines cut short by a crash or damaged are passed over."""
     path = Path(run) / METRICS
     if not path.is_file():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             event = json.loads(line)
         except json.JSONDecodeError:
+            continue
+        if not isinstance(event, dict) or not {"kind", "step"} <= event.keys():
             continue
         if kind is None or event["kind"] == kind:
             yield event

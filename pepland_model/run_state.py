@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,7 @@ def state_values(stepper: Stepper, state: RunState, feed: dict[str, Any]) -> dic
         "window_steps": state.window_steps,
         "scaler": stepper.scaler.state_dict(),
         "feed": feed,
+        "threads": torch.get_num_threads(),
     }
 
 
@@ -89,6 +92,23 @@ def restore(stepper: Stepper, checkpoint: Checkpoint) -> RunState:
         window_steps=values["window_steps"],
         window=tensors["window"]["window"],
     )
+
+
+def warn_of_threads(state: Mapping[str, Any], device: torch.device) -> None:
+    """Warn where a run on a CPU goes on with another number of threads than it had.
+
+    Args:
+        state: of the checkpoint; one without a key ``threads`` says nothing.
+        device: where the run goes on.
+    """
+    before, now = state.get("threads"), torch.get_num_threads()
+    if device.type == "cpu" and before not in (None, now):
+        warnings.warn(
+            f"the checkpoint was written with {before} CPU threads, this process has {now}: sums "
+            f"are split otherwise, so losses differ in their last digits; OMP_NUM_THREADS={before} "
+            "gives the same bits",
+            stacklevel=2,
+        )
 
 
 def load_weights(stepper: Stepper, weights: dict[str, Tensor], path: Path | None) -> None:

@@ -23,6 +23,7 @@ from pepland_model.optim import load_optimizer_tensors, optimizer_tensors
 from pepland_model.progress import Progress
 from pepland_model.run_config import TrainConfig
 from pepland_model.run_log import RunLog, rewind
+from pepland_model.run_state import warn_of_threads
 from pepland_model.signals import StopRequest
 from pepland_model.task_data import TaskData
 from pepland_model.task_network import Task, TaskNetwork
@@ -80,7 +81,8 @@ class SeedRun:
         self.total = config.run.max_steps or config.run.epochs * steps
         self.targets = torch.from_numpy(data.targets).to(self.device)
         self.stepper = TaskStepper(network, task, self.targets, config, self.total)
-        self.guard = Guard(folder, World(0, 1, self.device), gradients=True)
+        remedy = "try a lower --lr or --head-lr, or --precision fp32, with another --out"
+        self.guard = Guard(folder, World(0, 1, self.device), True, remedy)
         self.state = SeedState()
         self._held: dict[str, Any] = {}
         self._saved_at = time.perf_counter()
@@ -132,6 +134,7 @@ class SeedRun:
         rewind(self.folder, -1 if found is None else found.state["step"])
         if found is None:
             return
+        warn_of_threads(found.state, self.device)
         values = {key: found.state[key] for key in self.state.values()}
         self.state = SeedState(**values, best=found.tensors.get("best", {}))
         self._put(found.tensors["weights"])
@@ -227,6 +230,7 @@ class SeedRun:
             "optimizer": optimizer_tensors(self.stepper.optimizer, named),
         }
         values = {**self.state.values(), "feed": self.feed.state_dict()}
+        values["threads"] = torch.get_num_threads()
         try:
             write_checkpoint(step_folder(self.folder, self.state.step), values, tensors)
             prune(self.folder, self.config.run.keep)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pepland_data.errors import InputError
@@ -51,3 +51,9 @@ def check_task(task: TaskConfig) -> None:
         raise InputError(f"dropout is {task.dropout}; it must lie in 0 to 1, 1 excluded")
     if task.finetunes and not task.target:
         raise InputError(f"--task {task.task} needs --target, a column of the store")
+    given = [f.name for f in fields(task) if getattr(task, f.name) != f.default]
+    if given and not task.finetunes:
+        raise InputError(
+            f"{given[0]} is for fine-tuning; give --task regression or classification too, or "
+            "leave it out"
+        )

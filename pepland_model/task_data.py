@@ -23,6 +23,8 @@ Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[Any]
 DRAWN = {"train": 0.8, "valid": 0.1, "test": 0.1}
 MAX_CLASSES = 100
+LARGEST = 1e15
+"""Of a target; its square is still a float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,12 @@ class TaskData:
         kind, target = config.finetune.task, config.finetune.target
         known = self.targets[self.sets["train"]]
         if kind == "regression":
-            std = float(known.std(dtype=np.float64)) or 1.0
+            std = float(known.std(dtype=np.float64))
+            if not std:
+                raise InputError(
+                    f"all {len(known)} training peptides have {target} {known[0]:g}; there is "
+                    "nothing to learn from one value"
+                )
             return Task(kind, target, mean=float(known.mean(dtype=np.float64)), std=std)
         counts = np.bincount(known, minlength=len(self.classes))
         weights = class_weights(config.finetune.class_weights, counts, self.classes)
@@ -63,6 +70,11 @@ class TaskData:
         counts |= {"without target": int(missing.sum()), "split": self.told}
         stores = ", ".join(str(store.path) for store in self.stores)
         return {"stores": stores, **counts, **({"classes": self.classes} if self.classes else {})}
+
+    def text(self) -> str:
+        """Return one line."""
+        told = {k: " ".join(v) if k == "classes" else v for k, v in self.describe().items()}
+        return ", ".join(f"{name} {value}" for name, value in told.items())
 
     def fingerprint(self) -> dict[str, Any]:
         """Return digests of graphs, sets and targets."""
@@ -98,7 +110,7 @@ def open_task(config: TrainConfig, seed: int) -> TaskData:
     if len(kept["train"]) < 2:
         raise InputError(
             f"{config.data.shards[0]} has {len(kept['train'])} training peptides with a "
-            f"{config.finetune.target!r}; expected 2 or more"
+            f"value of {config.finetune.target!r}; expected 2 or more"
         )
     if not len(kept["test"]) and not len(kept["valid"]):
         raise InputError("nothing is held out; record a split with a test set: pepland-data split")
@@ -175,6 +187,11 @@ def _numbers(column: Values, name: str) -> Values:
             f"column {name!r} is not all numbers ({error}); regression needs numbers"
         ) from error
     values[~np.isfinite(values)] = np.nan
+    if (largest := np.nanmax(np.abs(values), initial=0.0)) > LARGEST:
+        raise InputError(
+            f"column {name!r} has a value of {largest:g}; regression computes with numbers up to "
+            f"{LARGEST:g}, so take the logarithm or another unit"
+        )
     return np.asarray(values, np.float32)
 
 

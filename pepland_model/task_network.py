@@ -82,18 +82,26 @@ class HeadConfig:
     view: str = "both"
     pooling: str = "mean"
     frozen: bool = False
-    """Whether the inputs stay what they are, and are standardized; else layer norm follows them."""
+    """Whether the inputs stay what they are, so that each may be standardized by itself."""
 
 
 class Standardize(nn.Module):
-    """Each input minus its mean, in units of its standard deviation over the training peptides.
+    """Inputs minus their mean over the training peptides, in units of their spread there.
 
-    Vectors of different peptides differ by little; the head should see the differences. For frozen
-    encoders only: a small change of a trained one would be a large one here.
+    Pooled vectors of different peptides differ by a tenth of what they have in common; the head
+    should see the differences. (Layer norm takes the mean of each peptide's own numbers away, which
+    leaves the common part in.) The numbers are those of the encoder before training, and stay.
+
+    Args:
+        width: numbers a peptide.
+        each: units of each input by itself. Else one unit for all, the mean of their standard
+            deviations: where the encoder is trained along, a small change of an input that hardly
+            varied at first would be a large one in units of its own.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, each: bool) -> None:
         super().__init__()
+        self.each = each
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.zeros(width))
@@ -103,6 +111,8 @@ class Standardize(nn.Module):
         """Take mean and standard deviation of [N, width] features; tiny ones are not blown up."""
         wide = features.double()
         std = wide.std(0, correction=0)
+        if not self.each:
+            std = std.mean().expand_as(std)
         floor = 0.01 * std.median()
         self.mean.copy_(wide.mean(0))
         self.std.copy_(torch.where(std > floor, std, torch.ones_like(std)))
@@ -116,8 +126,7 @@ class TaskHead(nn.Sequential):
     """Normalized inputs, hidden layers with ReLU and dropout, and a linear layer."""
 
     def __init__(self, config: HeadConfig) -> None:
-        norm = Standardize if config.frozen else nn.LayerNorm
-        parts: list[nn.Module] = [norm(config.width)]
+        parts: list[nn.Module] = [Standardize(config.width, config.frozen)]
         width = config.width
         for _ in range(config.layers):
             parts += [nn.Linear(width, config.hidden), nn.ReLU(), nn.Dropout(config.dropout)]
@@ -125,7 +134,7 @@ class TaskHead(nn.Sequential):
         super().__init__(*parts, nn.Linear(width, config.outputs))
 
     def fit_inputs(self, features: Tensor) -> None:
-        """Standardize by the [N, width] features of the training peptides; of a frozen encoder."""
+        """Standardize by the [N, width] features of the training peptides before training."""
         inputs = self[0]
         assert isinstance(inputs, Standardize)
         inputs.fit(features)

@@ -96,8 +96,8 @@ class Trainer:
         self.masks = config.mask.options()
         self.feed = Feed(data.train, config.data.accumulate, data.steps_per_epoch)
         self.stepper = Stepper(network, config.optim, world, self.total)
-        fp16 = self.stepper.precision == "fp16"
-        self.guard = Guard(self.run_folder, world, gradients=not fp16)
+        scaled = self.stepper.scaler.is_enabled()
+        self.guard = Guard(self.run_folder, world, not scaled, remedy(self.run_folder))
         self.state = RunState()
         self.baseline: dict[str, float] = {}
         self._saved_step, self._saved_at = -1, time.perf_counter()
@@ -302,6 +302,14 @@ class Trainer:
             save_network(self.network, folder)
         finally:
             self._swap_average()
+
+
+def remedy(run: Path) -> str:
+    """Return what to do about a loss that is not finite: a run keeps its settings to its end."""
+    return (
+        f"try a lower --lr, --clip 1 or --precision fp32 with another --out; --init-from {run} "
+        "takes the best checkpoint's weights along, if there is one"
+    )
 
 
 def starvation(loader: Any) -> dict[str, Any]:

@@ -11,6 +11,20 @@ ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Compute with one thread in every test: torch splits sums by the number of threads.
+
+    Before the fixtures of the test, those of its module included: a run that one of them made with
+    two threads is not bit for bit that of a test with one.
+    """
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
     """The golden files that ship with the project."""

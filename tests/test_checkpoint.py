@@ -49,7 +49,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, name, dama
     else:
         data[len(data) // 2] ^= 0x80
         path.write_bytes(data if damage == "flip" else data[: len(data) // 2])
-    with pytest.warns(UserWarning, match="taking the checkpoint before it"):
+    with pytest.warns(UserWarning, match="taking the one before it"):
         found = latest_checkpoint(tmp_path)
     assert found is not None
     assert found.state["step"] == 1
@@ -86,6 +86,24 @@ def test_a_run_folder_stands_for_its_best_or_last_checkpoint(tmp_path) -> None:
     assert best_folder(tmp_path) == step_folder(tmp_path, 1)
     assert resolve_checkpoint(tmp_path, "last") == step_folder(tmp_path, 2)
     assert resolve_checkpoint(step_folder(tmp_path, 1)) == step_folder(tmp_path, 1)
+
+
+@pytest.mark.parametrize("text", ["", '{"checkpoi', "[]", "{}", "\xff"])
+def test_a_damaged_note_of_the_best_costs_no_run(tmp_path, text) -> None:
+    for step in (1, 2, 3):
+        write(tmp_path, step)
+    (tmp_path / "best.json").write_text(text, encoding="latin-1")
+    with pytest.warns(UserWarning, match=r"best\.json is damaged"):
+        assert resolve_checkpoint(tmp_path).name == "step-000000003"
+    with pytest.warns(UserWarning, match=r"best\.json is damaged"):
+        prune(tmp_path, 1)
+    assert [p.name for p in checkpoints(tmp_path)] == ["step-000000003"]
+
+
+def test_where_no_checkpoint_is_whole_the_warning_says_so(tmp_path) -> None:
+    (write(tmp_path, 1) / "state.json").write_text("")
+    with pytest.warns(UserWarning, match="no whole one is left"):
+        assert latest_checkpoint(tmp_path) is None
 
 
 def test_a_folder_without_checkpoints_says_what_was_expected(tmp_path) -> None:

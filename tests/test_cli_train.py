@@ -133,7 +133,64 @@ def test_a_model_of_another_width_is_refused_with_the_name_of_what_differs(
     result = call("--shards", store, "--init-from", out, "--out", tmp_path / "x", *SHORT,
                   "--hidden", 32)  # fmt: skip
     assert result.exit_code == 1
-    assert "does not fit this model" in result.stderr
+    assert "--hidden is 32, but the encoder of" in result.stderr
+
+
+def test_stage_two_has_the_sizes_of_the_run_it_starts_from(store, trained, tmp_path) -> None:
+    out, _ = trained
+    more = ["--batch-size", 8, "--device", "cpu", "--max-steps", 1]
+    result = call("--shards", store, "--init-from", out, "--out", tmp_path / "two", *more)
+    assert result.exit_code == 0, result.output
+    assert "hidden = 16\ndepth = 2" in (tmp_path / "two" / "config.toml").read_text()
+
+
+def test_the_help_has_the_sections_of_the_configuration() -> None:
+    text = call("--help").stdout
+    titles = ["Options:", "Data:", "Masks:", "Model:", "Optimization:", "Run:", "Fine-tuning:"]
+    places = [text.index(f"\n{title}\n") for title in titles]
+    assert places == sorted(places)
+    assert "0.001, fine-tuning 0.0001" in " ".join(text.split()).replace("- ", "-")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--target", "length"], "target is for fine-tuning; give --task"),
+        (["--seeds", 3], "seeds is for fine-tuning"),
+        (["--task", "regression", "--target", "x", "--weights", "1"], "weights is for pre-train"),
+        (["--task", "regression", "--target", "x", "--mask-bonds"], "mask_bonds is for pre-train"),
+        (["--task", "regression", "--target", "x", "--profile"], "profile is for pre-training"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(store, tmp_path, flags, words) -> None:
+    result = call("--shards", store, "--out", tmp_path / "run", *flags)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_number_of_threads_is_warned_of(store, tmp_path) -> None:
+    import torch
+
+    call("--shards", store, "--out", tmp_path / "run", *SHORT)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["threads"] == 1
+    torch.set_num_threads(2)
+    with pytest.warns(UserWarning, match="written with 1 CPU threads.*OMP_NUM_THREADS=1"):
+        call("--shards", store, "--out", tmp_path / "run", *SHORT, "--max-steps", 7)
+
+
+def test_warnings_are_shown_without_lines_of_code() -> None:
+    import warnings
+
+    from pepland_cli.output import plain_warnings
+
+    original = warnings.formatwarning
+    with plain_warnings():
+        shown = warnings.formatwarning("the disk is full", UserWarning, "a.py", 1)
+        others = warnings.formatwarning("old", DeprecationWarning, "a.py", 1)
+    assert shown == "warning: the disk is full\n"
+    assert "a.py:1: DeprecationWarning" in others
+    assert warnings.formatwarning is original
 
 
 def test_a_vocabulary_of_something_else_is_refused(store, tmp_path) -> None:

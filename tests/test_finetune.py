@@ -164,6 +164,30 @@ def test_the_head_sees_inputs_of_mean_0_and_deviation_1() -> None:
     assert seen[:, 5].abs().max() < 1e-5
 
 
+def test_inputs_of_an_encoder_that_is_trained_share_one_unit() -> None:
+    from pepland_model.task_network import HeadConfig, TaskHead
+
+    features = torch.randn(50, 3) * torch.tensor([0.5, 1e-3, 1.5]) + 30
+    head = TaskHead(HeadConfig(3, 1))
+    head.fit_inputs(features)
+    seen = head[0](features)
+    torch.testing.assert_close(seen.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen.std(0, correction=0).mean(), torch.tensor(1.0))
+    torch.testing.assert_close(
+        seen[:, 0].std() / seen[:, 2].std(), features[:, 0].std() / features[:, 2].std()
+    )
+
+
+def test_an_encoder_trained_along_starts_from_inputs_around_zero(store, tmp_path) -> None:
+    from safetensors.torch import load_file
+
+    run(store, tmp_path / "run", epochs=1, seeds=1)
+    head = load_file(tmp_path / "run" / "seed-0" / "model" / "head.safetensors")
+    assert head["0.mean"].abs().max() > 0
+    assert len(head["0.std"].unique()) == 1
+    assert head["0.std"][0] != 1
+
+
 def test_a_fresh_encoder_is_another_for_each_seed(store, tmp_path) -> None:
     from safetensors.torch import load_file
 
@@ -284,7 +308,6 @@ def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(
         if steps == 0:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    torch.set_num_threads(1)
     with (
         mock.patch.object(TaskStepper, "step", terminated),
         mock.patch.object(TaskStepper, "__init__", terminated_before),
@@ -377,6 +400,25 @@ def test_a_column_with_too_many_values_is_no_classification(tmp_path) -> None:
         targets_of([np.arange(150)], "classification", "x")
     with pytest.raises(InputError, match="1 different values"):
         targets_of([np.ones(5)], "classification", "x")
+
+
+def test_a_number_beyond_what_can_be_squared_is_refused() -> None:
+    from pepland_data.errors import InputError
+    from pepland_model.task_data import targets_of
+
+    with pytest.raises(InputError, match="value of 1e\\+300"):
+        targets_of([np.array([1.0, -1e300, np.nan])], "regression", "x")
+
+
+def test_one_value_everywhere_is_nothing_to_learn() -> None:
+    from pepland_data.errors import InputError
+    from pepland_model.run_config import task_defaults, with_flags
+    from pepland_model.task_data import TaskData
+
+    data = TaskData((), np.full(9, 7.5, np.float32), (), {"train": np.arange(9)}, "")
+    config = with_flags(task_defaults("regression"), {"task": "regression", "target": "y"})
+    with pytest.raises(InputError, match=r"all 9 training peptides have y 7\.5"):
+        data.task(config)
 
 
 def test_missing_targets_are_left_out_in_both_kinds() -> None:

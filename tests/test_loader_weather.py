@@ -13,7 +13,6 @@ from dataclasses import replace
 import numpy as np
 import psutil
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
@@ -290,7 +289,6 @@ def _leaks(loader, epochs: int, break_off: bool = False) -> int:
 @pytest.mark.parametrize("break_off", [False, True])
 @pytest.mark.parametrize("tier", ["mmap", "host", "device"])
 def test_a_thousand_epochs_leak_neither_threads_nor_memory(small_store, tier, break_off) -> None:
-    torch.set_num_threads(1)
     size = 6 if break_off else 30
     loader = GraphLoader(small_store, batch_size=size, subset=np.arange(30), tier=tier)
     files = psutil.Process().num_fds()

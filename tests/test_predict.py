@@ -194,3 +194,21 @@ def test_pre_training_goes_on_from_a_fine_tuned_encoder(regression, source, tmp_
     result = CliRunner().invoke(train, [str(a) for a in arguments])
     assert result.exit_code == 0, result.output
     assert "the heads are new" in result.stderr
+
+
+def test_a_head_of_another_version_is_one_sentence(regression, tmp_path) -> None:
+    from pepland_model.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+
+    folder = tmp_path / "model"
+    shutil.copytree(regression / "seed-0" / "model", folder)
+    old = read_checkpoint(folder)
+    head = {f"{name}.old": value for name, value in old.tensors["head"].items()}
+    kept = ("model.safetensors", "config.json")
+
+    def encoder(aside) -> None:
+        for name in kept:
+            shutil.copy(regression / "seed-0" / "model" / name, aside)
+
+    write_checkpoint(folder, old.state, {"head": head}, encoder)
+    with pytest.raises(CheckpointError, match="not of this version"):
+        Predictor(folder)

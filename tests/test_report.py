@@ -40,6 +40,14 @@ def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path) -> None:
     assert [e["step"] for e in events(tmp_path)] == [1]
 
 
+def test_damaged_lines_are_passed_over(tmp_path) -> None:
+    good = b'{"kind": "train", "step": 1, "loss": 2.0}\n'
+    (tmp_path / "metrics.jsonl").write_bytes(b"\xff\xfe\n[1]\n{}\n" + good + b"\x00\xff\n" + good)
+    assert [e["step"] for e in events(tmp_path)] == [1, 1]
+    rewind(tmp_path, 1)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == 2 * good
+
+
 def test_rewinding_drops_what_came_after_the_checkpoint(tmp_path) -> None:
     lines = [f'{{"kind": "train", "step": {i}, "loss": 0.1}}\n' for i in range(1, 9)]
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
@@ -55,8 +63,35 @@ def test_progress_in_a_file_is_a_line_now_and_then_with_the_time_left() -> None:
     bar.say("done")
     lines = stream.getvalue().splitlines()
     assert len(lines) <= 3
-    assert lines[-2].startswith(f"[{'#' * 24}] 10/10 loss 1.0, left ")
+    assert lines[-2].startswith(f"[{'#' * 24}] 10/10 left ")
+    assert lines[-2].endswith("loss 1.0")
     assert lines[-1] == "done"
+
+
+@pytest.mark.parametrize("columns", [20, 60, 100, 250])
+def test_progress_on_a_terminal_never_wraps(columns, monkeypatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(Progress, "_columns", lambda self: columns)
+    stream = Terminal()
+    bar = Progress(total=9000, stream=stream)
+    bar.update(7000, "loss 1.623, atom 93.3%, " + "x" * 70, force=True)
+    shown = stream.getvalue().removeprefix("\r\x1b[K")
+    assert len(shown) < columns
+    assert "7000/9000" in shown
+    assert ("[###" in shown) == (columns >= 100)
+    assert shown.endswith("…") == (columns < 250)
+    bar.close()
+    assert stream.getvalue().endswith("\n")
+
+
+def test_a_chart_names_its_axis_and_shows_a_single_point() -> None:
+    picture = chart({"Learning rate": [(5, 0.1)]})
+    assert ">step</text>" in picture
+    assert picture.count("<circle") == 1
+    assert "Learning rate" not in picture  # the caption says it
 
 
 @pytest.mark.parametrize(

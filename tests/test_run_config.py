@@ -56,11 +56,23 @@ def test_every_key_belongs_to_one_section() -> None:
         ({"optim": {"ema": 1.0}}, "ema is 1.0"),
         ({"run": {"keep": 0}}, "keep is 0"),
         ({"run": {"max_steps": -1}}, "max_steps is -1"),
+        ({"optim": {"lr": float("nan")}}, "lr is nan; it must be a finite number"),
+        ({"optim": {"clip": float("inf")}}, "clip is inf"),
+        ({"optim": {"min_lr_fraction": 2.0}}, "min_lr_fraction is 2.0"),
+        ({"mask": {"atom_rate": -0.5}}, "atom_rate is -0.5"),
+        ({"model": {"hidden": -8}}, "hidden is -8"),
+        ({"run": {"seed": 2**70}}, "must fit into 64 bits"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name(sections, words) -> None:
     with pytest.raises(InputError, match=words):
         from_dict(sections)
+
+
+def test_a_file_that_names_a_task_starts_from_the_defaults_of_fine_tuning() -> None:
+    config = from_dict({"finetune": {"task": "regression", "target": "y"}, "optim": {"clip": 2.0}})
+    assert (config.optim.lr, config.data.batch_size, config.optim.clip) == (1e-4, 32, 2.0)
+    assert from_dict(config.as_dict()) == config
 
 
 def test_a_file_that_is_no_toml_says_where(tmp_path) -> None:

@@ -15,11 +15,6 @@ from tests import pretrain_worker
 from tests.pretrain_worker import losses, run
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of 30 steps and its summary."""
