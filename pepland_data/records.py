@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pepland_data.arrow_arrays import numbers
 from pepland_data.columns import GROUPS, GraphColumns
 
 Flat = dict[str, npt.NDArray[Any]]
@@ -102,7 +103,7 @@ class Records:
             graphs: [K] int64; IndexError outside 0..G-1.
             sizes: group -> rows of each of them, [K] int64.
         """
-        records = _values(self._array.take(pa.array(graphs)))
+        records = _values(self._array.take(numbers(graphs)))
         return self.layout.unpack(records, self.layout.piece_bytes(sizes))
 
 
@@ -114,7 +115,7 @@ def _pointers(lengths: Rows) -> Rows:
 
 def _picked(data: Bytes, lengths: Rows, order: Rows) -> Bytes:
     """Return pieces of bytes that lie one behind the other in another order."""
-    return _values(_binary(data, _pointers(lengths)).take(pa.array(order)))
+    return _values(_binary(data, _pointers(lengths)).take(numbers(order)))
 
 
 def _binary(data: Bytes, ptr: Rows) -> Any:
