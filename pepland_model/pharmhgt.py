@@ -23,7 +23,7 @@ from pepland_data.tables import ATOM_WIDTH, BOND_WIDTH, FRAGMENT_WIDTH
 from pepland_model.attention import Attention
 from pepland_model.config import PharmHGTConfig
 from pepland_model.edges import Edges, directed_edges
-from pepland_model.plan import EdgeLevel, NodeLevel, ViewPlan, plain_plan
+from pepland_model.plan import NodeLevel, ViewPlan, plain_plan
 from pepland_model.segments import segment_sum, take
 from pepland_model.state_cache import StateCache, ViewCache
 from pepland_model.states import JunctionPlan, distinct_junction, distinct_plan, plain_junction
@@ -239,14 +239,13 @@ class PharmHGT(nn.Module):
         n, h, kind = f, x, self.w_atom.weight.dtype
         for i, layer in enumerate(layers):
             node, edge = plan.nodes[i], plan.edges[i]
-            if cache is None:
-                mixed = attend(n, h, node.own, node.inputs, node.ptr, node.dst)
-            else:  # project the few new inputs, not the whole table
-                rows = take(n, node.own), take(h, node.inputs)
-                mixed = attend(*rows, None, None, node.ptr, node.dst)
-            n = (mixed + take(n, node.own)) * connected(node, kind)
+            # Of states kept from earlier batches only those that new ones need are looked at.
+            (n_in, own), (h_in, inputs) = named(n, node.own, cache), named(h, node.inputs, cache)
+            mixed = attend(n_in, h_in, own, inputs, node.ptr, node.dst)
+            n = (mixed + take(n_in, own)) * connected(node, kind)
             n = n if cache is None else cache.grow("nodes", i, n)
-            h = relu(take(x, edge.code) + message(layer, n, h, edge))
+            (n_in, src), (h_in, back) = named(n, edge.src, cache), named(h, edge.reverse, cache)
+            h = relu(take(x, edge.code) + message(layer, n_in, h_in, src, back))
             h = h if cache is None else cache.grow("edges", i, h)
         level, rows_of = plan.nodes[-1], plan.rows
         if rows_of is None:
@@ -333,18 +332,34 @@ class PharmHGT(nn.Module):
         return load_model(folder, **changes)
 
 
-def message(layer: nn.Module, n: Tensor, h: Tensor, edge: EdgeLevel) -> Tensor:
+def named(
+    rows: Tensor, index: Tensor | None, cache: ViewCache | None
+) -> tuple[Tensor, Tensor | None]:
+    """Return the rows that an index names, each once, and the index into them.
+
+    Where no states are kept from earlier batches nearly all are named, and both stay as they are.
+    """
+    if cache is None or index is None:
+        return rows, index
+    distinct, places = torch.unique(index, return_inverse=True)
+    return rows.index_select(0, distinct), places
+
+
+def message(
+    layer: nn.Module, n: Tensor, h: Tensor, src: Tensor | None, reverse: Tensor | None
+) -> Tensor:
     """Return L (n[src] - h[reverse]) of each edge. [L, d].
 
     A linear map of a difference is the difference of the maps: where states are fewer than the
     edges they meet at, they are mapped first.
     """
-    if len(n) + len(h) >= len(edge.code):
-        out: Tensor = layer(take(n, edge.src) - take(h, edge.reverse))
+    edges = len(n) if src is None else len(src)
+    if len(n) + len(h) >= edges:
+        out: Tensor = layer(take(n, src) - take(h, reverse))
         return out
     linear = cast(nn.Linear, layer)
     back = nn.functional.linear(h, linear.weight)
-    return take(linear(n), edge.src) - take(back, edge.reverse)
+    return take(linear(n), src) - take(back, reverse)
 
 
 def linear_of_taken(rows: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
