@@ -66,7 +66,7 @@ def chart(results: dict[str, Any], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(9, 3.2), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(9, 4.2), layout="constrained")
     arrow = results["arrow"]["bytes_per_graph"]
     axes.barh(1, arrow, color="#9aa5b1", height=0.6)
     axes.text(arrow, 1, f" {arrow:,.0f}", va="center")
@@ -79,7 +79,14 @@ def chart(results: dict[str, Any], path: Path) -> None:
     axes.text(start, 0, f" {start:,.0f}", va="center")
     axes.set_yticks([0, 1], ["Zarr", "Arrow"])
     axes.set_xlabel(f"bytes a graph of {results['mean_atoms']:.0f} atoms")
-    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right", title="Zarr, by array")
+    axes.legend(
+        frameon=False,
+        fontsize=8,
+        ncols=3,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.22),
+        title="Zarr, by array",
+    )
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
 

@@ -52,7 +52,7 @@ Examples:
 @options.max_reject_frac
 @click.option(
     "--format", type=click.Choice(["arrow", "zarr"]), default="arrow", show_default=True,
-    help="arrow is mapped into memory; zarr takes a seventh of the space and is decoded.",
+    help="arrow is mapped into memory; zarr takes an eighth of the space and is decoded.",
 )  # fmt: skip
 @click.option(
     "--append", is_flag=True, help="Add rows to the store in --out; other options must be its own."
