@@ -33,7 +33,7 @@ from benchmarks import record
 from pepland_data import FeaturizeOptions, Featurizer, featurize
 from pepland_data.cuts import brics_bonds, piece_smiles
 from pepland_data.features import fragment_row
-from pepland_data.inputs import text_column
+from pepland_data.input_columns import text_column
 from pepland_data.resources import sample_path
 from pepland_data.sequence import LETTERS
 

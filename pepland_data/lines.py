@@ -1,4 +1,4 @@
-"""Lines of a file, one by one or many at a stroke.
+"""Lines of a file, one by one or many at a stroke, and bytes in them that are no text.
 
 The process that hands out work reads the whole input, so its cost per line counts: where lines end
 is looked up for a quarter of a megabyte at once, and a thousand of them are one slice.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +106,25 @@ class Lines:
         if not piece:
             self._file.close()
         return piece
+
+
+def decoded(lines: Iterable[bytes]) -> Iterator[str]:
+    """Return lines as text; bytes that are not UTF-8 are kept as lone surrogates."""
+    return (line.decode("utf-8", "surrogateescape") for line in lines)
+
+
+def clean(text: str) -> str:
+    """Return the text with bytes that are not UTF-8 replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def unprintable(text: str) -> tuple[str, str | None]:
+    """Return a text that is not printable without its ends, and what is wrong with the rest."""
+    stripped = text.strip()
+    if stripped.isprintable():
+        return stripped, None
+    try:
+        stripped.encode("utf-8")
+    except UnicodeEncodeError:
+        return clean(stripped), "not UTF-8"
+    return stripped, "control characters in the text"

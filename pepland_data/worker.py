@@ -25,7 +25,8 @@ from pepland_data.atomic import file_sha256, unflushed, write_atomic, write_atom
 from pepland_data.column_kinds import column_kind
 from pepland_data.columns import GROUPS, GraphColumns
 from pepland_data.conversion import FeaturizeOptions, Note, Reject
-from pepland_data.inputs import Block, Chunk
+from pepland_data.input_rows import Chunk
+from pepland_data.inputs import Block
 from pepland_data.isolated import IsolatedFeaturizer
 
 DONE_FILE = "done.json"

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pepland_data.conversion import FeaturizeOptions
-from pepland_data.inputs import Chunk, read_chunks
+from pepland_data.input_rows import Chunk
+from pepland_data.inputs import read_chunks
 from pepland_data.prefetch import ahead
 from pepland_model.embedder import Embeddings, gathered, reason_of
 from pepland_model.encode import Encoder

@@ -37,6 +37,9 @@ class DataConfig:
     batch_size: int = option(512, "Graphs an optimizer step, over all processes and parts.")
     accumulate: int = option(1, "Parts in which each process takes its share of a batch.")
     tier: str = option("auto", "Where the graphs live.", ("auto", "mmap", "host", "device"))
+    shuffle: str = option(
+        "global", "block: neighbours of the store stay near, for disks.", ("global", "block")
+    )
 
 
 @dataclass(frozen=True)

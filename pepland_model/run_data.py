@@ -231,6 +231,7 @@ def _train_loader(config: TrainConfig, world: World, sources: Sequence[Source]) 
     return GraphLoader(
         [source.store for source in sources],
         part_size(config.data, world),
+        shuffle="block" if config.data.shuffle == "block" else True,
         seed=config.run.seed,
         device=world.device,
         tier=config.data.tier,

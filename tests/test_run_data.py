@@ -1,11 +1,16 @@
-"""Which graphs are held out: the same each time, and few where there are few."""
+"""Which graphs are trained on in which order, and which are held out: the same each time."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from pepland_model.run_data import row_hash, split_rows
+from pepland_data import GraphLoader
+from pepland_model.distributed import World
+from pepland_model.run_config import TrainConfig, with_flags
+from pepland_model.run_data import open_data, row_hash, split_rows
+from tests.loader_checks import rows_of
 
 
 def test_the_validation_split_is_the_same_each_time_and_stays_when_a_store_grows() -> None:
@@ -21,3 +26,13 @@ def test_the_validation_split_is_the_same_each_time_and_stays_when_a_store_grows
 def test_small_splits_keep_something_on_each_side(rows, fraction, held) -> None:
     train, valid = split_rows(rows, fraction, 0)
     assert (len(train), len(valid)) == (rows - held, held)
+
+
+@pytest.mark.parametrize(("shuffle", "order"), [("global", True), ("block", "block")])
+def test_a_run_takes_its_training_graphs_in_the_order_it_names(small_store, shuffle, order) -> None:
+    flags = {"shards": (small_store.location,), "shuffle": shuffle, "batch_size": 4, "seed": 3}
+    config = with_flags(TrainConfig(), {**flags, "device": "cpu"})
+    data = open_data(config, World(0, 1, torch.device("cpu")), None)
+    rows = data.train.batching.order.rows[0]
+    plain = GraphLoader(small_store, 4, shuffle=order, seed=3, subset=rows)
+    assert rows_of(data.train) == rows_of(plain)
