@@ -51,3 +51,18 @@ def test_private_memory_counts_what_is_written_and_not_what_is_mapped(small_stor
     assert held.sum() == 2**24
     drop_cached([small_store.path])
     assert len(list(GraphLoader(small_store, tier="mmap")))
+
+
+def test_pyg_carries_the_arrays_that_our_loader_gives(small_store) -> None:
+    batches = pytest.importorskip("torch_geometric.data").Batch
+    from benchmarks.loader_graphs import pyg_graphs
+
+    ours = GraphLoader(small_store).batch(range(6))
+    theirs = batches.from_data_list(list(pyg_graphs(small_store, 6)), ["fragment_code"])
+    for name in ("atom_code", "atom_fragment", "fragment_code", "fragment_residue", "bond_code"):
+        assert torch.equal(theirs[name].int(), getattr(ours, name))
+    for name in ("bond", "reaction"):
+        ends = torch.stack([getattr(ours, f"{name}_begin"), getattr(ours, f"{name}_end")])
+        assert torch.equal(theirs[f"{name}_index"].int(), ends)
+    assert torch.equal(theirs.ptr, ours.atom_ptr)
+    assert torch.equal(theirs.fragment_code_ptr, ours.fragment_ptr)
