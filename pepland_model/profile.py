@@ -22,9 +22,9 @@ class Profile:
     waiting_share: float
     """Share of it spent waiting for batches."""
     busy_share: float
-    """Share of it in which the device computed."""
+    """Share of it in which the device computed; on a CPU, the share spent in torch's operations."""
     limit: str
-    """What limits: ``data``, ``host`` or ``device``."""
+    """What limits: ``data``, ``host`` (Python between the operations) or ``device``."""
     trace: Path
     """Chrome trace."""
 
@@ -66,7 +66,7 @@ def profile_steps(
     busy = sum(_own_us(a, device) for a in averages) / 1e6 / wall
     top = sorted(averages, key=lambda a: -_own_us(a, device))[:10]
     rows = [(a.key, _own_us(a, device) / 1e3 / steps, a.count // steps) for a in top]
-    limit = _limit(waited / wall, busy, device)
+    limit = limiting(waited / wall, busy)
     busy = min(1.0, busy)
     return Profile(rows, 1e3 * wall / steps, waited / wall, busy, limit, folder / "trace.json")
 
@@ -76,7 +76,8 @@ def _own_us(average: Any, device: torch.device) -> float:
     return float(average.self_device_time_total if cuda else average.self_cpu_time_total)
 
 
-def _limit(waiting: float, busy: float, device: torch.device) -> str:
+def limiting(waiting: float, busy: float) -> str:
+    """Return what limits, from the shares of the time spent waiting and computing."""
     if waiting > 0.1:
         return "data"
-    return "host" if device.type == "cuda" and busy < 0.7 else "device"
+    return "host" if busy < 0.7 else "device"

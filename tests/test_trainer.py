@@ -10,6 +10,7 @@ import torch
 from pepland_data.errors import InputError
 from pepland_model.checkpoint import checkpoints, read_checkpoint
 from pepland_model.guard import NonFiniteError
+from pepland_model.profile import limiting
 from pepland_model.run_log import events
 from tests import pretrain_worker
 from tests.pretrain_worker import losses, run
@@ -266,6 +267,13 @@ def test_profile_writes_a_trace_and_says_what_limits(tmp_path, capsys) -> None:
     run(tmp_path / "run", max_steps=15, profile=True)
     assert (tmp_path / "run" / "profile" / "trace.json").is_file()
     assert "limits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("waiting", "busy", "limit"), [(0.2, 0.9, "data"), (0.0, 0.4, "host"), (0.0, 0.9, "device")]
+)
+def test_the_profile_names_what_limits(waiting, busy, limit) -> None:
+    assert limiting(waiting, busy) == limit
 
 
 def test_a_run_with_other_settings_is_not_mixed_into_the_folder(finished) -> None:
