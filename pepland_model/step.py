@@ -71,7 +71,7 @@ class Stepper:
         self.optimizer = make_optimizer(
             self.named, options.optimizer, options.lr, options.weight_decay, world.device
         )
-        scaled = self.precision == "fp16" and world.device.type == "cuda"
+        scaled = self.precision == "fp16"
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=scaled)
         self.average = MovingAverage(self.named, options.ema) if options.ema else None
 
@@ -121,7 +121,8 @@ class Stepper:
         set_rate(self.optimizer, lr)
         self.scaler.unscale_(self.optimizer)
         norm = gradient_norm(self.named.values())
-        if self.world.device.type == "cpu" and not torch.isfinite(norm):
+        stops = self.world.device.type == "cpu" and not self.scaler.is_enabled()
+        if stops and not torch.isfinite(norm):
             return norm, lr  # the caller stops; the weights stay as they were
         if o.clip:
             clip_gradients(self.named.values(), norm, o.clip)

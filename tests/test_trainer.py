@@ -357,3 +357,14 @@ def test_an_error_that_is_no_lack_of_memory_is_not_taken_for_one(tmp_path, monke
     monkeypatch.setattr(Stepper, "_tally", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         run(tmp_path / "run")
+
+
+def test_fp16_scales_its_loss_and_keeps_the_scale_in_the_checkpoint(tmp_path) -> None:
+    half, full = tmp_path / "half", tmp_path / "full"
+    run(half, precision="fp16", max_steps=20)
+    run(full, precision="fp32", max_steps=1)
+    first, last = losses(half)[0][2], losses(half)[-1][2]
+    assert first == pytest.approx(losses(full)[0][2], rel=1e-3)
+    assert last < first / 2
+    assert read_checkpoint(checkpoints(half)[-1]).state["scaler"]["scale"] >= 1
+    assert not read_checkpoint(checkpoints(full)[-1]).state["scaler"]
