@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 DEMO   ?= demo
 SAMPLE := pepland_data/resources/sample.csv
 
-.PHONY: demo test test-all check lint types format bench readme clean
+.PHONY: demo test test-all test-gpu check lint types format bench readme clean
 
 # The virtual environment, made again when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -33,6 +33,9 @@ test: check  ## linters, types and all tests that end within minutes
 
 test-all: check  ## also the long campaigns: kills, bit flips, every tripeptide
 	$(BIN)/pytest -n 2
+
+test-gpu:  ## what needs a CUDA device; torch, numpy, pyarrow, safetensors, click, pytest and hypothesis are enough
+	$(PYTHON) -m pytest -m cuda $$(grep -l "@pytest.mark.cuda" tests/test_*.py)
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

@@ -32,7 +32,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import record
 from benchmarks.chart_model import draw
-from pepland_data.featurizer import Featurizer
 from pepland_data.resources import sample_path
 from pepland_data.synth import SynthOptions, write_peptides
 from pepland_model.bench import (
@@ -61,6 +60,8 @@ class Corpus:
     """The peptides of a CSV file as columns and tables."""
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
+        from pepland_data.featurizer import Featurizer
+
         with path.open(newline="") as lines:
             rows = list(csv.DictReader(lines))[:limit]
         column = next(name for name in rows[0] if name.lower() == "smiles")

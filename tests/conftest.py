@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,13 @@ def golden_molecule(npz: dict[str, np.ndarray], i: int) -> dict[str, np.ndarray]
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory):
     """A store of the golden molecules in shards of ten, with a column `length`."""
-    pytest.importorskip("rdkit")
+    folder = tmp_path_factory.mktemp("small")
+    if not find_spec("rdkit"):
+        from tests.golden_store import write_golden_store
+
+        return write_golden_store(folder / "store", slice(None), 10)
     from pepland_data import BuildOptions, build, open_store
 
-    folder = tmp_path_factory.mktemp("small")
     smiles = [str(s) for s in np.load(GOLDEN / "public.npz")["smiles"]]
     rows = "".join(f"{s},{len(s)}\n" for s in smiles)
     (folder / "in.csv").write_text("smiles,length\n" + rows)
@@ -73,11 +77,14 @@ def small_store(tmp_path_factory):
 @pytest.fixture(scope="session")
 def other_store(tmp_path_factory):
     """A store of other peptides, so with other tables than `small_store`."""
-    pytest.importorskip("rdkit")
+    folder = tmp_path_factory.mktemp("other")
+    if not find_spec("rdkit"):
+        from tests.golden_store import write_golden_store
+
+        return write_golden_store(folder / "store", slice(-13, None), 6)
     from pepland_data import BuildOptions, build, open_store
     from pepland_data.monomers import peptide
 
-    folder = tmp_path_factory.mktemp("other")
     names = ["Phe(4-Br)", "Lys(Ac)", "Sar", "W", "meA", "dK", "C", "M"]
     texts = [peptide(names[i % 5 : i % 5 + 3]) for i in range(13)]
     (folder / "in.csv").write_text("smiles\n" + "".join(f"{t}\n" for t in texts))

@@ -10,7 +10,7 @@ from pepland_data.columns import GROUPS
 from pepland_model import PharmHGT, PharmHGTConfig
 from pepland_model.mask import MaskOptions, mask_batch
 from pepland_model.segments import take
-from tests.test_model_properties import batch_of, padded
+from tests.model_batches import batch_of, padded
 
 SHAPE = {"atom": 500, "fragment": 120, "bond": 520, "reaction": 110}
 BATCHES = ([0, 1, 2, 12], [3, 4, 5, 13], [6, 7, 20, 15])

@@ -12,7 +12,8 @@ import torch
 
 from pepland_model import PharmHGT, PharmHGTConfig, state_cache
 from pepland_model.state_cache import MAX_ROWS, GrowingRows
-from tests.test_model_properties import EDGE_CASES, batch_of, model
+from tests.model_batches import EDGE_CASES, batch_of
+from tests.test_model_properties import model
 
 FIRST, SECOND = [10, 11, 12], [13, 14, 3]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -12,51 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pepland_data import HeteroBatch, featurize
-from pepland_data.batch import BatchTables
-from pepland_data.columns import GROUPS, concat
-from pepland_data.layout import Shape, arrays, host_batch, parts_of, spans, write_ghosts, write_head
-from pepland_data.tables import merge_tables
+from pepland_data import HeteroBatch
+from pepland_data.columns import GROUPS
 from pepland_model import PharmHGT, PharmHGTConfig
 from pepland_model.mask import MaskOptions, mask_batch
 from pepland_model.plain import PlainPharmHGT
-from tests.odd_molecules import odd_molecules
+from tests.model_batches import EDGE_CASES, batch_of, padded
 
 NAMES = ("atom", "fragment", "atom_junction", "fragment_junction")
-EDGE_CASES = [
-    "C", "[He]", "CC", "CC(=O)[O-].[Na+]", "[Cl-].[Cl-].[Zn+2]", "NCC(=O)O", "c1ccccc1",
-    "O=C1CCC(=O)N1CC(=O)NC", "F[P-](F)(F)(F)(F)F", "C[N+](C)(C)C",
-]  # fmt: skip
-"""One atom, no bonds, one fragment, salts, an imide, degrees 4 and 6."""
-
-
-@cache
-def pool():
-    """Columns of molecules of all kinds with one set of tables."""
-    graphs = [featurize(s) for s in [*EDGE_CASES, *odd_molecules(40, seed=5)]]
-    tables, recodes = merge_tables([g.tables for g in graphs])
-    columns = [g.columns.recode(r) for g, r in zip(graphs, recodes, strict=True)]
-    return columns, BatchTables.from_tables(tables)
-
-
-def batch_of(rows: list[int]) -> HeteroBatch:
-    columns, tables = pool()
-    return HeteroBatch.from_columns(concat([columns[i] for i in rows]), tables, rows)
-
-
-def padded(batch: HeteroBatch, room: dict[str, int], graphs: int) -> HeteroBatch:
-    """The batch in longer arrays that end in ghosts, written as the loader writes them."""
-    sizes = {g: np.diff(getattr(batch, f"{g}_ptr").numpy()) for g in GROUPS}
-    rows = {g: int(getattr(batch, f"{g}_ptr")[-1]) + room[g] for g in GROUPS}
-    parts = parts_of(batch.graph_index.numpy(), sizes, Shape(len(batch) + graphs, rows))
-    out = arrays(np.zeros(spans(parts.shape)[1], np.uint8), parts.shape)
-    write_head(out, parts)
-    for names in GROUPS.values():
-        for name in names:
-            values = getattr(batch, name).numpy()
-            out[name][: len(values)] = values
-    write_ghosts(out, parts)
-    return host_batch(out, batch.tables)
 
 
 def model(kind: type, output: str, **settings_: object) -> torch.nn.Module:
