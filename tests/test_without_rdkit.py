@@ -64,7 +64,7 @@ def test_a_loader_is_measured(store) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize("name", ["loader", "loader_memory", "model", "train"])
+@pytest.mark.parametrize("name", ["loader", "loader_memory", "model", "train", "gpu"])
 def test_benchmarks_of_loader_and_network_can_be_started(name) -> None:
     ended = python(f"from benchmarks.bench_{name} import main; main()", "--help")
     assert ended.returncode == 0, ended.stderr
