@@ -47,14 +47,17 @@ class TierPlan:
 
 
 def corpus_bytes(stores: Sequence[GraphStore]) -> int:
-    """Return the bytes that stores take in the device tier, from their manifests."""
-    total = 0
+    """Return the bytes that stores take in memory, from their manifests.
+
+    Their columns, and a pointer for each graph, which the host tier keeps beside its records.
+    """
+    total = 8
     for store in stores:
         counts, dtypes = store.manifest.counts, store.manifest.dtypes
         for group, names in GROUPS.items():
             total += counts[f"{group}s"] * sum(np.dtype(dtypes[name]).itemsize for name in names)
-            total += 8 * len(store)
-    return total + 8 * len(GROUPS)
+        total += 8 * len(store)
+    return total
 
 
 def plan_tier(

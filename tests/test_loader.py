@@ -10,11 +10,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pepland_data import GraphLoader, HeteroBatch
 from pepland_data.columns import GROUPS
 from pepland_data.errors import InputError
 from pepland_data.layout import arrays, host_batch, parts_of
+from pepland_data.resident import make_block
 from pepland_data.sources import MappedSource, write_batch
 from pepland_data.starts import Starts
 from pepland_data.upload import Uploader
@@ -219,6 +221,41 @@ def test_graphs_begin_where_the_pointers_of_their_shard_say(small_store, rows_pe
     for group in GROUPS:
         ends = np.concatenate([[0], np.cumsum(small_store.sizes[f"num_{group}s"])])
         assert np.array_equal(found[group], ends[rows] - ends[Cut.shard_ptr[shard]])
+
+
+class Operations(TorchDispatchMode):
+    """Counts what would be started on a device; views of what is there are not."""
+
+    VIEWS = ("detach", "unbind", "split", "slice", "view", "empty")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += not any(view in str(func) for view in self.VIEWS)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32"])
+def test_columns_on_a_device_keep_their_largest_numbers(dtype) -> None:
+    largest = min(int(np.iinfo(dtype).max), 2**31 - 8)
+    flat = {
+        n: np.array([k, 3, largest - k], dtype) for k, n in enumerate(("bond_begin", "bond_end"))
+    }
+    block = make_block(list(flat), dict(flat), torch.device("cpu"))
+    taken = block.take(torch.tensor([2, 0]), torch.tensor([0, 5], dtype=torch.int32))
+    assert taken.dtype == torch.int32
+    assert taken.tolist() == [[largest, 5], [largest - 1, 6]]
+
+
+@pytest.mark.parametrize("graphs", [1, 7, 30])
+def test_a_batch_of_the_device_tier_is_twenty_operations(small_store, graphs) -> None:
+    loader = GraphLoader(small_store, tier="device")
+    loader.batch([0])  # makes what is made once
+    with Operations() as seen:
+        loader.batch(range(graphs))
+    assert seen.count <= 20
 
 
 @pytest.mark.cuda

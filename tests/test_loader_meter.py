@@ -99,10 +99,10 @@ def test_the_fastest_tier_that_fits_beside_the_reserve_is_chosen(
 
 
 def test_the_plan_counts_the_bytes_that_the_tiers_take(small_store) -> None:
-    loader = GraphLoader(small_store, tier="device")
-    assert loader._resident.nbytes == loader.plan.need_bytes
-    one_pointer = loader.plan.need_bytes - 3 * 8 * (len(small_store) + 1)
-    assert GraphLoader(small_store, tier="host")._source.nbytes == one_pointer
+    loader = GraphLoader(small_store, tier="host")
+    assert loader._source.nbytes == loader.plan.need_bytes
+    columns = loader.plan.need_bytes - 8 * (len(small_store) + 1)
+    assert GraphLoader(small_store, tier="device")._resident.nbytes == columns
 
 
 def test_a_containers_limit_counts(tmp_path, monkeypatch) -> None:
