@@ -38,7 +38,7 @@ class DataConfig:
     accumulate: int = option(1, "Parts in which each process takes its share of a batch.")
     tier: str = option("auto", "Where the graphs live.", ("auto", "mmap", "host", "device"))
     shuffle: str = option(
-        "global", "block: neighbours of the store stay near, for disks.", ("global", "block")
+        "global", "Order; block reads a slow disk in long strokes.", ("global", "block")
     )
 
 
