@@ -53,7 +53,7 @@ class Rival:
 
 def _ours(tier: str, device: str = "cpu") -> Rival:
     opened = partial(coded.open_ours, tier, device)
-    where = "" if device == "cpu" else " on the GPU"
+    where = " on the GPU" if device != "cpu" else " (run on a CPU)" if tier == "device" else ""
     title = f"pepland-data, {tier}{where}"
     return Rival(title, "coded", None, (), coded.nothing, opened, device)
 
