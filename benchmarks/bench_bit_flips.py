@@ -132,7 +132,7 @@ def main(count: int, quick: bool) -> None:
         results[form] = {"flips": len(rows), "found": found, "crashed": crashed,
                          "store_bytes": size, "by_kind": table(rows), "missed": missed}  # fmt: skip
         click.echo(f"{form}: {found} of {len(rows)} found, {crashed} crashed", err=True)
-    click.echo(str(record.save("bit_flips", results)))
+    click.echo(str(record.save(record.named("bit_flips", quick), results)))
 
 
 if __name__ == "__main__":

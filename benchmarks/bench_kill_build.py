@@ -128,7 +128,7 @@ def main(kills: int, every: int, moments: int, scratch: str | None, quick: bool)
         "command": {"kills": kills, "peptides": PEPTIDES, "workers": 2, "table": outside},
         "steps": compressed(steps),
     }  # fmt: skip
-    click.echo(f"{summary(rows)}: {record.save('kill_build', result)}")
+    click.echo(f"{summary(rows)}: {record.save(record.named('kill_build', quick), result)}")
 
 
 def compressed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -113,7 +113,9 @@ def main(shards: str | None, source: str | None, kills: int, quick: bool, jobs: 
     result = {"kills": len(rows), "killed_in_flight": sum(r["killed"] for r in rows),
               "identical": identical, "losses_compared": len(expected), "flags": FLAGS,
               "table": rows}  # fmt: skip
-    click.echo(f"{identical} of {len(rows)} bit-identical: {record.save('kill_train', result)}")
+    click.echo(
+        f"{identical} of {len(rows)} bit-identical: {record.save(record.named('kill_train', quick), result)}"
+    )
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def main(
                        f"--repeats={repeats}", "--cold"])  # fmt: skip
     if not prepare_only:
         results["batch_size"] = batch_size
-        path = record.save("loader", results)
+        path = record.save(record.named("loader", quick), results)
         draw(results, path.with_suffix(".png"))
         click.echo(path)
 

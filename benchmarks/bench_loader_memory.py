@@ -74,7 +74,7 @@ def main(
         path = repeated_store(Path(scratch), graphs, DISTINCT).path
         with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
             result = fresh.submit(measure, path, batch_size, seconds).result()
-    click.echo(f"{result}\n{record.save('loader_memory', result)}")
+    click.echo(f"{result}\n{record.save(record.named('loader_memory', quick), result)}")
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def main(
     """Measure PARTS (all by default) and write benchmarks/results/NAME.json and NAME.png."""
     wanted = parts or ("baseline", "sizes", "corpus", "precision", "estimates", "counts")
     if quick:
-        peptides, slow, seconds, name = 1024, 8, 0.0, f"{name}_quick"
+        peptides, slow, seconds, name = 1024, 8, 0.0, record.named(name, True)
     keep_freed_memory()
     if processor_time:
         torch.set_num_threads(1)

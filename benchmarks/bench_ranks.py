@@ -57,7 +57,7 @@ def main(shards: str | None, source: str | None, steps: int, quick: bool) -> Non
         for n, curves in found.items()
     }
     result = {"processes": found, "largest_relative_difference": worst, "flags": FLAGS}
-    click.echo(f"{worst}: {record.save('train_ranks', result)}")
+    click.echo(f"{worst}: {record.save(record.named('train_ranks', quick), result)}")
 
 
 if __name__ == "__main__":

@@ -177,8 +177,9 @@ def main(
         }
         results = {"settings": settings, "comparison": compare(runs), "held_out": held_out(runs),
                    "curves": runs}  # fmt: skip
-        draw(runs, record.RESULTS / ("train_quick.png" if quick else "train.png"), every)
-    click.echo(f"wrote {record.save('train_quick' if quick else 'train', results)}")
+        name = record.named("train", quick)
+        draw(runs, record.RESULTS / f"{name}.png", every)
+    click.echo(f"wrote {record.save(name, results)}")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,11 @@ def arguments() -> list[str]:
     return [Path(given).name if "/" in given else given for given in sys.argv[1:]]
 
 
+def named(name: str, quick: bool) -> str:
+    """Return the name of a result; a quick look never takes the place of a measurement."""
+    return f"{name}_quick" if quick else name
+
+
 def save(name: str, results: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Write `results` with the circumstances of the run to ``<folder>/<name>.json``."""
     folder.mkdir(parents=True, exist_ok=True)
