@@ -113,9 +113,8 @@ def main(shards: str | None, source: str | None, kills: int, quick: bool, jobs: 
     result = {"kills": len(rows), "killed_in_flight": sum(r["killed"] for r in rows),
               "identical": identical, "losses_compared": len(expected), "flags": FLAGS,
               "table": rows}  # fmt: skip
-    click.echo(
-        f"{identical} of {len(rows)} bit-identical: {record.save(record.named('kill_train', quick), result)}"
-    )
+    path = record.save(record.named("kill_train", quick), result)
+    click.echo(f"{identical} of {len(rows)} bit-identical: {path}")
 
 
 if __name__ == "__main__":

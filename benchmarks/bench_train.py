@@ -177,9 +177,9 @@ def main(
         }
         results = {"settings": settings, "comparison": compare(runs), "held_out": held_out(runs),
                    "curves": runs}  # fmt: skip
-        name = record.named("train", quick)
-        draw(runs, record.RESULTS / f"{name}.png", every)
-    click.echo(f"wrote {record.save(name, results)}")
+        wanted = record.named("train", quick)
+        draw(runs, record.RESULTS / f"{wanted}.png", every)
+    click.echo(f"wrote {record.save(wanted, results)}")
 
 
 if __name__ == "__main__":
