@@ -24,6 +24,8 @@ COLUMNS = {name: group for group, names in GROUPS.items() for name in names}
 HOME = {"atom_fragment": "fragment", "bond_begin": "atom", "bond_end": "atom",
         "reaction_begin": "fragment", "reaction_end": "fragment"}  # fmt: skip
 """Index column -> the group whose rows it names."""
+HOME_OF = {COLUMNS[name]: home for name, home in HOME.items()}
+"""Group -> the group whose rows all its index columns name."""
 
 
 @dataclass(frozen=True)

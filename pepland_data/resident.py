@@ -23,13 +23,11 @@ from torch import Tensor
 from pepland_data.batch import BatchTables, HeteroBatch
 from pepland_data.columns import GROUPS
 from pepland_data.corpus import Corpus
-from pepland_data.layout import COLUMNS, HOME, Parts, ghost, write_head
+from pepland_data.layout import COLUMNS, HOME, HOME_OF, Parts, ghost, write_head
 from pepland_data.sources import flat_corpus
 
 SIGNED = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64}
 """Bytes of an item -> the dtype in which torch can index it."""
-HOME_OF = {COLUMNS[name]: home for name, home in HOME.items()}
-"""Group -> the group whose rows its index columns name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +129,7 @@ class ResidentCorpus:
         pieces = pieces_of(parts, self.ptr)
         made, sizes, begins, shifts = self._sent(parts, pieces)
         total = sum(pieces.totals)
-        owner = torch.repeat_interleave(self._numbers(len(sizes)), sizes, output_size=total)
+        owner = torch.repeat_interleave(sizes, output_size=total)
         rows = begins.index_select(0, owner).add_(self._numbers(total))
         shifts = shifts.index_select(0, owner)
         split = zip(

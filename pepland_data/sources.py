@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pepland_data.arrow_format import damaged
 from pepland_data.columns import GROUPS
 from pepland_data.corpus import Corpus
-from pepland_data.layout import COLUMNS, HOME, Parts, write_ghosts, write_head
+from pepland_data.layout import COLUMNS, HOME, HOME_OF, Parts, write_ghosts, write_head
 from pepland_data.records import RecordLayout, Records
 from pepland_data.starts import Starts
 from pepland_data.tables import Recode
@@ -65,8 +65,7 @@ def write_batch(out: Mapping[str, npt.NDArray[Any]], parts: Parts, source: Sourc
 def _shifts(parts: Parts) -> Flat:
     """Return what turns local indices into batch rows. Group -> [rows] int32."""
     first = {group: ptr[:-1].astype(np.int32) for group, ptr in parts.ptr.items()}
-    homes = {COLUMNS[name]: home for name, home in HOME.items()}
-    return {group: np.repeat(first[home], parts.sizes[group]) for group, home in homes.items()}
+    return {group: np.repeat(first[home], parts.sizes[group]) for group, home in HOME_OF.items()}
 
 
 def _picker(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
