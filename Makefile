@@ -35,7 +35,7 @@ test-all: check  ## also the long campaigns: kills, bit flips, every tripeptide
 	$(BIN)/pytest -n 2
 
 test-gpu:  ## what needs a CUDA device; torch, numpy, pyarrow, safetensors, click, pytest and hypothesis are enough
-	$(PYTHON) -m pytest -m cuda $$(grep -l "@pytest.mark.cuda" tests/test_*.py)
+	$(PYTHON) -m pytest -m cuda $$(grep -l "@pytest.mark.cuda" --include='test_*.py' -r tests)
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

@@ -26,16 +26,16 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import record
-from pepland_data.builder import BuildOptions, build
-from pepland_data.conversion import FeaturizeOptions
-from pepland_data.split import make_split, write_split
-from pepland_data.store import GraphStore, open_store
-from pepland_model.finetune import finetune
-from pepland_model.intervals import interval
-from pepland_model.metrics import classification_metrics, regression_metrics
-from pepland_model.run_config import task_defaults, with_flags
-from pepland_model.task_data import open_task
+from benchmarks.common import record
+from pepland_data.builder.build import BuildOptions, build
+from pepland_data.chem.conversion import FeaturizeOptions
+from pepland_data.store.graph_store import GraphStore, open_store
+from pepland_data.store.split.make import make_split, write_split
+from pepland_model.finetune.data import open_task
+from pepland_model.finetune.finetune import finetune
+from pepland_model.finetune.intervals import interval
+from pepland_model.finetune.metrics import classification_metrics, regression_metrics
+from pepland_model.run.config import task_defaults, with_flags
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}

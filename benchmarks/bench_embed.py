@@ -25,11 +25,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import record
-from benchmarks.training_data import CORPUS, training_store
-from pepland_data.store import open_store
+from benchmarks.common import record
+from benchmarks.common.training_data import CORPUS, training_store
+from pepland_data.store.graph_store import open_store
 from pepland_model import Embedder, PharmHGT, PharmHGTConfig
-from pepland_model.embed import Source, embed
+from pepland_model.embed.embed import Source, embed
 
 ESTIMATE_MS = {"cold": (50, 80), "cached": (5, 10)}
 

@@ -29,13 +29,13 @@ from typing import Any
 import click
 from rdkit import Chem
 
-from benchmarks import record
+from benchmarks.common import record
 from pepland_data import FeaturizeOptions, Featurizer, featurize
-from pepland_data.cuts import brics_bonds, piece_smiles
-from pepland_data.features import fragment_row
-from pepland_data.input_columns import text_column
+from pepland_data.chem.cuts import brics_bonds, piece_smiles
+from pepland_data.chem.fast.sequence_path import LETTERS
+from pepland_data.chem.features import fragment_row
+from pepland_data.inputs.header import text_column
 from pepland_data.resources import sample_path
-from pepland_data.sequence import LETTERS
 
 LABELS = {
     "rdkit_parse": "RDKit's parser alone",

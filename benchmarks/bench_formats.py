@@ -16,13 +16,13 @@ from typing import Any
 
 import click
 
-from benchmarks import record
+from benchmarks.common import record
 from pepland_data import BuildOptions, GraphStore, build, open_store
-from pepland_data.convert import convert
-from pepland_data.corpus import Corpus
-from pepland_data.sources import flat_corpus
-from pepland_data.synth import SynthOptions, write_peptides
-from pepland_data.verify import verify
+from pepland_data.builder.convert_format import convert
+from pepland_data.inputs.synthetic import SynthOptions, write_peptides
+from pepland_data.loader.corpus import Corpus
+from pepland_data.loader.tiers.host_and_mmap import flat_corpus
+from pepland_data.store.verify import verify
 
 
 def seconds(work: Callable[[], object], repeats: int) -> dict[str, float]:

@@ -17,13 +17,13 @@ from typing import Any
 import click
 import torch
 
-from benchmarks import record
+from benchmarks.common import record
 from pepland_data import GraphLoader, open_store
-from pepland_data.starvation import measure
-from pepland_model.bench_report import report
-from pepland_model.pretrain import pretrain
-from pepland_model.run_config import TrainConfig, with_flags
-from pepland_model.run_log import events
+from pepland_data.loader.measure import measure
+from pepland_model.measure.report import report
+from pepland_model.run.config import TrainConfig, with_flags
+from pepland_model.run.log import events
+from pepland_model.train.pretrain import pretrain
 
 TIERS = ("mmap", "host", "device")
 STEP_S = 0.005

@@ -1,7 +1,7 @@
 """Does a build that is killed end with the bytes of an undisturbed one?
 
 Two campaigns. At steps: the command is killed right before each call that changes the file system
-(`benchmarks.kill_steps`), for building, with duplicates taken out, into Zarr, appending and
+(`benchmarks.common.kill_steps`), for building, with duplicates taken out, into Zarr, appending and
 merging; then the same commands from outside at random moments. As a user would: ``pepland-data
 build`` with two workers gets SIGKILL, half of the times anywhere, half of the times after it has
 begun to commit. Each time the same command then runs to its end.
@@ -28,9 +28,9 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import record
-from benchmarks.kill_steps import SCENARIOS, files_of, state
-from pepland_data.synth import SynthOptions, write_peptides
+from benchmarks.common import record
+from benchmarks.common.kill_steps import SCENARIOS, files_of, state
+from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 
 PROGRAM = [sys.executable, "-c", "from pepland_cli.data import main; main()", "build"]
 PEPTIDES, PER_SHARD = 1200, 30
@@ -42,7 +42,7 @@ def at_steps(every: int, moments: int, scratch: str | None) -> list[dict[str, An
     for scenario in SCENARIOS:
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             arguments = [folder, scenario, str(every), str(moments)]
-            program = [sys.executable, "-m", "benchmarks.kill_steps", *arguments]
+            program = [sys.executable, "-m", "benchmarks.common.kill_steps", *arguments]
             done = subprocess.run(program, capture_output=True, text=True, check=True)
         found = [json.loads(line) for line in done.stdout.splitlines()]
         click.echo(f"{scenario}: {summary(found)}", err=True)

@@ -24,8 +24,8 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import record
-from benchmarks.training_data import training_store
+from benchmarks.common import record
+from benchmarks.common.training_data import training_store
 
 STEPS = 40
 FLAGS = {

@@ -26,11 +26,11 @@ from typing import Any
 
 import click
 
-from benchmarks import record
-from benchmarks.loader_chart import draw
-from benchmarks.loader_rivals import RIVALS
+from benchmarks.common import record
+from benchmarks.loaders.chart import draw
+from benchmarks.loaders.rivals import RIVALS
 from pepland_data import BuildOptions, FeaturizeOptions, GraphStore, build, open_store
-from pepland_data.synth import SynthOptions, write_peptides
+from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 
 MEDIAN_LENGTH = 15
 """Residues; 130 atoms in the mean."""
@@ -55,7 +55,7 @@ def peptide_store(folder: Path, count: int) -> GraphStore:
 def one(name: str, store: GraphStore, folder: Path, *options: str) -> str:
     """Run `loader_one` and return what it prints; its last words if it fails."""
     count = len(store) if RIVALS[name].most is None else min(len(store), RIVALS[name].most)
-    command = [sys.executable, "-m", "benchmarks.loader_one", name, "--store", str(store.path)]
+    command = [sys.executable, "-m", "benchmarks.loaders.one", name, "--store", str(store.path)]
     command += ["--folder", str(folder), "--count", str(count), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

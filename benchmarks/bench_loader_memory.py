@@ -19,9 +19,9 @@ from typing import Any
 import click
 import torch
 
-from benchmarks import record
-from benchmarks.loader_one import private_bytes
-from benchmarks.repeated_store import repeated_store
+from benchmarks.common import record
+from benchmarks.common.repeated_store import repeated_store
+from benchmarks.loaders.one import private_bytes
 from pepland_data import GraphLoader, open_store
 
 BYTES_A_GRAPH = 1150

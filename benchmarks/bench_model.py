@@ -30,11 +30,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import record
 from benchmarks.chart_model import draw
+from benchmarks.common import record
+from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 from pepland_data.resources import sample_path
-from pepland_data.synth import SynthOptions, write_peptides
-from pepland_model.bench import (
+from pepland_model.measure.report import batches_of
+from pepland_model.measure.roofline import Ceilings
+from pepland_model.measure.speed import (
     Settings,
     ceilings,
     estimate,
@@ -42,12 +44,10 @@ from pepland_model.bench import (
     measure_training,
     sweep,
 )
-from pepland_model.bench_report import batches_of
-from pepland_model.config import PharmHGTConfig
-from pepland_model.host_memory import keep_freed_memory
-from pepland_model.roofline import Ceilings
-from pepland_model.state_counts import corpus_counts
-from pepland_model.variants import VARIANTS
+from pepland_model.measure.state_counts import corpus_counts
+from pepland_model.measure.variants import VARIANTS
+from pepland_model.network.config import PharmHGTConfig
+from pepland_model.run.host_memory import keep_freed_memory
 
 CPU = torch.device("cpu")
 BY_NAME = {variant.name: variant for variant in VARIANTS}
@@ -60,7 +60,7 @@ class Corpus:
     """The peptides of a CSV file as columns and tables."""
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
-        from pepland_data.featurizer import Featurizer
+        from pepland_data.chem.featurizer import Featurizer
 
         with path.open(newline="") as lines:
             rows = list(csv.DictReader(lines))[:limit]

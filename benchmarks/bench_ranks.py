@@ -17,8 +17,8 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import record
-from benchmarks.training_data import training_store
+from benchmarks.common import record
+from benchmarks.common.training_data import training_store
 
 FLAGS = {
     "batch-size": 64, "hidden": 64, "depth": 3, "log-every": 1, "eval-every": 10, "device": "cpu",

@@ -28,12 +28,12 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import record
-from benchmarks.processes import Usage, thinned, watch
+from benchmarks.common import record
+from benchmarks.common.processes import Usage, thinned, watch
 
 PROGRAM = [sys.executable, "-c", "from pepland_cli.data import main; main()"]
 OPEN = (
-    "import sys, time; from pepland_data import open_store; import pepland_data.store;"
+    "import sys, time; from pepland_data import open_store; import pepland_data.store.graph_store;"
     "t = time.perf_counter(); s = open_store(sys.argv[1]); a = time.perf_counter() - t;"
     "s[len(s) // 2]; print(a, time.perf_counter() - t)"
 )

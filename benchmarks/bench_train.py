@@ -24,13 +24,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import record
-from benchmarks.training_data import training_store
-from pepland_model import pretrain as pretrain_module
-from pepland_model.loss import Term
-from pepland_model.network import Network, build_network
-from pepland_model.run_config import TrainConfig, with_flags
-from pepland_model.run_log import events
+from benchmarks.common import record
+from benchmarks.common.training_data import training_store
+from pepland_model.run.config import TrainConfig, with_flags
+from pepland_model.run.log import events
+from pepland_model.train import pretrain as pretrain_module
+from pepland_model.train.loss import Term
+from pepland_model.train.masked_model import Network, build_network
 
 
 def all_rows(network: Network, masked: Any, atoms: Any, fragments: Any) -> list[Term | None]:
@@ -138,7 +138,7 @@ def draw_accuracies(axes: Any, found: dict[str, dict[str, float]], colors: dict[
 @click.option("--batch-size", default=16, show_default=True)
 @click.option("--valid-fraction", default=0.1, show_default=True)
 @click.option(
-    "--against", default="pepland_model.plain:PlainPharmHGT", show_default=True,
+    "--against", default="pepland_model.network.plain_pharmhgt:PlainPharmHGT", show_default=True,
     help="MODULE:CLASS of another encoder with the same parameters.",
 )  # fmt: skip
 @click.option("--scratch", help="Folder for the runs, so that they can go on; else a new one.")

@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
-from benchmarks import record
-from benchmarks.process_tree import watch
-from pepland_data.synth import SynthOptions, write_peptides
-from tests.hostile_rows import csv_file, hostile_rows
+from benchmarks.common import record
+from benchmarks.common.process_tree import watch
+from pepland_data.inputs.synthetic import SynthOptions, write_peptides
+from tests.helpers.hostile_rows import csv_file, hostile_rows
 
 COMMAND = [sys.executable, "-c", "from pepland_cli.data import main; main()", "build"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import RESULTS
+from benchmarks.common.record import RESULTS
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

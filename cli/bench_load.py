@@ -55,7 +55,7 @@ def loader(
     import torch
 
     from pepland_data import open_store
-    from pepland_data.starvation import measure
+    from pepland_data.loader.measure import measure
 
     if threads:
         torch.set_num_threads(threads)

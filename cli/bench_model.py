@@ -56,7 +56,7 @@ def model(
     """
     import torch
 
-    from pepland_model.bench_report import report
+    from pepland_model.measure.report import report
 
     if threads or processor_time:
         torch.set_num_threads(threads or 1)

@@ -77,10 +77,10 @@ def build(
     INPUT is a CSV, TSV, .smi, .txt, FASTA or Parquet file, gzipped or not, or - for standard input.
     Columns other than the text are passed through. Stop it and run it again: it goes on.
     """
-    from pepland_data.append import append as append_rows
-    from pepland_data.builder import build as build_store
-    from pepland_data.builder import options_of
-    from pepland_data.part import Part
+    from pepland_data.builder.append import append as append_rows
+    from pepland_data.builder.build import build as build_store
+    from pepland_data.builder.build import options_of
+    from pepland_data.inputs.part import Part
 
     if append and part:
         raise click.UsageError("--append adds a whole file; build the parts, then merge")

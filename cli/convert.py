@@ -28,7 +28,7 @@ def convert(store: str, out: str, kind: str, workers: int | None, as_json: bool)
     """Write STORE in another format to OUT, a new folder; the way back gives the same bytes."""
     from tqdm import tqdm
 
-    from pepland_data.convert import convert as convert_store
+    from pepland_data.builder.convert_format import convert as convert_store
 
     with tqdm(unit=" files", mininterval=0.2) as shown:
 

@@ -65,11 +65,11 @@ def main(
         raise click.UsageError("give either INPUT or --text")
     if predict and (level, view, pooling) != ("peptide", "both", "mean"):
         raise click.UsageError("--predict knows what its model pools; leave out --level and others")
-    from pepland_data.conversion import FeaturizeOptions
-    from pepland_model import embed
-    from pepland_model.load import trained_cut
-    from pepland_model.pooling import Pooling
-    from pepland_model.predict import model_folders
+    from pepland_data.chem.conversion import FeaturizeOptions
+    from pepland_model.embed import embed
+    from pepland_model.finetune.predict import model_folders
+    from pepland_model.network.pooling import Pooling
+    from pepland_model.run.load_encoder import trained_cut
 
     cut = cut or trained_cut(model_folders(checkpoint)[0] if predict else checkpoint)
     featurize = FeaturizeOptions(cut or "adafrag", input_format, max_atoms, standardize)

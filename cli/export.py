@@ -18,7 +18,7 @@ from pepland_cli.output import Command, json_option, render
 def export(store: str, to: str, out: str, as_json: bool) -> None:
     """Write the graphs of STORE as Parquet, DGL or PyG files, and say what that costs."""
     from pepland_data import open_store
-    from pepland_data.export import export as export_store
+    from pepland_data.batch.export import export as export_store
 
     render(
         asdict(export_store(open_store(store), to, out)),

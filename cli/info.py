@@ -15,7 +15,7 @@ from pepland_cli.output import Command, json_option, render
 def info(store: str, vocab: str | None, as_json: bool) -> None:
     """Show counts, sizes, distributions and vocabulary coverage of STORE."""
     from pepland_data import Vocabulary, open_store
-    from pepland_data.summary import summarize
+    from pepland_data.store.summary import summarize
 
     vocabulary = Vocabulary.from_file(vocab) if vocab else None
     render(summarize(open_store(store), vocabulary), as_json, text)

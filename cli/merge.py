@@ -32,7 +32,7 @@ def merge(
     """
     from tqdm import tqdm
 
-    from pepland_data.merge import merge as merge_stores
+    from pepland_data.builder.merge import merge as merge_stores
 
     with tqdm(unit=" shards", mininterval=0.2) as shown:
 

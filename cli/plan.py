@@ -25,7 +25,7 @@ def plan(
 ) -> None:
     """Say which tier the loader would take for STORES, without reading a shard."""
     from pepland_data import open_store
-    from pepland_data.tiers import free_host_bytes, parse_size, plan_tier, zarr_stores
+    from pepland_data.loader.tiers.choice import free_host_bytes, parse_size, plan_tier, zarr_stores
 
     device = parse_size(memory) if memory else None
     host = parse_size(host_memory) if host_memory else free_host_bytes()
@@ -39,7 +39,7 @@ def plan(
 
 def text(r: dict[str, Any]) -> str:
     """Return the answer on screen."""
-    from pepland_data.tiers import size
+    from pepland_data.loader.tiers.choice import size
 
     each = r["need_bytes"] / max(1, r["graphs"])
     lines = [

@@ -32,7 +32,7 @@ def show(
     (1) at the end of a row goes on at (1) of the next.
     """
     from pepland_data import FeaturizeOptions, Vocabulary
-    from pepland_data.drawing import draw, examine
+    from pepland_data.draw.drawing import draw, examine
 
     vocabulary = Vocabulary.from_file(vocab) if vocab else None
     shown = examine(text, FeaturizeOptions(cut, input_format), vocabulary)
@@ -73,7 +73,7 @@ def _as_graph(shown: Any) -> dict[str, Any]:
 
 
 def _text(shown: Any, r: dict[str, Any]) -> str:
-    from pepland_data.drawing import legend
+    from pepland_data.draw.drawing import legend
 
     labelled = " (label, number, SMILES)" if shown.labels is not None else ""
     lines = [

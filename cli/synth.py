@@ -38,7 +38,7 @@ def synth(out: str, as_json: bool, form: str, **given: Any) -> None:
     The same seed gives the same peptides, and fewer are the first of more. A sequence
     of letters has natural residues and no rings: its three shares are 0 by default.
     """
-    from pepland_data.synth import SynthOptions, write_peptides
+    from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 
     shares = ("noncanonical", "cyclic", "bridged")
     plain = dict.fromkeys(shares, 0.0) if form == "sequence" else {}

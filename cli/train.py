@@ -31,7 +31,7 @@ class TrainGroup(Command, click.Group):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the options in the sections of the configuration file."""
-        from pepland_model.run_config import section_of
+        from pepland_model.run.config import section_of
 
         known = {key for _, keys in config_keys() for key in keys}
         rows: dict[str, list[tuple[str, str]]] = {}
@@ -49,14 +49,14 @@ class TrainGroup(Command, click.Group):
 
 def config_keys() -> list[tuple[str, list[str]]]:
     """Return the sections of the configuration with their keys, in the order of the help."""
-    from pepland_model.run_config import SECTIONS
+    from pepland_model.run.config import SECTIONS
 
     return [(name, [f.name for f in fields(section)]) for name, section in SECTIONS.items()]
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add one flag for each key of the configuration."""
-    from pepland_model.run_config import SECTIONS
+    from pepland_model.run.config import SECTIONS
 
     keys = [f for section in SECTIONS.values() for f in fields(section)]
     for key in reversed(keys):
@@ -79,7 +79,7 @@ def _flag(key: Field[Any]) -> Callable[..., Any]:
 
 
 def _shown_default(key: Field[Any]) -> str:
-    from pepland_model.task_config import DEFAULTS
+    from pepland_model.run.task_config import DEFAULTS
 
     if key.name not in DEFAULTS:
         return str(key.default)
@@ -118,18 +118,18 @@ def main(
     if ctx.invoked_subcommand is not None:
         return
     given = {key: value for key, value in flags.items() if value not in (None, ())}
-    from pepland_model.run_config import from_toml, task_defaults, with_flags
+    from pepland_model.run.config import from_toml, task_defaults, with_flags
 
     start = from_toml(config_file) if config_file else task_defaults(given.get("task"))
     config = with_flags(start, given)
     if not config.data.shards:
         raise click.UsageError("no data: give --shards STORE, or --config with shards in [data]")
     if config.finetune.finetunes:
-        from pepland_model.finetune import finetune
+        from pepland_model.finetune.finetune import finetune
 
         summary, shown = finetune(config, must_resume=resume), finetune_text
     else:
-        from pepland_model.pretrain import pretrain
+        from pepland_model.train.pretrain import pretrain
 
         found = pretrain(config, must_resume=resume)
         if found is None:  # another rank reports
@@ -179,7 +179,7 @@ def import_upstream(checkpoint: str, out: str, as_json: bool, **heads: str | Non
 
     The linear heads of pre-training are taken along where their files are given.
     """
-    from pepland_model.import_upstream import import_upstream as run
+    from pepland_model.network.published.import_upstream import import_upstream as run
 
     render(run(checkpoint, out, **heads), as_json, lambda result: f"wrote {result['out']}")
 

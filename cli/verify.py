@@ -18,7 +18,7 @@ from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
 @json_option
 def verify(store: str, semantic: int, as_json: bool) -> None:
     """Check every checksum, offset, code and index of STORE; damage ends with exit code 3."""
-    from pepland_data.verify import verify as verify_store
+    from pepland_data.store.verify import verify as verify_store
 
     report = verify_store(store, semantic)
     render({**asdict(report), "sound": report.sound}, as_json, text)

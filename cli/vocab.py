@@ -16,7 +16,7 @@ from pepland_cli.output import Command, json_option, render
 def vocab(store: str, top: int, out: str | None, as_json: bool) -> None:
     """Count the fragments of STORE and make a vocabulary of the most frequent ones."""
     from pepland_data import open_store
-    from pepland_data.summary import coverage, fragment_counts, most_frequent
+    from pepland_data.store.summary import coverage, fragment_counts, most_frequent
 
     opened = open_store(store)
     vocabulary = most_frequent(opened, top)

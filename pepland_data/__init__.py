@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "featurize": "featurizer",
-    "Featurizer": "featurizer",
-    "FeaturizeOptions": "conversion",
-    "HeteroGraph": "graph",
-    "FeatureTables": "tables",
-    "GraphColumns": "columns",
-    "Vocabulary": "vocabulary",
-    "build": "builder",
-    "BuildOptions": "builder",
-    "open_store": "store",
-    "GraphStore": "store",
-    "GraphLoader": "loader",
-    "GraphDataset": "dataset",
-    "HeteroBatch": "batch",
+    "featurize": "chem.featurizer",
+    "Featurizer": "chem.featurizer",
+    "FeaturizeOptions": "chem.conversion",
+    "HeteroGraph": "graph.heterograph",
+    "FeatureTables": "graph.feature_tables",
+    "GraphColumns": "graph.columns",
+    "Vocabulary": "graph.vocabulary",
+    "build": "builder.build",
+    "BuildOptions": "builder.build",
+    "open_store": "store.graph_store",
+    "GraphStore": "store.graph_store",
+    "GraphLoader": "loader.graph_loader",
+    "GraphDataset": "loader.graph_dataset",
+    "HeteroBatch": "batch.hetero_batch",
     "PeplandError": "errors",
     "InvalidMoleculeError": "errors",
     "InputError": "errors",
@@ -40,12 +40,12 @@ _HOME = {
 __all__ = [*sorted(_HOME), "__version__"]
 
 if TYPE_CHECKING:
-    from pepland_data.batch import HeteroBatch as HeteroBatch
-    from pepland_data.builder import BuildOptions as BuildOptions
-    from pepland_data.builder import build as build
-    from pepland_data.columns import GraphColumns as GraphColumns
-    from pepland_data.conversion import FeaturizeOptions as FeaturizeOptions
-    from pepland_data.dataset import GraphDataset as GraphDataset
+    from pepland_data.batch.hetero_batch import HeteroBatch as HeteroBatch
+    from pepland_data.builder.build import BuildOptions as BuildOptions
+    from pepland_data.builder.build import build as build
+    from pepland_data.chem.conversion import FeaturizeOptions as FeaturizeOptions
+    from pepland_data.chem.featurizer import Featurizer as Featurizer
+    from pepland_data.chem.featurizer import featurize as featurize
     from pepland_data.errors import BuildError as BuildError
     from pepland_data.errors import InputError as InputError
     from pepland_data.errors import InvalidMoleculeError as InvalidMoleculeError
@@ -55,14 +55,14 @@ if TYPE_CHECKING:
     from pepland_data.errors import StoreError as StoreError
     from pepland_data.errors import StoreNotFoundError as StoreNotFoundError
     from pepland_data.errors import StoreVersionError as StoreVersionError
-    from pepland_data.featurizer import Featurizer as Featurizer
-    from pepland_data.featurizer import featurize as featurize
-    from pepland_data.graph import HeteroGraph as HeteroGraph
-    from pepland_data.loader import GraphLoader as GraphLoader
-    from pepland_data.store import GraphStore as GraphStore
-    from pepland_data.store import open_store as open_store
-    from pepland_data.tables import FeatureTables as FeatureTables
-    from pepland_data.vocabulary import Vocabulary as Vocabulary
+    from pepland_data.graph.columns import GraphColumns as GraphColumns
+    from pepland_data.graph.feature_tables import FeatureTables as FeatureTables
+    from pepland_data.graph.heterograph import HeteroGraph as HeteroGraph
+    from pepland_data.graph.vocabulary import Vocabulary as Vocabulary
+    from pepland_data.loader.graph_dataset import GraphDataset as GraphDataset
+    from pepland_data.loader.graph_loader import GraphLoader as GraphLoader
+    from pepland_data.store.graph_store import GraphStore as GraphStore
+    from pepland_data.store.graph_store import open_store as open_store
 
 
 def __getattr__(name: str) -> Any:

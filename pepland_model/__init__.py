@@ -6,27 +6,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
-    "Embedder": "embedder",
-    "Embeddings": "embedder",
-    "PharmHGT": "pharmhgt",
-    "PharmHGTConfig": "config",
-    "PharmHGTOutput": "pharmhgt",
-    "PretrainHeads": "heads",
-    "MaskOptions": "mask",
-    "mask_batch": "mask",
+    "Embedder": "embed.embedder",
+    "Embeddings": "embed.embedder",
+    "PharmHGT": "network.pharmhgt",
+    "PharmHGTConfig": "network.config",
+    "PharmHGTOutput": "network.pharmhgt",
+    "PretrainHeads": "network.heads",
+    "MaskOptions": "train.mask",
+    "mask_batch": "train.mask",
 }
 
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
-    from pepland_model.config import PharmHGTConfig as PharmHGTConfig
-    from pepland_model.embedder import Embedder as Embedder
-    from pepland_model.embedder import Embeddings as Embeddings
-    from pepland_model.heads import PretrainHeads as PretrainHeads
-    from pepland_model.mask import MaskOptions as MaskOptions
-    from pepland_model.mask import mask_batch as mask_batch
-    from pepland_model.pharmhgt import PharmHGT as PharmHGT
-    from pepland_model.pharmhgt import PharmHGTOutput as PharmHGTOutput
+    from pepland_model.embed.embedder import Embedder as Embedder
+    from pepland_model.embed.embedder import Embeddings as Embeddings
+    from pepland_model.network.config import PharmHGTConfig as PharmHGTConfig
+    from pepland_model.network.heads import PretrainHeads as PretrainHeads
+    from pepland_model.network.pharmhgt import PharmHGT as PharmHGT
+    from pepland_model.network.pharmhgt import PharmHGTOutput as PharmHGTOutput
+    from pepland_model.train.mask import MaskOptions as MaskOptions
+    from pepland_model.train.mask import mask_batch as mask_batch
 
 
 def __getattr__(name: str) -> Any:

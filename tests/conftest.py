@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-GOLDEN = ROOT / "tests" / "golden"
+from tests.helpers.paths import GOLDEN, ROOT
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,28 +40,12 @@ def shared_dir() -> Path:
     return folder
 
 
-def golden_molecule(npz: dict[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """Return molecule i of a golden file as the arrays of `HeteroGraph.dense`."""
-    rows = {
-        group: slice(npz[f"{group}_ptr"][i], npz[f"{group}_ptr"][i + 1])
-        for group in ("atom", "fragment", "bond", "reaction")
-    }
-    skip = {"smiles", "name", "fragment_label"}
-    arrays = {k: v for k, v in npz.items() if k not in skip and not k.endswith("_ptr")}
-    return {
-        name: value[:, rows[name.split("_")[0]]]
-        if name.endswith("_index")
-        else value[rows[name.split("_")[0]]]
-        for name, value in arrays.items()
-    }
-
-
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory):
     """A store of the golden molecules in shards of ten, with a column `length`."""
     folder = tmp_path_factory.mktemp("small")
     if not find_spec("rdkit"):
-        from tests.golden_store import write_golden_store
+        from tests.helpers.golden_store import write_golden_store
 
         return write_golden_store(folder / "store", slice(None), 10)
     from pepland_data import BuildOptions, build, open_store
@@ -79,11 +62,11 @@ def other_store(tmp_path_factory):
     """A store of other peptides, so with other tables than `small_store`."""
     folder = tmp_path_factory.mktemp("other")
     if not find_spec("rdkit"):
-        from tests.golden_store import write_golden_store
+        from tests.helpers.golden_store import write_golden_store
 
         return write_golden_store(folder / "store", slice(-13, None), 6)
     from pepland_data import BuildOptions, build, open_store
-    from pepland_data.monomers import peptide
+    from pepland_data.chem.notation.monomers import peptide
 
     names = ["Phe(4-Br)", "Lys(Ac)", "Sar", "W", "meA", "dK", "C", "M"]
     texts = [peptide(names[i % 5 : i % 5 + 3]) for i in range(13)]

@@ -6,7 +6,7 @@ import csv
 import random
 from pathlib import Path
 
-from pepland_data.monomers import OTHER, SIDE_CHAINS, peptide
+from pepland_data.chem.notation.monomers import OTHER, SIDE_CHAINS, peptide
 from pepland_data.resources import sample_path
 
 PROTEINS = {

@@ -1,0 +1,125 @@
+"""A whole batch in one block of bytes, so that it travels to a device in one copy.
+
+First the int64 arrays (graph numbers, four pointers), then the ten int32 columns, each at a
+multiple of 64 bytes. With static shapes the arrays are as long as the capacity and end in ghosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.graph.columns import GROUPS
+
+ALIGNMENT = 64
+COLUMNS = {name: group for group, names in GROUPS.items() for name in names}
+"""Column -> its group."""
+HOME = {"atom_fragment": "fragment", "bond_begin": "atom", "bond_end": "atom",
+        "reaction_begin": "fragment", "reaction_end": "fragment"}  # fmt: skip
+"""Index column -> the group whose rows it names."""
+HOME_OF = {COLUMNS[name]: home for name, home in HOME.items()}
+"""Group -> the group whose rows all its index columns name."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How many rows a batch has room for."""
+
+    graphs: int
+    """Graphs; with static shapes those behind the last real one are empty and numbered -1."""
+    rows: Mapping[str, int]
+    """Group -> rows; with static shapes at least one atom and one fragment more than real ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What is known of a batch before its columns are read."""
+
+    graphs: npt.NDArray[np.int64]
+    """[K] int64, graph numbers, those of one store side by side."""
+    sizes: Mapping[str, npt.NDArray[np.int64]]
+    """Group -> rows of each graph, [K] int64."""
+    ptr: Mapping[str, npt.NDArray[np.int64]]
+    """Group -> [K+1] int64."""
+    shape: Shape
+    """Room."""
+
+
+def parts_of(
+    graphs: npt.NDArray[np.int64],
+    sizes: Mapping[str, npt.NDArray[np.int64]],
+    shape: Shape | None = None,
+) -> Parts:
+    """Return the pointers of a batch, and its shape where it is not fixed beforehand."""
+    ptr = {group: np.zeros(len(graphs) + 1, np.int64) for group in GROUPS}
+    for group, counts in sizes.items():
+        np.cumsum(counts, out=ptr[group][1:])
+    exact = Shape(len(graphs), {group: int(p[-1]) for group, p in ptr.items()})
+    return Parts(graphs, sizes, ptr, shape or exact)
+
+
+def spans(shape: Shape) -> tuple[dict[str, tuple[int, int, bool]], int]:
+    """Return name -> (first byte, length, is int64), and the bytes of the whole block."""
+    lengths = [("graph_index", shape.graphs, True)]
+    lengths += [(f"{group}_ptr", shape.graphs + 1, True) for group in GROUPS]
+    lengths += [(name, shape.rows[group], False) for name, group in COLUMNS.items()]
+    found, at = {}, 0
+    for name, length, wide in lengths:
+        found[name] = (at, length, wide)
+        at += -(-length * (8 if wide else 4) // ALIGNMENT) * ALIGNMENT
+    return found, at
+
+
+def arrays(block: npt.NDArray[np.uint8], shape: Shape) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a batch as views of its block. [nbytes] uint8."""
+    found, _ = spans(shape)
+    return {
+        name: block[at : at + length * (8 if wide else 4)].view(np.int64 if wide else np.int32)
+        for name, (at, length, wide) in found.items()
+    }
+
+
+def tensors(block: Tensor, shape: Shape) -> dict[str, Tensor]:
+    """Return the arrays of a batch as views of its block on any device. [nbytes] uint8."""
+    found, _ = spans(shape)
+    return {
+        name: block[at : at + length * (8 if wide else 4)].view(
+            torch.int64 if wide else torch.int32
+        )
+        for name, (at, length, wide) in found.items()
+    }
+
+
+def write_head(out: Mapping[str, npt.NDArray[Any]], parts: Parts) -> None:
+    """Write graph numbers and pointers; graphs behind the last one are empty and numbered -1."""
+    count = len(parts.graphs)
+    out["graph_index"][:count] = parts.graphs
+    out["graph_index"][count:] = -1
+    for group, ptr in parts.ptr.items():
+        out[f"{group}_ptr"][: count + 1] = ptr
+        out[f"{group}_ptr"][count + 1 :] = ptr[-1]
+
+
+def write_ghosts(out: Mapping[str, npt.NDArray[Any]], parts: Parts) -> None:
+    """Fill the rows behind the real ones, see `HeteroBatch`."""
+    for name, group in COLUMNS.items():
+        used = int(parts.ptr[group][-1])
+        if used < parts.shape.rows[group]:
+            out[name][used:] = ghost(name, parts.shape)
+
+
+def ghost(name: str, shape: Shape) -> int:
+    """Return what a ghost row holds: the last row where a column is an index, else 0."""
+    return shape.rows[HOME[name]] - 1 if name in HOME else 0
+
+
+def host_batch(out: Mapping[str, npt.NDArray[Any]], tables: BatchTables) -> HeteroBatch:
+    """Return arrays that were written as a batch on the CPU, without a copy."""
+    return HeteroBatch(tables, **{name: torch.from_numpy(array) for name, array in out.items()})

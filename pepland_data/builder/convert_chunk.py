@@ -1,0 +1,240 @@
+"""What one task of a build does: a chunk of texts becomes a local shard on disk."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pepland_data.builder.column_types import column_kind
+from pepland_data.builder.isolation import IsolatedFeaturizer
+from pepland_data.chem.conversion import FeaturizeOptions, Note, Reject
+from pepland_data.files.atomic import file_sha256, unflushed, write_atomic, write_atomic_bytes
+from pepland_data.graph.columns import GROUPS, GraphColumns
+from pepland_data.inputs.input_blocks import Block
+from pepland_data.inputs.rows import Chunk
+from pepland_data.store.arrow_arrays import numbers, texts
+from pepland_data.store.arrow_shards import (
+    ShardData,
+    write_arrow_shard,
+    write_batch,
+    write_tables,
+)
+
+DONE_FILE = "done.json"
+SHARD_FILE = "shard.arrow"
+REJECTS_FILE = "rejects.arrow"
+NOTES_FILE = "notes.arrow"
+IDENTITY_FILE = "identity.npy"
+READ_AS_SEQUENCE = "sequence rather than SMILES, by the name of its column"
+"""Note on a text that was written as HELM."""
+LOCAL_DTYPES = {name: "uint32" for names in GROUPS.values() for name in names}
+
+_OWN = threading.local()
+
+
+@dataclass(frozen=True)
+class ShardSummary:
+    """The few numbers a task returns."""
+
+    number: int
+    """Number of the chunk."""
+    first_row: int
+    rows: int
+    graphs: int
+    rejects: dict[str, int]
+    """``stage: reason`` -> rows, for the summary on screen."""
+    largest: dict[str, int]
+    """Largest value of each index column."""
+    column_kinds: dict[str, str]
+    """Pass-through column -> narrowest of ``int``, ``float``, ``text``, ``typed`` that fits."""
+    files: dict[str, str]
+    """File -> SHA-256, as ``done.json`` has it; not returned, for it is the most of a summary."""
+    notes: dict[str, int]
+    """``kind: note`` -> rows, for the summary on screen."""
+    cache: dict[str, int]
+    """Pieces that were ``asked`` for, and those ``known`` from texts before."""
+    unique: bool = False
+    """Whether duplicates were taken out."""
+    resumed: bool = False
+    """Whether it was there already."""
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder with the files."""
+        return f"{self.number:06d}.unique" if self.unique else f"{self.number:06d}"
+
+
+def convert_chunks(
+    blocks: list[tuple[int, Block]], options: FeaturizeOptions, folder: Path
+) -> list[ShardSummary]:
+    """Convert some chunks: number and rows of each; see `convert_chunk`."""
+    return [convert_chunk(number, block, options, folder) for number, block in blocks]
+
+
+def convert_chunk(
+    number: int, block: Block, options: FeaturizeOptions, folder: Path
+) -> ShardSummary:
+    """Featurize a chunk and write it, its tables and its rejects under ``folder/<number>``.
+
+    The last file written tells that the others are whole; a chunk that is finished is checked
+    and left alone.
+    """
+    if found := finished(folder, number):
+        return replace(found, files={}, resumed=True)
+    with unflushed():  # the checksums in the last file tell whether the others reached the disk
+        return _convert_new(number, block, options, folder)
+
+
+def _convert_new(
+    number: int, block: Block, options: FeaturizeOptions, folder: Path
+) -> ShardSummary:
+    target = folder / f"{number:06d}"
+    target.mkdir(parents=True, exist_ok=True)
+    chunk = block.parse()
+    featurizer = _featurizer(options)
+    featurizer.cache_counts.clear()
+    good = [i for i in range(len(chunk)) if i not in chunk.problems]
+    meant = chunk.meant(options.input_format)
+    converted = featurizer.convert([meant.get(i, chunk.texts[i]) for i in good])
+    places = np.asarray(good, np.int64)[converted.kept]
+    renamed = dict(enumerate(chunk.texts)) | meant
+    renamed |= {good[i]: t for i, t in converted.renamed.items()}
+    rejects = [
+        *(Reject(i, chunk.texts[i], "read", why) for i, why in chunk.problems.items()),
+        *(_in_chunk(r, good[r.position], chunk, meant) for r in converted.rejects),
+    ]
+    notes = [replace(n, position=good[n.position]) for n in converted.notes]
+    notes += [Note(i, "changed", chunk.texts[i], READ_AS_SEQUENCE) for i in meant]
+    data = ShardData(
+        converted.columns,
+        places + chunk.first_row,
+        texts([renamed[i] for i in places.tolist()]),
+        {name: _extra(values, places) for name, values in chunk.extra.items()},
+    )
+    write_arrow_shard(target / SHARD_FILE, data, LOCAL_DTYPES)
+    write_tables(target, converted.tables)
+    write_batch(target / REJECTS_FILE, reject_batch(rejects, chunk.first_row))
+    write_batch(target / NOTES_FILE, note_batch(notes, chunk.first_row))
+    write_atomic(target / IDENTITY_FILE, lambda file: np.save(file, converted.identity))
+    return _finish(target, number, chunk, data, rejects, notes, dict(featurizer.cache_counts))
+
+
+def _in_chunk(reject: Reject, place: int, chunk: Chunk, meant: dict[int, str]) -> Reject:
+    """Return a reject with its place in the chunk, and the text as it was given."""
+    text = chunk.texts[place] if place in meant else reject.text
+    return replace(reject, position=place, text=text)
+
+
+def _featurizer(options: FeaturizeOptions) -> IsolatedFeaturizer:
+    """Return this thread's featurizer; workers of some clusters run tasks in threads."""
+    if getattr(_OWN, "options", None) != options:
+        _OWN.options, _OWN.featurizer = options, IsolatedFeaturizer(options)
+    featurizer: IsolatedFeaturizer = _OWN.featurizer
+    return featurizer
+
+
+def _extra(values: Any, places: Any) -> Any:
+    if isinstance(values, pa.Array):
+        return values.take(numbers(places))
+    return texts([values[place] for place in places.tolist()])
+
+
+def reject_batch(rejects: list[Reject], first_row: int) -> Any:
+    """Return rejects as a record batch: row_id, text, stage, reason, in row order."""
+    ordered = sorted(rejects, key=lambda r: r.position)
+    return _row_batch(
+        [first_row + r.position for r in ordered],
+        text=[r.text for r in ordered],
+        stage=[r.stage for r in ordered],
+        reason=[r.reason for r in ordered],
+    )
+
+
+def note_batch(notes: list[Note], first_row: int) -> Any:
+    """Return notes as a record batch: row_id, kind, text, note, in row order."""
+    ordered = sorted(notes, key=lambda n: n.position)
+    return _row_batch(
+        [first_row + n.position for n in ordered],
+        kind=[n.kind for n in ordered],
+        text=[n.before for n in ordered],
+        note=[n.note for n in ordered],
+    )
+
+
+def _row_batch(rows: list[int], **columns: list[str]) -> Any:
+    """Return row numbers and texts as a record batch; what is not UTF-8 is replaced."""
+    clean = {n: [t.encode("utf-8", "replace").decode() for t in v] for n, v in columns.items()}
+    arrays = {name: texts(values) for name, values in clean.items()}
+    return pa.record_batch({"row_id": numbers(np.array(rows, np.int64)), **arrays})
+
+
+def top_counts(names: Iterable[str], rest: str) -> dict[str, int]:
+    """Return how often each name occurs, most frequent first; what is rare joins ``rest``."""
+    counts = Counter(names)
+    top = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:20])
+    if more := counts.total() - sum(top.values()):
+        top[rest] = more
+    return top
+
+
+def _finish(
+    target: Path,
+    number: int,
+    chunk: Chunk,
+    data: ShardData,
+    rejects: list[Reject],
+    notes: list[Note],
+    cache: dict[str, int],
+) -> ShardSummary:
+    names = [SHARD_FILE, REJECTS_FILE, NOTES_FILE, IDENTITY_FILE]
+    names += [f"tables/{t}.arrow" for t in ("atom", "bond", "fragment")]
+    summary = ShardSummary(
+        number=number,
+        first_row=chunk.first_row,
+        rows=len(chunk),
+        graphs=len(data.columns),
+        rejects=top_counts(
+            (f"{r.stage}: {r.reason.partition(': ')[0]}" for r in rejects), "other reasons"
+        ),
+        largest=largest_indices(data.columns),
+        column_kinds={n: column_kind(a) for n, a in data.extra.items()},
+        files={name: file_sha256(target / name) for name in names},
+        notes=top_counts((_kind_of_note(n) for n in notes), "other notes"),
+        cache=cache,
+    )
+    write_atomic_bytes(target / DONE_FILE, json.dumps(vars(summary)).encode())
+    return replace(summary, files={})
+
+
+def largest_indices(columns: GraphColumns) -> dict[str, int]:
+    """Return the largest value of each index column, from which the store chooses dtypes."""
+    names = [n for group in GROUPS.values() for n in group if not n.endswith("_code")]
+    return {name: int(getattr(columns, name).max(initial=0)) for name in names}
+
+
+def _kind_of_note(note: Note) -> str:
+    """Return a note without what is of one molecule only: names, numbers, SMILES."""
+    if note.kind == "changed":
+        steps = {step.partition(" ")[0] for step in note.note.split("; ")}
+        return f"changed: {', '.join(sorted(steps))}"
+    return f"warning: {re.sub(r'[0-9]+', 'N', note.note)[:100]}"
+
+
+def finished(folder: Path, number: int) -> ShardSummary | None:
+    """Return the summary of a finished task after checking its files, else None."""
+    target = folder / f"{number:06d}"
+    try:
+        summary = ShardSummary(**json.loads((target / DONE_FILE).read_bytes()))
+        whole = all(file_sha256(target / f) == want for f, want in summary.files.items())
+    except (OSError, ValueError, TypeError):
+        return None
+    return summary if whole else None

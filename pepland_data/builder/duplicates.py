@@ -1,0 +1,136 @@
+"""Duplicates leave: of all rows that are one molecule the first stays.
+
+Workers write what identifies each graph's molecule beside its shard (`notation.molecule_identity`).
+When all are there, shards with duplicates are written anew in a folder of their own, so that this
+step can be killed and repeated; the duplicates join the rejects and name the row that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pepland_data.builder.convert_chunk import (
+    IDENTITY_FILE,
+    LOCAL_DTYPES,
+    NOTES_FILE,
+    REJECTS_FILE,
+    SHARD_FILE,
+    ShardSummary,
+    largest_indices,
+    reject_batch,
+)
+from pepland_data.chem.conversion import Reject
+from pepland_data.graph.columns import compact
+from pepland_data.store.arrow_arrays import flags, numbers
+from pepland_data.store.arrow_shards import (
+    ShardData,
+    map_batch,
+    read_arrow_shard,
+    read_tables,
+    view,
+    write_arrow_shard,
+    write_batch,
+    write_tables,
+)
+
+Ints = npt.NDArray[np.int64]
+Run = Callable[[Any, list[tuple[Any, ...]]], Iterable[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The duplicates of one shard."""
+
+    keep: npt.NDArray[np.bool_]
+    """[G] bool, whether a graph stays."""
+    original: Ints
+    """[G] int64, input row of the graph that stays in its place."""
+
+
+def drop_duplicates(work: Path, summaries: Sequence[ShardSummary], run: Run) -> list[ShardSummary]:
+    """Return the summaries of shards without duplicates.
+
+    Args:
+        work: folder with a folder for each shard.
+        summaries: all shards in input order.
+        run: calls a function with each of some arguments, in order, wherever it likes.
+    """
+    identity = [np.load(work / s.folder / IDENTITY_FILE) for s in summaries]
+    rows = [_row_ids(work / s.folder) for s in summaries]
+    found = duplicates(identity, rows)
+    chosen = [i for i, one in enumerate(found) if not one.keep.all()]
+    cleaned = list(summaries)
+    done = run(without, [(work, summaries[i], found[i]) for i in chosen])
+    for i, summary in zip(chosen, done, strict=True):
+        cleaned[i] = summary
+    return cleaned
+
+
+def duplicates(identity: Sequence[npt.NDArray[np.uint8]], rows: Sequence[Ints]) -> list[Found]:
+    """Return for each shard which graphs stay.
+
+    Args:
+        identity: [G, 16] uint8 of each shard.
+        rows: [G] int64, input row of each graph of each shard, ascending over all.
+    """
+    joined = np.ascontiguousarray(np.concatenate(identity))
+    _, first, which = np.unique(
+        joined.view([("", np.void, joined.shape[1])]).ravel(),
+        return_index=True, return_inverse=True,
+    )  # fmt: skip
+    stays = first[which]
+    keep, original = stays == np.arange(len(joined)), np.concatenate(rows)[stays]
+    ends = np.cumsum([len(one) for one in rows])[:-1]
+    return [
+        Found(k, o) for k, o in zip(np.split(keep, ends), np.split(original, ends), strict=True)
+    ]
+
+
+def without(work: Path, summary: ShardSummary, found: Found) -> ShardSummary:
+    """Write a shard without its duplicates beside the old one, and return its summary."""
+    old, cleaned = work / summary.folder, replace(summary, unique=True)
+    target = work / cleaned.folder
+    target.mkdir(exist_ok=True)
+    data = read_arrow_shard(old / SHARD_FILE)
+    kept = np.flatnonzero(found.keep)
+    columns, tables = compact(data.columns.take(kept), read_tables(old))
+    extra = {name: values.take(numbers(kept)) for name, values in data.extra.items()}
+    smiles = data.smiles.take(numbers(kept))
+    shard = ShardData(columns, data.row_id[kept], smiles, extra)
+    write_arrow_shard(target / SHARD_FILE, shard, LOCAL_DTYPES)
+    write_tables(target, tables)
+    gone = np.flatnonzero(~found.keep)
+    rejects = [_reject(data, int(i), int(found.original[i])) for i in gone]
+    write_batch(target / REJECTS_FILE, _with(map_batch(old / REJECTS_FILE), rejects))
+    notes = map_batch(old / NOTES_FILE)
+    stay = ~np.isin(view(notes["row_id"]), data.row_id[gone])
+    write_batch(target / NOTES_FILE, notes.filter(flags(stay)))
+    return replace(
+        cleaned,
+        graphs=len(kept),
+        rejects={**summary.rejects, "duplicate: the molecule of an earlier row": len(gone)},
+        largest=largest_indices(columns),
+    )
+
+
+def _reject(data: ShardData, place: int, original: int) -> Reject:
+    why = f"the molecule of row {original}"
+    return Reject(int(data.row_id[place]), data.smiles[place].as_py(), "duplicate", why)
+
+
+def _with(batch: Any, rejects: list[Reject]) -> Any:
+    """Return rejects with more of them, in row order."""
+    table = pa.Table.from_batches([batch, reject_batch(rejects, 0)]).sort_by("row_id")
+    return table.combine_chunks().to_batches()[0]
+
+
+def _row_ids(folder: Path) -> Ints:
+    ids: Ints = view(map_batch(folder / SHARD_FILE)["row_id"])
+    return ids

@@ -1,0 +1,144 @@
+"""What is known of the pieces met so far: their fragments and the bonds that BRICS cuts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pepland_data.chem.cuts import brics_bonds
+from pepland_data.chem.fast.cut_pieces import Parts
+from pepland_data.chem.fast.molecule_batch import Ints
+from pepland_data.chem.plain_path import fragment_key
+from pepland_data.graph.columns import ragged_rows
+from pepland_data.graph.table_builder import RowTables
+
+MAX_KEY_BYTES = 128 << 20
+"""A cache whose keys are longer together is emptied before the next batch."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The answer for one piece."""
+
+    atom_fragment: list[int]
+    """[a] fragment of each atom, fragments numbered by their first atom."""
+    fragment_code: list[int]
+    """[f] code of each fragment."""
+    brics: list[int]
+    """[c] places among the piece's bonds of those that BRICS cuts, in the order found."""
+
+
+@dataclass
+class Ragged:
+    """A growing list of integer lists, read as flat arrays."""
+
+    rows: list[list[int]] = field(default_factory=list)
+    _flat: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    _ptr: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
+
+    def take(self, chosen: Ints) -> tuple[Ints, Ints]:
+        """Return the chosen lists, one after the other, and their pointer."""
+        new = self.rows[len(self._ptr) - 1 :]
+        if new:
+            flat = np.array([value for row in new for value in row], np.int64)
+            ends = self._ptr[-1] + np.cumsum([len(row) for row in new])
+            self._flat, self._ptr = np.append(self._flat, flat), np.append(self._ptr, ends)
+        rows, ptr = ragged_rows(self._ptr, chosen)
+        return self._flat[rows], ptr
+
+
+class PieceCache:
+    """Pieces by key; bounded, and counting how often it was asked and had to ask RDKit."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.solved = 0
+        self.emptied = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._number: dict[Any, int] = {}
+        self.key_bytes = 0
+        self.atom_fragment, self.fragment_code, self.brics = Ragged(), Ragged(), Ragged()
+
+    def make_room(self) -> None:
+        """Forget everything once too much is known."""
+        if self.key_bytes > MAX_KEY_BYTES:
+            self.emptied += 1
+            self.clear()
+
+    def look_up(self, keys: list[Any]) -> Ints:
+        """Return the number of each known piece, -1 for others. [K] int64."""
+        get = self._number.get
+        numbers = np.fromiter((get(key, -1) for key in keys), np.int64, len(keys))
+        self.asked += len(keys)
+        return numbers
+
+    @property
+    def known(self) -> int:
+        """How many pieces were known when their turn came, also from the batch they are in."""
+        return max(self.asked - self.solved, 0)
+
+    def number(self, key: Any) -> int:
+        """Return the number of a piece that was added."""
+        return self._number[key]
+
+    def add(self, key: Any, piece: Piece) -> int:
+        """Remember a piece under its key; without a key it is known by its number only."""
+        number = len(self.fragment_code.rows)
+        self.solved += 1
+        self.atom_fragment.rows.append(piece.atom_fragment)
+        self.fragment_code.rows.append(piece.fragment_code)
+        self.brics.rows.append(piece.brics)
+        self.key_bytes += 8 * len(piece.atom_fragment)
+        if key is not None:
+            self._number[key] = number
+            self.key_bytes += len(key[0]) + len(key[1])
+        return number
+
+
+def solve_pieces(
+    mol: Any, cuts: list[int], wanted: dict[int, Ints], cut: str, tables: RowTables
+) -> dict[int, Piece]:
+    """Ask RDKit about some pieces of one molecule.
+
+    Args:
+        mol: the molecule.
+        cuts: bonds of the Amiibo rule, in the order found.
+        wanted: number of a piece among those of the molecule -> its bonds, ascending.
+        cut: ``adafrag`` or ``amiibo``.
+        tables: where feature rows get their codes.
+    """
+    residues = Parts(mol, cuts)
+    brics: dict[int, list[int]] = {number: [] for number in wanted}
+    if cut == "adafrag" and cuts:
+        brics = {number: _brics(mol, *residues[number]) for number in wanted}
+    more = [bond for found in brics.values() for bond in found]
+    parts = Parts(mol, [*cuts, *more]) if more else residues
+    holder = {atom: number for number in wanted for atom in residues.atoms[number]}
+    found: dict[int, list[Any]] = {number: [] for number in wanted}
+    for number, atoms in enumerate(parts.atoms):
+        if atoms[0] in holder:
+            found[holder[atoms[0]]].append(parts[number])
+    return {
+        number: Piece(
+            _atom_fragment(residues.atoms[number], [atoms for _, atoms in found[number]]),
+            [tables.fragments.code(fragment_key(mol, *part)) for part in found[number]],
+            [int(np.searchsorted(bonds, bond)) for bond in brics[number]],
+        )
+        for number, bonds in wanted.items()
+    }
+
+
+def _brics(mol: Any, piece: Any, atoms: tuple[int, ...]) -> list[int]:
+    pairs = brics_bonds(piece.ToBinary())
+    bonds = (mol.GetBondBetweenAtoms(atoms[i], atoms[j]).GetIdx() for i, j in pairs)
+    return list(dict.fromkeys(bonds))
+
+
+def _atom_fragment(atoms: tuple[int, ...], parts: list[tuple[int, ...]]) -> list[int]:
+    of = {atom: number for number, members in enumerate(parts) for atom in members}
+    return [of[atom] for atom in atoms]

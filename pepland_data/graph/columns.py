@@ -1,0 +1,146 @@
+"""Many graphs as a handful of flat arrays: the form of a shard, a batch and a worker's output.
+
+Four groups of columns, each with one pointer array [G+1]: row ``ptr[i]`` to ``ptr[i+1]`` belongs to
+graph i. All indices are local to their graph. Bonds and reactions are kept once, not per direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pepland_data.graph.feature_tables import FeatureTables, Recode, used_rows
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "atom": ("atom_code", "atom_fragment"),
+    "fragment": ("fragment_code", "fragment_residue"),
+    "bond": ("bond_begin", "bond_end", "bond_code"),
+    "reaction": ("reaction_begin", "reaction_end", "reaction_code"),
+}
+"""Group name -> its columns; the group's pointer array is ``<group>_ptr``."""
+
+
+@dataclass(frozen=True, eq=False)
+class GraphColumns:
+    """G graphs as codes and local indices. Any unsigned or signed integer dtype is allowed."""
+
+    atom_ptr: npt.NDArray[np.int64]
+    """[G+1] int64."""
+    fragment_ptr: npt.NDArray[np.int64]
+    """[G+1] int64."""
+    bond_ptr: npt.NDArray[np.int64]
+    """[G+1] int64."""
+    reaction_ptr: npt.NDArray[np.int64]
+    """[G+1] int64."""
+    atom_code: IntArray
+    """[A], row of the atom table, in RDKit atom order."""
+    atom_fragment: IntArray
+    """[A], fragment of the atom, local to the graph."""
+    fragment_code: IntArray
+    """[P], row of the fragment table, in the order of ``GetMolFrags``."""
+    fragment_residue: IntArray
+    """[P], Amiibo piece that holds the fragment (all 1 where nothing is cut)."""
+    bond_begin: IntArray
+    """[B], begin atom, local to the graph, in RDKit bond order."""
+    bond_end: IntArray
+    """[B], end atom, local to the graph."""
+    bond_code: IntArray
+    """[B], row of the bond table."""
+    reaction_begin: IntArray
+    """[C], fragment that holds the begin atom of the cut bond, in RDKit bond order."""
+    reaction_end: IntArray
+    """[C], fragment that holds the end atom of the cut bond."""
+    reaction_code: IntArray
+    """[C], row of the bond table."""
+
+    def __len__(self) -> int:
+        return len(self.atom_ptr) - 1
+
+    def sizes(self, group: str) -> npt.NDArray[np.int64]:
+        """Return how many rows of the group each graph has. [G] int64."""
+        ptr: npt.NDArray[np.int64] = getattr(self, f"{group}_ptr")
+        return np.diff(ptr)
+
+    def take(self, graphs: npt.ArrayLike) -> GraphColumns:
+        """Return the named graphs in the named order.
+
+        Args:
+            graphs: [K] int, graph numbers, repeats allowed.
+        """
+        chosen = np.asarray(graphs, np.int64)
+        taken: dict[str, Any] = {}
+        for group, names in GROUPS.items():
+            ptr = getattr(self, f"{group}_ptr")
+            rows, taken[f"{group}_ptr"] = ragged_rows(ptr, chosen)
+            taken |= {name: getattr(self, name)[rows] for name in names}
+        return GraphColumns(**taken)
+
+    def slice(self, start: int, stop: int) -> GraphColumns:
+        """Return graphs start to stop as views where possible."""
+        cut: dict[str, Any] = {}
+        for group, names in GROUPS.items():
+            ptr = getattr(self, f"{group}_ptr")[start : stop + 1]
+            cut |= {name: getattr(self, name)[ptr[0] : ptr[-1]] for name in names}
+            cut[f"{group}_ptr"] = ptr - ptr[0]
+        return GraphColumns(**cut)
+
+    def recode(self, recode: Recode) -> GraphColumns:
+        """Return the same graphs with codes of other tables."""
+        return replace(
+            self,
+            atom_code=recode.atom[self.atom_code],
+            fragment_code=recode.fragment[self.fragment_code],
+            bond_code=recode.bond[self.bond_code],
+            reaction_code=recode.bond[self.reaction_code],
+        )
+
+
+def ragged_rows(
+    ptr: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the flat rows of the chosen segments, and the pointers of the result.
+
+    Args:
+        ptr: [G+1] int64.
+        chosen: [K] int64, segment numbers.
+
+    Returns:
+        rows [sum of sizes] int64 and ptr [K+1] int64.
+    """
+    starts, sizes = ptr[chosen], ptr[chosen + 1] - ptr[chosen]
+    out_ptr = np.zeros(len(chosen) + 1, np.int64)
+    np.cumsum(sizes, out=out_ptr[1:])
+    shift = np.repeat(starts - out_ptr[:-1], sizes)
+    return shift + np.arange(out_ptr[-1]), out_ptr
+
+
+def concat(parts: Sequence[GraphColumns]) -> GraphColumns:
+    """Return the graphs of all parts, one after the other; `parts` must not be empty."""
+    joined: dict[str, Any] = {}
+    for group, names in GROUPS.items():
+        ptrs = [getattr(part, f"{group}_ptr") for part in parts]
+        ends = np.cumsum([0, *(ptr[-1] - ptr[0] for ptr in ptrs)])
+        shifted = [ptr[1:] - ptr[0] + end for ptr, end in zip(ptrs, ends, strict=False)]
+        joined[f"{group}_ptr"] = np.concatenate([np.zeros(1, np.int64), *shifted])
+        joined |= {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+    return GraphColumns(**joined)
+
+
+def empty_columns() -> GraphColumns:
+    """Return columns of no graphs."""
+    ptrs = {f"{group}_ptr": np.zeros(1, np.int64) for group in GROUPS}
+    flat = {name: np.zeros(0, np.int64) for names in GROUPS.values() for name in names}
+    return GraphColumns(**ptrs, **flat)
+
+
+def compact(columns: GraphColumns, tables: FeatureTables) -> tuple[GraphColumns, FeatureTables]:
+    """Return the same graphs with tables that hold only the rows they use, in canonical order."""
+    bonds = np.concatenate([columns.bond_code, columns.reaction_code])
+    used, recode = used_rows(tables, columns.atom_code, bonds, columns.fragment_code)
+    return columns.recode(recode), used

@@ -1,0 +1,78 @@
+"""Columns of an input: which one holds the peptides, and what the others are called."""
+
+from __future__ import annotations
+
+from itertools import chain, count
+from pathlib import Path
+
+from pepland_data.chem.notation.detect import AMINO_ACIDS
+from pepland_data.errors import InputError
+from pepland_data.inputs.text_lines import clean
+from pepland_data.store.arrow_shards import FIXED_COLUMNS
+
+TEXT_COLUMNS = ("smiles", "sequence", "peptide", "helm", "seq")
+"""Column names taken for the text where none is given, in this order, in any case."""
+SEQUENCE_COLUMNS = ("seq", "peptide")
+"""Column names that, like all that speak of a sequence, promise sequences."""
+
+
+def column_names(header: list[str], text_at: int) -> list[str]:
+    """Return a name of its own for each column that is passed through.
+
+    One that another column has, or that a shard has for itself, gets a number; one that is empty,
+    as of the index of a data frame, becomes ``column_1`` by its place.
+    """
+    taken, found = set(FIXED_COLUMNS), list[str]()
+    for place, name in enumerate(header):
+        wanted = clean(name) or f"column_{place + 1}"
+        tries = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
+        found.append(name if place == text_at else next(t for t in tries if t not in taken))
+        if place != text_at:
+            taken.add(found[-1])
+    return found
+
+
+def text_column(header: list[str], column: str | None, path: Path) -> int:
+    """Return where the text is: the named column, a usual name, or the only column."""
+    if column is not None:
+        if column not in header:
+            raise InputError(f"{path} has no column {column!r}; it has {', '.join(header)}")
+        return header.index(column)
+    lower = [name.lower() for name in header]
+    for name in TEXT_COLUMNS:
+        if name in lower:
+            return lower.index(name)
+    if len(header) == 1:
+        return 0
+    raise InputError(
+        f"{path} has no column named smiles or sequence; name one with --smiles-column: "
+        f"{', '.join(header)}"
+    )
+
+
+def holds_sequences(column: str) -> bool:
+    """Return whether a column's name promises sequences."""
+    name = column.lower()
+    return "sequence" in name or name in SEQUENCE_COLUMNS
+
+
+def check_header(names: list[str], path: Path) -> None:
+    """Refuse a first line that holds a peptide where names belong: its row would be lost."""
+    known = {word for name in names for word in (name.lower(), name.lower().removesuffix("s"))}
+    if known & set(TEXT_COLUMNS):
+        return
+    for name in names:
+        if _is_molecule(name) or (len(names) == 1 and AMINO_ACIDS.issuperset(name)):
+            raise InputError(
+                f"the first line of {path} holds the peptide {name[:60]!r} where column names are "
+                "expected; add a header line, or say --smiles-column if that is the name"
+            )
+
+
+def _is_molecule(text: str) -> bool:
+    from rdkit import Chem
+
+    from pepland_data.chem.notation.rdkit_messages import RdkitMessages
+
+    with RdkitMessages():
+        return bool(text) and bool(Chem.MolFromSmiles(text) or Chem.MolFromHELM(text))

@@ -1,0 +1,287 @@
+"""Batches from stores: a seeded global order, three tiers with equal results, resume anywhere.
+
+No worker processes. One thread makes the next batches while the step runs: from the mapped shards
+(``mmap``) or from memory (``host``), in one block that goes to the device in one copy. On the
+``device`` tier the coded corpus lies on the GPU, and batches are put together there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pepland_data.batch.byte_layout import Parts, Shape, arrays, host_batch, parts_of, spans
+from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.errors import InputError
+from pepland_data.loader.corpus import Corpus, Subset, subset_rows
+from pepland_data.loader.meter import Meter
+from pepland_data.loader.order.budget import make_budget
+from pepland_data.loader.order.epoch_order import SHUFFLES, EpochOrder, epoch_counts
+from pepland_data.loader.order.rank_batches import Batching
+from pepland_data.loader.prefetch import ahead
+from pepland_data.loader.tiers.choice import RESERVE, free_bytes, plan_tier
+from pepland_data.loader.tiers.device import ResidentCorpus
+from pepland_data.loader.tiers.host_and_mmap import HostSource, MappedSource, write_batch
+from pepland_data.loader.tiers.host_buffers import Blocks
+from pepland_data.loader.upload import Uploaded, Uploader
+from pepland_data.store.graph_store import GraphStore
+
+AHEAD = 3
+"""Batches that are kept ready."""
+Rows = npt.NDArray[np.int64]
+Made = HeteroBatch | Uploaded
+
+
+class GraphLoader:
+    """Iterate over the batches of an epoch, as any PyTorch loader; `iter` begins the next epoch.
+
+    The global order of an epoch depends on seed and epoch alone. With W ranks a step is
+    ``batch_size * W`` graphs of it, of which rank r takes every W-th from place r; with a budget it
+    is W runs of the order, of which rank r takes the r-th. The last step is shorter; a rank that
+    gets none of it yields an empty batch, so that all ranks take equally many steps. ``drop_last``
+    leaves it out. An epoch that was broken off is not gone on with, unless `load_state_dict` says
+    so; `set_epoch` names the epoch that comes next.
+
+    Several stores are one corpus: graph numbers of the second start behind the last of the first,
+    and inside a batch the graphs of one store stand together.
+
+    Args:
+        store: an opened store, or several.
+        batch_size: graphs a batch and rank; with a budget, at most so many.
+        shuffle: True for a global shuffle, ``"block"`` for one that reads a cold disk in long
+            strokes, False for the order of the store.
+        seed: of the order.
+        device: where batches are wanted.
+        tier: ``mmap``, ``host``, ``device``, or ``auto`` for what fits; see `plan`.
+        subset: rows to draw from, a bool a row, a function of the pass-through columns that
+            returns either, or None for all; a list of those for several stores.
+        rank: number of this process.
+        world_size: number of processes.
+        drop_last: leave out a last step in which not every rank has a full batch.
+        weights: share of each store in an epoch, empty for shares by size. A store gives each of
+            its graphs equally often, give or take once.
+        max_atoms: most atoms a batch.
+        max_edges: most directed edges between atoms a batch, two for each bond.
+        static_shapes: arrays of the same length in every batch, filled up with ghosts that take
+            part in no real graph; graphs behind the last one are empty and numbered -1.
+        reserve: share of the free memory that ``auto`` leaves to training.
+
+    Raises:
+        InputError: for an unknown tier or order, sizes below 1, or a graph above the budget.
+
+    Example:
+        >>> loader = GraphLoader(open_store("data/"), batch_size=512)  # doctest: +SKIP
+        >>> for batch in loader: ...  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        store: GraphStore | Sequence[GraphStore],
+        batch_size: int = 512,
+        shuffle: bool | str = True,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        tier: str = "auto",
+        subset: Subset | Sequence[Subset | None] | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+        weights: Sequence[float] = (),
+        max_atoms: int | None = None,
+        max_edges: int | None = None,
+        static_shapes: bool = False,
+        reserve: float = RESERVE,
+    ) -> None:
+        _check(batch_size, shuffle, rank, world_size)
+        one = isinstance(store, GraphStore)
+        self.corpus = Corpus([store] if isinstance(store, GraphStore) else store)
+        self.device = torch.device(device)
+        order = _order(self.corpus, [subset] if one else subset, weights, shuffle, seed)
+        budget = make_budget(self.corpus, order, batch_size, max_atoms, max_edges, static_shapes)
+        self._options = {
+            "batch_size": batch_size, "shuffle": shuffle, "device": device, "tier": tier,
+            "rank": rank, "world_size": world_size, "drop_last": drop_last, "weights": weights,
+            "max_atoms": max_atoms, "max_edges": max_edges, "static_shapes": static_shapes,
+            "reserve": reserve,
+        }  # fmt: skip
+        self._shape = budget.shape() if budget is not None and static_shapes else None
+        self.batching = Batching(
+            self.corpus, order, batch_size, rank, world_size, drop_last, budget
+        )
+        self.tables = BatchTables.from_tables(self.corpus.tables, self.device)
+        self.plan = plan_tier(self.corpus.stores, tier, *free_bytes(self.device), reserve)
+        self.meter = Meter(self.device)
+        self._make_source()
+        self.epoch = self.position = 0
+        self._resumed = False
+        self._counted: tuple[int, int] | None = None
+
+    def _make_source(self) -> None:
+        self._resident: ResidentCorpus | None = None
+        self._uploader: Uploader | None = None
+        if self.tier == "device":
+            self._resident = ResidentCorpus(self.corpus, self.device)
+            return
+        self._source = MappedSource(self.corpus) if self.tier == "mmap" else HostSource(self.corpus)
+        if self.device.type == "cuda":
+            self._uploader = Uploader(self.device, AHEAD + 2)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs to open the same stores at the same position."""
+        own = {"store": self.corpus.stores, "subset": self.batching.order.rows, "seed": self.seed}
+        return {"options": {**self._options, **own}, "state": self.state_dict()}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.__init__(**saved["options"])  # type: ignore[misc]
+        self.load_state_dict(saved["state"])
+
+    @property
+    def tier(self) -> str:
+        """``mmap``, ``host`` or ``device``."""
+        return self.plan.tier
+
+    @property
+    def tier_reason(self) -> str:
+        """One sentence why."""
+        return self.plan.reason
+
+    @property
+    def batch_size(self) -> int:
+        """Graphs a batch and rank, at most."""
+        return self.batching.batch_size
+
+    @property
+    def seed(self) -> int:
+        """Seed of the order."""
+        return self.batching.order.seed
+
+    @property
+    def num_graphs(self) -> int:
+        """Graphs in an epoch, over all ranks."""
+        return len(self.batching.order)
+
+    def __len__(self) -> int:
+        if self._counted is None or self._counted[0] != self.epoch:
+            self._counted = (self.epoch, self.batching.count(self.epoch))
+        return self._counted[1]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the start of an epoch."""
+        self.epoch, self.position, self._resumed = epoch, 0, False
+
+    def state_dict(self) -> dict[str, int]:
+        """Return seed, epoch, position in the global order and its length, as every rank has them.
+
+        Take it between two steps: it says that the last batch handed out is done with.
+        """
+        state = {"seed": self.seed, "epoch": self.epoch, "position": self.position}
+        return {**state, "num_graphs": self.num_graphs}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next iteration go on where `state_dict` was taken, on any number of ranks.
+
+        Raises:
+            InputError: the state is of an epoch with another number of graphs.
+        """
+        if state.get("num_graphs", self.num_graphs) != self.num_graphs:
+            raise InputError(
+                f"the state is of an epoch of {state['num_graphs']} graphs, this loader has "
+                f"{self.num_graphs}; give the same stores, subset and weights"
+            )
+        seed = state.get("seed", self.seed)
+        self.batching = replace(self.batching, order=replace(self.batching.order, seed=seed))
+        self.epoch, self.position = state["epoch"], state["position"]
+        self._resumed, self._counted = True, None
+
+    def batch(self, graphs: npt.ArrayLike) -> HeteroBatch:
+        """Return the named graphs as a batch on the device.
+
+        Args:
+            graphs: [K] int graph numbers; those of one store are put side by side.
+
+        Raises:
+            IndexError: numbers outside the corpus.
+            StoreDamagedError: a shard is not what was written.
+        """
+        wanted = np.asarray(graphs, np.int64)
+        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self.corpus)):
+            raise IndexError(f"graphs outside 0..{len(self.corpus) - 1}")
+        return self._arrive(self._make(self.corpus.together(wanted), Blocks(0), None))
+
+    def _make(self, graphs: Rows, blocks: Blocks, shape: Shape | None) -> Made:
+        """Make a batch, in the loader's thread or the consumer's."""
+        with self.meter.making():
+            parts = parts_of(graphs, self.corpus.sizes(graphs), shape)
+            if self._resident is not None:
+                return self._resident.batch(parts, self.tables)
+            if self._uploader is not None:
+                return self._upload(parts)
+            out = arrays(blocks.take(spans(parts.shape)[1]), parts.shape)
+            write_batch(out, parts, self._source)
+            made = host_batch(out, self.tables)
+            return made if self.device.type == "cpu" else made.to(self.device)
+
+    def _upload(self, parts: Parts) -> Uploaded:
+        assert self._uploader is not None
+        before = self._uploader.waited_s
+        made = self._uploader.upload(parts.shape, lambda out: write_batch(out, parts, self._source))
+        self.meter.copy_waited(self._uploader.waited_s - before)
+        return made
+
+    def _arrive(self, made: Made) -> HeteroBatch:
+        """Return a batch that the current stream can work on."""
+        if isinstance(made, HeteroBatch):
+            return made
+        return HeteroBatch(self.tables, **made.tensors())
+
+    def __iter__(self) -> Iterator[HeteroBatch]:
+        if self.position and not self._resumed:
+            self.set_epoch(self.epoch + 1)
+        self._resumed = False
+        return self._epoch(self.epoch, self.position)
+
+    def _epoch(self, epoch: int, position: int) -> Iterator[HeteroBatch]:
+        """Yield the batches of an epoch from a position on."""
+        steps, blocks = self.batching.steps(epoch, position), Blocks(AHEAD + 3)
+        made = (
+            (self._make(graphs, blocks, self._shape), len(graphs), after) for graphs, after in steps
+        )
+        source = made if self._resident is not None else ahead(made, AHEAD)
+        while True:
+            asked = self.meter.asked()
+            item = next(source, None)
+            if item is None:
+                break
+            batch = self._arrive(item[0])
+            self.meter.given(asked, item[1], batch.nbytes)
+            self.position = item[2]
+            yield batch
+        self.set_epoch(epoch + 1)
+
+
+def _check(batch_size: int, shuffle: bool | str, rank: int, world_size: int) -> None:
+    if shuffle not in SHUFFLES:
+        raise InputError(f"unknown order {shuffle!r}; expected shuffle=True, False or 'block'")
+    if batch_size < 1 or not 0 <= rank < world_size:
+        raise InputError(
+            f"batch_size {batch_size}, rank {rank} of {world_size}: expected a batch size of 1 "
+            "or more and a rank below the number of processes"
+        )
+
+
+def _order(
+    corpus: Corpus, subsets: Any, weights: Sequence[float], shuffle: bool | str, seed: int
+) -> EpochOrder:
+    chosen = [None] * len(corpus.stores) if subsets is None else list(subsets)
+    if len(chosen) != len(corpus.stores):
+        raise InputError(f"{len(chosen)} subsets for {len(corpus.stores)} stores; give one each")
+    rows = [subset_rows(s, store) for s, store in zip(chosen, corpus.stores, strict=True)]
+    sizes = [len(store) for store in corpus.stores]
+    drawn = [n if r is None else len(r) for n, r in zip(sizes, rows, strict=True)]
+    counts = epoch_counts(drawn, weights)
+    return EpochOrder(tuple(sizes), tuple(rows), tuple(counts), shuffle, seed)

@@ -1,0 +1,133 @@
+"""All graphs of a corpus in memory, each as one record of bytes, and batches picked out of them.
+
+A record is a graph's ten columns one behind the other, so that a graph at a random place costs a
+few cache lines in a row and not ten places far apart. Arrow's ``take`` copies the records of a
+batch behind each other, and a second one sorts their pieces by column; both are loops in C that
+check their bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pepland_data.graph.columns import GROUPS, GraphColumns
+from pepland_data.store.arrow_arrays import numbers
+
+Flat = dict[str, npt.NDArray[Any]]
+Bytes = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.int64]
+
+
+class RecordLayout:
+    """Which column stands where in a record: the widest first, so that all stay aligned.
+
+    Args:
+        dtypes: column -> dtype in a record.
+    """
+
+    def __init__(self, dtypes: Mapping[str, npt.DTypeLike]) -> None:
+        of_group = {name: group for group, names in GROUPS.items() for name in names}
+        self.dtypes = {name: np.dtype(dtypes[name]) for name in of_group}
+        self.names = sorted(of_group, key=lambda name: -self.dtypes[name].itemsize)
+        self.groups = [of_group[name] for name in self.names]
+        self._widths: Rows = np.array([self.dtypes[name].itemsize for name in self.names])
+
+    def piece_bytes(self, sizes: Mapping[str, npt.NDArray[np.integer[Any]]]) -> Rows:
+        """Return the bytes of each column of each graph. [K, 10] int64.
+
+        Args:
+            sizes: group -> rows of each graph, [K] int.
+        """
+        rows = [np.asarray(sizes[group]) for group in self.groups]
+        counts: Rows = np.stack(rows, axis=1).astype(np.int64)
+        return counts * self._widths
+
+    def pack(self, columns: GraphColumns) -> Bytes:
+        """Return graphs as records, one behind the other. [bytes] uint8."""
+        pieces = self.piece_bytes({group: columns.sizes(group) for group in GROUPS})
+        flat = [np.asarray(getattr(columns, n)).astype(self.dtypes[n]) for n in self.names]
+        joined = np.concatenate([array.view(np.uint8) for array in flat])
+        by_graph = np.arange(pieces.size).reshape(pieces.T.shape).T
+        return _picked(joined, pieces.T.ravel(), by_graph.ravel())
+
+    def unpack(self, records: Bytes, pieces: Rows) -> Flat:
+        """Return the flat columns of records that lie one behind the other.
+
+        Args:
+            records: [bytes] uint8.
+            pieces: [K, 10] int64, see `piece_bytes`.
+        """
+        by_column = np.arange(pieces.size).reshape(pieces.shape).T
+        sorted_bytes = _picked(records, pieces.ravel(), by_column.ravel())
+        ends = np.cumsum(pieces.sum(0))
+        columns = np.split(sorted_bytes, ends[:-1])
+        return {n: c.view(self.dtypes[n]) for n, c in zip(self.names, columns, strict=True)}
+
+
+class Records:
+    """Records of many graphs, filled in parts and then taken in any order.
+
+    Args:
+        layout: of a record.
+        sizes: group -> rows of each graph, [G] int.
+    """
+
+    def __init__(
+        self, layout: RecordLayout, sizes: Mapping[str, npt.NDArray[np.integer[Any]]]
+    ) -> None:
+        self.layout, self.filled = layout, 0
+        self.ptr = _pointers(layout.piece_bytes(sizes).sum(1))
+        self.bytes = np.empty(self.ptr[-1], np.uint8)
+        self._array = _binary(self.bytes, self.ptr)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.bytes.nbytes + self.ptr.nbytes
+
+    def append(self, columns: GraphColumns) -> None:
+        """Fill in the next graphs, whose sizes are those announced."""
+        stop = self.filled + len(columns)
+        self.bytes[self.ptr[self.filled] : self.ptr[stop]] = self.layout.pack(columns)
+        self.filled = stop
+
+    def take(self, graphs: Rows, sizes: Mapping[str, Rows]) -> Flat:
+        """Return the flat columns of some graphs, in the order named.
+
+        Args:
+            graphs: [K] int64; IndexError outside 0..G-1.
+            sizes: group -> rows of each of them, [K] int64.
+        """
+        records = _values(self._array.take(numbers(graphs)))
+        return self.layout.unpack(records, self.layout.piece_bytes(sizes))
+
+
+def _pointers(lengths: Rows) -> Rows:
+    ptr = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=ptr[1:])
+    return ptr
+
+
+def _picked(data: Bytes, lengths: Rows, order: Rows) -> Bytes:
+    """Return pieces of bytes that lie one behind the other in another order."""
+    return _values(_binary(data, _pointers(lengths)).take(numbers(order)))
+
+
+def _binary(data: Bytes, ptr: Rows) -> Any:
+    """Return bytes and the pointers of their pieces as an Arrow array, without a copy."""
+    buffers = [None, pa.py_buffer(ptr), pa.py_buffer(data)]
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ptr) - 1, buffers)
+
+
+def _values(array: Any) -> Bytes:
+    """Return the bytes of an Arrow array's pieces, without a copy."""
+    _, ptr, data = array.buffers()
+    ends = np.frombuffer(ptr, np.int64, len(array) + 1, 8 * array.offset)
+    if data is None:
+        return np.zeros(0, np.uint8)
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]

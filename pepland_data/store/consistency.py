@@ -1,0 +1,59 @@
+"""What must hold between the numbers of a store, beyond what is checked whenever it is opened."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pepland_data.store.arrow_shards import ShardData, damaged
+from pepland_data.store.graph_store import GraphStore
+
+REJECTS = "rejects.parquet"
+CODES = ("atom_code", "bond_code", "reaction_code", "fragment_code")
+
+
+def structure_faults(store: GraphStore) -> list[str]:
+    """Return a sentence for each fault: rows, masked codes, bonds of an atom to itself.
+
+    Every input row must be a graph or a reject, once; graphs come in the order of their rows. No
+    graph has the mask row, and no bond begins where it ends. (A cut in a ring may: both its ends
+    are in one fragment.)
+    """
+    rejected = _rejected(store)
+    faults = _row_faults(rejected, store.manifest.counts["rows"], REJECTS)
+    last = -1
+    for s in range(store.num_shards):
+        data, name = store.shard(s), f"shard {s}"
+        ids = np.concatenate([[last], data.row_id])
+        faults += _row_faults(ids[1:], store.manifest.counts["rows"], name)
+        if (np.diff(ids) <= 0).any():
+            faults.append(f"{name}: rows are not in order, or there twice")
+        if np.isin(data.row_id, rejected).any():
+            faults.append(f"{name}: a row is among the rejects too")
+        last = int(ids[-1])
+        faults += [f"{name}: {what}" for what in _graph_faults(data)]
+    return faults
+
+
+def _rejected(store: GraphStore) -> npt.NDArray[np.int64]:
+    path = store.path / REJECTS
+    try:
+        table = pq.read_table(path, columns=["row_id"])
+        return np.sort(table["row_id"].to_numpy()).astype(np.int64)
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise damaged(path, error) from error
+
+
+def _row_faults(ids: npt.NDArray[np.int64], rows: int, name: str) -> list[str]:
+    outside = ((ids < 0) | (ids >= rows)).any()
+    return [f"{name}: a row number is outside 0..{rows - 1}"] if outside else []
+
+
+def _graph_faults(data: ShardData) -> list[str]:
+    columns = data.columns
+    found = [f"{n} names the mask row" for n in CODES if (getattr(columns, n) == 0).any()]
+    if (columns.bond_begin == columns.bond_end).any():
+        found.append("a bond begins where it ends")
+    return found

@@ -1,0 +1,178 @@
+"""Remote stores and inputs on this machine: fetched once, checked, complete or not there.
+
+A store's mirror is named by the checksum of its manifest, which holds the checksums of all files.
+So a store that was built again gets a mirror of its own, and equal stores share one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from pepland_data.errors import RemoteError, StoreDamagedError, StoreNotFoundError
+from pepland_data.files.atomic import TEMP_PREFIX, file_sha256, write_atomic_bytes
+from pepland_data.files.remote import RemoteFileNotFoundError, RemoteFolder
+from pepland_data.store.manifest import BUILD_FOLDER, MANIFEST_FILE, FileEntry
+
+CACHE_VARIABLE = "PEPLAND_CACHE"
+AT_ONCE = 8
+"""Files that are fetched side by side."""
+
+
+def cache_folder() -> Path:
+    """Return where remote files are kept: PEPLAND_CACHE, or a folder of the user's cache."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pepland-data"
+
+
+class Mirror:
+    """A remote store and the folder that holds what was fetched of it.
+
+    Args:
+        remote: folder of a finished store.
+        cache: where mirrors are kept; None for `cache_folder`.
+
+    Raises:
+        StoreNotFoundError: there is no finished store.
+        RemoteError: it cannot be read.
+    """
+
+    def __init__(self, remote: RemoteFolder, cache: str | Path | None = None) -> None:
+        self.remote, self.cache = remote, cache
+        try:
+            manifest = remote.read(MANIFEST_FILE)
+        except RemoteFileNotFoundError as error:
+            raise StoreNotFoundError(_why_no_manifest(remote)) from error
+        base = Path(cache) if cache else cache_folder()
+        self.folder = base / "stores" / sha256(manifest).hexdigest()[:32]
+        if not (self.folder / MANIFEST_FILE).is_file():
+            write_atomic_bytes(self.folder / MANIFEST_FILE, manifest)
+        self._fresh: set[str] = set()
+
+    def ensure(self, entries: Sequence[FileEntry], look_inside: bool = False) -> None:
+        """Fetch what is not here yet.
+
+        Args:
+            entries: files of the store.
+            look_inside: compare checksums of what is here, not only sizes.
+
+        Raises:
+            RemoteError: it cannot be fetched, or there is too little room for it.
+            StoreDamagedError: what was fetched is not what the manifest says.
+        """
+        for entry in entries:
+            _check_name(entry.file, self.remote)
+        with locked(self.folder):
+            missing = [entry for entry in entries if not self._is_here(entry, look_inside)]
+            check_room(self.folder, sum(entry.bytes for entry in missing), self.remote.url)
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                for _ in pool.map(self._fetch, missing):
+                    pass
+
+    def _is_here(self, entry: FileEntry, look_inside: bool) -> bool:
+        path = self.folder / entry.file
+        whole = path.is_file() and path.stat().st_size == entry.bytes
+        return whole and (not look_inside or file_sha256(path) == entry.sha256)
+
+    def _fetch(self, entry: FileEntry) -> None:
+        fetch_file(self.remote, entry.file, self.folder / entry.file, entry.sha256)
+
+    def read(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """Return files of the store straight from where it is, without keeping them."""
+        return self.remote.read_many(names)
+
+    def refresh(self, folder: str) -> None:
+        """Fetch a subfolder that no manifest speaks of, once, as it is now."""
+        if folder in self._fresh:
+            return
+        there = self.remote.sizes(folder)
+        with locked(self.folder):
+            for path in (self.folder / folder).glob("*"):
+                path.unlink()
+            for name in there:
+                _check_name(name, self.remote)
+                fetch_file(self.remote, name, self.folder / name)
+        self._fresh.add(folder)
+
+
+def fetch_file(remote: RemoteFolder, name: str, path: Path, want: str | None = None) -> None:
+    """Fetch a file under a temporary name, compare its checksum if one is known, and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f"{TEMP_PREFIX}{os.getpid()}-{path.name}"
+    try:
+        remote.download(name, temporary)
+        if want is not None and file_sha256(temporary) != want:
+            raise StoreDamagedError(
+                f"{remote.url}/{name} is not what was written (its checksum does not fit); "
+                "upload the store again"
+            )
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Wait until no other process fetches into a folder: the ranks of one run fetch it once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def check_room(folder: Path, need_bytes: int, url: str) -> None:
+    """Refuse to fetch what does not fit.
+
+    Raises:
+        RemoteError: the sentence names both sizes.
+    """
+    free = shutil.disk_usage(folder).free
+    if need_bytes > free:
+        raise RemoteError(
+            f"{url} needs {need_bytes / 1e6:,.0f} MB in {folder}, which has {free / 1e6:,.0f} MB "
+            f"free; free some, or name a larger folder with {CACHE_VARIABLE}"
+        )
+
+
+@contextmanager
+def local_input(source: str | Path) -> Iterator[Path]:
+    """Fetch a remote input file for the time of a build; it stays only if the build fails.
+
+    Raises:
+        RemoteError: it cannot be read, or there is too little room.
+    """
+    base, _, name = str(source).rpartition("/")
+    remote = RemoteFolder(base)
+    token = remote.token(name)
+    key = sha256(f"{source} {token}".encode()).hexdigest()[:32]
+    path = cache_folder() / "inputs" / key / name
+    with locked(path.parent):
+        if not path.is_file():
+            check_room(path.parent, int(token.split()[0]), str(source))
+            fetch_file(remote, name, path)
+    yield path
+    shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def _check_name(name: str, remote: RemoteFolder) -> None:
+    """Refuse a name that leads out of the folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
+        raise StoreDamagedError(f"{remote.url} names the file {name!r}; it is no store of ours")
+
+
+def _why_no_manifest(remote: RemoteFolder) -> str:
+    if not (found := remote.sizes()):
+        return f"there is no store at {remote.url}; check the path"
+    if any(name.startswith(f"{BUILD_FOLDER}/") for name in found):
+        return (
+            f"{remote.url} holds an unfinished build; run the same `pepland-data build` to finish"
+        )
+    return f"{remote.url} holds no {MANIFEST_FILE}, so it is not a store; check the path"

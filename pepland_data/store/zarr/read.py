@@ -1,0 +1,163 @@
+"""The shards of a Zarr store: whole ranges of many graphs at a time, decoded into memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pepland_data.graph.columns import GROUPS, GraphColumns
+from pepland_data.graph.feature_tables import FeatureTables
+from pepland_data.store.arrow_shards import ShardData, damaged
+from pepland_data.store.manifest import Manifest
+from pepland_data.store.zarr.arrays import Fetch, ZarrArrays
+from pepland_data.store.zarr.columns import column_folder, decode_column, message_type
+from pepland_data.store.zarr.layout import SIZES
+
+WINDOW_ROWS = 2**14
+"""Graphs decoded at once: some 16 MiB."""
+WINDOWS_KEPT = 4
+TEXTS_KEPT = 16
+"""Arrow arrays of one shard each that are kept."""
+
+Ends = npt.NDArray[np.int64]
+
+
+class ZarrShards:
+    """The shards of a Zarr store, by number; what was decoded last is kept.
+
+    Args:
+        path: folder of the store.
+        manifest: of the store.
+        fetch: reads objects of a store that is elsewhere.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, fetch: Fetch | None = None) -> None:
+        self.path, self.manifest = path, manifest
+        self.arrays = ZarrArrays(path, manifest, fetch)
+        self.sizes = {name: self.arrays.read(name) for name in SIZES}
+        self.rows: list[int] = self.arrays.read("shard_rows").tolist()
+        self._ptr = np.cumsum([0, *self.rows], dtype=np.int64)
+        if any(len(sizes) != self._ptr[-1] for sizes in self.sizes.values()):
+            raise damaged(path, "sizes and shard_rows do not fit together")
+        self._ends = {g: self._at_shards(self.sizes[f"num_{g}s"]) for g in GROUPS}
+        self._byte_ends: dict[str, Ends] = {}
+        self._windows: OrderedDict[int, tuple[int, GraphColumns]] = OrderedDict()
+        self._next = 0
+        self._texts: OrderedDict[tuple[int, str], Any] = OrderedDict()
+
+    def _at_shards(self, sizes: npt.NDArray[Any]) -> Ends:
+        """Return where each shard begins, and the last ends, from sizes per graph. [S+1] int64."""
+        ends = np.zeros(len(sizes) + 1, np.int64)
+        np.cumsum(sizes, out=ends[1:])
+        return ends[self._ptr]
+
+    def tables(self) -> FeatureTables:
+        """Return the tables of the store."""
+        read = self.arrays.read
+        ends = np.cumsum([0, *read("fragment_smiles_length")]).tolist()
+        text = read("fragment_smiles").tobytes()
+        smiles = (text[a:b].decode() for a, b in pairwise(ends))
+        x = {name: read(name) for name in ("atom_x", "atom_label", "bond_x", "fragment_x")}
+        return FeatureTables(**x, fragment_smiles=tuple(smiles))
+
+    def file(self, s: int) -> str:
+        """Return what to call shard s in a message."""
+        return f"shard {s} (graphs {self._ptr[s]} to {self._ptr[s + 1] - 1})"
+
+    def columns(self, s: int) -> GraphColumns:
+        """Return the graphs of shard s; who goes on gets the shards behind it decoded with it."""
+        first = next((w for w, (end, _) in self._windows.items() if w <= s < end), None)
+        if first is None:
+            first = self._decode(s)
+        self._windows.move_to_end(first)
+        columns, start = self._windows[first][1], self._ptr[first]
+        return columns.slice(int(self._ptr[s] - start), int(self._ptr[s + 1] - start))
+
+    def _decode(self, s: int) -> int:
+        """Decode shard s, and where the shard before it came last, as many as make a window."""
+        behind = int(np.searchsorted(self._ptr, self._ptr[s] + WINDOW_ROWS, "right")) - 1
+        end = max(behind, s + 1) if s == self._next else s + 1
+        self._next = end
+        ends = {group: ends[[s, end]].tolist() for group, ends in self._ends.items()}
+        self.arrays.load([(n, *ends[group]) for group, names in GROUPS.items() for n in names])
+        made: dict[str, Any] = {}
+        for group, names in GROUPS.items():
+            ptr = np.zeros(self._ptr[end] - self._ptr[s] + 1, np.int64)
+            np.cumsum(self.sizes[f"num_{group}s"][self._ptr[s] : self._ptr[end]], out=ptr[1:])
+            made |= {name: self.arrays.read(name, *ends[group]) for name in names}
+            made[f"{group}_ptr"] = ptr
+        self._windows[s] = (end, GraphColumns(**made))
+        _forget(self._windows, WINDOWS_KEPT)
+        return s
+
+    def shard(self, s: int) -> ShardData:
+        """Return everything of shard s."""
+        extra = {name: self.extra(s, name) for name in self.column_types}
+        return ShardData(self.columns(s), self.row_id(s), self.smiles(s), extra)
+
+    def row_id(self, s: int) -> npt.NDArray[np.int64]:
+        """Return the input rows of shard s. [rows] int64."""
+        return self.arrays.read("row_id", *self._bounds(s))
+
+    def smiles(self, s: int) -> Any:
+        """Return the texts of shard s as an Arrow array."""
+        names = {"length": "smiles_length", "bytes": "smiles"}
+        return self._array(s, pa.large_string(), names)
+
+    def extra(self, s: int, name: str) -> Any:
+        """Return a pass-through column of shard s as an Arrow array."""
+        parts = ("values", "valid", "length", "bytes")
+        names = {part: f"{column_folder(name)}/{part}" for part in parts}
+        return self._array(s, self.column_types[name], names)
+
+    def _array(self, s: int, kind: Any, names: Mapping[str, str]) -> Any:
+        """Return an Arrow array from the Zarr arrays that hold its parts."""
+        key = (s, next(iter(names.values())))
+        if key not in self._texts:
+            parts = {n: self.arrays.read(a, *self._range(s, a, names))
+                     for n, a in names.items() if a in self.arrays}  # fmt: skip
+            try:
+                self._texts[key] = decode_column(kind, self.rows[s], parts)
+                self._texts[key].validate(full=True)
+            except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+                raise damaged(self.path, f"{self.file(s)}: {error}") from error
+            _forget(self._texts, TEXTS_KEPT)
+        return self._texts[key]
+
+    def _range(self, s: int, array: str, names: Mapping[str, str]) -> tuple[int, int]:
+        """Return which items of an array are of shard s."""
+        dimension = self.arrays.dimension(array)
+        if dimension == "graph":
+            return self._bounds(s)
+        if dimension == "shard":
+            return s, s + 1
+        lengths = names["length"]
+        if array not in self._byte_ends:
+            sizes = self.arrays.read(lengths)
+            each = self.arrays.dimension(lengths) == "graph"
+            ends = self._at_shards(sizes) if each else np.cumsum([0, *sizes], dtype=np.int64)
+            self._byte_ends[array] = ends
+        return int(self._byte_ends[array][s]), int(self._byte_ends[array][s + 1])
+
+    @cached_property
+    def column_types(self) -> Mapping[str, Any]:
+        """The Arrow type of each pass-through column; none for a store without graphs."""
+        names = self.manifest.columns if self.rows else ()
+        schemas = {n: self.arrays.attributes(column_folder(n))["arrow_schema"] for n in names}
+        return {name: message_type(schema) for name, schema in schemas.items()}
+
+    def _bounds(self, s: int) -> tuple[int, int]:
+        return int(self._ptr[s]), int(self._ptr[s + 1])
+
+
+def _forget(kept: OrderedDict[Any, Any], most: int) -> None:
+    while len(kept) > most:
+        kept.popitem(last=False)

@@ -1,0 +1,92 @@
+"""Graphs to vectors: what `Embedder` and ``pepland-embed`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.graph.columns import GraphColumns, compact
+from pepland_data.graph.feature_tables import FeatureTables
+from pepland_model.embed.growing_tables import GrowingTables
+from pepland_model.network.pooling import Pooling, run_views, vectors
+from pepland_model.run.load_encoder import load_encoder, trained_cut
+
+
+@dataclass(frozen=True, eq=False)
+class NodeVectors:
+    """Vectors of graphs."""
+
+    rows: npt.NDArray[np.float32]
+    """[N, d] float32."""
+    ptr: npt.NDArray[np.int64]
+    """[G+1] int64, rows ``ptr[i]`` to ``ptr[i+1]`` belong to graph i; one each at peptide level."""
+
+    def __len__(self) -> int:
+        return len(self.ptr) - 1
+
+    def __getitem__(self, i: int) -> npt.NDArray[np.float32]:
+        return self.rows[self.ptr[i] : self.ptr[i + 1]]
+
+
+class Encoder:
+    """The encoder of a checkpoint, and how it is run for embeddings.
+
+    Args:
+        source: run folder, checkpoint folder or model folder.
+        device: where it computes.
+        exact: every graph alone, on its own feature rows, without states of other graphs, so that
+            its vectors have the same bits in any company.
+    """
+
+    def __init__(
+        self, source: str | Path, device: torch.device | str = "cpu", exact: bool = False
+    ) -> None:
+        self.device, self.exact = torch.device(device), exact
+        self.cut = trained_cut(source)
+        self.model = load_encoder(source, self.device, dedup=False if exact else None)
+        self._tables = GrowingTables(self.device)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return self.model.config.hidden
+
+    def nodes(self, columns: GraphColumns, tables: FeatureTables, wanted: Pooling) -> NodeVectors:
+        """Return the vectors of graphs.
+
+        Args:
+            columns: of any number of graphs, all run in one batch unless `exact`.
+            tables: theirs; only rows that are used should be in it.
+            wanted: which vectors.
+        """
+        parts = [self.batch(b, wanted) for b in self.batches(columns, tables)]
+        rows = [part.rows for part in parts]
+        sizes = [np.diff(part.ptr) for part in parts]
+        ptr = np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))
+        return NodeVectors(np.concatenate([np.zeros((0, self.width), np.float32), *rows]), ptr)
+
+    def batches(self, columns: GraphColumns, tables: FeatureTables) -> Iterator[HeteroBatch]:
+        """Yield graphs as batches on the encoder's device: all at once, or each alone."""
+        if not len(columns):
+            return
+        if not self.exact:
+            columns = self._tables.take(columns, tables)
+            yield HeteroBatch.from_columns(columns, self._tables.tables).to(self.device)
+            return
+        for i in range(len(columns)):
+            one, own = compact(columns.slice(i, i + 1), tables)
+            yield HeteroBatch.from_columns(one, BatchTables.from_tables(own, self.device)).to(
+                self.device
+            )
+
+    @torch.no_grad()
+    def batch(self, batch: HeteroBatch, wanted: Pooling) -> NodeVectors:
+        """Return the vectors of a batch on the encoder's device."""
+        rows, ptr = vectors(batch, run_views(self.model, batch, *wanted.views), wanted)
+        return NodeVectors(rows.float().cpu().numpy(), ptr.cpu().numpy())

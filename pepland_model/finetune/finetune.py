@@ -1,0 +1,274 @@
+"""``finetune(config)``: an encoder and a head on a column of a store, one run a seed.
+
+Each seed has a folder of its own; a finished one is not run again. The figures of all seeds come
+with Student's t interval of their mean, which says how much seeds (and splits, where each seed has
+its own) matter, not how far the data stands for other data.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pepland_data.errors import InputError
+from pepland_data.loader.graph_loader import GraphLoader
+from pepland_model.finetune.data import TaskData, open_task
+from pepland_model.finetune.intervals import interval
+from pepland_model.finetune.network import HeadConfig, TaskNetwork, save_task, view_count
+from pepland_model.finetune.predictions import join_predictions, write_seed_predictions
+from pepland_model.finetune.seed_run import SeedRun
+from pepland_model.network.model_files import MODEL
+from pepland_model.network.pharmhgt import PharmHGT, is_junction
+from pepland_model.run.checkpoint import FOLDER, file_sum, write_text
+from pepland_model.run.config import TrainConfig, differences, from_toml
+from pepland_model.run.data import common_cut
+from pepland_model.run.distributed import World, pick_device
+from pepland_model.run.folder import CONFIG, locked, write_provenance
+from pepland_model.run.load_encoder import check_cut, load_encoder, trained_cut
+from pepland_model.run.progress import Progress
+from pepland_model.run.signals import StopRequest
+from pepland_model.train.init_from import sized_as_source, source_folder
+from pepland_model.train.masked_model import recompute_attention
+from pepland_model.train.memory import OutOfMemoryError, is_out_of_memory
+from pepland_model.train.pretrain import EXIT_CODES, out_of_memory
+
+DONE = "done.json"
+MODEL_FOLDER = "model"
+
+
+def finetune(config: TrainConfig, must_resume: bool = False) -> dict[str, Any]:
+    """Fine-tune as configured, or go on with what is in ``config.run.out``.
+
+    Args:
+        config: the run; its section ``finetune`` names task and target.
+        must_resume: refuse to start a new run.
+
+    Returns:
+        What ``summary.json`` holds.
+
+    Raises:
+        InputError: data, settings or run folder that cannot be used.
+        CheckpointError: the encoder to start from cannot be used.
+        NonFiniteError: a loss became NaN or infinite; its peptides are written down.
+        OSError: no space for what has to be written.
+    """
+    check_supported(config)
+    device = pick_device(config.run.device)
+    config = sized_as_source(config)
+    run = Path(config.run.out)
+    check_run(run, config, must_resume)
+    progress = Progress(total=1)
+    try:
+        with StopRequest() as stop, locked(run):
+            return _all_seeds(config, run, device, progress, stop)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(out_of_memory(config, World(0, 1, device), error)) from error
+    finally:
+        progress.close()
+
+
+PRETRAINING_ONLY = {
+    "data": ("weights", "vocab", "vocab_size"), "run": ("profile", "eval_every", "eval_batches"),
+    "mask": ("mode", "atom_rate", "mask_fragments", "fragment_rate", "mask_bonds"),
+}  # fmt: skip
+"""Settings that would have no effect."""
+
+
+def check_supported(config: TrainConfig) -> None:
+    """Refuse settings that fine-tuning does not know."""
+    import os
+
+    fresh = TrainConfig()
+    for section, keys in PRETRAINING_ONLY.items():
+        mine, default = getattr(config, section), getattr(fresh, section)
+        for key in keys:
+            if getattr(mine, key) != getattr(default, key):
+                raise InputError(f"{key} is for pre-training; leave it out of fine-tuning")
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("fine-tuning runs in one process; start it without torchrun")
+    if config.optim.ema or config.optim.precision == "fp16":
+        raise InputError("fine-tuning knows neither --ema nor fp16; leave them out (bf16 is fine)")
+    if config.data.batch_size % config.data.accumulate:
+        raise InputError(
+            f"batch_size {config.data.batch_size} is no multiple of accumulate "
+            f"{config.data.accumulate}"
+        )
+
+
+MAY_DIFFER = {"run": {"epochs", "max_steps", "patience", "eval_every"}}
+"""What a pre-training run may change when it goes on, and a fine-tuning run may not."""
+
+
+def check_run(run: Path, config: TrainConfig, must_resume: bool) -> None:
+    """Refuse a folder that holds something else, or a run with other settings."""
+    stored = from_toml(run / CONFIG) if (run / CONFIG).is_file() else None
+    if stored is None and must_resume:
+        raise InputError(f"{run} holds no run to go on with; leave out --resume")
+    if stored is None:
+        if run.exists() and (not run.is_dir() or any(p.name != ".lock" for p in run.iterdir())):
+            raise InputError(f"{run} holds something else than a run; choose another --out")
+        return
+    now = replace(config, finetune=replace(config.finetune, seeds=stored.finetune.seeds))
+    changed = differences(stored, now)
+    changed += [
+        f"{key}: {getattr(stored.run, key)!r} -> {getattr(now.run, key)!r}"
+        for key in sorted(MAY_DIFFER["run"] & {f.name for f in fields(stored.run)})
+        if getattr(stored.run, key) != getattr(now.run, key)
+    ]
+    if changed:
+        raise InputError(
+            f"the run in {run} has other settings ({'; '.join(changed)}); choose another --out, "
+            "or give its settings to go on with it"
+        )
+
+
+def _all_seeds(
+    config: TrainConfig, run: Path, device: torch.device, progress: Progress, stop: StopRequest
+) -> dict[str, Any]:
+    seeds = [config.run.seed + i for i in range(config.finetune.seeds)]
+    facts = provenance(run, config, open_task(config, seeds[0]))
+    features: dict[str, Tensor] = {}
+    status = "finished"
+    for seed in seeds:
+        folder = run / f"seed-{seed}"
+        if not (folder / DONE).is_file() and not _one_seed(
+            config, seed, folder, device, progress, stop, features
+        ):
+            status = stop.received or "stopped"
+            break
+    return finish(run, config, seeds, status, facts)
+
+
+def provenance(run: Path, config: TrainConfig, data: TaskData) -> dict[str, Any]:
+    """Write configuration and origin; refuse to go on with other data or another encoder."""
+    fingerprint = data.fingerprint()
+    if config.run.init_from:
+        fingerprint["encoder"] = file_sum(source_folder(config.run.init_from) / MODEL)
+    path = run / "run.json"
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
+        changed = [key for key, value in fingerprint.items() if before.get(key) != value]
+        if changed:
+            raise InputError(
+                f"{', '.join(changed)} changed since the run in {run} began; choose another "
+                "--out, or go back to its data"
+            )
+    return write_provenance(run, config, data.describe(), fingerprint)
+
+
+def _one_seed(
+    config: TrainConfig, seed: int, folder: Path, device: torch.device, progress: Progress,
+    stop: StopRequest, features: dict[str, Tensor],
+) -> bool:  # fmt: skip
+    """Run a seed and write its files; return whether it came to its end."""
+    data = open_task(config, seed)
+    if config.run.init_from:
+        check_cut(trained_cut(config.run.init_from), common_cut(data.stores), "the store")
+    task = data.task(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    network = make_network(config, seed, task.outputs, device)
+    if config.run.freeze:
+        key = "same" if config.run.init_from else str(seed)
+        if key not in features:
+            features.clear()
+            features[key] = all_features(network, data, config, device)
+        train = torch.from_numpy(data.sets["train"]).to(device)
+        network.head.fit_inputs(features[key][train])
+    else:  # of the same weights in every life of the run, so a resume finds the same numbers
+        network.head.fit_inputs(all_features(network, data, config, device, "train"))
+    run = SeedRun(config, data, task, network, next(iter(features.values()), None), seed, folder,
+                  progress)  # fmt: skip
+    progress.total = run.total
+    progress.say(f"seed {seed}: {data.text()}")
+    result = run.run(stop)
+    if result is None:
+        return False
+    predictions = result.pop("predictions")
+    write_seed_predictions(folder / "predictions.parquet", seed, data, task, predictions)
+    save_task(network, task, folder / MODEL_FOLDER, {"seed": seed, "cut": common_cut(data.stores)})
+    write_text(folder / DONE, json.dumps(result, indent=1) + "\n")
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    return True
+
+
+def make_network(config: TrainConfig, seed: int, outputs: int, device: torch.device) -> TaskNetwork:
+    """Return encoder and fresh head of one seed."""
+    from pepland_model.train.masked_model import build_encoder
+
+    torch.manual_seed(seed)
+    m, f = config.model, config.finetune
+    if config.run.init_from:
+        encoder = train_again(load_encoder(config.run.init_from))
+    else:
+        encoder = build_encoder(m)
+    if config.run.freeze:
+        encoder.requires_grad_(False)
+    elif config.optim.activation_checkpointing:
+        recompute_attention(encoder)
+    torch.manual_seed(seed)  # the same head whether the encoder is fresh or not
+    head = HeadConfig(
+        view_count(f.view) * m.hidden, outputs, f.head_width, f.head_layers, f.dropout,
+        f.view, f.pooling, config.run.freeze,
+    )  # fmt: skip
+    return TaskNetwork(encoder, head).to(device)
+
+
+def train_again(encoder: PharmHGT) -> PharmHGT:
+    """Let every weight that its output needs have a gradient."""
+    for name, parameter in encoder.named_parameters():
+        parameter.requires_grad_(encoder.config.junction or not is_junction(name))
+    return encoder
+
+
+@torch.no_grad()
+def all_features(
+    network: TaskNetwork, data: TaskData, config: TrainConfig, device: torch.device, part: str = ""
+) -> Tensor:
+    """Return the pooled views of all peptides or of a set, [G, width] float32 on the device."""
+    network.eval()
+    loader = GraphLoader(
+        data.stores, 256, shuffle=False, device=device, tier=config.data.tier,
+        subset=data.subset(part) if part else None,
+    )  # fmt: skip
+    return torch.cat([network.features(batch).float() for batch in loader])
+
+
+def finish(
+    run: Path, config: TrainConfig, seeds: list[int], status: str, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write predictions of all seeds and the summary; return the summary."""
+    folders = [run / f"seed-{seed}" for seed in seeds if (run / f"seed-{seed}" / DONE).is_file()]
+    done = [json.loads((folder / DONE).read_text(encoding="utf-8")) for folder in folders]
+    files = {"run": str(run)}
+    if done:
+        files["predictions"] = str(join_predictions(run, folders))
+    summary = {
+        "status": status, "exit_code": EXIT_CODES.get(status, 0),
+        "task": config.finetune.task, "target": config.finetune.target,
+        "seeds": len(seeds), "seeds_done": len(done), "metrics": over_seeds(done),
+        "by_seed": done, **facts,
+    }  # fmt: skip
+    write_text(run / "summary.json", json.dumps(summary, indent=1) + "\n")
+    return {**summary, "files": files}
+
+
+def over_seeds(done: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return set -> figure -> mean over seeds with its interval."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for one in done:
+        for name, figures in one["metrics"].items():
+            for key, value in figures.items():
+                known = np.nan if value is None else value
+                found.setdefault(name, {}).setdefault(key, []).append(known)
+    return {name: {k: interval(v) for k, v in figures.items()} for name, figures in found.items()}

@@ -1,0 +1,89 @@
+"""Predictions of a fine-tuning run as Parquet: one row a seed and peptide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pepland_data.files.atomic import write_atomic
+from pepland_model.finetune.data import TaskData
+from pepland_model.finetune.network import Task
+
+FILE = "predictions.parquet"
+
+
+def write_seed_predictions(
+    path: Path,
+    seed: int,
+    data: TaskData,
+    task: Task,
+    predictions: Mapping[str, npt.NDArray[np.float32]],
+) -> None:
+    """Write what one seed predicts for every set.
+
+    Columns: ``seed``, ``set``, ``store``, ``row_id``, ``text``, ``target``, ``prediction``; of a
+    classification also ``probability_<class>``.
+    """
+    parts = [_table(seed, name, data, task, values) for name, values in predictions.items()]
+    _write(path, pa.concat_tables(parts))
+
+
+def _table(
+    seed: int, name: str, data: TaskData, task: Task, values: npt.NDArray[np.float32]
+) -> Any:
+    rows = data.sets[name]
+    columns: dict[str, Any] = {
+        "seed": pa.array(np.full(len(rows), seed, np.int64)),
+        "set": pa.array([name] * len(rows), pa.string()),
+        **_origin(data, name),
+        **predicted(task, values),
+    }
+    target = data.targets[rows]
+    known = target if task.kind == "regression" else [task.classes[i] for i in target.tolist()]
+    columns["target"] = pa.array(known)
+    order = ["seed", "set", "store", "row_id", "text", "target"]
+    return pa.table({n: columns[n] for n in [*order, *(c for c in columns if c not in order)]})
+
+
+def _origin(data: TaskData, name: str) -> dict[str, Any]:
+    """Return store, input row and text of each peptide of a set."""
+    found: dict[str, list[Any]] = {"store": [], "row_id": [], "text": []}
+    for store, rows in zip(data.stores, data.subset(name), strict=True):
+        found["store"] += [str(store.path)] * len(rows)
+        found["row_id"] += store.row_id[rows].tolist()
+        found["text"] += [store.smiles[i] for i in rows.tolist()]
+    kinds = {"store": pa.string(), "row_id": pa.int64(), "text": pa.large_string()}
+    return {key: pa.array(values, kinds[key]) for key, values in found.items()}
+
+
+def predicted(task: Task, values: npt.NDArray[np.float32]) -> dict[str, Any]:
+    """Return prediction columns.
+
+    Args:
+        task: what is predicted.
+        values: [N, 1] in the column's unit, or [N, C] probabilities.
+    """
+    if task.kind == "regression":
+        return {"prediction": pa.array(values[:, 0])}
+    guess = [task.classes[i] for i in values.argmax(1).tolist()]
+    shares = {f"probability_{c}": pa.array(values[:, i]) for i, c in enumerate(task.classes)}
+    return {"prediction": pa.array(guess, pa.string()), **shares}
+
+
+def join_predictions(run: Path, folders: Sequence[Path]) -> Path:
+    """Write the predictions of all finished seeds to one file; return it."""
+    import pyarrow.parquet as pq
+
+    _write(run / FILE, pa.concat_tables([pq.read_table(folder / FILE) for folder in folders]))
+    return run / FILE
+
+
+def _write(path: Path, table: Any) -> None:
+    import pyarrow.parquet as pq
+
+    write_atomic(path, lambda file: pq.write_table(table, file, compression="zstd"))

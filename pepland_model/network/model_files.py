@@ -1,0 +1,100 @@
+"""An encoder on disk: ``model.safetensors`` and ``config.json`` in one folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from pepland_data.errors import InputError
+from pepland_model.network.config import PharmHGTConfig
+from pepland_model.run.checkpoint import write_tensors, write_text
+
+if TYPE_CHECKING:
+    from pepland_model.network.pharmhgt import PharmHGT
+
+MODEL = "model.safetensors"
+CONFIG = "config.json"
+HEADS = "heads.safetensors"
+"""Heads that were imported with a published encoder."""
+
+
+def save_model(model: Any, folder: str | Path) -> Path:
+    """Write an encoder's weights and configuration into a folder, made if it is not there.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / MODEL, model.state_dict())
+    write_text(folder / CONFIG, json.dumps(model.config.to_dict(), indent=1) + "\n")
+    return folder
+
+
+def load_model(folder: str | Path, **changes: Any) -> PharmHGT:
+    """Return the encoder that `save_model` wrote, on the CPU and in evaluation mode.
+
+    Args:
+        folder: with ``model.safetensors`` and ``config.json``.
+        **changes: settings that differ from the file's, such as ``output`` or ``dedup``.
+
+    Raises:
+        InputError: a file is missing or damaged, or the weights do not fit the configuration.
+    """
+    from pepland_model.network.pharmhgt import PharmHGT
+
+    folder = Path(folder)
+    model = PharmHGT(read_config(folder / CONFIG, **changes))
+    weights = read_weights(folder / MODEL)
+    check_names(weights, model.state_dict(), folder / MODEL)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def read_config(path: Path, **changes: Any) -> PharmHGTConfig:
+    """Return a configuration from its JSON file; InputError in one sentence where it is bad."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); expected a folder written by model.save"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON: {error}; write the model again") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no settings; write the model again")
+    try:
+        return PharmHGTConfig.from_dict(values | changes)
+    except TypeError as error:
+        raise InputError(f"{path} has a setting of another kind: {error}") from error
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file; InputError in one sentence where it is bad."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror or error}); "
+            "expected a folder written by model.save"
+        ) from error
+    except SafetensorError as error:
+        raise InputError(f"{path} is damaged or not safetensors: {error}") from error
+
+
+def check_names(found: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
+    """Raise InputError for the first weight that is missing, unknown or of another shape."""
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            raise InputError(f"{path} lacks {name!r}, which its configuration asks for")
+        if name not in expected:
+            raise InputError(f"{path} holds {name!r}, which its configuration does not know")
+        if found[name].shape != expected[name].shape:
+            shapes = f"{tuple(found[name].shape)}, expected {tuple(expected[name].shape)}"
+            raise InputError(f"{path}: {name!r} has shape {shapes}; config.json says other sizes")

@@ -1,0 +1,121 @@
+"""A peptide's vector from the vectors of its atoms and fragments, without padding.
+
+Rows of one peptide stand side by side, so its mean and maximum run over exactly its own rows:
+what else is in the batch cannot reach them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_data.errors import InputError
+from pepland_model.network.pharmhgt import PharmHGTOutput
+from pepland_model.network.segments import segment_sum
+
+LEVELS = ("peptide", "atom", "fragment")
+VIEWS = ("both", "atom", "fragment")
+POOLINGS = ("mean", "max")
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Which vectors are wanted."""
+
+    level: str = "peptide"
+    """``peptide``: one a peptide; ``atom`` or ``fragment``: one for each of its nodes."""
+    view: str = "both"
+    """``atom``, ``fragment``, or ``both``: the mean of the two pooled views."""
+    how: str = "mean"
+    """``mean`` or ``max`` over the nodes of a view."""
+
+    @property
+    def views(self) -> tuple[bool, bool]:
+        """Whether atoms, and whether fragments are needed."""
+        asked = self.view if self.level == "peptide" else self.level
+        return asked != "fragment", asked != "atom"
+
+    def __post_init__(self) -> None:
+        known = {"level": LEVELS, "view": VIEWS, "how": POOLINGS}
+        for name, choices in known.items():
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"{name} is {getattr(self, name)!r}; choose from {', '.join(choices)}"
+                )
+
+
+def run_views(
+    model: Callable[..., PharmHGTOutput], batch: HeteroBatch, atoms: bool, fragments: bool
+) -> PharmHGTOutput:
+    """Run a model on a batch without the rows of a view that nobody asks for.
+
+    Args:
+        model: `PharmHGT`.
+        batch: on its device.
+        atoms: whether atoms are wanted; else the output has none.
+        fragments: the same for fragments.
+    """
+    nothing = torch.zeros(0, dtype=torch.int64, device=batch.device)
+    return model(
+        batch,
+        atom_rows=None if atoms else nothing,
+        fragment_rows=None if fragments else nothing,
+    )
+
+
+def pool(rows: Tensor, ptr: Tensor, how: str) -> Tensor:
+    """Return the mean or maximum of each segment of rows, zero for an empty one. [G, d].
+
+    Args:
+        rows: [N, d], those of one segment side by side.
+        ptr: [G+1] int64.
+        how: ``mean`` or ``max``.
+    """
+    sizes = ptr.diff()
+    owner = torch.repeat_interleave(sizes, output_size=len(rows))
+    if how == "mean":
+        return segment_sum(rows, ptr, owner) / sizes.clamp(min=1).unsqueeze(1)
+    index = owner.unsqueeze(1).expand_as(rows)
+    empty = rows.new_zeros(len(sizes), rows.shape[1])
+    return empty.scatter_reduce(0, index, rows, "amax", include_self=False)
+
+
+def pooled(batch: HeteroBatch, out: PharmHGTOutput, view: str, how: str) -> Tensor:
+    """Return one vector a graph of the batch. [G, d].
+
+    Args:
+        batch: what the model was given, without ghost rows.
+        out: what it returned.
+        view: ``atom``, ``fragment`` or ``both``.
+        how: ``mean`` or ``max``.
+    """
+    found = pooled_views(batch, out, view, how)
+    return found[0] if len(found) == 1 else (found[0] + found[1]) / 2
+
+
+def pooled_views(batch: HeteroBatch, out: PharmHGTOutput, view: str, how: str) -> list[Tensor]:
+    """Return one vector a graph for each view, atoms first. One or two times [G, d]."""
+    found = []
+    if view != "fragment":
+        found.append(pool(out.atom_embedding, batch.atom_ptr, how))
+    if view != "atom":
+        found.append(pool(out.fragment_embedding, batch.fragment_ptr, how))
+    return found
+
+
+def vectors(batch: HeteroBatch, out: PharmHGTOutput, pooling: Pooling) -> tuple[Tensor, Tensor]:
+    """Return the wanted vectors of a batch, and which of them belong to which graph.
+
+    Returns:
+        [N, d] vectors and [G+1] int64 pointers; at level ``peptide`` N is G.
+    """
+    if pooling.level == "atom":
+        return out.atom_embedding, batch.atom_ptr
+    if pooling.level == "fragment":
+        return out.fragment_embedding, batch.fragment_ptr
+    ptr = torch.arange(batch.num_graphs + 1, device=batch.device)
+    return pooled(batch, out, pooling.view, pooling.how), ptr

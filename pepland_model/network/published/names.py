@@ -1,0 +1,61 @@
+"""The published parameter names and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pepland_data.errors import InputError
+from pepland_model.network.config import PharmHGTConfig
+
+DEAD = ("readout.", "readout_attn.", "out.")
+"""Parameters of the published module that no embedding uses."""
+
+
+def upstream_shapes(config: PharmHGTConfig) -> dict[str, tuple[int, ...]]:
+    """Return the 102 published names and their shapes."""
+    from pepland_model.network.pharmhgt import PharmHGT
+
+    with torch.device("meta"):
+        live = {k: tuple(v.shape) for k, v in PharmHGT(config).state_dict().items()}
+    return live | _dead_shapes(config.hidden)
+
+
+def _dead_shapes(d: int) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for readout in ("readout", "readout_attn"):
+        for i in range(4):
+            shapes[f"{readout}.att_mix.linears.{i}.weight"] = (d, d)
+            shapes[f"{readout}.att_mix.linears.{i}.bias"] = (d,)
+        for way in ("", "_reverse"):
+            shapes |= {f"{readout}.gru.weight_{s}_l0{way}": (3 * d, d) for s in ("ih", "hh")}
+            shapes |= {f"{readout}.gru.bias_{s}_l0{way}": (3 * d,) for s in ("ih", "hh")}
+    for i, (rows, columns) in {0: (d, 4 * d), 2: (d, d), 4: (1, d)}.items():
+        shapes |= {f"out.{i}.weight": (rows, columns), f"out.{i}.bias": (rows,)}
+    return shapes
+
+
+def encoder_weights(state_dict: Mapping[str, Any], config: PharmHGTConfig) -> dict[str, Tensor]:
+    """Return the live weights of a published state dict after checking every name and shape.
+
+    Raises:
+        InputError: names the first entry that is missing, unknown or of another shape.
+    """
+    expected = upstream_shapes(config)
+    live = [name for name in expected if not name.startswith(DEAD)]
+    for name in live:
+        if name not in state_dict:
+            raise InputError(f"the state dict lacks {name!r}; expected the published 102 names")
+    for name, value in state_dict.items():
+        if name not in expected:
+            raise InputError(f"the state dict holds {name!r}, which the published network has not")
+        shape = getattr(value, "shape", None)
+        if shape is None:
+            raise InputError(f"{name!r} is no tensor but {type(value).__name__}")
+        if tuple(shape) != expected[name]:
+            shapes = f"{tuple(shape)}, expected {expected[name]}"
+            raise InputError(f"{name!r} has shape {shapes}; is the hidden width another?")
+    return {name: torch.as_tensor(state_dict[name]) for name in live}

@@ -1,0 +1,81 @@
+"""The encoder of a run, a checkpoint or imported weights, ready to compute embeddings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from pepland_data.errors import InputError
+from pepland_model.network.model_files import MODEL, load_model
+from pepland_model.network.pharmhgt import PharmHGT
+from pepland_model.run.checkpoint import STATE, CheckpointError, file_sum
+from pepland_model.train.init_from import source_folder
+
+
+def load_encoder(
+    source: str | Path,
+    device: torch.device | str = "cpu",
+    dedup: bool | str | None = None,
+) -> PharmHGT:
+    """Load the encoder of a run (its best checkpoint), a checkpoint folder or a model folder.
+
+    Args:
+        source: the folder; of a run with a moving average of the weights, the average is taken.
+        device: where it will compute.
+        dedup: see `PharmHGTConfig`; None keeps what the run was trained with.
+
+    Returns:
+        The encoder in evaluation mode, without gradients.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is not what was written.
+        InputError: a file cannot be read, or the weights do not fit their configuration.
+    """
+    folder = source_folder(source)
+    if (folder / STATE).is_file():
+        _check_sum(folder)
+    encoder = load_model(folder, **({} if dedup is None else {"dedup": dedup}))
+    return encoder.requires_grad_(False).to(device)
+
+
+def trained_cut(source: str | Path) -> str | None:
+    """Return where the molecules were cut that an encoder was trained on; None if not known."""
+    path = source_folder(source) / STATE
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).get("cut")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    return str(found) if found else None
+
+
+def check_cut(trained: str | None, wanted: str, what: str) -> None:
+    """Refuse fragments of another kind than the encoder knows.
+
+    Args:
+        trained: cut of the encoder's training data; None if not known.
+        wanted: cut of what it is to be used on.
+        what: that is, for the message.
+    """
+    if trained and wanted and trained != wanted:
+        raise InputError(
+            f"the encoder was trained on fragments of {trained!r}, but {what} is cut by "
+            f"{wanted!r}; use --cut {trained}"
+        )
+
+
+def _check_sum(folder: Path) -> None:
+    """Compare the weights with the checksum in a checkpoint's state; a model folder has none."""
+    try:
+        expected = json.loads((folder / STATE).read_text(encoding="utf-8"))["files"].get(MODEL)
+        whole = expected == file_sum(folder / MODEL)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"checkpoint {folder} cannot be read: {error}") from error
+    if not whole:
+        raise CheckpointError(
+            f"{folder / MODEL} is damaged: its checksum does not match; "
+            f"name another checkpoint folder of the run"
+        )

@@ -1,0 +1,68 @@
+"""Metrics to MLflow where it is installed and a tracking address is set; never at a run's cost."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pepland_model.run.checkpoint import write_text
+
+ADDRESS = "MLFLOW_TRACKING_URI"
+ID_FILE = "mlflow.json"
+
+
+class MlflowLog:
+    """One MLflow run, the same one after a resume; an error of the server ends it with a warning.
+
+    Args:
+        run: run folder; ``mlflow.json`` in it remembers the run's id.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._mlflow: Any = None
+        if os.environ.get(ADDRESS) and importlib.util.find_spec("mlflow"):
+            self._try(lambda: self._start(run))
+
+    def _start(self, run: Path) -> None:
+        self._mlflow = importlib.import_module("mlflow")
+        path = run / ID_FILE
+        if path.is_file():
+            self._mlflow.start_run(run_id=json.loads(path.read_text(encoding="utf-8"))["run_id"])
+            return
+        started = self._mlflow.start_run(run_name=run.resolve().name)
+        write_text(path, json.dumps({"run_id": started.info.run_id}) + "\n")
+        self._parameters(run)
+
+    def _parameters(self, run: Path) -> None:
+        import tomllib
+
+        if (run / "config.toml").is_file():
+            sections = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
+            flat = {f"{s}.{k}": v for s, values in sections.items() for k, v in values.items()}
+            self._mlflow.log_params(flat)
+
+    def write(self, numbers: Mapping[str, float], step: int) -> None:
+        """Send numbers."""
+        if self._mlflow is not None:
+            self._try(lambda: self._mlflow.log_metrics(dict(numbers), step=step))
+
+    def close(self) -> None:
+        """End the run."""
+        if self._mlflow is not None:
+            self._try(lambda: self._mlflow.end_run())
+            self._mlflow = None
+
+    def _try(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as error:  # whatever a server or client comes up with, training goes on
+            self._mlflow = None
+            warnings.warn(
+                f"MLflow is left out from here on: {type(error).__name__}: {error}", stacklevel=2
+            )

@@ -1,0 +1,165 @@
+"""Stage 2 goes on from stage 1: weights, heads and vocabulary of another run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pepland_data.errors import InputError
+from pepland_data.graph.vocabulary import Vocabulary
+from pepland_model.network.model_files import CONFIG, HEADS, MODEL, read_config, read_weights
+from pepland_model.run.checkpoint import (
+    STATE,
+    CheckpointError,
+    read_checkpoint,
+    resolve_checkpoint,
+)
+from pepland_model.run.config import ModelConfig, TrainConfig
+from pepland_model.train.masked_model import VOCABULARY, Network
+
+HEAD = "heads.fragment."
+
+
+def starting_vocabulary(config: TrainConfig) -> Vocabulary | None:
+    """Return the vocabulary of the run whose weights are taken over, if it has one."""
+    if not config.run.init_from:
+        return None
+    path = source_folder(config.run.init_from) / VOCABULARY
+    return Vocabulary.from_file(path) if path.is_file() else None
+
+
+def source_folder(source: str | Path) -> Path:
+    """Return the model folder or checkpoint folder that a path stands for."""
+    folder = Path(source)
+    tuned = sorted(folder.glob(f"seed-*/model/{MODEL}"))
+    if tuned:
+        raise CheckpointError(
+            f"{source} is a fine-tuned run; name one of its encoders, such as {tuned[0].parent} "
+            "(pepland-embed --predict takes the run itself)"
+        )
+    return folder if (folder / MODEL).is_file() else resolve_checkpoint(folder)
+
+
+def sized_as_source(config: TrainConfig) -> TrainConfig:
+    """Return the configuration with sizes and output of the encoder that is taken over.
+
+    Raises:
+        InputError: a size was given and is another one.
+    """
+    if not config.run.init_from:
+        return config
+    path = source_folder(config.run.init_from) / CONFIG
+    if not path.is_file():
+        return config
+    found = read_config(path)
+    taken: dict[str, Any] = {"output": found.output, "hidden": found.hidden,
+                             "depth": found.depth, "heads": found.heads}  # fmt: skip
+    for key, value in taken.items():
+        given, default = getattr(config.model, key), getattr(ModelConfig, key)
+        if given not in (default, value):
+            raise InputError(
+                f"--{key} is {given!r}, but the encoder of {config.run.init_from} has {value!r}; "
+                "leave it out"
+            )
+    return replace(config, model=replace(config.model, **taken))
+
+
+def carry_over(network: Network, source: str | Path) -> str:
+    """Load another run's weights into a network, rows of the fragment head by fragment SMILES.
+
+    Args:
+        network: fresh; rows of fragments that the source does not know stay as they are.
+        source: run folder or checkpoint folder.
+
+    Returns:
+        One line that names what was taken over and which fragments are new.
+    """
+    folder = source_folder(source)
+    if not (folder / STATE).is_file():
+        return _encoder_only(network, folder)
+    tensors = read_checkpoint(folder).tensors
+    if "weights" not in tensors and (folder / MODEL).is_file():
+        return _encoder_only(network, folder)
+    if "weights" not in tensors:
+        raise CheckpointError(f"{folder} holds no weights of a pre-training run")
+    weights = tensors["weights"] | tensors.get("average", {})
+    known = Vocabulary.from_file(folder / VOCABULARY)
+    own = network.state_dict()
+    taken = {name: value for name, value in weights.items() if not name.startswith(HEAD)}
+    _check_shapes(taken, own, folder)
+    for name in (n for n in weights if n.startswith(HEAD) and n in own):
+        taken[name] = mapped_rows(own[name], weights[name], network.vocabulary, known)
+    network.load_state_dict({**own, **taken})
+    new = [f for f in network.vocabulary.fragments if f not in set(known.fragments)]
+    if not new:
+        return f"weights, heads and vocabulary from {folder}"
+    return f"weights and heads from {folder}; {len(new)} new fragments: {', '.join(new)}"
+
+
+def _encoder_only(network: Network, folder: Path) -> str:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = {f"encoder.{n}": t for n, t in load_file(folder / MODEL).items()}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read {folder / MODEL}: {error}") from error
+    own = network.state_dict()
+    # An output without the junction view leaves that view's weights where they are.
+    taken = {n: t for n, t in weights.items() if n in own}
+    _check_shapes(taken, own, folder)
+    heads = _imported_heads(network, folder)
+    network.load_state_dict({**own, **taken, **heads})
+    named = sorted({name.split(".")[1] for name in heads})
+    rest = f"{' and '.join(named)} head from {folder}" if named else "the heads are new"
+    return f"encoder from {folder}; {rest}"
+
+
+def _imported_heads(network: Network, folder: Path) -> dict[str, Tensor]:
+    """Return the heads beside an imported encoder, rows of fragments by their SMILES."""
+    if not (folder / HEADS).is_file():
+        return {}
+    own, heads = network.state_dict(), read_weights(folder / HEADS)
+    for name in (n for n in heads if n.startswith(HEAD)):
+        known = Vocabulary.from_file(folder / VOCABULARY)
+        heads[name] = mapped_rows(own[name], heads[name], network.vocabulary, known)
+    _check_shapes(heads, own, folder)
+    return heads
+
+
+def mapped_rows(
+    fresh: Tensor, trained: Tensor, vocabulary: Vocabulary, known: Vocabulary
+) -> Tensor:
+    """Return `fresh` with the trained rows of the fragments both vocabularies know.
+
+    Args:
+        fresh: [V', ...] rows of the new head, one a label, then unknown, then padding.
+        trained: [V, ...] rows of the old head.
+        vocabulary: labels of the new head.
+        known: labels of the old head.
+    """
+    result = fresh.clone()
+    old = torch.from_numpy(known.labels(vocabulary.fragments))
+    new = torch.arange(len(vocabulary))
+    shared = old != known.unknown
+    result[new[shared]] = trained[old[shared]].to(result)
+    # Unknown and the padding behind it, which training has taught never to win.
+    rest = torch.arange(vocabulary.unknown, len(result))
+    source = (rest - vocabulary.unknown + known.unknown).clamp(max=len(trained) - 1)
+    result[rest] = trained[source].to(result)
+    return result
+
+
+def _check_shapes(taken: Mapping[str, Tensor], own: Mapping[str, Tensor], folder: Path) -> None:
+    for name, value in taken.items():
+        if name not in own or own[name].shape != value.shape:
+            mine = tuple(own[name].shape) if name in own else "absent"
+            raise CheckpointError(
+                f"{folder} does not fit this model: {name} is {tuple(value.shape)} there and "
+                f"{mine} here; use the [model] section of its configuration"
+            )

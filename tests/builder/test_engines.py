@@ -1,0 +1,206 @@
+"""Other engines: the same bytes from a Dask cluster, also when a worker is killed on the way."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pepland_data import build, open_store
+from pepland_data.builder.build import BuildOptions
+from pepland_data.builder.engines import Checked, Engine, versions
+from pepland_data.errors import BuildError, InputError, MissingDependencyError
+from pepland_data.inputs.synthetic import SynthOptions, write_peptides
+from tests.builder.test_build import PEPTIDES, cli, files_of
+from tests.files.test_folder_lock import wait_for
+
+pytest.importorskip("distributed")
+WORKER = ["worker", "--nworkers", "1", "--nthreads", "2", "--no-dashboard", "--no-nanny"]
+
+
+def dask(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    log = (folder / f"{arguments[0]}.log").open("ab")
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", *arguments, "--scheduler-file", str(folder / "scheduler")],
+        stdout=log, stderr=log, cwd=folder, env=environment(),
+    )  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A scheduler in a process of its own; tests start the workers they need."""
+    folder = tmp_path_factory.mktemp("dask")
+    scheduler = dask(folder, "scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1")
+    try:
+        wait_for(lambda: (folder / "scheduler").exists() and address(folder))
+        yield address(folder), folder
+    finally:
+        end(scheduler)
+
+
+def address(folder: Path) -> str:
+    try:
+        found: str = json.loads((folder / "scheduler").read_text())["address"]
+    except ValueError:  # half written
+        return ""
+    return found
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_one_process(
+    tmp_path: Path, cluster: tuple[str, Path]
+) -> None:
+    scheduler, folder = cluster
+    write_peptides(tmp_path / "in.csv", SynthOptions(1500, 3))
+    build(tmp_path / "in.csv", tmp_path / "plain", BuildOptions(rows_per_shard=25))
+    workers = [dask(folder, *WORKER) for _ in range(2)]
+    build_it = [sys.executable, "-c", "from pepland_cli.data import main; main()", "build"]
+    build_it += [str(tmp_path / "in.csv"), "--out", str(tmp_path / "out"), "--engine", "dask"]
+    build_it += ["--address", scheduler, "--rows-per-shard", "25", "--input-format", "smiles"]
+    run = subprocess.Popen(build_it, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: len(list(tmp_path.glob("out/.build/*/done.json"))) >= 12)
+        below = psutil.Process(workers[0].pid).children(recursive=True)
+        workers[0].send_signal(signal.SIGKILL)
+        workers[0].wait()
+        assert len(list(tmp_path.glob("out/.build/*/done.json"))) < 60  # on the way, not behind it
+        _, said = run.communicate(timeout=120)
+        assert run.returncode == 0, said
+        assert not psutil.wait_procs(below, timeout=5)[1]
+    finally:
+        run.kill()
+        for worker in workers:
+            end(worker)
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "plain")
+
+
+@pytest.mark.slow
+def test_ray_gives_the_bytes_of_one_process(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray", reason="Ray is not among the requirements")
+    write_peptides(tmp_path / "in.csv", SynthOptions(300, 3))
+    for engine in ("local", "ray"):
+        options = BuildOptions(rows_per_shard=25, engine=engine)
+        build(tmp_path / "in.csv", tmp_path / engine, options)
+    ray.shutdown()
+    assert files_of(tmp_path / "ray") == files_of(tmp_path / "local")
+
+
+def test_a_worker_with_other_versions_is_refused(
+    tmp_path: Path, cluster: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler, folder = cluster
+    (tmp_path / "in.smi").write_text("\n".join(PEPTIDES * 5))
+    worker = dask(folder, *WORKER)
+    try:
+        options = BuildOptions(rows_per_shard=5, engine="dask", address=scheduler)
+        build(tmp_path / "in.smi", tmp_path / "out", options)
+        assert len(open_store(tmp_path / "out")) == 20
+        monkeypatch.setattr("pepland_data.builder.engines.FEATURIZER_VERSION", 99)
+        with pytest.raises(BuildError, match="install the same versions everywhere"):
+            build(tmp_path / "in.smi", tmp_path / "other", options)
+    finally:
+        end(worker)
+
+
+def test_a_scheduler_without_workers_is_a_sentence(cluster: tuple[str, Path]) -> None:
+    with pytest.raises(BuildError, match="has no workers; start some"):
+        list(Engine(name="dask", address=cluster[0]).run(len, [([],)], ordered=True))
+
+
+def test_clusters_that_are_not_there_are_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "in.smi").write_text("\n".join(PEPTIDES))
+    flags = ["build", str(tmp_path / "in.smi"), "--out", str(tmp_path / "out"), "--engine"]
+    for more, said in (
+        (["dask"], b"needs --address"),
+        (["local", "--address", "tcp://127.0.0.1:9"], b"goes with engine dask or ray"),
+    ):
+        done = cli(*flags, *more)
+        assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+        assert done.stderr.count(b"\n") == 1
+
+
+def test_no_scheduler_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pepland_data.builder.engines.CONNECT_SECONDS", 1)
+    begin = time.monotonic()
+    with pytest.raises(BuildError, match="no Dask scheduler answers at tcp:"):
+        list(Engine(name="dask", address="tcp://127.0.0.1:9").run(len, [([],)], ordered=True))
+    assert time.monotonic() - begin < 30
+
+
+@pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("dask", "distributed")])
+def test_a_missing_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingDependencyError, match=f"engine {name} needs"):
+        list(Engine(name=name, address="x").run(len, [([],)], ordered=True))
+
+
+def test_engines_are_checked_when_they_are_named() -> None:
+    for flags in ({"name": "slurm"}, {"workers": 0}, {"name": "dask"}, {"address": "x"}):
+        with pytest.raises(InputError):
+            Engine(**flags)  # type: ignore[arg-type]
+
+
+def test_a_checked_call_runs_where_versions_agree() -> None:
+    assert Checked(len, tuple(versions().items()))("abc") == 3
+    with pytest.raises(BuildError, match="install the same versions"):
+        Checked(len, (("rdkit", "1999.1"),))("abc")
+
+
+def test_results_come_in_order_or_all_of_them() -> None:
+    arguments = [(i,) for i in range(40)]
+    for workers in (1, 2):
+        assert list(Engine(workers=workers).run(hex, arguments, ordered=True)) == [
+            hex(i) for i in range(40)
+        ]
+        loose = Engine(workers=workers).run(hex, arguments, ordered=False)
+        assert sorted(loose) == sorted(hex(i) for i in range(40))
+
+
+def wait_and_name(number: int, seconds: float) -> int:
+    time.sleep(seconds)
+    if number == 13:
+        raise ValueError("thirteen")
+    return number
+
+
+def test_results_come_in_order_or_as_they_come_and_errors_too() -> None:
+    engine = Engine(workers=2)
+    tasks = [(number, 0.05 * (number % 3)) for number in range(12)]
+    assert list(engine.run(wait_and_name, tasks, ordered=True)) == list(range(12))
+    assert sorted(engine.run(wait_and_name, iter(tasks), ordered=False)) == list(range(12))
+    assert list(engine.run(wait_and_name, [], ordered=False)) == []
+    with pytest.raises(ValueError, match="thirteen"):
+        list(engine.run(wait_and_name, [*tasks, (13, 0.0), *tasks], ordered=False))
+
+
+def test_waiting_for_workers_costs_next_to_nothing() -> None:
+    """joblib alone looks a hundred times a second, 50 to 100 microseconds each."""
+    engine = Engine(workers=2)
+    list(engine.run(wait_and_name, [(1, 0.0)] * 4, ordered=False))  # workers are there
+    looks = psutil.Process().num_ctx_switches().voluntary
+    list(engine.run(wait_and_name, [(1, 1.0)] * 6, ordered=False))
+    assert psutil.Process().num_ctx_switches().voluntary - looks < 150

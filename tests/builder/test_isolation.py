@@ -1,0 +1,113 @@
+"""Conversion in a process of its own: nothing that a text does ends a build."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pepland_data.builder.isolation import IsolatedFeaturizer, nothing
+from pepland_data.chem.conversion import FeaturizeOptions
+from pepland_data.chem.featurizer import Featurizer
+from pepland_data.errors import BuildError
+
+GOOD = ["CC(N)C(=O)O", "NCC(=O)NCC(=O)O", "C[C@H](N)C(=O)N1CCC[C@H]1C(=O)O", "c1ccccc1"]
+SABOTAGE = """
+import os, signal, sys, time
+from rdkit import Chem
+real = Chem.MolFromSmiles
+def reader(text, *args):
+    if text == "[Xe]":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if text == "[Kr]":
+        while True:
+            pass
+    if text == "[Ar]":
+        held = [bytearray(2**26) for _ in range(200)]
+    if text == "[Ne]":
+        raise KeyError("odd")
+    return real(text, *args)
+Chem.MolFromSmiles = reader
+import pepland_data.chem.notation.parse as molecule
+molecule._READERS["smiles"] = reader
+from pepland_data.builder.isolated_process import main
+main()
+"""
+
+
+@pytest.fixture
+def sabotaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make noble gases dangerous: in native code they would be, and nobody can order a segfault."""
+    script = tmp_path / "server.py"
+    script.write_text(SABOTAGE)
+    import pepland_data.builder.isolation as isolated
+
+    popen = isolated.subprocess.Popen
+
+    def started(command: list[str], **kwargs: object) -> object:
+        return popen([command[0], str(script), *command[3:]], **kwargs)
+
+    monkeypatch.setattr(isolated.subprocess, "Popen", started)
+
+
+def same_graphs(texts: list[str], options: FeaturizeOptions, isolated: IsolatedFeaturizer) -> None:
+    got, want = isolated.convert(texts), Featurizer(options).convert(texts)
+    assert got.kept.tolist() == want.kept.tolist()
+    assert [(r.position, r.stage) for r in got.rejects] == [
+        (r.position, r.stage) for r in want.rejects
+    ]
+    for name, values in vars(want.columns).items():
+        if name.endswith("_ptr") or not name.endswith("_code"):
+            np.testing.assert_array_equal(getattr(got.columns, name), values)
+    np.testing.assert_array_equal(
+        got.tables.atom_x[got.columns.atom_code], want.tables.atom_x[want.columns.atom_code]
+    )
+
+
+def test_a_process_of_its_own_makes_the_same_graphs() -> None:
+    options = FeaturizeOptions(input_format="auto")
+    with IsolatedFeaturizer(options) as isolated:
+        same_graphs([*GOOD, "", "C1CC", "ACDEFGHIK", "nonsense"] * 3, options, isolated)
+        same_graphs(["GG"], options, isolated)
+        assert len(isolated.convert([]).columns) == 0
+
+
+@pytest.mark.usefixtures("sabotaged")
+def test_what_ends_the_process_is_rejected_and_the_rest_goes_on() -> None:
+    options = FeaturizeOptions(time_limit=1.0)
+    texts = [*GOOD, "[Xe]", *GOOD, "[Kr]", "[Ar]", "[Ne]", *GOOD, "[Xe]"]
+    with IsolatedFeaturizer(options) as isolated:
+        done = isolated.convert(texts)
+    said = {(texts[r.position], r.stage): r.reason for r in done.rejects}
+    assert set(said) == {
+        ("[Xe]", "crash"), ("[Kr]", "timeout"), ("[Ar]", "limits"), ("[Ne]", "crash"),
+    }  # fmt: skip
+    assert "SIGSEGV" in said["[Xe]", "crash"]
+    assert "KeyError" in said["[Ne]", "crash"]
+    assert "1 s of processor time" in said["[Kr]", "timeout"]
+    assert done.kept.tolist() == [i for i, text in enumerate(texts) if text in GOOD]
+    want = Featurizer(options).convert([t for t in texts if t in GOOD])
+    np.testing.assert_array_equal(done.columns.atom_ptr, want.columns.atom_ptr)
+
+
+def test_a_process_killed_by_somebody_else_costs_no_row() -> None:
+    with IsolatedFeaturizer(FeaturizeOptions()) as isolated:
+        isolated.convert(GOOD)
+        pid = isolated._process._child.pid  # type: ignore[union-attr]
+        threading.Timer(0.05, os.kill, (pid, signal.SIGKILL)).start()
+        time.sleep(0.3)
+        assert isolated.convert(GOOD).kept.tolist() == [0, 1, 2, 3]
+
+
+def test_a_process_that_cannot_start_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(BuildError, match="cannot start"):
+        IsolatedFeaturizer(FeaturizeOptions()).convert(GOOD)
+    assert len(nothing().columns) == 0

@@ -1,0 +1,159 @@
+"""The fast path against the plain path and the oracle."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rdkit import Chem, rdBase
+
+from pepland_data import FeaturizeOptions, Featurizer, InvalidMoleculeError, featurizer
+from pepland_data.chem.fast.rdkit_records import layout_is_known, read_skeleton
+from pepland_data.chem.notation.rdkit_messages import RdkitMessages
+from pepland_data.graph.heterograph import graph_from_arrays
+from tests.helpers import oracle
+from tests.helpers.odd_molecules import odd_molecules
+
+
+def dense_graphs(converted: featurizer.Converted, texts: list[str]) -> dict[str, dict]:
+    """Every graph of a conversion as dense arrays, by text."""
+    graphs = {}
+    for i, position in enumerate(converted.kept):
+        one = converted.columns.take([i])
+        flat = {name: values for name, values in vars(one).items() if not name.endswith("_ptr")}
+        graph = graph_from_arrays(texts[position], converted.tables, **flat)
+        graphs[texts[position]] = graph.dense()
+    return graphs
+
+
+def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray], text: str) -> None:
+    for name, expected in other.items():
+        np.testing.assert_array_equal(one[name], expected, err_msg=f"{text} {name}")
+
+
+def check_against_oracle(texts: list[str], cut: str) -> int:
+    """Convert twice, the second time from what was remembered; return how many had a graph."""
+    warm = Featurizer(FeaturizeOptions(cut=cut))
+    first = warm.convert(texts)
+    again = dense_graphs(warm.convert(texts), texts)
+    assert_same(
+        {k: np.array(v) for k, v in vars(first.columns).items()},
+        {k: np.array(v) for k, v in vars(warm.convert(texts).columns).items()},
+        "columns",
+    )
+    with RdkitMessages():
+        for text in texts:
+            if text in again:
+                assert_same(again[text], oracle.dense(text, cut), text)
+    return len(again)
+
+
+def test_this_rdkit_writes_records_as_the_fast_path_reads_them() -> None:
+    assert layout_is_known()
+
+
+@pytest.mark.parametrize("cut", ["adafrag", "amiibo"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_odd_molecules_have_the_graph_of_the_oracle(cut: str, seed: int) -> None:
+    texts = odd_molecules(150, seed)
+    made = check_against_oracle(texts, cut)
+    assert made > 0.9 * len(set(texts))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", ["adafrag", "amiibo"])
+@pytest.mark.parametrize("seed", range(10, 20))
+def test_thousands_of_odd_molecules_have_the_graph_of_the_oracle(cut: str, seed: int) -> None:
+    check_against_oracle(odd_molecules(1000, seed), cut)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["canonical", "noncanonical", "binding"])
+def test_every_peptide_of_the_real_corpora_has_the_graph_of_the_oracle(
+    shared_dir: Path, name: str
+) -> None:
+    with (shared_dir / "data" / f"{name}.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    column = next(key for key in rows[0] if "smiles" in key.lower())
+    texts = list(dict.fromkeys(row[column] for row in rows))
+    for cut in ("adafrag", "amiibo"):
+        assert check_against_oracle(texts, cut) >= len(texts) - 1
+
+
+def test_fast_and_plain_path_agree_on_graphs_and_on_rejects() -> None:
+    texts = [*odd_molecules(60, 3), "", "C1CC", "*CC(=O)NC", "F[P@TB1](F)(F)(Cl)Br", "CCO"]
+    fast, plain = (Featurizer(fast=which).convert(texts) for which in (True, False))
+    assert [(r.position, r.stage, r.reason) for r in fast.rejects] == [
+        (r.position, r.stage, r.reason) for r in plain.rejects
+    ]
+    np.testing.assert_array_equal(fast.kept, plain.kept)
+    one, other = dense_graphs(fast, texts), dense_graphs(plain, texts)
+    for text in one:
+        assert_same(one[text], other[text], text)
+
+
+def test_a_molecule_that_cannot_be_cut_does_not_take_its_batch_along() -> None:
+    made = Featurizer().convert(["CCO", "O=C1NC=Cc2ccccc12.O=c1ccn(C)cc1", "NCC(=O)NCC(=O)O"] * 3)
+    assert len(made.columns) + len(made.rejects) == 9
+    assert {0, 2, 3, 5, 6, 8} <= set(made.kept.tolist())
+
+
+def test_molecules_whose_records_are_unusual_take_the_plain_path() -> None:
+    mapped = Chem.MolFromSmiles("C[C@H:300](N)C(=O)NC")
+    assert read_skeleton(mapped) is None
+    warm = Featurizer()
+    texts = ["CC(=O)NC", "C[C@H:300](N)C(=O)NC", "CCO"]
+    graphs = dense_graphs(warm.convert(texts), texts)
+    for text in texts:
+        assert_same(graphs[text], oracle.dense(text, "adafrag"), text)
+
+
+def test_bounded_caches_start_afresh_and_change_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = odd_molecules(80, 4)
+    monkeypatch.setattr("pepland_data.chem.fast.piece_cache.MAX_KEY_BYTES", 2000)
+    monkeypatch.setattr("pepland_data.chem.featurizer.BATCH", 8)
+    small = Featurizer()
+    graphs = dense_graphs(small.convert(texts), texts)
+    assert small.cache_counts["emptied"] > 0
+    for text in graphs:
+        assert_same(graphs[text], oracle.dense(text, "adafrag"), text)
+
+
+def test_a_piece_that_recurs_in_its_own_batch_counts_as_known() -> None:
+    warm = Featurizer()
+    warm.convert(["NCC(=O)NCC(=O)NCC(=O)O"] * 50)
+    first = warm.cache_counts
+    assert first["asked"] == 250
+    assert first["known"] == 250 - first["kept"]
+    assert first["known"] > 240
+    warm.convert(["NCC(=O)NCC(=O)NCC(=O)O"] * 50)
+    assert warm.cache_counts["known"] == first["known"] + 250
+
+
+def test_rdkits_complaint_explains_a_reject_and_a_warning_is_collected(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    made = Featurizer().convert(["CC(C)(C)(C)C", "C1CC", "xx", "F/C(\\Cl)=C/C/C=C"])
+    reasons = [reject.reason for reject in made.rejects]
+    assert "Explicit valence for atom # 1 C, 5" in reasons[0]
+    assert "unclosed ring" in reasons[1]
+    assert "syntax error around position 1" in reasons[2]
+    assert made.warnings[0][0] == 3
+    assert "Conflicting single bond" in made.warnings[0][1]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_log_that_the_user_switched_off_stays_off() -> None:
+    rdBase.DisableLog("rdApp.error")
+    try:
+        Featurizer().convert(["C1CC"])
+        assert "rdApp.error:disabled" in rdBase.LogStatus()
+    finally:
+        rdBase.EnableLog("rdApp.error")
+
+
+def test_an_unreadable_text_is_told_by_featurize() -> None:
+    with pytest.raises(InvalidMoleculeError, match="unclosed ring"):
+        Featurizer().featurize("C1CC")

@@ -1,0 +1,78 @@
+"""Sequences from residue templates against the molecules that RDKit makes of them."""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+
+import numpy as np
+import pytest
+
+from pepland_data import FeaturizeOptions, Featurizer
+from pepland_data.chem.fast.sequence_path import LETTERS
+from pepland_data.graph.columns import GROUPS
+from pepland_data.graph.feature_tables import table_keys
+
+DIPEPTIDES = ["".join(pair) for pair in product(LETTERS, repeat=2)]
+TRIPEPTIDES = ["".join(three) for three in product(LETTERS, repeat=3)]
+
+
+def longer(count: int, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return ["".join(rng.choices(LETTERS, k=rng.randint(4, 50))) for _ in range(count)]
+
+
+def rows_of(featurizer: Featurizer, texts: list[str]) -> dict[str, list]:
+    """Graphs with every code replaced by the row it stands for."""
+    made = featurizer.convert(texts)
+    assert not made.rejects
+    atoms, bonds, fragments = table_keys(made.tables)
+    tables = {"atom_code": atoms, "bond_code": bonds, "reaction_code": bonds}
+    tables |= {"fragment_code": fragments}
+    rows = {name: getattr(made.columns, name).tolist() for name in vars(made.columns)}
+    return {k: [tables[k][c] for c in v] if k in tables else v for k, v in rows.items()}
+
+
+def assert_equal_to_rdkit(texts: list[str], cut: str = "adafrag") -> None:
+    options = FeaturizeOptions(cut=cut, input_format="sequence")
+    fast, plain = (rows_of(Featurizer(options, fast=which), texts) for which in (True, False))
+    for name, expected in plain.items():
+        assert fast[name] == expected, name
+
+
+@pytest.mark.parametrize("cut", ["adafrag", "amiibo"])
+def test_single_residues_and_all_dipeptides_equal_the_slow_path(cut: str) -> None:
+    assert_equal_to_rdkit([*LETTERS, *DIPEPTIDES], cut)
+
+
+def test_some_tripeptides_and_longer_sequences_equal_the_slow_path() -> None:
+    assert_equal_to_rdkit([*TRIPEPTIDES[::40], *longer(40, 1)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", ["adafrag", "amiibo"])
+def test_all_tripeptides_and_two_thousand_longer_sequences_equal_the_slow_path(cut: str) -> None:
+    assert_equal_to_rdkit([*TRIPEPTIDES, *longer(2000, 2)], cut)
+
+
+def test_sequences_beside_smiles_and_rejects_keep_their_places() -> None:
+    texts = ["ACDE", "CCO", "", "PEPTIDEX", "WWWW", "CNPS", "CC", "C1CC"]
+    made = Featurizer(FeaturizeOptions(input_format="auto", max_atoms=40)).convert(texts)
+    assert made.kept.tolist() == [0, 1, 5, 6]
+    assert [(r.position, r.stage) for r in made.rejects] == [
+        (2, "parse"), (3, "parse"), (4, "limits"), (7, "parse"),
+    ]  # fmt: skip
+    atoms = np.diff(made.columns.atom_ptr)
+    assert atoms.tolist() == [29, 3, 4, 2], "CNPS and CC are SMILES, ACDE cannot be one"
+
+
+def test_a_letter_that_is_no_residue_is_named() -> None:
+    made = Featurizer(FeaturizeOptions(input_format="sequence")).convert(["ACB", "É"])
+    assert "'B' is none of the twenty" in made.rejects[0].reason
+    assert made.rejects[1].stage == "parse"
+
+
+def test_every_column_of_no_sequences_is_empty() -> None:
+    made = Featurizer(FeaturizeOptions(input_format="sequence")).convert([])
+    assert len(made.columns) == 0
+    assert all(len(getattr(made.columns, n)) == 0 for names in GROUPS.values() for n in names)

@@ -1,0 +1,275 @@
+"""The loader: three tiers with equal bits, subsets, mixtures, and what it refuses."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pepland_data import GraphLoader, HeteroBatch
+from pepland_data.batch.byte_layout import arrays, host_batch, parts_of
+from pepland_data.errors import InputError
+from pepland_data.graph.columns import GROUPS
+from pepland_data.loader.tiers.device import make_block
+from pepland_data.loader.tiers.host_and_mmap import MappedSource, write_batch
+from pepland_data.loader.tiers.shard_offsets import Starts
+from pepland_data.loader.upload import Uploader
+from tests.helpers.loader_checks import plain, rows_of, same
+
+TIERS = ("mmap", "host", "device")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def test_all_tiers_give_the_bits_of_the_plain_path(small_store) -> None:
+    loaders = [GraphLoader(small_store, batch_size=7, seed=3, tier=t) for t in TIERS]
+    for batches in zip(*loaders, strict=True):
+        expected = plain(loaders[0], batches[0].graph_index.numpy())
+        assert all(same(batch, expected) for batch in batches)
+
+
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_any_graphs_in_any_order_and_repeated_are_what_they_name(
+    small_store, other_store, data
+) -> None:
+    stores = [small_store, other_store]
+    total = len(small_store) + len(other_store)
+    graphs = data.draw(st.lists(st.integers(0, total - 1), max_size=12))
+    for tier in TIERS:
+        loader = GraphLoader(stores, tier=tier)
+        assert same(loader.batch(graphs), plain(loader, graphs))
+
+
+def test_a_batch_is_the_graphs_it_names(small_store) -> None:
+    batch = next(iter(GraphLoader(small_store, batch_size=5, tier="mmap")))
+    for i, row in enumerate(batch.graph_index.tolist()):
+        made, stored = batch.graph(i).dense(), small_store[row].dense()
+        assert all(np.array_equal(made[name], stored[name]) for name in made)
+
+
+def test_graphs_of_two_stores_mean_in_a_mixture_what_they_mean_alone(
+    small_store, other_store
+) -> None:
+    stores = [small_store, other_store]
+    batch = GraphLoader(stores, tier="mmap").batch([0, len(small_store), len(small_store) + 7])
+    for i, graph in enumerate([small_store[0], other_store[0], other_store[7]]):
+        made, stored = batch.graph(i).dense(), graph.dense()
+        assert all(np.array_equal(made[name], stored[name]) for name in made)
+
+
+def test_a_mixture_has_the_shares_it_was_given(small_store, other_store) -> None:
+    stores, n = [small_store, other_store], len(small_store)
+    loader = GraphLoader(stores, batch_size=4, weights=(1, 3), seed=1)
+    numbers = np.concatenate(rows_of(loader))
+    assert len(numbers) == loader.num_graphs == n + len(other_store)
+    assert (numbers < n).sum() == round((n + len(other_store)) / 4)
+    counts = np.bincount(numbers[numbers >= n] - n, minlength=len(other_store))
+    assert counts.max() - counts.min() <= 1
+    assert counts.min() >= 1
+
+
+def test_the_draws_that_fill_up_a_share_change_with_the_epoch(small_store, other_store) -> None:
+    loader = GraphLoader([small_store, other_store], weights=(1, 3))
+    first, second = np.sort(rows_of(loader)[0]), np.sort(rows_of(loader)[0])
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("kind", ["rows", "bools", "function", "function of rows"])
+def test_a_subset_is_rows_bools_or_a_function_of_the_columns(small_store, kind) -> None:
+    keep = small_store.columns["length"] > 80
+    subset = {
+        "rows": np.flatnonzero(keep),
+        "bools": keep,
+        "function": lambda columns: columns["length"] > 80,
+        "function of rows": lambda columns: np.flatnonzero(columns["length"] > 80),
+    }[kind]
+    loader = GraphLoader(small_store, batch_size=3, subset=subset)
+    assert sorted(np.concatenate(rows_of(loader))) == np.flatnonzero(keep).tolist()
+    assert 0 < loader.num_graphs < len(small_store)
+
+
+def test_a_dropped_last_batch_is_dropped(small_store) -> None:
+    loader = GraphLoader(small_store, batch_size=4, subset=[1, 3, 5, 7, 9], drop_last=True)
+    assert len(loader) == 1
+    (batch,) = list(loader)
+    assert set(batch.graph_index.tolist()) <= {1, 3, 5, 7, 9}
+
+
+def test_an_empty_subset_gives_no_batch(small_store) -> None:
+    loader = GraphLoader(small_store, subset=np.zeros(0, np.int64))
+    assert (len(loader), list(loader)) == (0, [])
+
+
+def test_a_batch_of_no_graphs_is_a_batch(small_store) -> None:
+    for tier in TIERS:
+        batch = GraphLoader(small_store, tier=tier).batch([])
+        assert (batch.num_graphs, len(batch.atom_code), batch.atom_ptr.tolist()) == (0, 0, [0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tier": "disk"}, "tier 'disk'.*expected one of"),
+        ({"batch_size": 0}, "batch_size 0"),
+        ({"rank": 2, "world_size": 2}, "rank 2 of 2"),
+        ({"shuffle": "blocks"}, "shuffle=True, False or 'block'"),
+        ({"subset": [10**6]}, "outside 0\\.\\."),
+        ({"subset": [True, False]}, "bools for a store of"),
+        ({"subset": [0.5]}, "expected row numbers or bools"),
+        ({"weights": (1, 2)}, "one positive number for each"),
+        ({"weights": (0.0,)}, "one positive number for each"),
+        ({"max_atoms": 0}, "expected 1 and 2 or more"),
+        ({"max_atoms": 5}, "more than max_atoms 5; raise max_atoms to"),
+        ({"max_edges": 4}, "more than max_edges 4; raise max_edges to"),
+        ({"reserve": 1.5}, "reserve is 1.5"),
+    ],
+)
+def test_bad_options_are_refused_with_a_remedy(small_store, options, message) -> None:
+    with pytest.raises(InputError, match=message):
+        GraphLoader(small_store, **options)
+
+
+def test_bad_stores_and_graph_numbers_are_refused(small_store) -> None:
+    with pytest.raises(InputError, match="no store"):
+        GraphLoader([])
+    with pytest.raises(InputError, match="1 subsets for 2 stores"):
+        GraphLoader([small_store, small_store], subset=[None])
+    with pytest.raises(IndexError, match="outside"):
+        GraphLoader(small_store).batch([-1])
+
+
+def test_the_way_to_a_device_keeps_every_bit_while_its_blocks_are_used_again(small_store) -> None:
+    """The uploader's ring on a CPU: the steps of the CUDA path without streams."""
+    loader = GraphLoader(small_store, tier="mmap")
+    uploader, source, made = Uploader(torch.device("cpu"), 2), MappedSource(loader.corpus), []
+    for start in range(0, 30, 5):
+        parts = parts_of(
+            np.arange(start, start + 5), loader.corpus.sizes(np.arange(start, start + 5))
+        )
+        made.append(uploader.upload(parts.shape, lambda out, p=parts: write_batch(out, p, source)))
+    for start, there in zip(range(0, 30, 5), made, strict=True):
+        batch = HeteroBatch(loader.tables, **there.tensors())
+        assert same(batch, plain(loader, np.arange(start, start + 5)))
+
+
+def test_two_threads_do_not_write_into_one_block_on_its_way() -> None:
+    uploader, shape = Uploader(torch.device("cpu"), 1), parts_of(np.zeros(0, np.int64), {}).shape
+    made = {}
+
+    def send(number: int) -> None:
+        def write(out) -> None:
+            out["atom_ptr"][:] = number
+            time.sleep(0.05)
+
+        made[number] = uploader.upload(shape, write)
+
+    senders = [threading.Thread(target=send, args=(n,)) for n in range(3)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    assert [made[n].tensors()["atom_ptr"].tolist() for n in range(3)] == [[0], [1], [2]]
+
+
+def test_a_batch_asked_for_beside_an_iteration_changes_nothing_in_it(small_store) -> None:
+    loader = GraphLoader(small_store, batch_size=2, static_shapes=True, tier="mmap")
+    expected = {len(batch.atom_code) for batch in loader}
+    assert len(expected) == 1
+    for _ in range(20):
+        for batch in loader:
+            assert {len(batch.atom_code)} == expected
+            single = loader.batch([1])
+            assert len(single.atom_code) == small_store.num_atoms[1]
+
+
+def test_a_batch_is_one_block_and_knows_its_bytes(small_store) -> None:
+    loader = GraphLoader(small_store, batch_size=4, tier="host")
+    batch = next(iter(loader))
+    assert batch.nbytes == sum(
+        getattr(batch, name).numel() * getattr(batch, name).element_size()
+        for name in vars(batch)
+        if name != "tables"
+    )
+    block = np.zeros(10**5, np.uint8)
+    parts = parts_of(np.arange(2), loader.corpus.sizes(np.arange(2)))
+    out = arrays(block, parts.shape)
+    write_batch(out, parts, MappedSource(loader.corpus))
+    assert same(host_batch(out, loader.tables), plain(loader, [0, 1]))
+    assert all(np.shares_memory(array, block) for array in out.values() if len(array))
+
+
+@pytest.mark.parametrize("rows_per_shard", [1, 7, 8, 10, 100])
+def test_graphs_begin_where_the_pointers_of_their_shard_say(small_store, rows_per_shard) -> None:
+    """Places from the sizes against the plain path, whatever the shards."""
+
+    class Cut:
+        sizes = small_store.sizes
+        shard_ptr = np.append(np.arange(0, len(small_store), rows_per_shard), len(small_store))
+
+        def __len__(self) -> int:
+            return len(small_store)
+
+    rows = np.random.default_rng(0).permutation(len(small_store))
+    shard = rows // rows_per_shard
+    found = Starts(Cut())(rows, shard)
+    for group in GROUPS:
+        ends = np.concatenate([[0], np.cumsum(small_store.sizes[f"num_{group}s"])])
+        assert np.array_equal(found[group], ends[rows] - ends[Cut.shard_ptr[shard]])
+
+
+class Operations(TorchDispatchMode):
+    """Counts what would be started on a device; views of what is there are not."""
+
+    VIEWS = ("detach", "unbind", "split", "slice", "view", "empty")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += not any(view in str(func) for view in self.VIEWS)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32"])
+def test_columns_on_a_device_keep_their_largest_numbers(dtype) -> None:
+    largest = min(int(np.iinfo(dtype).max), 2**31 - 8)
+    flat = {
+        n: np.array([k, 3, largest - k], dtype) for k, n in enumerate(("bond_begin", "bond_end"))
+    }
+    block = make_block(list(flat), dict(flat), torch.device("cpu"))
+    taken = block.take(torch.tensor([2, 0]), torch.tensor([0, 5], dtype=torch.int32))
+    assert taken.dtype == torch.int32
+    assert taken.tolist() == [[largest, 5], [largest - 1, 6]]
+
+
+@pytest.mark.parametrize("graphs", [1, 7, 30])
+def test_a_batch_of_the_device_tier_is_twenty_operations(small_store, graphs) -> None:
+    loader = GraphLoader(small_store, tier="device")
+    loader.batch([0])  # makes what is made once
+    with Operations() as seen:
+        loader.batch(range(graphs))
+    assert seen.count <= 20
+
+
+@pytest.mark.cuda
+@needs_cuda
+@pytest.mark.parametrize("tier", TIERS)
+def test_batches_on_a_gpu_have_the_bits_of_the_cpu_without_a_synchronisation(
+    small_store, tier
+) -> None:
+    loader = GraphLoader(small_store, batch_size=5, device="cuda", tier=tier)
+    expected = list(GraphLoader(small_store, batch_size=5, tier="mmap"))
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        made = list(loader)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert all(same(m.to("cpu"), e) for m, e in zip(made, expected, strict=True))

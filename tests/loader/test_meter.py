@@ -1,0 +1,184 @@
+"""The starvation meter, tiers by memory, and the commands that show them."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from pepland_cli.bench import main as bench
+from pepland_cli.data import main as data
+
+from pepland_data import GraphLoader
+from pepland_data.errors import InputError
+from pepland_data.loader.measure import measure, run, step_of
+from pepland_data.loader.meter import REMEDIES, LoadReport
+from pepland_data.loader.tiers.choice import (
+    corpus_bytes,
+    free_host_bytes,
+    parse_size,
+    plan_tier,
+    size,
+)
+
+QUIET = LoadReport(100, 1000, 10**6, 10.0, 0.0, 1.0, 0.1, 0, 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "limit"),
+    [
+        ({}, "consumer"),
+        ({"waited_s": 0.09}, "consumer"),
+        ({"waited_s": 2.0}, "gather"),
+        ({"waited_s": 2.0, "blocked_s": 0.9}, "gather"),
+        ({"waited_s": 2.0, "blocked_s": 0.9, "pages_read": 40}, "disk"),
+        ({"waited_s": 2.0, "copy_s": 3.0}, "copy"),
+        ({"device_idle_s": 1.0}, "copy"),
+        ({"waited_s": 2.0, "device_idle_s": 1.0}, "gather"),
+    ],
+)
+def test_the_meter_names_what_limits_and_what_helps(changes, limit) -> None:
+    report = replace(QUIET, **changes)
+    assert report.limit == limit
+    assert report.remedy == REMEDIES[limit]
+
+
+def test_rates_and_shares_are_of_the_time_that_passed() -> None:
+    report = replace(QUIET, waited_s=0.5, device_idle_s=0.2)
+    assert report.graphs_per_s == 100.0
+    assert report.bytes_per_s == 10**5
+    assert report.waiting_share == 0.05
+    assert report.device_idle_share == 0.02
+    assert replace(QUIET, seconds=0.0).waiting_share == 0.0
+
+
+def test_a_loader_counts_its_batches_graphs_bytes_and_seconds(small_store) -> None:
+    loader = GraphLoader(small_store, batch_size=5, tier="mmap")
+    nbytes = sum(batch.nbytes for batch in loader)
+    report = loader.meter.report()
+    assert (report.steps, report.graphs) == (len(loader), len(small_store))
+    assert report.bytes == nbytes
+    assert 0 < report.waited_s <= report.seconds
+    loader.meter.reset()
+    assert loader.meter.report().steps == 0
+
+
+def test_a_consumer_slower_than_the_loader_hardly_waits(small_store) -> None:
+    loader = GraphLoader(small_store, batch_size=5, tier="mmap")
+    for number, _batch in enumerate(loader):
+        if number == 0:
+            loader.meter.reset()
+        time.sleep(0.03)
+    report = loader.meter.report()
+    assert report.waiting_share < 0.5
+    assert report.seconds > 0.03 * (len(loader) - 2)
+
+
+def test_sizes_are_read_as_people_write_them() -> None:
+    assert parse_size("24GiB") == 24 * 2**30
+    assert parse_size("1.5 GB") == 1_500_000_000
+    assert parse_size("1000") == 1000
+    assert size(24 * 2**30) == "24.0 GiB"
+    for text in ("much", "", "-1GB", "1 parsec", "nan", "inf"):
+        with pytest.raises(InputError, match="write it like 24GiB"):
+            parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("device", "host", "tier"),
+    [(3.0, 9.0, "device"), (1.5, 9.0, "host"), (None, 9.0, "host"), (1.5, 1.5, "mmap"),
+     (None, 0.0, "mmap")],
+)  # fmt: skip
+def test_the_fastest_tier_that_fits_beside_the_reserve_is_chosen(
+    small_store, device, host, tier
+) -> None:
+    need = corpus_bytes([small_store])
+    free = None if device is None else int(device * need)
+    plan = plan_tier([small_store], "auto", free, int(host * need))
+    assert plan.tier == tier
+    assert plan.reason.startswith(f"{tier}: ")
+    assert "50% of it left to training" in plan.reason
+
+
+def test_the_plan_counts_the_bytes_that_the_tiers_take(small_store) -> None:
+    loader = GraphLoader(small_store, tier="host")
+    assert loader._source.nbytes == loader.plan.need_bytes
+    columns = loader.plan.need_bytes - 8 * (len(small_store) + 1)
+    assert GraphLoader(small_store, tier="device")._resident.nbytes == columns
+
+
+def test_a_containers_limit_counts(tmp_path, monkeypatch) -> None:
+    import pepland_data.loader.tiers.choice as tiers
+
+    (tmp_path / "memory.max").write_text("5000\n")
+    (tmp_path / "memory.current").write_text("2000\n")
+    monkeypatch.setattr(tiers, "CGROUP", tmp_path)
+    assert free_host_bytes() == 3000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_host_bytes() > 10**6
+
+
+def call(group, *arguments):
+    return CliRunner().invoke(group, [str(a) for a in arguments])
+
+
+def test_plan_says_which_tier_and_why(small_store) -> None:
+    result = call(data, "plan", small_store.path, "--memory", "24GiB", "--json")
+    answer = json.loads(result.stdout)
+    assert answer["tier"] == "device"
+    assert answer["fits"] == {"device": True, "host": True, "mmap": True}
+    small = call(data, "plan", small_store.path, "--memory", "1KB", "--host-memory", "1KB")
+    assert small.exit_code == 0
+    assert small.output.startswith("mmap: ")
+    assert "does not fit" in small.output
+
+
+def test_plan_refuses_what_is_no_size(small_store) -> None:
+    result = call(data, "plan", small_store.path, "--memory", "much")
+    assert result.exit_code == 1
+    assert "write it like 24GiB" in result.output
+
+
+@pytest.mark.parametrize(("allowed", "code"), [("100%", 0), ("0", 1)])
+def test_bench_loader_sets_its_exit_code_by_the_waiting(small_store, allowed, code) -> None:
+    result = call(
+        bench, "loader", small_store.path, "--seconds", "0.3", "--batch-size", "9",
+        "--device", "cpu", "--tier", "mmap", "--max-wait", allowed, "--json",
+    )  # fmt: skip
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["passed"]) == (code, code == 0)
+    assert answer["with_step"]["limit"] in REMEDIES
+    assert answer["alone"]["graphs_per_s"] > answer["with_step"]["graphs_per_s"] > 0
+
+
+def test_bench_loader_prints_what_limits_and_the_remedy(small_store) -> None:
+    result = call(bench, "loader", small_store.path, "--seconds", "0.2", "--device", "cpu")
+    assert result.exit_code == 0
+    assert "graphs a second" in result.output
+    assert "limit" in result.output
+
+
+def test_bench_refuses_shares_and_devices_that_are_none(small_store) -> None:
+    assert call(bench, "loader", small_store.path, "--max-wait", "lots").exit_code == 2
+    result = call(bench, "loader", small_store.path, "--device", "abacus")
+    assert result.exit_code == 1
+    assert "unknown device" in result.output
+
+
+def test_measuring_nothing_is_refused(small_store, monkeypatch) -> None:
+    monkeypatch.setattr(GraphLoader, "num_graphs", 0)
+    with pytest.raises(InputError, match="nothing to measure"):
+        measure([small_store], 4, "mmap", "cpu", 0.0, 0.1)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_mapped_batches_hide_behind_a_step_of_five_milliseconds(small_store) -> None:
+    rows = np.arange(512 * 40) % len(small_store)
+    loader = GraphLoader(small_store, 512, subset=rows, tier="mmap", device="cuda")
+    report = run(loader, 3.0, step_of(loader.device, 0.005))
+    assert max(report.waiting_share, report.device_idle_share or 0.0) < 0.01

@@ -1,0 +1,90 @@
+"""MLflow gets the numbers, and its trouble costs no run."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import json
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from pepland_model.run.log import RunLog, events
+
+
+class Server(ModuleType):
+    """Stands in for the mlflow package: keeps what it is told, or fails from a call on."""
+
+    def __init__(self, fails: str = "") -> None:
+        super().__init__("mlflow")
+        self.__spec__ = importlib.machinery.ModuleSpec("mlflow", None)
+        self.calls: list[tuple] = []
+        self.fails = fails
+
+    def _do(self, name: str, *what) -> None:
+        if name == self.fails:
+            raise ConnectionError(f"{name}: no server")
+        self.calls.append((name, *what))
+
+    def start_run(self, run_name=None, run_id=None):
+        self._do("start", run_name, run_id)
+        return SimpleNamespace(info=SimpleNamespace(run_id=run_id or "id-7"))
+
+    def log_params(self, values) -> None:
+        self._do("params", values)
+
+    def log_metrics(self, values, step) -> None:
+        self._do("metrics", values, step)
+
+    def end_run(self) -> None:
+        self._do("end")
+
+
+def installed(monkeypatch, fails: str = "", address: str = "http://127.0.0.1:1") -> Server:
+    server = Server(fails)
+    monkeypatch.setitem(sys.modules, "mlflow", server)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    return server
+
+
+def logged(run) -> None:
+    log = RunLog(run, tensorboard=False)
+    log.write("train", 5, {"loss": 0.5, "note": "text"})
+    log.close()
+
+
+def test_numbers_and_settings_reach_it(tmp_path, monkeypatch) -> None:
+    server = installed(monkeypatch)
+    (tmp_path / "config.toml").write_text("[optim]\nlr = 0.1\n")
+    logged(tmp_path)
+    assert server.calls == [
+        ("start", tmp_path.name, None),
+        ("params", {"optim.lr": 0.1}),
+        ("metrics", {"train/loss": 0.5}, 5),
+        ("end",),
+    ]
+
+
+def test_a_resumed_run_is_the_same_run_there(tmp_path, monkeypatch) -> None:
+    server = installed(monkeypatch)
+    logged(tmp_path)
+    logged(tmp_path)
+    assert [c for c in server.calls if c[0] == "start"] == [
+        ("start", tmp_path.name, None),
+        ("start", None, "id-7"),
+    ]
+    assert json.loads((tmp_path / "mlflow.json").read_text()) == {"run_id": "id-7"}
+
+
+@pytest.mark.parametrize("fails", ["start", "metrics", "end"])
+def test_a_server_that_fails_costs_a_warning_and_no_line(tmp_path, monkeypatch, fails) -> None:
+    installed(monkeypatch, fails)
+    with pytest.warns(UserWarning, match="MLflow is left out"):
+        logged(tmp_path)
+    assert [e["loss"] for e in events(tmp_path)] == [0.5]
+
+
+def test_without_an_address_it_is_not_asked(tmp_path, monkeypatch) -> None:
+    server = installed(monkeypatch, address="")
+    logged(tmp_path)
+    assert server.calls == []

@@ -1,0 +1,391 @@
+"""Stores and inputs behind URLs, against a real S3 API on this machine."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from pepland_cli.data import main
+
+from pepland_data import BuildOptions, GraphLoader, build, open_store
+from pepland_data.batch.export import export
+from pepland_data.builder.convert_format import convert
+from pepland_data.builder.merge import merge
+from pepland_data.errors import (
+    BuildError,
+    InputError,
+    MissingDependencyError,
+    RemoteError,
+    StoreDamagedError,
+    StoreNotFoundError,
+)
+from pepland_data.files.remote import RemoteFolder
+from pepland_data.store.mirror import Mirror, cache_folder
+from pepland_data.store.split.make import make_split, open_split, split_names, write_split
+from pepland_data.store.summary import summarize
+from pepland_data.store.verify import verify
+from tests.builder.test_build import cli, files_of, write_csv
+from tests.helpers.loader_checks import same
+from tests.helpers.object_store import (
+    CREDENTIALS,
+    Server,
+    bucket_files,
+    environment,
+    free_port,
+    make_bucket,
+    s3_server,
+)
+
+pytest.importorskip("s3fs")
+pytest.importorskip("moto")
+pytest.importorskip("zarr")
+__all__ = ["s3_server"]
+
+
+@pytest.fixture(autouse=True)
+def _server(s3_server) -> None:
+    """Every test talks to it."""
+
+
+@pytest.fixture
+def fresh_cache(tmp_path: Path):
+    with environment(PEPLAND_CACHE=str(tmp_path / "cache")):
+        yield tmp_path / "cache"
+
+
+def options(kind: str) -> BuildOptions:
+    return BuildOptions(rows_per_shard=8, format=kind)
+
+
+def remote_files(url: str) -> dict[str, bytes]:
+    folder = RemoteFolder(url)
+    return {name: folder.read(name) for name in folder.sizes()}
+
+
+def read_all(store) -> None:
+    for s in range(store.num_shards):
+        store.shard(s)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(tmp_path_factory.mktemp("source") / "in.csv", 50, (3, 17))
+
+
+@pytest.fixture(scope="module")
+def here(source: Path) -> dict[str, Path]:
+    for kind in ("arrow", "zarr"):
+        build(source, source.parent / kind, options(kind))
+    return {kind: source.parent / kind for kind in ("arrow", "zarr")}
+
+
+@pytest.fixture(scope="module", params=["arrow", "zarr"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def url(kind: str, source: Path, s3_server) -> str:
+    url = f"s3://peptides/module/{kind}"
+    build(source, url, options(kind))
+    return url
+
+
+def test_a_build_to_a_url_has_the_bytes_of_a_build_to_a_folder(url, kind, here, source) -> None:
+    assert remote_files(url) == files_of(here[kind])
+    assert not list((cache_folder() / "builds").iterdir())
+    again = build(source, url, options(kind))
+    assert again.nothing_to_do
+    assert (again.graphs, again.path) == (48, url)
+
+
+def test_a_remote_store_is_the_store(url, kind, here, fresh_cache) -> None:
+    far, near = open_store(url), open_store(here[kind])
+    assert far.location == url
+    assert list(far.smiles) == list(near.smiles)
+    assert all(far[row] == near[row] for row in range(len(near)))
+    assert far.rejects == near.rejects
+    np.testing.assert_array_equal(far.columns["affinity"], near.columns["affinity"])
+    assert summarize(far) == summarize(near) | {"path": url}
+    assert pickle.loads(pickle.dumps(far))[7] == near[7]
+
+
+def test_the_loader_reads_it(url, kind, here, fresh_cache) -> None:
+    batches = zip(GraphLoader(open_store(url)), GraphLoader(open_store(here[kind])), strict=True)
+    assert all(same(batch, expected) for batch, expected in batches)
+
+
+def test_arrow_is_mirrored_when_needed_and_zarr_is_read_in_place(url, kind, fresh_cache) -> None:
+    store = open_store(url)
+    shards = [store.path / entry.file for entry in store.manifest.shards]
+    assert not any(path.exists() for path in shards)
+    assert str(store.path).startswith(str(fresh_cache))
+    _ = store[0]
+    assert all(path.exists() for path in shards) == (kind == "arrow")
+    assert any(path.exists() for path in shards) == (kind == "arrow")
+
+
+def test_a_mirror_is_used_again_and_mended(url, kind, fresh_cache, monkeypatch) -> None:
+    store = open_store(url)
+    _ = store[0]
+    fetched: list[str] = []
+    plain = RemoteFolder.download
+    monkeypatch.setattr(
+        RemoteFolder, "download", lambda self, n, p: (fetched.append(n), plain(self, n, p))[1]
+    )
+    _ = open_store(url)[0]
+    assert not fetched
+    entry = store.manifest.files[0]
+    (store.path / entry.file).write_bytes(b"?" * entry.bytes)
+    _ = open_store(url)[0]
+    assert fetched == [entry.file]
+    if kind == "arrow":
+        (store.path / store.manifest.shards[2].file).unlink()
+        _ = open_store(url)[0]
+        assert fetched[1:] == [store.manifest.shards[2].file]
+
+
+def test_a_fetch_that_breaks_off_goes_on(url, kind, fresh_cache, monkeypatch) -> None:
+    plain, left = RemoteFolder.download, [5]
+
+    def download(self, name, path):
+        left[0] -= 1
+        if left[0] < 0:
+            path.write_bytes(b"half")
+            raise RemoteError("the network is gone")
+        plain(self, name, path)
+
+    monkeypatch.setattr(RemoteFolder, "download", download)
+    for _ in range(30):
+        left[0] = 5
+        try:
+            store = open_store(url)
+            _ = store[0]
+            break
+        except RemoteError:
+            assert not list(fresh_cache.rglob("*.tmp-*"))
+    assert len(store) == 48
+    assert not [p for p in fresh_cache.rglob("*") if p.name.startswith(".tmp-")]
+
+
+def test_too_little_room_is_a_sentence(url, fresh_cache, monkeypatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=100))
+    with pytest.raises(RemoteError, match=r"needs .* MB .* PEPLAND_CACHE"):
+        open_store(url)
+
+
+def test_damage_on_the_way_is_found(url, kind, here, fresh_cache) -> None:
+    remote, entry = RemoteFolder(url), open_store(here[kind]).manifest.shards[-1]
+    whole = remote.read(entry.file)
+    try:
+        remote.write(entry.file, whole[:-1] + bytes([whole[-1] ^ 4]))
+        with pytest.raises(StoreDamagedError, match="checksum"):
+            read_all(open_store(url))
+        report = verify(url)
+        assert len(report.findings) == 1
+        assert entry.file in report.findings[0]
+        remote.write(entry.file, whole[:-1])
+        assert "expected" in verify(url).findings[0]
+    finally:
+        remote.write(entry.file, whole)
+    assert verify(url, semantic=5).sound
+
+
+def test_a_manifest_that_leads_out_of_the_cache_is_refused(here, fresh_cache, tmp_path) -> None:
+    from dataclasses import replace
+
+    from pepland_data.store.manifest import manifest_bytes
+
+    manifest = open_store(here["arrow"]).manifest
+    evil = replace(manifest.files[0], file="../../../evil.arrow")
+    remote = RemoteFolder("s3://peptides/evil")
+    remote.write("manifest.json", manifest_bytes(replace(manifest, files=(evil,))))
+    with pytest.raises(StoreDamagedError, match="no store of ours"):
+        open_store("s3://peptides/evil")
+
+
+def test_splits_go_there_and_back(url, fresh_cache) -> None:
+    store = open_store(url)
+    assert split_names(store) == []
+    write_split(store, make_split(store, seed=3))
+    assert split_names(open_store(url)) == ["default"]
+    np.testing.assert_array_equal(
+        open_split(open_store(url)).assignment, make_split(store, seed=3).assignment
+    )
+    RemoteFolder(url).delete("splits/default.json")
+    assert split_names(open_store(url)) == []
+
+
+def test_an_input_behind_a_url_gives_the_same_store(kind, here, source, tmp_path) -> None:
+    RemoteFolder("s3://peptides/inputs").upload(source, "in.csv")
+    build("s3://peptides/inputs/in.csv", tmp_path / "out", options(kind))
+    assert files_of(tmp_path / "out") == files_of(here[kind])
+    assert not list((cache_folder() / "inputs").rglob("*.csv"))
+    build(f"file://{source}", f"file://{tmp_path}/file", options(kind))
+    assert files_of(tmp_path / "file") == files_of(here[kind])
+    assert len(open_store(f"file://{tmp_path}/file")) == 48
+
+
+def test_convert_and_merge_go_to_urls(here, tmp_path) -> None:
+    convert(here["arrow"], "s3://peptides/converted", "zarr")
+    assert remote_files("s3://peptides/converted") == files_of(here["zarr"])
+    convert("s3://peptides/converted", tmp_path / "back", "arrow", workers=2)
+    assert files_of(tmp_path / "back") == files_of(here["arrow"])
+    merge(["s3://peptides/converted", here["arrow"]], "s3://peptides/merged")
+    merge([here["arrow"], here["arrow"]], tmp_path / "merged")
+    assert remote_files("s3://peptides/merged") == files_of(tmp_path / "merged")
+    with pytest.raises(BuildError, match="is there already"):
+        convert(here["arrow"], "s3://peptides/converted", "zarr")
+
+
+def test_an_upload_broken_off_anywhere_goes_on_to_the_same_bytes(
+    kind, here, source, monkeypatch
+) -> None:
+    url, plain, left = f"s3://peptides/broken/{kind}", RemoteFolder.upload, [0]
+    sent: list[str] = []
+
+    def upload(self, path, name):
+        left[0] -= 1
+        if left[0] < 0:
+            raise RemoteError("the network is gone")
+        plain(self, path, name)
+        sent.append(name)
+
+    monkeypatch.setattr(RemoteFolder, "upload", upload)
+    rounds = 0
+    while True:
+        left[0] = 9
+        rounds += 1
+        try:
+            build(source, url, options(kind))
+            break
+        except RemoteError:
+            with pytest.raises(StoreNotFoundError, match="unfinished build"):
+                open_store(url)
+    assert rounds > 1
+    assert len(sent) == len(set(sent)), "a file was sent twice"
+    assert sent[-1] == "manifest.json"
+    assert remote_files(url) == files_of(here[kind])
+
+
+def test_a_server_killed_during_the_upload_and_started_again(source, tmp_path, kind) -> None:
+    port = free_port()
+    server = Server(port)
+    make_bucket(server.url, "other")
+    values = {**CREDENTIALS, "AWS_ENDPOINT_URL": server.url, "PEPLAND_CACHE": str(tmp_path / "c")}
+    arguments = ["build", str(source), "--rows-per-shard", "8", "--format", kind]
+    arguments += ["--workers", "1", "--out"]
+    assert cli(*arguments, str(tmp_path / "whole")).returncode == 0
+    arguments.append("s3://other/data")
+    with environment(**values):
+        code = (
+            "import time, pepland_data.files.remote as r; plain = r.RemoteFolder.upload\n"
+            "def slow(self, path, name):\n    time.sleep(0.3); plain(self, path, name)\n"
+            "r.RemoteFolder.upload = slow\nfrom pepland_cli.data import main; main()"
+        )
+        first = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE)
+        while not list((tmp_path / "c/builds").glob("*.sent")):
+            assert first.poll() is None
+            time.sleep(0.02)
+        server.kill()
+        _, stderr = first.communicate(timeout=120)
+        assert first.returncode == 1
+        assert b"cannot be reached" in stderr
+        assert b"Traceback" not in stderr
+        server = Server(port)
+        make_bucket(server.url, "other")
+        done = cli(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert bucket_files(server.url, "other", "data/") == files_of(tmp_path / "whole")
+        assert cli("verify", "s3://other/data").returncode == 0
+    server.kill()
+
+
+def test_a_place_that_is_free_again_takes_another_build(source, tmp_path, monkeypatch) -> None:
+    url = "s3://peptides/again"
+    monkeypatch.setattr(RemoteFolder, "upload", lambda *_: (_ for _ in ()).throw(RemoteError("x")))
+    with pytest.raises(RemoteError):
+        build(source, url, options("arrow"))
+    monkeypatch.undo()
+    other = write_csv(tmp_path / "other.csv", 12)
+    with pytest.raises(BuildError, match="input content"):
+        build(other, url, options("arrow"))
+    RemoteFolder(url).delete(".build/plan.json")
+    build(other, url, options("arrow"))
+    assert len(open_store(url)) == 12
+
+
+def test_what_is_wrong_with_a_url_is_one_sentence(source, tmp_path) -> None:
+    RemoteFolder("s3://peptides/full").write("notes.txt", b"mine")
+    RemoteFolder("s3://peptides/begun").write(".build/plan.json", b"{}")
+    for arguments, message in (
+        (["info", "s3://no-such-bucket/data"], b"no such bucket"),
+        (["info", "s3://peptides/nothing"], b"there is no store at s3://peptides/nothing"),
+        (["info", "s3://peptides/full"], b"holds no manifest.json"),
+        (["info", "s3://peptides/begun"], b"unfinished build"),
+        (["build", str(source), "--out", "s3://no-such-bucket/data"], b"bucket"),
+        (["build", str(source), "--out", "s3://peptides/full"], b"holds other files"),
+        (["build", str(source), "--out", "s3://peptides/begun"], b"unfinished build of another"),
+        (["build", "s3://peptides/none.csv", "--out", str(tmp_path / "o")], b"there is no s3://"),
+        (["build", "-", "--out", "s3://peptides/stdin"], b"reads a file"),
+        (["build", str(source), "--append", "--out", "s3://peptides/a"], b"append exchanges"),
+        (["info", "foo://bar/baz"], b"no scheme 'foo' is known"),
+        (["verify", "s3://peptides/nothing"], b"there is no store"),
+    ):
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 1, (arguments, done)
+        assert message.decode() in done.stderr, (arguments, done.stderr)
+        assert done.stderr.strip().count("\n") == 0, done.stderr
+
+
+def test_missing_credentials_and_packages_are_one_sentence() -> None:
+    nothing = {n: None for n in os.environ if n.startswith("AWS_") and n != "AWS_ENDPOINT_URL"}
+    nothing |= {"AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
+    with environment(**nothing):
+        done = cli("info", "s3://peptides/module/arrow")
+    assert done.returncode == 1
+    assert b"no credentials were found" in done.stderr
+    with pytest.raises(InputError, match="writes to this machine"):
+        export(None, "parquet", "s3://peptides/x")  # type: ignore[arg-type]
+
+
+def test_a_missing_package_is_named(monkeypatch) -> None:
+    try:
+        import gcsfs  # noqa: F401
+    except ImportError:
+        with pytest.raises(MissingDependencyError, match="pip install gcsfs"):
+            open_store("gs://peptides/data")
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(MissingDependencyError, match=r"pepland-data\[remote\]"):
+        open_store("s3://peptides/data")
+
+
+def test_ranks_that_open_it_at_once_fetch_it_once(url, fresh_cache, monkeypatch) -> None:
+    fetched: list[str] = []
+    plain = RemoteFolder.download
+
+    def download(self, name, path):
+        fetched.append(name)
+        time.sleep(0.005)
+        plain(self, name, path)
+
+    monkeypatch.setattr(RemoteFolder, "download", download)
+    threads = [
+        threading.Thread(target=lambda: [g.num_atoms for g in open_store(url)]) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(fetched) == len(set(fetched))
+    assert Mirror(RemoteFolder(url)).folder.is_dir()

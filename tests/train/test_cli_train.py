@@ -1,0 +1,233 @@
+"""``pepland-train`` as people call it: on a store, with its errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from pepland_cli.train import main
+
+from tests.helpers.paths import PUBLIC
+
+SMALL = ["--hidden", "16", "--depth", "2", "--batch-size", "8", "--device", "cpu"]
+SHORT = [*SMALL, "--max-steps", "6", "--log-every", "1", "--valid-fraction", "0.2"]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """A store of the golden molecules."""
+    pytest.importorskip("rdkit")
+    from pepland_data.builder.build import build
+
+    folder = tmp_path_factory.mktemp("golden-store")
+    smiles = [str(s) for s in np.load(PUBLIC)["smiles"]]
+    (folder / "golden.csv").write_text("smiles\n" + "".join(f"{s}\n" for s in smiles))
+    build(folder / "golden.csv", folder / "store")
+    return folder / "store"
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def trained(store, tmp_path_factory):
+    """A short run on that store."""
+    out = tmp_path_factory.mktemp("cli") / "run"
+    result = call("--shards", store, "--out", out, *SHORT, "--json")
+    assert result.exit_code == 0, result.output
+    return out, json.loads(result.stdout)
+
+
+def test_json_is_one_document_with_status_metrics_and_files(trained) -> None:
+    _, summary = trained
+    assert summary["status"] == "finished"
+    assert summary["steps"] == 6
+    assert summary["metrics"]["atom_loss"] > 0
+    assert set(summary["files"]) == {"checkpoint", "curve", "report"}
+
+
+def test_text_shows_losses_beside_those_of_the_corpus_frequencies(store, tmp_path) -> None:
+    result = call("--shards", store, "--out", tmp_path / "run", *SHORT)
+    assert "corpus frequencies" in result.stdout
+    assert "loss of predicting corpus frequencies" in result.stderr
+
+
+def test_the_configuration_file_repeats_a_run(trained, tmp_path) -> None:
+    out, summary = trained
+    again = call("--config", out / "config.toml", "--out", tmp_path / "again", "--json")
+    assert json.loads(again.stdout)["metrics"] == summary["metrics"]
+
+
+def test_the_same_command_again_says_that_it_goes_on(store, trained) -> None:
+    out, _ = trained
+    result = call("--shards", store, "--out", out, *SHORT)
+    assert result.exit_code == 0
+    assert "going on from step 6" in result.stderr
+
+
+def test_a_run_goes_on_with_more_steps(store, tmp_path, trained) -> None:
+    whole = call("--shards", store, "--out", tmp_path / "w", *SHORT, "--max-steps", 12, "--json")
+    part = call("--shards", store, "--out", tmp_path / "p", *SHORT, "--json")
+    rest = call("--shards", store, "--out", tmp_path / "p", *SHORT, "--max-steps", 12, "--json")
+    assert part.exit_code == rest.exit_code == 0
+    assert json.loads(rest.stdout)["metrics"] == json.loads(whole.stdout)["metrics"]
+
+
+def test_a_folder_with_train_and_valid_stores_is_taken_as_it_is(store, tmp_path) -> None:
+    (tmp_path / "data").mkdir()
+    for part in ("train", "valid"):
+        (tmp_path / "data" / part).symlink_to(store)
+    result = call("--shards", tmp_path / "data", "--out", tmp_path / "run", *SHORT, "--json")
+    assert json.loads(result.stdout)["data"]["validation peptides"] == 36
+
+
+def test_a_mixture_of_stores_trains(store, tmp_path) -> None:
+    both = ["--shards", store, "--shards", store, "--weights", "0.7,0.3"]
+    result = call(*both, "--out", tmp_path / "run", *SHORT, "--json")
+    assert result.exit_code == 0, result.output
+
+
+def test_stage_two_starts_from_a_run(store, trained, tmp_path) -> None:
+    out, _ = trained
+    result = call("--shards", store, "--init-from", out, "--out", tmp_path / "two", *SHORT)
+    assert result.exit_code == 0, result.output
+    assert "vocabulary from" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "give --shards"),
+        (["--shards", "nowhere"], 1, "nowhere"),
+        (["--shards", "STORE", "--vocab", "no.txt"], 1, "no.txt"),
+        (["--shards", "STORE", "--device", "cuda:7"], 1, "GPU"),
+        (["--shards", "STORE", "--device", "tpu"], 1, "tpu"),
+        (["--shards", "STORE", "--mode", "all"], 2, "all"),
+        (["--shards", "STORE", "--heads", "7"], 1, "heads"),
+        (["--shards", "STORE", "--batch-size", "0"], 1, "batch_size"),
+        (["--shards", "STORE", "--weights", "a,b"], 2, "0.7,0.3"),
+        (["--shards", "STORE", "--resume"], 1, "no checkpoint"),
+        (["--shards", "STORE", "--init-from", "nowhere"], 1, "nowhere"),
+        (["--config", "none.toml"], 1, "none.toml"),
+        (["--learning-rate", "1"], 2, "learning-rate"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_an_exit_code(
+    store, tmp_path, arguments, code, words
+) -> None:
+    given = [str(store) if a == "STORE" else a for a in arguments]
+    extra = [] if "--device" in given else ["--device", "cpu"]
+    result = call(*given, *extra, "--out", tmp_path / "run", "--max-steps", 1, "--hidden", 16)
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_model_of_another_width_is_refused_with_the_name_of_what_differs(
+    store, trained, tmp_path
+) -> None:
+    out, _ = trained
+    result = call("--shards", store, "--init-from", out, "--out", tmp_path / "x", *SHORT,
+                  "--hidden", 32)  # fmt: skip
+    assert result.exit_code == 1
+    assert "--hidden is 32, but the encoder of" in result.stderr
+
+
+def test_stage_two_has_the_sizes_of_the_run_it_starts_from(store, trained, tmp_path) -> None:
+    out, _ = trained
+    more = ["--batch-size", 8, "--device", "cpu", "--max-steps", 1]
+    result = call("--shards", store, "--init-from", out, "--out", tmp_path / "two", *more)
+    assert result.exit_code == 0, result.output
+    assert "hidden = 16\ndepth = 2" in (tmp_path / "two" / "config.toml").read_text()
+
+
+def test_the_help_has_the_sections_of_the_configuration() -> None:
+    text = call("--help").stdout
+    titles = ["Options:", "Data:", "Masks:", "Model:", "Optimization:", "Run:", "Fine-tuning:"]
+    places = [text.index(f"\n{title}\n") for title in titles]
+    assert places == sorted(places)
+    assert "0.001, fine-tuning 0.0001" in " ".join(text.split()).replace("- ", "-")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--target", "length"], "target is for fine-tuning; give --task"),
+        (["--seeds", 3], "seeds is for fine-tuning"),
+        (["--task", "regression", "--target", "x", "--weights", "1"], "weights is for pre-train"),
+        (["--task", "regression", "--target", "x", "--mask-bonds"], "mask_bonds is for pre-train"),
+        (["--task", "regression", "--target", "x", "--profile"], "profile is for pre-training"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(store, tmp_path, flags, words) -> None:
+    result = call("--shards", store, "--out", tmp_path / "run", *flags)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_number_of_threads_is_warned_of(store, tmp_path) -> None:
+    import torch
+
+    call("--shards", store, "--out", tmp_path / "run", *SHORT)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["threads"] == 1
+    torch.set_num_threads(2)
+    with pytest.warns(UserWarning, match="written with 1 CPU threads.*OMP_NUM_THREADS=1"):
+        call("--shards", store, "--out", tmp_path / "run", *SHORT, "--max-steps", 7)
+
+
+def test_warnings_are_shown_without_lines_of_code() -> None:
+    import warnings
+
+    from pepland_cli.output import plain_warnings
+
+    original = warnings.formatwarning
+    with plain_warnings():
+        shown = warnings.formatwarning("the disk is full", UserWarning, "a.py", 1)
+        others = warnings.formatwarning("old", DeprecationWarning, "a.py", 1)
+    assert shown == "warning: the disk is full\n"
+    assert "a.py:1: DeprecationWarning" in others
+    assert warnings.formatwarning is original
+
+
+def test_a_vocabulary_of_something_else_is_refused(store, tmp_path) -> None:
+    (tmp_path / "v.txt").write_text("[U]\n[Pu]\n")
+    result = call("--shards", store, "--vocab", tmp_path / "v.txt", "--out", tmp_path / "x", *SHORT)
+    assert result.exit_code == 1
+    assert "none of the 2 fragments" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_damaged_store_is_named(store, tmp_path) -> None:
+    import shutil
+
+    shutil.copytree(store, tmp_path / "store")
+    shard = next((tmp_path / "store" / "shards").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-100])
+    result = call("--shards", tmp_path / "store", "--out", tmp_path / "run", *SHORT)
+    assert result.exit_code == 1
+    assert shard.name in result.stderr
+
+
+def test_training_goes_on_from_imported_weights(store, tmp_path) -> None:
+    import torch
+
+    from pepland_model.network.config import PharmHGTConfig
+    from pepland_model.network.pharmhgt import PharmHGT
+
+    torch.manual_seed(1)
+    model = PharmHGT(PharmHGTConfig(hidden=16, depth=2, output="checkpoint"))
+    model.save(tmp_path / "imported")
+    flags = ["--freeze", "--output", "checkpoint", "--out", tmp_path / "run", "--json", *SHORT]
+    result = call("--shards", store, "--init-from", tmp_path / "imported", *flags)
+    assert result.exit_code == 0, result.output
+    assert "the heads are new" in result.stderr
+    from safetensors.torch import load_file
+
+    folder = json.loads(result.stdout)["files"]["checkpoint"]
+    assert torch.equal(
+        load_file(f"{folder}/model.safetensors")["w_atom.weight"], model.w_atom.weight
+    )

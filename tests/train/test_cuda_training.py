@@ -1,0 +1,62 @@
+"""Whole runs on a CUDA device, from a store that needs no RDKit to be made."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pepland_model.run.config import TrainConfig, with_flags
+from pepland_model.run.log import events
+from pepland_model.train.pretrain import pretrain
+from tests.helpers.golden_store import write_golden_store
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_golden_store(tmp_path_factory.mktemp("golden") / "store", slice(None), 10).path
+
+
+def losses(store, out, **flags) -> list[float]:
+    """The training losses of a small run."""
+    small = {"hidden": 32, "depth": 3, "batch_size": 16, "max_steps": 6, "log_every": 1,
+             "eval_every": 0, "shards": (str(store),), "out": str(out)}  # fmt: skip
+    summary = pretrain(with_flags(TrainConfig(), {**small, **flags}))
+    assert summary is not None
+    assert summary["status"] == "finished"
+    return [event["loss"] for event in events(out, "train")]
+
+
+@pytest.mark.cuda
+@needs_cuda
+@pytest.mark.parametrize("tier", ["mmap", "host", "device"])
+def test_a_run_on_a_gpu_has_the_losses_of_the_cpu(store, tmp_path, tier) -> None:
+    expected = losses(store, tmp_path / "cpu", device="cpu")
+    made = losses(store, tmp_path / "gpu", device="cuda", precision="fp32", tier=tier)
+    assert made == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.cuda
+@needs_cuda
+@pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
+def test_low_precisions_start_where_float32_starts(store, tmp_path, precision) -> None:
+    expected = losses(store, tmp_path / "cpu", device="cpu")
+    made = losses(store, tmp_path / "gpu", device="cuda", precision=precision)
+    assert made[0] == pytest.approx(expected[0], rel=2e-2)
+    assert made[-1] < made[0]
+
+
+@pytest.mark.cuda
+@needs_cuda
+def test_a_run_that_was_stopped_goes_on_with_the_same_losses(store, tmp_path) -> None:
+    whole = losses(store, tmp_path / "whole", device="cuda", precision="fp32")
+    losses(store, tmp_path / "two", device="cuda", precision="fp32", max_steps=3)
+    again = losses(store, tmp_path / "two", device="cuda", precision="fp32")
+    assert again == pytest.approx(whole, rel=1e-5)
+
+
+def test_the_same_runs_on_a_cpu_are_repeatable(store, tmp_path) -> None:
+    first = losses(store, tmp_path / "first", device="cpu")
+    losses(store, tmp_path / "two", device="cpu", max_steps=3)
+    assert losses(store, tmp_path / "two", device="cpu") == first
