@@ -19,11 +19,12 @@ demo: $(VENV)/.installed  ## SMILES in, trained PharmHGT out, in a few minutes o
 	$(BIN)/pepland-data info $(DEMO)/store
 	$(BIN)/pepland-train --shards $(DEMO)/store --out $(DEMO)/run --max-steps 60 --batch-size 64 --eval-every 20
 
-check: lint types  ## linters and types only
+check: lint types  ## linters, import contracts and types only
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: $(VENV)/.installed
 	$(BIN)/mypy

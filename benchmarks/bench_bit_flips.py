@@ -23,12 +23,13 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.common import record
-from pepland_data.builder.build import BuildOptions, build
+from pepland_data import BuildOptions, build
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.errors import StoreError
 from pepland_data.inputs.synthetic import SynthOptions, peptides
 from pepland_data.store.graph_store import open_store
-from pepland_data.store.split.make import make_split, write_split
+from pepland_data.store.split.make import make_split
+from pepland_data.store.split.recorded import write_split
 from pepland_data.store.verify import verify
 
 FOUND, READ, CRASHED = 1, 2, 4

@@ -27,10 +27,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.common import record
-from pepland_data.builder.build import BuildOptions, build
+from pepland_data import BuildOptions, build
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.store.graph_store import GraphStore, open_store
-from pepland_data.store.split.make import make_split, write_split
+from pepland_data.store.split.make import make_split
+from pepland_data.store.split.recorded import write_split
 from pepland_model.finetune.data import open_task
 from pepland_model.finetune.finetune import finetune
 from pepland_model.finetune.intervals import interval

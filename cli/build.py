@@ -79,7 +79,7 @@ def build(
     """
     from pepland_data.builder.append import append as append_rows
     from pepland_data.builder.build import build as build_store
-    from pepland_data.builder.build import options_of
+    from pepland_data.builder.options import options_of
     from pepland_data.inputs.part import Part
 
     if append and part:

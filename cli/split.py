@@ -43,7 +43,8 @@ def _shares(ctx: click.Context, parameter: click.Parameter, text: str) -> dict[s
 def split(store: str, by: str, fractions: dict[str, float], as_json: bool, **given: Any) -> None:
     """Assign the graphs of STORE to sets and record it in its folder splits/."""
     from pepland_data import open_store
-    from pepland_data.store.split.make import make_split, write_split
+    from pepland_data.store.split.make import make_split
+    from pepland_data.store.split.recorded import write_split
 
     opened = open_store(store)
     made = make_split(opened, by, fractions, **given)

@@ -20,7 +20,7 @@ _HOME = {
     "GraphColumns": "graph.columns",
     "Vocabulary": "graph.vocabulary",
     "build": "builder.build",
-    "BuildOptions": "builder.build",
+    "BuildOptions": "builder.options",
     "open_store": "store.graph_store",
     "GraphStore": "store.graph_store",
     "GraphLoader": "loader.graph_loader",
@@ -41,8 +41,8 @@ __all__ = [*sorted(_HOME), "__version__"]
 
 if TYPE_CHECKING:
     from pepland_data.batch.hetero_batch import HeteroBatch as HeteroBatch
-    from pepland_data.builder.build import BuildOptions as BuildOptions
     from pepland_data.builder.build import build as build
+    from pepland_data.builder.options import BuildOptions as BuildOptions
     from pepland_data.chem.conversion import FeaturizeOptions as FeaturizeOptions
     from pepland_data.chem.featurizer import Featurizer as Featurizer
     from pepland_data.chem.featurizer import featurize as featurize

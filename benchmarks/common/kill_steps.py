@@ -27,8 +27,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import pepland_data.builder.convert_chunk
+from pepland_data import BuildOptions, build
 from pepland_data.builder.append import append
-from pepland_data.builder.build import BuildOptions, build
 from pepland_data.builder.merge import merge
 from pepland_data.chem.featurizer import FeaturizeOptions, Featurizer
 from pepland_data.errors import StoreError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from pepland_data.builder.build import BuildOptions, build
+from pepland_data import BuildOptions, build
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT.parent / "shared" / "data" / "canonical.csv"

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.loaders.records import RecordReader, records
 from pepland_data import GraphLoader, GraphStore, open_store
-from pepland_data.batch.hetero_batch import BatchTables
+from pepland_data.batch.arrays import BatchTables
 from pepland_data.graph.columns import GROUPS
 from pepland_data.loader.corpus import Corpus
 from pepland_data.loader.tiers.host_and_mmap import flat_corpus

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pepland_data import GraphStore, HeteroBatch
-from pepland_data.batch.hetero_batch import BatchTables
+from pepland_data.batch.arrays import BatchTables
 from pepland_data.graph.columns import GROUPS, GraphColumns
 
 SIZES_BYTES = 4 * len(GROUPS)

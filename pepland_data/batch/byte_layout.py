@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.batch.arrays import BatchTables
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GROUPS
 
 ALIGNMENT = 64

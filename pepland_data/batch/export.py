@@ -83,7 +83,8 @@ def _write_parquet(path: Path, batch: Any) -> None:
 
 def _batches(store: GraphStore) -> Iterator[tuple[int, Any, Any]]:
     """Yield number, batch and row numbers of each shard."""
-    from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+    from pepland_data.batch.arrays import BatchTables
+    from pepland_data.batch.hetero_batch import HeteroBatch
 
     tables = BatchTables.from_tables(store.tables)
     for s in range(store.num_shards):

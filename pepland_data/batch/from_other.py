@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.batch.arrays import BatchArrays, BatchTables
 from pepland_data.errors import InputError
 
 
-def batch_from_dgl(graph: Any, tables: BatchTables) -> HeteroBatch:
+def batch_from_dgl(graph: Any, tables: BatchTables) -> BatchArrays:
     """Return a batched DGL heterograph with PepLand's field names as a batch.
 
     Args:
@@ -52,7 +52,7 @@ def batch_from_dgl(graph: Any, tables: BatchTables) -> HeteroBatch:
     )
 
 
-def batch_from_pyg(data: Any, tables: BatchTables) -> HeteroBatch:
+def batch_from_pyg(data: Any, tables: BatchTables) -> BatchArrays:
     """Return a PyG ``HeteroData`` as `HeteroBatch.to_pyg` makes it as a batch.
 
     Args:
@@ -105,7 +105,7 @@ def _batch(
     residue: Tensor | None,
     ptr: dict[str, Tensor],
     graph_index: Tensor | None,
-) -> HeteroBatch:
+) -> BatchArrays:
     made: dict[str, Tensor] = {f"{name}_code": code for name, code in node_codes.items()}
     for name, (src, dst) in ends.items():
         code = edge_codes[name]
@@ -118,7 +118,7 @@ def _batch(
     graphs = torch.arange(len(ptr["atom"]) - 1, device=fragments.device)
     narrow = {name: value.to(torch.int32) for name, value in made.items()}
     pointers = {f"{group}_ptr": p for group, p in ptr.items()}
-    return HeteroBatch(
+    return BatchArrays(
         tables.to(fragments.device),
         graphs if graph_index is None else graph_index,
         **pointers,

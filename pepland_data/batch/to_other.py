@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from pepland_data.batch.arrays import BatchArrays
 from pepland_data.batch.dgl_import import import_dgl
-from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import MissingDependencyError
 from pepland_data.graph.feature_tables import ATOM_WIDTH, FRAGMENT_WIDTH
 
@@ -21,7 +21,7 @@ def both_ways(begin: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
     return src, dst
 
 
-def batch_to_dgl(batch: HeteroBatch) -> Any:
+def batch_to_dgl(batch: BatchArrays) -> Any:
     """Return a batched DGL heterograph as PepLand's code makes it.
 
     Node types ``a`` and ``p`` with data ``f`` ([A, 42], [P, 196] float32), ``f_junc`` (238 wide);
@@ -65,11 +65,11 @@ def batch_to_dgl(batch: HeteroBatch) -> Any:
     return graph
 
 
-def _edge_rows(batch: HeteroBatch, code: Tensor) -> Tensor:
+def _edge_rows(batch: BatchArrays, code: Tensor) -> Tensor:
     return batch.tables.bond_x[code.long()].repeat_interleave(2, 0)
 
 
-def batch_to_pyg(batch: HeteroBatch) -> Any:
+def batch_to_pyg(batch: BatchArrays) -> Any:
     """Return a PyG ``HeteroData`` with node types ``atom`` and ``fragment``.
 
     Raises:

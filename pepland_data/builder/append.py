@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from pepland_data.builder.build import BuildOptions, BuildReport, Progress, build, options_of
+from pepland_data.builder.build import build
+from pepland_data.builder.commit import Progress
+from pepland_data.builder.local_build import BuildReport
 from pepland_data.builder.merge import merge
 from pepland_data.builder.merge_write import input_parts
+from pepland_data.builder.options import BuildOptions, options_of
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.atomic import file_sha256, sync_folder
 from pepland_data.files.folder_lock import BuildLock
@@ -24,7 +27,8 @@ from pepland_data.inputs.input_blocks import check_input
 from pepland_data.store.graph_store import open_store
 from pepland_data.store.manifest import MANIFEST_FILE, Manifest, read_manifest
 from pepland_data.store.mirror import local_input
-from pepland_data.store.split.make import UNASSIGNED, open_split, split_names, write_split
+from pepland_data.store.split.make import UNASSIGNED
+from pepland_data.store.split.recorded import open_split, split_names, write_split
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 

@@ -54,7 +54,7 @@ def commit(
     out: Path,
     work: Path,
     summaries: list[ShardSummary],
-    plan: dict[str, Any],
+    recipe: dict[str, Any],
     engine: Engine,
     progress: Progress,
 ) -> Manifest:
@@ -64,7 +64,7 @@ def commit(
         out: folder of the store.
         work: folder with a folder for each shard.
         summaries: all shards in input order.
-        plan: ``versions``, ``options`` and ``input`` of the manifest.
+        recipe: ``versions``, ``options`` and ``input`` of the manifest.
         engine: where shards are rewritten.
         progress: called with stage, shards done and their number.
     """
@@ -73,7 +73,7 @@ def commit(
     table_rows = (len(tables.atom_x), len(tables.bond_x), len(tables.fragment_x))
     files = [FileEntry.of(out, f, n) for f, n in zip(TABLE_FILES, table_rows, strict=True)]
     kinds = _column_kinds(summaries)
-    if "first_row" in plan["input"]:  # what a column is shows when all parts are there
+    if "first_row" in recipe["input"]:  # what a column is shows when all parts are there
         kinds = {name: "text" if kind in NUMBERS else kind for name, kind in kinds.items()}
     target = ShardTarget(
         out.absolute(), tuple(f.sha256 for f in files), _dtypes(tables, summaries), kinds
@@ -94,9 +94,9 @@ def commit(
     counts = {f"{g}s": total for g, total in zip(GROUPS, totals, strict=True)}
     return Manifest(
         kind="arrow",
-        versions=plan["versions"],
-        options=plan["options"],
-        input={**plan["input"], "rows": rows},
+        versions=recipe["versions"],
+        options=recipe["options"],
+        input={**recipe["input"], "rows": rows},
         counts={"rows": rows, "graphs": graphs, "rejects": rejects, **counts},
         columns=tuple(kinds),
         dtypes=target.dtypes,

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from pepland_data.builder.engines import Engine
+from pepland_data.builder.publish import publish
+from pepland_data.builder.write_zarr import ROW_FILES, Progress, write_zarr
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_data.files.remote import is_remote, local_path
@@ -16,8 +18,7 @@ from pepland_data.store.arrow_shards import SIZES_FILE, TABLE_FILES, write_arrow
 from pepland_data.store.arrow_shards import write_tables as write_arrow_tables
 from pepland_data.store.graph_store import Address, GraphStore, open_store, reopened
 from pepland_data.store.manifest import KINDS, FileEntry, Manifest, write_manifest
-from pepland_data.store.split.make import split_names
-from pepland_data.store.zarr.write import ROW_FILES, Progress, write_zarr
+from pepland_data.store.split.recorded import split_names
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,6 @@ def convert(
     if kind == store.manifest.kind:
         raise InputError(f"{path} is a store of format {kind} already; copy its folder")
     if is_remote(out):
-        from pepland_data.builder.publish import publish
-
         report = publish(
             str(out),
             {"convert": store.identity, "format": kind},

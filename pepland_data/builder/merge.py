@@ -14,6 +14,7 @@ import numpy as np
 
 from pepland_data.builder.merge_layout import Target, plan_target
 from pepland_data.builder.merge_write import Progress, ShardWriter, described, write_all
+from pepland_data.builder.publish import publish
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.folder_lock import LOCK_FILE, BuildLock, empty
 from pepland_data.files.remote import is_remote, local_path
@@ -72,8 +73,6 @@ def merge(
         raise InputError("nothing to merge; name one or more stores")
     check_same_kind(stores)
     if is_remote(out):
-        from pepland_data.builder.publish import publish
-
         report = publish(
             str(out),
             {"merge": [store.identity for store in stores], "rows_per_shard": rows_per_shard},

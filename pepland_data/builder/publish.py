@@ -15,15 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pepland_data.builder.build import (
-    BuildOptions,
-    BuildReport,
-    Progress,
-    already_built,
-    build,
-    build_plan,
-    plan_changes,
-)
+from pepland_data.builder.commit import Progress
+from pepland_data.builder.local_build import BuildReport, already_built, build_local
+from pepland_data.builder.options import BuildOptions
+from pepland_data.builder.recipe import RECIPE_FILE, changes, recipe_of
 from pepland_data.errors import BuildError, InputError, RemoteError
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_data.files.remote import RemoteFolder
@@ -31,7 +26,7 @@ from pepland_data.inputs.input_blocks import check_input
 from pepland_data.store.manifest import BUILD_FOLDER, MANIFEST_FILE, read_manifest
 from pepland_data.store.mirror import AT_ONCE, Mirror, cache_folder
 
-MARKER = f"{BUILD_FOLDER}/plan.json"
+MARKER = f"{BUILD_FOLDER}/{RECIPE_FILE}"
 R = TypeVar("R")
 
 
@@ -43,18 +38,18 @@ def build_remote(
         raise InputError(f"a build to {url} reads a file, so that it can go on; write one first")
     check_input(Path(source))
     remote = RemoteFolder(url)
-    plan = build_plan(Path(source), options, str(source))
+    recipe = recipe_of(Path(source), options, str(source))
     found = remote.sizes()
     if MANIFEST_FILE in found:
         mirror = Mirror(remote)
-        return already_built(url, read_manifest(mirror.folder), plan)
-    _claim(remote, found, plan)
+        return already_built(url, read_manifest(mirror.folder), recipe)
+    _claim(remote, found, recipe)
     aside = _aside(remote)
-    _forget_other(aside, plan)
-    report = build(source, aside, options, progress)
+    _forget_other(aside, recipe)
+    report = build_local(source, aside, options, progress)
     upload(aside, remote, lambda done, total: progress("upload", done, total))
     shutil.rmtree(aside)
-    _plan_of(aside).unlink()
+    _recipe_file(aside).unlink()
     return replace(report, path=url, nothing_to_do=False)
 
 
@@ -86,23 +81,23 @@ def _aside(remote: RemoteFolder) -> Path:
     return cache_folder() / "builds" / sha256(remote.url.encode()).hexdigest()[:32]
 
 
-def _plan_of(aside: Path) -> Path:
+def _recipe_file(aside: Path) -> Path:
     return aside.parent / f"{aside.name}.plan"
 
 
-def _forget_other(aside: Path, plan: dict[str, Any]) -> None:
+def _forget_other(aside: Path, recipe: dict[str, Any]) -> None:
     """Delete what is left of a build of another kind, whose place at the URL is free again."""
-    path, text = _plan_of(aside), json.dumps(plan, sort_keys=True).encode()
+    path, text = _recipe_file(aside), json.dumps(recipe, sort_keys=True).encode()
     if not path.exists() or path.read_bytes() != text:
         shutil.rmtree(aside, ignore_errors=True)
         write_atomic_bytes(path, text)
 
 
-def _claim(remote: RemoteFolder, found: dict[str, int], plan: dict[str, Any]) -> None:
+def _claim(remote: RemoteFolder, found: dict[str, int], recipe: dict[str, Any]) -> None:
     """Leave a marker, unless something else is there."""
     if MARKER in found:
         old = json.loads(remote.read(MARKER))
-        if changed := plan_changes(old, plan):
+        if changed := changes(old, recipe):
             raise BuildError(
                 f"{remote.url} holds an unfinished build of another kind ({changed}); "
                 "repeat the old command to finish it, or delete the folder"
@@ -112,7 +107,7 @@ def _claim(remote: RemoteFolder, found: dict[str, int], plan: dict[str, Any]) ->
         raise BuildError(
             f"{remote.url} holds other files and no store; name an empty or new folder"
         )
-    remote.write(MARKER, json.dumps(plan, sort_keys=True).encode())
+    remote.write(MARKER, json.dumps(recipe, sort_keys=True).encode())
 
 
 def upload(folder: Path, remote: RemoteFolder, progress: Callable[[int, int], None]) -> None:

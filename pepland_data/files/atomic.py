@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,6 +61,11 @@ def write_atomic_bytes(path: Path, data: bytes) -> None:
     write_atomic(path, lambda file: file.write(data))
 
 
+def write_json(path: Path, document: object) -> None:
+    """Write a JSON document to `path` as `write_atomic` does."""
+    write_atomic_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a rename to disk; systems that cannot open folders do it by themselves."""
     if not hasattr(os, "O_DIRECTORY"):
@@ -78,9 +84,6 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hex, reading it in pieces."""
-    digest = sha256()
+    """Return the SHA-256 of a file as hex."""
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

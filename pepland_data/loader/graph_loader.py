@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pepland_data.batch.arrays import BatchTables
 from pepland_data.batch.byte_layout import Parts, Shape, arrays, host_batch, parts_of, spans
-from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.loader.corpus import Corpus, Subset, subset_rows
 from pepland_data.loader.meter import Meter

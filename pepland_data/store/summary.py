@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pepland_data.graph.vocabulary import Vocabulary
 from pepland_data.store.graph_store import GraphStore
-from pepland_data.store.split.make import open_split, split_names
+from pepland_data.store.split.recorded import open_split, split_names
 
 
 def fragment_counts(store: GraphStore) -> npt.NDArray[np.int64]:

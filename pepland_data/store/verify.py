@@ -15,7 +15,7 @@ from pepland_data.store.featurize_again import semantic_faults
 from pepland_data.store.graph_store import open_store
 from pepland_data.store.manifest import FileEntry, read_manifest
 from pepland_data.store.mirror import Mirror
-from pepland_data.store.split.make import split_faults, split_names
+from pepland_data.store.split.recorded import split_faults, split_names
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,36 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pepland_data
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.inputs.input_blocks import spool
 from pepland_model.embed.encoder import Encoder
-from pepland_model.embed.rows import Part, embed_store, embed_texts, file_chunks, text_chunks
-from pepland_model.embed.vector_files import Writer, writer_for
-from pepland_model.finetune.predict import PredictionWriter, Predictor
+from pepland_model.embed.rows import (
+    Part,
+    Runner,
+    embed_store,
+    embed_texts,
+    file_chunks,
+    text_chunks,
+)
+from pepland_model.embed.vector_files import writer_for
 from pepland_model.network.pooling import Pooling
 from pepland_model.run.distributed import pick_device
 
 Report = Callable[[int], None]
+
+
+class PartWriter(Protocol):
+    """A file in the making, which appears when the context ends well."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, at: Any) -> None: ...
+
+    def write(self, part: Part) -> None:
+        """Take the next part."""
 
 
 @dataclass(frozen=True)
@@ -72,46 +89,18 @@ def embed(
         "pooling": asdict(wanted), "exact": exact, "version": pepland_data.__version__,
     }  # fmt: skip
     writer = writer_for(Path(out), encoder.width, wanted.level, about)
-    report = _write_all(encoder, source, wanted, writer, progress)
+    report = write_all(encoder, source, wanted, writer, progress)
     return {"out": str(out), **report, "width": encoder.width, **asdict(wanted)}
 
 
-def predict(
-    run: str | Path,
-    source: Source,
-    out: str | Path,
-    device: str = "auto",
-    exact: bool = False,
-    progress: Report = lambda rows: None,
-) -> dict[str, Any]:
-    """Write what a fine-tuned run predicts for all rows of an input.
-
-    Args:
-        run: run folder of fine-tuning, or one of its ``seed-*/model`` folders.
-        source: the input.
-        out: ends with ``.parquet``, ``.csv`` or ``.npz``; replaced when all is done.
-        device: as for `embed`.
-        exact: as for `embed`.
-        progress: as for `embed`.
-
-    Returns:
-        As `embed`, and task, target and the number of seeds.
-    """
-    predictor = Predictor(run, pick_device(device), exact)
-    writer = PredictionWriter(Path(out), predictor)
-    report = _write_all(predictor, source, Pooling(), writer, progress)
-    task = predictor.task
-    told = {"task": task.kind, "target": task.target, "seeds": predictor.seeds}
-    return {"out": str(out), **report, **told}
-
-
-def _write_all(
-    encoder: Encoder | Predictor,
+def write_all(
+    encoder: Runner,
     source: Source,
     wanted: Pooling,
-    writer: Writer | PredictionWriter,
+    writer: PartWriter,
     progress: Report,
 ) -> dict[str, Any]:
+    """Write what `encoder` makes of all rows of a source; return counts and seconds."""
     began, rows, reasons = time.perf_counter(), 0, Counter[str]()
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -130,7 +119,7 @@ def _write_all(
 
 
 def parts_of(
-    encoder: Encoder | Predictor, source: Source, wanted: Pooling, scratch: Path
+    encoder: Runner, source: Source, wanted: Pooling, scratch: Path
 ) -> Generator[Part, None, None]:
     """Yield the vectors of a source; `scratch` keeps standard input while it is read."""
     path = Path(source.path)

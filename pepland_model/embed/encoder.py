@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.batch.arrays import BatchTables
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GraphColumns, compact
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_model.embed.growing_tables import GrowingTables

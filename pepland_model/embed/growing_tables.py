@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pepland_data.batch.hetero_batch import BatchTables
+from pepland_data.batch.arrays import BatchTables
 from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables, Recode, table_keys
 from pepland_data.graph.table_builder import Interner, RowTables

@@ -6,29 +6,49 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.chem.conversion import FeaturizeOptions
+from pepland_data.graph.columns import GraphColumns
+from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.inputs.input_blocks import read_chunks
 from pepland_data.inputs.rows import Chunk
 from pepland_data.loader.prefetch import ahead
 from pepland_model.embed.embedder import Embeddings, gathered, reason_of
-from pepland_model.embed.encoder import Encoder
+from pepland_model.embed.encoder import NodeVectors
 from pepland_model.network.pooling import Pooling
 from pepland_model.run.load_encoder import check_cut
-
-if TYPE_CHECKING:
-    from pepland_model.finetune.predict import Predictor
-
-    Runs: TypeAlias = Encoder | Predictor
 
 ROWS = 512
 """Input rows of one part."""
 AHEAD = 2
 """Parts whose graphs are ready before they are wanted."""
+
+
+class Runner(Protocol):
+    """What turns graphs into numbers: an `Encoder`, or a `Predictor` of a fine-tuned run."""
+
+    cut: str | None
+    """Where the molecules were cut that it was trained on."""
+    device: torch.device
+    """Where it computes."""
+    exact: bool
+    """See `Encoder`."""
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+
+    def nodes(self, columns: GraphColumns, tables: FeatureTables, wanted: Pooling) -> NodeVectors:
+        """Return the rows of graphs; see `Encoder.nodes`."""
+
+    def batch(self, batch: HeteroBatch, wanted: Pooling) -> NodeVectors:
+        """Return the rows of a batch on the device."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +63,7 @@ class Part:
     """Their vectors, and why there are none."""
 
 
-Parts = Generator[Part, None, None]
-
-
-def embed_store(encoder: Runs, path: str | Path, wanted: Pooling) -> Generator[Part, None, None]:
+def embed_store(encoder: Runner, path: str | Path, wanted: Pooling) -> Generator[Part, None, None]:
     """Yield the vectors of a store's graphs, in the order of the store."""
     from pepland_data.graph.columns import compact
     from pepland_data.loader.graph_loader import GraphLoader
@@ -69,7 +86,7 @@ def embed_store(encoder: Runs, path: str | Path, wanted: Pooling) -> Generator[P
 
 
 def embed_texts(
-    encoder: Runs,
+    encoder: Runner,
     chunks: Iterator[Chunk],
     options: FeaturizeOptions,
     wanted: Pooling,
@@ -87,7 +104,7 @@ def embed_texts(
                 yield Part(row_id, chunk.texts, gathered(entries, wanted, encoder.width))
 
 
-def entries_of(chunk: Chunk, done: Any, encoder: Runs, wanted: Pooling) -> list[Any]:
+def entries_of(chunk: Chunk, done: Any, encoder: Runner, wanted: Pooling) -> list[Any]:
     """Return for each row of a chunk its vectors, or the reason why it has none."""
     vectors = encoder.nodes(done.columns, done.tables, wanted)
     entries: list[Any] = [f"read: {chunk.problems.get(i)}" for i in range(len(chunk))]

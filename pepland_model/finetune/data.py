@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from pepland_data.errors import InputError
 from pepland_data.store.graph_store import GraphStore, open_store
-from pepland_data.store.split.make import make_split, open_split, split_names
+from pepland_data.store.split.random_sets import random_sets
+from pepland_data.store.split.recorded import Split, open_split, split_names
 from pepland_model.finetune.network import Task
 from pepland_model.run.config import TrainConfig
 from pepland_model.run.data import PARTS, split_rows, store_digest
@@ -133,7 +134,8 @@ def _sets_of(
         return {part: np.arange(len(store))}, "folders"
     wanted = config.finetune.split.replace("{seed}", str(seed))
     if wanted == "default" and wanted not in split_names(store):
-        split, told = make_split(store, "random", DRAWN, config.data.split_seed), "drawn at random"
+        sets = random_sets(store, DRAWN, config.data.split_seed)
+        split, told = Split("default", "random", tuple(DRAWN), sets, {}), "drawn at random"
     else:
         split = open_split(store, wanted)
         told = f"{split.name} by {split.method}, recorded"

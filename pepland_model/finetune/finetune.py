@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pepland_data.errors import InputError
+from pepland_data.files.atomic import file_sha256, write_json
 from pepland_data.loader.graph_loader import GraphLoader
 from pepland_model.finetune.data import TaskData, open_task
 from pepland_model.finetune.intervals import interval
@@ -27,15 +28,15 @@ from pepland_model.finetune.predictions import join_predictions, write_seed_pred
 from pepland_model.finetune.seed_run import SeedRun
 from pepland_model.network.model_files import MODEL
 from pepland_model.network.pharmhgt import PharmHGT, is_junction
-from pepland_model.run.checkpoint import FOLDER, file_sum, write_text
+from pepland_model.run.checkpoint import FOLDER
 from pepland_model.run.config import TrainConfig, differences, from_toml
 from pepland_model.run.data import common_cut
 from pepland_model.run.distributed import World, pick_device
 from pepland_model.run.folder import CONFIG, locked, write_provenance
-from pepland_model.run.load_encoder import check_cut, load_encoder, trained_cut
+from pepland_model.run.load_encoder import check_cut, load_encoder, source_folder, trained_cut
 from pepland_model.run.progress import Progress
 from pepland_model.run.signals import StopRequest
-from pepland_model.train.init_from import sized_as_source, source_folder
+from pepland_model.train.init_from import sized_as_source
 from pepland_model.train.masked_model import recompute_attention
 from pepland_model.train.memory import OutOfMemoryError, is_out_of_memory
 from pepland_model.train.pretrain import EXIT_CODES, out_of_memory
@@ -154,7 +155,7 @@ def provenance(run: Path, config: TrainConfig, data: TaskData) -> dict[str, Any]
     """Write configuration and origin; refuse to go on with other data or another encoder."""
     fingerprint = data.fingerprint()
     if config.run.init_from:
-        fingerprint["encoder"] = file_sum(source_folder(config.run.init_from) / MODEL)
+        fingerprint["encoder"] = file_sha256(source_folder(config.run.init_from) / MODEL)
     path = run / "run.json"
     if path.is_file():
         before = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
@@ -197,7 +198,7 @@ def _one_seed(
     predictions = result.pop("predictions")
     write_seed_predictions(folder / "predictions.parquet", seed, data, task, predictions)
     save_task(network, task, folder / MODEL_FOLDER, {"seed": seed, "cut": common_cut(data.stores)})
-    write_text(folder / DONE, json.dumps(result, indent=1) + "\n")
+    write_json(folder / DONE, result)
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     return True
 
@@ -259,7 +260,7 @@ def finish(
         "seeds": len(seeds), "seeds_done": len(done), "metrics": over_seeds(done),
         "by_seed": done, **facts,
     }  # fmt: skip
-    write_text(run / "summary.json", json.dumps(summary, indent=1) + "\n")
+    write_json(run / "summary.json", summary)
     return {**summary, "files": files}
 
 

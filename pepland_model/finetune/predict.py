@@ -12,15 +12,17 @@ import torch
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
-from pepland_data.files.atomic import write_atomic
+from pepland_data.files.atomic import file_sha256, write_atomic
 from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables
+from pepland_model.embed.embed import Report, Source, write_all
 from pepland_model.embed.encoder import Encoder, NodeVectors
 from pepland_model.embed.rows import Part
 from pepland_model.finetune.network import HeadConfig, Task, TaskHead, TaskNetwork
 from pepland_model.network.model_files import MODEL
 from pepland_model.network.pooling import Pooling
-from pepland_model.run.checkpoint import STATE, CheckpointError, file_sum, read_checkpoint
+from pepland_model.run.checkpoint import STATE, CheckpointError, read_checkpoint
+from pepland_model.run.distributed import pick_device
 
 ENDINGS = (".parquet", ".csv", ".npz")
 
@@ -75,7 +77,7 @@ class Predictor:
         """Load a model; seeds with one frozen encoder share it."""
         found = read_checkpoint(folder)
         task = Task.from_dict(found.state["task"])
-        digest = file_sum(folder / MODEL)
+        digest = file_sha256(folder / MODEL)
         if digest not in self._encoders:
             self._encoders[digest] = Encoder(folder, self.device, self.exact)
         config = HeadConfig(**found.state["head"])
@@ -228,3 +230,32 @@ def _table(columns: dict[str, Any]) -> Any:
         if key not in texts
     }
     return pa.table({key: texts[key] if key in texts else others[key] for key in columns})
+
+
+def predict(
+    run: str | Path,
+    source: Source,
+    out: str | Path,
+    device: str = "auto",
+    exact: bool = False,
+    progress: Report = lambda rows: None,
+) -> dict[str, Any]:
+    """Write what a fine-tuned run predicts for all rows of an input.
+
+    Args:
+        run: run folder of fine-tuning, or one of its ``seed-*/model`` folders.
+        source: the input.
+        out: ends with ``.parquet``, ``.csv`` or ``.npz``; replaced when all is done.
+        device: as for `embed`.
+        exact: as for `embed`.
+        progress: as for `embed`.
+
+    Returns:
+        As `embed`, and task, target and the number of seeds.
+    """
+    predictor = Predictor(run, pick_device(device), exact)
+    writer = PredictionWriter(Path(out), predictor)
+    report = write_all(predictor, source, Pooling(), writer, progress)
+    task = predictor.task
+    told = {"task": task.kind, "target": task.target, "seeds": predictor.seeds}
+    return {"out": str(out), **report, **told}

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.batch.arrays import BatchTables
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_model.network.pharmhgt import view_edges

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.batch.arrays import BatchTables
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_model.measure.dgl_formulation import DGLPharmHGT
 from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.heads import PretrainHeads

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from pepland_data.errors import InputError
+from pepland_data.files.atomic import write_json
 from pepland_model.network.config import PharmHGTConfig
-from pepland_model.run.checkpoint import write_tensors, write_text
-
-if TYPE_CHECKING:
-    from pepland_model.network.pharmhgt import PharmHGT
 
 MODEL = "model.safetensors"
 CONFIG = "config.json"
 HEADS = "heads.safetensors"
 """Heads that were imported with a published encoder."""
+VOCABULARY = "vocab.txt"
+"""Fragments in the order of the fragment head's labels."""
 
 
 def save_model(model: Any, folder: str | Path) -> Path:
@@ -30,28 +30,20 @@ def save_model(model: Any, folder: str | Path) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / MODEL, model.state_dict())
-    write_text(folder / CONFIG, json.dumps(model.config.to_dict(), indent=1) + "\n")
+    write_json(folder / CONFIG, model.config.to_dict())
     return folder
 
 
-def load_model(folder: str | Path, **changes: Any) -> PharmHGT:
-    """Return the encoder that `save_model` wrote, on the CPU and in evaluation mode.
+def write_tensors(path: Path, named: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors; each is copied to the CPU and made contiguous."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
 
-    Args:
-        folder: with ``model.safetensors`` and ``config.json``.
-        **changes: settings that differ from the file's, such as ``output`` or ``dedup``.
-
-    Raises:
-        InputError: a file is missing or damaged, or the weights do not fit the configuration.
-    """
-    from pepland_model.network.pharmhgt import PharmHGT
-
-    folder = Path(folder)
-    model = PharmHGT(read_config(folder / CONFIG, **changes))
-    weights = read_weights(folder / MODEL)
-    check_names(weights, model.state_dict(), folder / MODEL)
-    model.load_state_dict(weights)
-    return model.eval()
+    flat = {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
+    try:
+        save_file(flat, str(path))
+    except SafetensorError as error:  # it wraps the operating system's error in a text
+        raise OSError(f"cannot write {path}: {error}") from error
 
 
 def read_config(path: Path, **changes: Any) -> PharmHGTConfig:

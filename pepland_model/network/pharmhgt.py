@@ -23,6 +23,15 @@ from pepland_data.graph.feature_tables import ATOM_WIDTH, BOND_WIDTH, FRAGMENT_W
 from pepland_model.network.attention import Attention
 from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.edges import Edges, directed_edges
+from pepland_model.network.model_files import (
+    CONFIG,
+    MODEL,
+    check_names,
+    read_config,
+    read_weights,
+    save_model,
+)
+from pepland_model.network.published_names import encoder_weights
 from pepland_model.network.segments import segment_sum, take
 from pepland_model.network.states.distinct import (
     JunctionPlan,
@@ -311,14 +320,10 @@ class PharmHGT(nn.Module):
         Raises:
             InputError: for a missing or unknown name or another shape.
         """
-        from pepland_model.network.published.names import encoder_weights
-
-        self.load_state_dict(encoder_weights(state_dict, self.config))
+        self.load_state_dict(encoder_weights(state_dict, self.state_dict(), self.config.hidden))
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` and ``config.json`` into a folder; `load` reads them."""
-        from pepland_model.network.model_files import save_model
-
         save_model(self, folder)
 
     @classmethod
@@ -332,9 +337,12 @@ class PharmHGT(nn.Module):
         Raises:
             InputError: a file is missing or damaged, or does not fit the configuration.
         """
-        from pepland_model.network.model_files import load_model
-
-        return load_model(folder, **changes)
+        folder = Path(folder)
+        model = cls(read_config(folder / CONFIG, **changes))
+        weights = read_weights(folder / MODEL)
+        check_names(weights, model.state_dict(), folder / MODEL)
+        model.load_state_dict(weights)
+        return model.eval()
 
 
 def named(

@@ -7,7 +7,6 @@ meets a damaged one says so and takes the one before.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,6 +19,8 @@ from typing import Any
 from torch import Tensor
 
 from pepland_data.errors import PeplandError
+from pepland_data.files.atomic import file_sha256, write_json
+from pepland_model.network.model_files import write_tensors
 
 STATE = "state.json"
 FOLDER = "checkpoints"
@@ -92,25 +93,13 @@ def _write_files(
     if extra is not None:
         extra(aside)
     files = sorted(p for p in aside.rglob("*") if p.is_file())
-    sums = {str(p.relative_to(aside)): file_sum(p) for p in files}
+    sums = {str(p.relative_to(aside)): file_sha256(p) for p in files}
     for path in files:
         _flush(path)
     document = {**state, "files": sums}
     (aside / STATE).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     _flush(aside / STATE)
     _flush(aside)
-
-
-def write_tensors(path: Path, named: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors; each is copied to the CPU and made contiguous."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    flat = {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
-    try:
-        save_file(flat, str(path))
-    except SafetensorError as error:  # it wraps the operating system's error in a text
-        raise OSError(f"cannot write {path}: {error}") from error
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -121,7 +110,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         sums = state.pop("files")
         for name, expected in sums.items():
-            if file_sum(folder / name) != expected:
+            if file_sha256(folder / name) != expected:
                 raise CheckpointError(f"{folder / name} is damaged: its checksum does not match")
         stems = [name for name in sums if name.endswith(".safetensors") and "/" not in name]
         tensors = {name.removesuffix(".safetensors"): load_file(folder / name) for name in stems}
@@ -187,7 +176,7 @@ def best_folder(run: str | Path) -> Path | None:
 def mark_best(run: str | Path, folder: Path, metrics: Mapping[str, Any]) -> None:
     """Name a checkpoint the best one."""
     document = {"checkpoint": str(folder.relative_to(run)), **metrics}
-    write_text(Path(run) / BEST, json.dumps(document, indent=1) + "\n")
+    write_json(Path(run) / BEST, document)
 
 
 def prune(run: str | Path, keep: int) -> None:
@@ -198,23 +187,6 @@ def prune(run: str | Path, keep: int) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     for aside in (Path(run) / FOLDER).glob(".step-*.tmp"):
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that is whole or not there."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        _flush(aside)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def file_sum(path: Path) -> str:
-    """Return the SHA-256 of a file as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:

@@ -8,17 +8,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pepland_data.errors import InputError
 from pepland_model.run.option import option
 from pepland_model.run.task_config import DEFAULTS, TaskConfig, check_task
-from pepland_model.train.schedule import SCHEDULES
-
-if TYPE_CHECKING:  # the command line reads this module, and must not wait for torch
-    from pepland_model.train.mask import MaskOptions
 
 OPTIMIZERS = ("adam", "adamw")
+SCHEDULES = ("constant", "cosine", "noam")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 
 
@@ -44,22 +41,13 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class MaskConfig:
-    """What the model has to guess; see `pepland_model.train.mask.MaskOptions`."""
+    """What the model has to guess; see `train.mask.MaskOptions`."""
 
     mode: str = option("pep", "Which atoms are masked.", ("pep", "residue", "atom"))
     atom_rate: float = option(-1.0, "Share of atoms (or pieces); -1: 0.8, of pieces 0.3.")
     mask_fragments: bool = option(True, "Mask fragments too.")
     fragment_rate: float = option(0.8, "Share of fragments.")
     mask_bonds: bool = option(False, "Mask bonds at masked atoms and predict their type.")
-
-    def options(self) -> MaskOptions:
-        """Return the same as `MaskOptions`."""
-        from pepland_model.train.mask import MaskOptions
-
-        rate = None if self.atom_rate < 0 else self.atom_rate
-        return MaskOptions(
-            self.mode, rate, self.mask_fragments, self.fragment_rate, self.mask_bonds
-        )
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.files.remote import is_remote, local_path
 from pepland_data.graph.vocabulary import Vocabulary
+from pepland_data.hashing import salted
 from pepland_data.loader.graph_loader import GraphLoader
-from pepland_data.store.split.make import open_split, split_names
+from pepland_data.store.graph_store import open_store
+from pepland_data.store.split.recorded import open_split, split_names
 from pepland_model.run.config import DataConfig, TrainConfig
 from pepland_model.run.distributed import World
 
@@ -85,26 +87,15 @@ def split_rows(graphs: int, fraction: float, seed: int) -> tuple[Rows, Rows]:
     """
     if graphs < 2 or fraction <= 0:
         return np.arange(graphs), np.zeros(0, np.int64)
-    held = row_hash(np.arange(graphs), seed) < np.uint64(int(fraction * 2**64))
+    hashes = salted(np.arange(graphs, dtype=np.uint64), seed)
+    held = hashes < np.uint64(int(fraction * 2**64))
     if not held.any():  # few rows: at least one is held out
-        held[np.argmin(row_hash(np.arange(graphs), seed))] = True
+        held[np.argmin(hashes)] = True
     return np.flatnonzero(~held), np.flatnonzero(held)
-
-
-def row_hash(rows: Rows, seed: int) -> npt.NDArray[np.uint64]:
-    """Return a hash of each row number (SplitMix64). [N] uint64."""
-    golden = np.uint64(0x9E3779B97F4A7C15)
-    with np.errstate(over="ignore"):
-        x = rows.astype(np.uint64) + np.uint64(seed % 2**64) * golden + golden
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def open_source(path: str, data: DataConfig) -> Source:
     """Open a store, or a folder with ``train/`` and, if it likes, ``valid/``."""
-    from pepland_data import open_store
-
     folder = local_path(path)
     if (
         not is_remote(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -17,7 +16,8 @@ import torch
 
 import pepland_data
 from pepland_data.errors import InputError
-from pepland_model.run.checkpoint import FOLDER, read_checkpoint, write_text
+from pepland_data.files.atomic import write_atomic_bytes, write_json
+from pepland_model.run.checkpoint import FOLDER, read_checkpoint
 from pepland_model.run.checkpoint import checkpoints as checkpoint_folders
 from pepland_model.run.config import TrainConfig, differences, from_dict, to_toml
 
@@ -72,11 +72,11 @@ def write_provenance(
     run: Path, config: TrainConfig, data: Mapping[str, Any], fingerprint: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write the resolved configuration and where data and code came from; return the latter."""
-    write_text(run / CONFIG, to_toml(config.as_dict()))
+    write_atomic_bytes(run / CONFIG, to_toml(config.as_dict()).encode())
     facts: dict[str, Any] = {"versions": versions(), "commit": commit(), "data": dict(data)}
     facts["fingerprint"] = dict(fingerprint)
     facts["threads"] = torch.get_num_threads()
-    write_text(run / "run.json", json.dumps(facts, indent=1) + "\n")
+    write_json(run / "run.json", facts)
     return facts
 
 

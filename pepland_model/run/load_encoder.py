@@ -8,10 +8,22 @@ from pathlib import Path
 import torch
 
 from pepland_data.errors import InputError
-from pepland_model.network.model_files import MODEL, load_model
+from pepland_data.files.atomic import file_sha256
+from pepland_model.network.model_files import MODEL
 from pepland_model.network.pharmhgt import PharmHGT
-from pepland_model.run.checkpoint import STATE, CheckpointError, file_sum
-from pepland_model.train.init_from import source_folder
+from pepland_model.run.checkpoint import STATE, CheckpointError, resolve_checkpoint
+
+
+def source_folder(source: str | Path) -> Path:
+    """Return the model folder or checkpoint folder that a path stands for."""
+    folder = Path(source)
+    tuned = sorted(folder.glob(f"seed-*/model/{MODEL}"))
+    if tuned:
+        raise CheckpointError(
+            f"{source} is a fine-tuned run; name one of its encoders, such as {tuned[0].parent} "
+            "(pepland-embed --predict takes the run itself)"
+        )
+    return folder if (folder / MODEL).is_file() else resolve_checkpoint(folder)
 
 
 def load_encoder(
@@ -36,7 +48,7 @@ def load_encoder(
     folder = source_folder(source)
     if (folder / STATE).is_file():
         _check_sum(folder)
-    encoder = load_model(folder, **({} if dedup is None else {"dedup": dedup}))
+    encoder = PharmHGT.load(folder, **({} if dedup is None else {"dedup": dedup}))
     return encoder.requires_grad_(False).to(device)
 
 
@@ -71,7 +83,7 @@ def _check_sum(folder: Path) -> None:
     """Compare the weights with the checksum in a checkpoint's state; a model folder has none."""
     try:
         expected = json.loads((folder / STATE).read_text(encoding="utf-8"))["files"].get(MODEL)
-        whole = expected == file_sum(folder / MODEL)
+        whole = expected == file_sha256(folder / MODEL)
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"checkpoint {folder} cannot be read: {error}") from error
     if not whole:

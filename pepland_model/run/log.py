@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pepland_model.run.checkpoint import write_text
+from pepland_data.files.atomic import write_atomic_bytes
 from pepland_model.run.mlflow_log import MlflowLog
 
 METRICS = "metrics.jsonl"
@@ -88,4 +88,4 @@ def rewind(run: Path, step: int) -> None:
     """
     kept = [json.dumps(e) for e in events(run) if e["step"] <= step and e["kind"] != "end"]
     if (run / METRICS).is_file():
-        write_text(run / METRICS, "".join(f"{line}\n" for line in kept))
+        write_atomic_bytes(run / METRICS, "".join(f"{line}\n" for line in kept).encode())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pepland_model.run.checkpoint import write_text
+from pepland_data.files.atomic import write_json
 
 ADDRESS = "MLFLOW_TRACKING_URI"
 ID_FILE = "mlflow.json"
@@ -36,7 +36,7 @@ class MlflowLog:
             self._mlflow.start_run(run_id=json.loads(path.read_text(encoding="utf-8"))["run_id"])
             return
         started = self._mlflow.start_run(run_name=run.resolve().name)
-        write_text(path, json.dumps({"run_id": started.info.run_id}) + "\n")
+        write_json(path, {"run_id": started.info.run_id})
         self._parameters(run)
 
     def _parameters(self, run: Path) -> None:

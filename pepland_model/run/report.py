@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pepland_model.run.checkpoint import write_text
+from pepland_data.files.atomic import write_atomic_bytes
 from pepland_model.run.log import events
 
 Point = tuple[float, float]
@@ -55,7 +55,7 @@ def write_report(run: str | Path) -> Path:
         f"<title>{html.escape(run.resolve().name)}</title><style>{STYLE}</style></head>"
         f"<body>{''.join(body)}</body></html>\n"
     )
-    write_text(run / "report.html", page)
+    write_atomic_bytes(run / "report.html", page.encode())
     return run / "report.html"
 
 

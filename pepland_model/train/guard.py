@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import PeplandError
-from pepland_model.run.checkpoint import write_text
+from pepland_data.files.atomic import write_json
 from pepland_model.run.distributed import World
 from pepland_model.train.step import StepResult
 
@@ -57,7 +56,7 @@ class Guard:
         numbers = [int(i) for part in graphs for i in part.tolist()]
         name = "nonfinite.json" if self.world.size == 1 else f"nonfinite-{self.world.rank}.json"
         document = {"step": step, "epoch": epoch, "graph_index": numbers}
-        write_text(self.run / name, json.dumps(document, indent=1) + "\n")
+        write_json(self.run / name, document)
         raise NonFiniteError(
             f"loss or gradient is not finite at step {step}; the graph numbers of its batch are in "
             f"{self.run / name}; {self.remedy}"

@@ -12,15 +12,18 @@ from torch import Tensor
 
 from pepland_data.errors import InputError
 from pepland_data.graph.vocabulary import Vocabulary
-from pepland_model.network.model_files import CONFIG, HEADS, MODEL, read_config, read_weights
-from pepland_model.run.checkpoint import (
-    STATE,
-    CheckpointError,
-    read_checkpoint,
-    resolve_checkpoint,
+from pepland_model.network.model_files import (
+    CONFIG,
+    HEADS,
+    MODEL,
+    VOCABULARY,
+    read_config,
+    read_weights,
 )
+from pepland_model.run.checkpoint import STATE, CheckpointError, read_checkpoint
 from pepland_model.run.config import ModelConfig, TrainConfig
-from pepland_model.train.masked_model import VOCABULARY, Network
+from pepland_model.run.load_encoder import source_folder
+from pepland_model.train.masked_model import Network
 
 HEAD = "heads.fragment."
 
@@ -31,18 +34,6 @@ def starting_vocabulary(config: TrainConfig) -> Vocabulary | None:
         return None
     path = source_folder(config.run.init_from) / VOCABULARY
     return Vocabulary.from_file(path) if path.is_file() else None
-
-
-def source_folder(source: str | Path) -> Path:
-    """Return the model folder or checkpoint folder that a path stands for."""
-    folder = Path(source)
-    tuned = sorted(folder.glob(f"seed-*/model/{MODEL}"))
-    if tuned:
-        raise CheckpointError(
-            f"{source} is a fine-tuned run; name one of its encoders, such as {tuned[0].parent} "
-            "(pepland-embed --predict takes the run itself)"
-        )
-    return folder if (folder / MODEL).is_file() else resolve_checkpoint(folder)
 
 
 def sized_as_source(config: TrainConfig) -> TrainConfig:

@@ -16,6 +16,7 @@ from torch import Tensor
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.graph.feature_tables import MASK_CODE
+from pepland_model.run.config import MaskConfig
 
 IGNORE = -100
 """Target of everything that is not masked."""
@@ -46,6 +47,14 @@ class MaskOptions:
         for name, rate in (("atom_rate", self.rate), ("fragment_rate", self.fragment_rate)):
             if not 0.0 <= rate <= 1.0:
                 raise InputError(f"{name} is {rate}; it must lie between 0 and 1")
+
+    @classmethod
+    def of(cls, config: MaskConfig) -> MaskOptions:
+        """Return what the ``[mask]`` section of a configuration asks for."""
+        rate = None if config.atom_rate < 0 else config.atom_rate
+        return cls(
+            config.mode, rate, config.mask_fragments, config.fragment_rate, config.mask_bonds
+        )
 
     @property
     def rate(self) -> float:

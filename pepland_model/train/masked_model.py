@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.graph.vocabulary import Vocabulary
-from pepland_model.network.model_files import save_model
+from pepland_model.network.model_files import VOCABULARY, save_model
 from pepland_model.run.config import ModelConfig
 from pepland_model.train.loss import Term
 from pepland_model.train.mask import IGNORE, Masked
@@ -19,7 +19,6 @@ from pepland_model.train.mask import IGNORE, Masked
 if TYPE_CHECKING:
     from pepland_model.network.pharmhgt import PharmHGT
 
-VOCABULARY = "vocab.txt"
 BOND_CLASSES = 4
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any
 import torch
 
 from pepland_data.errors import InputError
+from pepland_data.files.atomic import write_json
 from pepland_model.run import distributed
-from pepland_model.run.checkpoint import checkpoints, latest_checkpoint, write_text
+from pepland_model.run.checkpoint import checkpoints, latest_checkpoint
 from pepland_model.run.config import TrainConfig
 from pepland_model.run.data import RunData, open_data
 from pepland_model.run.distributed import World
@@ -131,7 +131,7 @@ def finish(
         "baseline": outcome.baseline,
         **facts,
     }
-    write_text(run / "summary.json", json.dumps(summary, indent=1) + "\n")
+    write_json(run / "summary.json", summary)
     picture, last = write_loss_curve(run), checkpoints(run)[-1]
     if picture is None:
         print("no loss.png: matplotlib is not installed; see report.html", file=sys.stderr)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-SCHEDULES = ("constant", "cosine", "noam")
-
 
 def learning_rate(
     step: int, peak: float, schedule: str, warmup: int, total: int, floor: float = 0.0

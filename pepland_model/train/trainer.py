@@ -15,13 +15,7 @@ from typing import Any
 
 import torch
 
-from pepland_model.run.checkpoint import (
-    Checkpoint,
-    mark_best,
-    prune,
-    step_folder,
-    write_checkpoint,
-)
+from pepland_model.run.checkpoint import Checkpoint, mark_best, prune, step_folder, write_checkpoint
 from pepland_model.run.config import TrainConfig
 from pepland_model.run.data import RunData
 from pepland_model.run.distributed import World
@@ -31,7 +25,7 @@ from pepland_model.run.signals import StopRequest
 from pepland_model.train.evaluate import evaluate, frequency_baseline, tally_metrics
 from pepland_model.train.feed import Feed
 from pepland_model.train.guard import Guard
-from pepland_model.train.mask import Masked
+from pepland_model.train.mask import Masked, MaskOptions
 from pepland_model.train.masked_model import Network, save_network
 from pepland_model.train.memory import (
     OutOfMemoryError,
@@ -93,7 +87,7 @@ class Trainer:
         self.run_folder = Path(config.run.out)
         self.total = config.run.max_steps or config.run.epochs * data.steps_per_epoch
         progress.total = self.total
-        self.masks = config.mask.options()
+        self.masks = MaskOptions.of(config.mask)
         self.feed = Feed(data.train, config.data.accumulate, data.steps_per_epoch)
         self.stepper = Stepper(network, config.optim, world, self.total)
         scaled = self.stepper.scaler.is_enabled()

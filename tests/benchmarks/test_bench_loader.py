@@ -9,7 +9,7 @@ from benchmarks.loaders.one import drop_cached, private_bytes, timed
 from benchmarks.loaders.records import RecordReader, records
 from benchmarks.loaders.rivals import RIVALS
 from pepland_data import GraphLoader, HeteroBatch
-from pepland_data.batch.hetero_batch import BatchTables
+from pepland_data.batch.arrays import BatchTables
 from tests.helpers.loader_checks import plain, same
 
 

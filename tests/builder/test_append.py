@@ -14,7 +14,8 @@ import pepland_data.builder.append as append_module
 from pepland_data import open_store
 from pepland_data.builder.append import append
 from pepland_data.errors import BuildError
-from pepland_data.store.split.make import make_split, open_split, write_split
+from pepland_data.store.split.make import make_split
+from pepland_data.store.split.recorded import open_split, write_split
 from pepland_data.store.verify import verify
 from tests.builder.test_build import cli, files_of
 from tests.builder.test_merge import content, made, write

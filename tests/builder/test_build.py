@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pepland_data import build, featurize, open_store
-from pepland_data.builder.build import BuildOptions, grouped
+from pepland_data.builder.local_build import grouped
+from pepland_data.builder.options import BuildOptions
 from pepland_data.chem.featurizer import FeaturizeOptions
 from pepland_data.errors import (
     BuildError,
@@ -31,7 +32,8 @@ from pepland_data.errors import (
 from pepland_data.inputs.input_blocks import read_blocks
 from pepland_data.store.arrow_shards import view
 from pepland_data.store.manifest import manifest_bytes, read_manifest
-from pepland_data.store.split.make import make_split, write_split
+from pepland_data.store.split.make import make_split
+from pepland_data.store.split.recorded import write_split
 from pepland_data.store.verify import verify
 from tests.helpers.paths import ROOT
 
@@ -173,7 +175,7 @@ def test_chunks_that_did_not_reach_the_disk_are_made_again(
         raise RuntimeError("stopped")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pepland_data.builder.build.commit", stop)
+        patch.setattr("pepland_data.builder.local_build.commit", stop)
         with pytest.raises(RuntimeError):
             build(source, tmp_path / "out", BuildOptions(rows_per_shard=5))
     for number, (name, length) in enumerate(

@@ -53,7 +53,7 @@ def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
 def test_killed_at_any_write_it_goes_on_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pepland_data.store.zarr import write as zarr_write
+    from pepland_data.builder import write_zarr as zarr_write
 
     source, options = write_csv(tmp_path / "in.csv", 12), BuildOptions(format="zarr")
     build(source, tmp_path / "whole", options)

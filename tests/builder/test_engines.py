@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from pepland_data import build, open_store
-from pepland_data.builder.build import BuildOptions
 from pepland_data.builder.engines import Checked, Engine, versions
+from pepland_data.builder.options import BuildOptions
 from pepland_data.errors import BuildError, InputError, MissingDependencyError
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 from tests.builder.test_build import PEPTIDES, cli, files_of

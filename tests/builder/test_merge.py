@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pepland_data import build, open_store
-from pepland_data.builder.build import BuildOptions
 from pepland_data.builder.merge import merge
+from pepland_data.builder.options import BuildOptions
 from pepland_data.chem.featurizer import FeaturizeOptions
 from pepland_data.errors import BuildError, StoreNotFoundError
 from pepland_data.inputs.synthetic import SynthOptions, peptides

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pepland_data import build, open_store
-from pepland_data.builder.build import BuildOptions
 from pepland_data.builder.merge import merge
+from pepland_data.builder.options import BuildOptions
 from pepland_data.chem.featurizer import FeaturizeOptions
 from pepland_data.errors import BuildError, InputError
 from pepland_data.inputs.input_blocks import count_rows, read_chunks

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rdkit import Chem, rdBase
 
-from pepland_data import FeaturizeOptions, Featurizer, InvalidMoleculeError, featurizer
+from pepland_data import FeaturizeOptions, Featurizer, InvalidMoleculeError
+from pepland_data.chem import featurizer
 from pepland_data.chem.fast.rdkit_records import layout_is_known, read_skeleton
 from pepland_data.chem.notation.rdkit_messages import RdkitMessages
 from pepland_data.graph.heterograph import graph_from_arrays

@@ -18,7 +18,8 @@ from click.testing import CliRunner, Result
 from pepland_cli.train import main
 
 from pepland_data import open_store
-from pepland_data.store.split.make import make_split, write_split
+from pepland_data.store.split.make import make_split
+from pepland_data.store.split.recorded import write_split
 from pepland_model import PharmHGT, PharmHGTConfig
 from pepland_model.finetune.intervals import interval
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
@@ -89,7 +90,7 @@ def test_every_peptide_with_a_target_is_predicted_once_a_seed_in_the_set_of_its_
 ) -> None:
     out, _ = regression
     opened = open_store(store)
-    from pepland_data.store.split.make import open_split
+    from pepland_data.store.split.recorded import open_split
 
     for seed in (0, 1):
         split = open_split(opened, f"random-{seed}")

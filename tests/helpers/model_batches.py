@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from pepland_data.batch.arrays import BatchTables
 from pepland_data.batch.byte_layout import (
     Shape,
     arrays,
@@ -16,7 +17,7 @@ from pepland_data.batch.byte_layout import (
     write_ghosts,
     write_head,
 )
-from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GROUPS, concat
 from pepland_data.graph.feature_tables import merge_tables
 from pepland_data.graph.heterograph import HeteroGraph

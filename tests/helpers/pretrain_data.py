@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.batch.arrays import BatchTables
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GraphColumns, concat
 from pepland_data.graph.feature_tables import empty_keys, merge_tables, tables_from_keys
 from pepland_data.graph.heterograph import HeteroGraph, graph_from_arrays

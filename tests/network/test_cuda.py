@@ -133,7 +133,7 @@ def test_what_is_on_the_gpu_is_not_sent_again() -> None:
 
 
 def test_cuda_without_a_number_is_the_current_card(monkeypatch) -> None:
-    from pepland_data.batch.hetero_batch import place_of
+    from pepland_data.batch.arrays import place_of
 
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
     assert place_of("cuda") == torch.device("cuda:3")

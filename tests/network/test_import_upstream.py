@@ -18,8 +18,8 @@ from pepland_data.graph.vocabulary import Vocabulary
 from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.published.import_upstream import import_upstream
-from pepland_model.network.published.names import upstream_shapes
 from pepland_model.network.published.torch_file import read_tensors
+from pepland_model.network.published_names import published_shapes
 from pepland_model.run.config import ModelConfig
 from pepland_model.train.init_from import carry_over
 from pepland_model.train.masked_model import build_network
@@ -33,7 +33,7 @@ class Published(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        for name, shape in upstream_shapes(CONFIG).items():
+        for name, shape in published_shapes(PharmHGT(CONFIG).state_dict(), CONFIG.hidden).items():
             owner: nn.Module = self
             *path, leaf = name.split(".")
             for part in path:

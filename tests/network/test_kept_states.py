@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from pepland_model import PharmHGT, PharmHGTConfig, state_cache
+from pepland_model import PharmHGT, PharmHGTConfig
+from pepland_model.network.states import kept_states
 from pepland_model.network.states.kept_states import MAX_ROWS, GrowingRows
 from tests.helpers.model_batches import EDGE_CASES, batch_of
 from tests.network.test_model_properties import model
@@ -28,17 +29,17 @@ def fresh(batch) -> torch.Tensor:
 def test_an_interrupted_pass_leaves_nothing_behind(monkeypatch) -> None:
     """Numbers are given before states are computed; one without the other would shift all rows."""
     net = model(PharmHGT, "homo").eval()
-    grow, calls = state_cache.ViewCache.grow, iter(range(99))
+    grow, calls = kept_states.ViewCache.grow, iter(range(99))
 
     def interrupted(self, *new):
         if next(calls) == 3:
             raise KeyboardInterrupt
         return grow(self, *new)
 
-    monkeypatch.setattr(state_cache.ViewCache, "grow", interrupted)
+    monkeypatch.setattr(kept_states.ViewCache, "grow", interrupted)
     with torch.no_grad(), pytest.raises(KeyboardInterrupt):
         net(batch_of(FIRST))
-    monkeypatch.setattr(state_cache.ViewCache, "grow", grow)
+    monkeypatch.setattr(kept_states.ViewCache, "grow", grow)
     for rows in (FIRST, SECOND):
         with torch.no_grad():
             made = net(batch_of(rows)).atom
@@ -131,7 +132,7 @@ def test_rows_have_room_for_half_as_much_again_at_most() -> None:
 @pytest.mark.parametrize("room", [30, MAX_ROWS])
 @pytest.mark.parametrize("output", ["homo", "checkpoint", "fused"])
 def test_both_views_give_what_a_model_that_keeps_nothing_gives(monkeypatch, output, room) -> None:
-    monkeypatch.setattr(state_cache, "MAX_ROWS", room)
+    monkeypatch.setattr(kept_states, "MAX_ROWS", room)
     keeping, other = (model(PharmHGT, output, keep_states=k).eval() for k in (True, False))
     rng = random.Random(1)
     for turn in range(8):

@@ -11,7 +11,7 @@ import torch
 
 from pepland_data import HeteroBatch, featurize
 from pepland_model import PharmHGT, PharmHGTConfig
-from pepland_model.network.published.names import upstream_shapes
+from pepland_model.network.published_names import published_shapes
 from tests.helpers.paths import GOLDEN, ROOT
 
 FILES = [GOLDEN / "pharmhgt_public.npz", ROOT.parent / "shared/golden/pharmhgt.npz"]
@@ -31,12 +31,14 @@ def recipe(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
 
 def golden_model(output: str) -> PharmHGT:
     model = PharmHGT(PharmHGTConfig(output=output))
-    model.load_upstream_state_dict(recipe(upstream_shapes(model.config)))
+    model.load_upstream_state_dict(
+        recipe(published_shapes(model.state_dict(), model.config.hidden))
+    )
     return model.eval()
 
 
 def test_there_are_102_published_names() -> None:
-    assert len(upstream_shapes(PharmHGTConfig())) == 102
+    assert len(published_shapes(PharmHGT().state_dict(), 300)) == 102
 
 
 @pytest.mark.parametrize("path", FILES, ids=[p.stem for p in FILES])

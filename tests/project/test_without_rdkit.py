@@ -80,4 +80,4 @@ def test_all_tests_for_a_gpu_can_be_collected() -> None:
     ended = python(code, "-p", "no:cacheprovider", *names)
     assert ended.returncode == 0, ended.stdout
     assert "test_cuda.py" in ended.stdout
-    assert "test_loader.py" in ended.stdout
+    assert "test_graph_loader.py" in ended.stdout

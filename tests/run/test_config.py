@@ -17,13 +17,14 @@ from pepland_model.run.config import (
     to_toml,
     with_flags,
 )
+from pepland_model.train.mask import MaskOptions
 
 
 def test_the_defaults_are_the_published_ones() -> None:
     c = TrainConfig()
     assert (c.optim.optimizer, c.optim.lr, c.optim.weight_decay) == ("adam", 1e-3, 0.0)
     assert (c.data.batch_size, c.run.epochs, c.mask.mode) == (512, 50, "pep")
-    assert c.mask.options().rate == c.mask.fragment_rate == 0.8
+    assert MaskOptions.of(c.mask).rate == c.mask.fragment_rate == 0.8
     assert c.mask.mask_fragments
     assert not c.mask.mask_bonds
 

@@ -10,7 +10,7 @@ pytest.importorskip("rdkit")
 
 from benchmarks.bench_bit_flips import CRASHED, FOUND, flips, look, make_store, table
 from pepland_data.store.graph_store import open_store
-from pepland_data.store.split.make import open_split
+from pepland_data.store.split.recorded import open_split
 from pepland_data.store.verify import verify
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pepland_data import featurizer, open_store
+from pepland_data import open_store
+from pepland_data.chem import featurizer
 from pepland_data.errors import InvalidMoleculeError
 from pepland_data.store.featurize_again import semantic_faults
 from tests.builder.test_merge import made

@@ -14,7 +14,8 @@ from pepland_data.chem.notation.monomers import NATURAL, peptide
 from pepland_data.errors import InputError
 from pepland_data.inputs.synthetic import SynthOptions, peptides
 from pepland_data.store.split.identity_groups import candidates, edits, identity_groups, reach
-from pepland_data.store.split.make import make_split, open_split
+from pepland_data.store.split.make import make_split
+from pepland_data.store.split.recorded import open_split
 from pepland_data.store.split.similarity import similar_groups
 from tests.builder.test_build import cli
 

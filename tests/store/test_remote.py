@@ -30,7 +30,8 @@ from pepland_data.errors import (
 )
 from pepland_data.files.remote import RemoteFolder
 from pepland_data.store.mirror import Mirror, cache_folder
-from pepland_data.store.split.make import make_split, open_split, split_names, write_split
+from pepland_data.store.split.make import make_split
+from pepland_data.store.split.recorded import open_split, split_names, write_split
 from pepland_data.store.summary import summarize
 from pepland_data.store.verify import verify
 from tests.builder.test_build import cli, files_of, write_csv

@@ -14,7 +14,8 @@ from pepland_data.chem.notation.monomers import NATURAL, peptide
 from pepland_data.errors import InputError, StoreDamagedError
 from pepland_data.graph.vocabulary import Vocabulary
 from pepland_data.inputs.synthetic import SynthOptions, peptides
-from pepland_data.store.split.make import make_split, open_split, write_split
+from pepland_data.store.split.make import make_split
+from pepland_data.store.split.recorded import open_split, write_split
 from pepland_data.store.split.similarity import similar_groups
 from pepland_model.run.config import DataConfig
 from pepland_model.run.data import describe, open_source

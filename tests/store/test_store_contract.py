@@ -16,7 +16,8 @@ from pepland_data import BuildOptions, GraphStore, build, featurize, open_store
 from pepland_data.builder.convert_format import convert
 from pepland_data.errors import InputError, StoreDamagedError, StoreNotFoundError
 from pepland_data.graph.columns import GROUPS
-from pepland_data.store.split.make import make_split, open_split, write_split
+from pepland_data.store.split.make import make_split
+from pepland_data.store.split.recorded import open_split, write_split
 from pepland_data.store.verify import verify
 from tests.builder.test_build import PEPTIDES, cli, files_of
 
@@ -161,8 +162,8 @@ def test_workers_change_no_byte(both: dict[str, Path], tmp_path: Path, kind) -> 
 def test_arrays_cut_into_many_objects_are_the_same_graphs(
     both: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("zarr_layout", "zarr_arrays"):
-        monkeypatch.setattr(f"pepland_data.{module}.SHARD", 96)
+    for module in ("layout", "arrays"):
+        monkeypatch.setattr(f"pepland_data.store.zarr.{module}.SHARD", 96)
     monkeypatch.setattr("pepland_data.store.zarr.layout.CHUNK", 32)
     monkeypatch.setattr("pepland_data.store.zarr.read.WINDOW_ROWS", 20)
     convert(both["arrow"], tmp_path / "cut", "zarr")

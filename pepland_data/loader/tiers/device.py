@@ -20,8 +20,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pepland_data.batch.arrays import BatchTables
 from pepland_data.batch.byte_layout import COLUMNS, HOME, HOME_OF, Parts, ghost, write_head
-from pepland_data.batch.hetero_batch import BatchTables, HeteroBatch
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GROUPS
 from pepland_data.loader.corpus import Corpus
 from pepland_data.loader.tiers.host_and_mmap import flat_corpus

@@ -13,11 +13,9 @@ from pepland_data.errors import InputError
 from pepland_data.graph.vocabulary import Vocabulary
 from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.heads import NUM_ELEMENTS, padded
-from pepland_model.network.model_files import HEADS, save_model
+from pepland_model.network.model_files import HEADS, VOCABULARY, save_model, write_tensors
 from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.published.torch_file import read_tensors
-from pepland_model.run.checkpoint import write_tensors
-from pepland_model.train.masked_model import VOCABULARY
 
 FIRST = "w_atom.weight"
 

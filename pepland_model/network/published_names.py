@@ -9,22 +9,20 @@ import torch
 from torch import Tensor
 
 from pepland_data.errors import InputError
-from pepland_model.network.config import PharmHGTConfig
-
-DEAD = ("readout.", "readout_attn.", "out.")
-"""Parameters of the published module that no embedding uses."""
 
 
-def upstream_shapes(config: PharmHGTConfig) -> dict[str, tuple[int, ...]]:
-    """Return the 102 published names and their shapes."""
-    from pepland_model.network.pharmhgt import PharmHGT
+def published_shapes(live: Mapping[str, Tensor], hidden: int) -> dict[str, tuple[int, ...]]:
+    """Return the 102 published names and their shapes.
 
-    with torch.device("meta"):
-        live = {k: tuple(v.shape) for k, v in PharmHGT(config).state_dict().items()}
-    return live | _dead_shapes(config.hidden)
+    Args:
+        live: state dict of a `PharmHGT`.
+        hidden: its width.
+    """
+    return {name: tuple(value.shape) for name, value in live.items()} | _dead_shapes(hidden)
 
 
 def _dead_shapes(d: int) -> dict[str, tuple[int, ...]]:
+    """Return the parameters of the published module that no embedding uses."""
     shapes: dict[str, tuple[int, ...]] = {}
     for readout in ("readout", "readout_attn"):
         for i in range(4):
@@ -38,14 +36,20 @@ def _dead_shapes(d: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def encoder_weights(state_dict: Mapping[str, Any], config: PharmHGTConfig) -> dict[str, Tensor]:
+def encoder_weights(
+    state_dict: Mapping[str, Any], live: Mapping[str, Tensor], hidden: int
+) -> dict[str, Tensor]:
     """Return the live weights of a published state dict after checking every name and shape.
+
+    Args:
+        state_dict: as published.
+        live: state dict of the `PharmHGT` that takes them over.
+        hidden: its width.
 
     Raises:
         InputError: names the first entry that is missing, unknown or of another shape.
     """
-    expected = upstream_shapes(config)
-    live = [name for name in expected if not name.startswith(DEAD)]
+    expected = published_shapes(live, hidden)
     for name in live:
         if name not in state_dict:
             raise InputError(f"the state dict lacks {name!r}; expected the published 102 names")
