@@ -29,7 +29,7 @@ from benchmarks.common import record
 from benchmarks.common.training_data import CORPUS, training_store
 from pepland_data.store.graph_store import open_store
 from pepland_model import Embedder, PharmHGT, PharmHGTConfig
-from pepland_model.embed.embed import Source, embed
+from pepland_model.embed.embed import EmbedInput, embed
 
 ESTIMATE_MS = {"cold": (50, 80), "cached": (5, 10)}
 
@@ -54,7 +54,7 @@ def bulk(
     """Return peptides a second (median of rounds) and the vectors."""
     rates = []
     for _ in range(rounds):
-        report = embed(model, Source(path=source), out, device="cpu", exact=exact)
+        report = embed(model, EmbedInput(path=source), out, device="cpu", exact=exact)
         rates.append(report["rows"] / report["seconds"])
     found = {"peptides_per_s": statistics.median(rates), "rounds": rounds, "rows": report["rows"]}
     return found, np.load(out)["embedding"]

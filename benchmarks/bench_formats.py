@@ -21,7 +21,7 @@ from pepland_data import BuildOptions, GraphStore, build, open_store
 from pepland_data.builder.convert_format import convert
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 from pepland_data.loader.corpus import Corpus
-from pepland_data.loader.tiers.host_and_mmap import flat_corpus
+from pepland_data.loader.tiers.host import flat_corpus
 from pepland_data.store.verify import verify
 
 

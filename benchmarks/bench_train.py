@@ -30,10 +30,12 @@ from pepland_model.run.config import TrainConfig, with_flags
 from pepland_model.run.log import events
 from pepland_model.train import pretrain as pretrain_module
 from pepland_model.train.loss import Term
-from pepland_model.train.masked_model import Network, build_network
+from pepland_model.train.pretrain_network import PretrainNetwork, build_network
 
 
-def all_rows(network: Network, masked: Any, atoms: Any, fragments: Any) -> list[Term | None]:
+def all_rows(
+    network: PretrainNetwork, masked: Any, atoms: Any, fragments: Any
+) -> list[Term | None]:
     """Predict every node, masked or not."""
     out = network.encoder(masked.batch)
     return [
@@ -43,12 +45,12 @@ def all_rows(network: Network, masked: Any, atoms: Any, fragments: Any) -> list[
     ]
 
 
-def builder_of(reference: str) -> Callable[..., Network]:
+def builder_of(reference: str) -> Callable[..., PretrainNetwork]:
     """Return a `build_network` whose encoder is another class with the same parameters."""
     module, name = reference.split(":")
     encoder = getattr(importlib.import_module(module), name)
 
-    def build(model: Any, vocabulary: Any, bonds: bool) -> Network:
+    def build(model: Any, vocabulary: Any, bonds: bool) -> PretrainNetwork:
         network = build_network(model, vocabulary, bonds)
         other = encoder(network.encoder.config)
         other.load_state_dict(network.encoder.state_dict())

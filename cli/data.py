@@ -17,7 +17,7 @@ COMMANDS = {
     "show": ("pepland_cli.show:show", "Draw one peptide, or print its graph."),
     "export": ("pepland_cli.export:export", "Write Parquet, DGL or PyG files."),
     "synth": ("pepland_cli.synth:synth", "Write synthetic peptides."),
-    "plan": ("pepland_cli.plan:plan", "Say where the loader would keep a store, and why."),
+    "tier": ("pepland_cli.tier:tier", "Say where the loader would keep a store, and why."),
     "vocab": ("pepland_cli.vocab:vocab", "Count fragments; make or check a vocabulary."),
 }
 
@@ -25,6 +25,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     modules=COMMANDS,
+    renamed={"plan": "tier"},
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: pepland-data build peptides.csv --out data/ --workers 32",
 )

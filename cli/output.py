@@ -99,11 +99,18 @@ class LazyGroup(click.Group):
 
     Args:
         modules: command name -> "module:function" and a one-line help, in display order.
+        renamed: name of an earlier release, which still works -> name of today.
     """
 
-    def __init__(self, *args: Any, modules: dict[str, tuple[str, str]], **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        modules: dict[str, tuple[str, str]],
+        renamed: dict[str, str] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
-        self.modules = modules
+        self.modules, self.renamed = modules, renamed or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the command names in display order."""
@@ -111,6 +118,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
+        cmd_name = self.renamed.get(cmd_name, cmd_name)
         if cmd_name not in self.modules:
             return None
         module, function = self.modules[cmd_name][0].split(":")

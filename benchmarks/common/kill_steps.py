@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pepland_data.builder.convert_chunk
+import pepland_data.builder.workers.convert_chunk
 from pepland_data import BuildOptions, build
 from pepland_data.builder.append import append
 from pepland_data.builder.merge import merge
@@ -208,7 +208,7 @@ def main() -> None:
     """Print one JSON line a kill: root folder, scenario, every which step, random moments."""
     root, scenario, every = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     moments = int(sys.argv[4]) if len(sys.argv) > 4 else 0
-    pepland_data.builder.convert_chunk.IsolatedFeaturizer = InProcess  # type: ignore[assignment,misc]
+    pepland_data.builder.workers.convert_chunk.IsolatedFeaturizer = InProcess  # type: ignore[assignment,misc]
     root.mkdir(parents=True, exist_ok=True)
     Featurizer(FeaturizeOptions()).convert(["NCC(=O)NCC(=O)O"])  # imports what is imported late
     for row in campaign(root, scenario, every, moments):

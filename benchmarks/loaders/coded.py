@@ -14,7 +14,7 @@ from pepland_data import GraphLoader, GraphStore, open_store
 from pepland_data.batch.arrays import BatchTables
 from pepland_data.graph.columns import GROUPS
 from pepland_data.loader.corpus import Corpus
-from pepland_data.loader.tiers.host_and_mmap import flat_corpus
+from pepland_data.loader.tiers.host import flat_corpus
 
 Epochs = Callable[[int], Iterator[tuple[int, int]]]
 """Epoch -> (graphs, atoms) of each batch."""

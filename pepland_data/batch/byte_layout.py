@@ -40,7 +40,7 @@ class Shape:
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class BatchOutline:
     """What is known of a batch before its columns are read."""
 
     graphs: npt.NDArray[np.int64]
@@ -53,17 +53,17 @@ class Parts:
     """Room."""
 
 
-def parts_of(
+def outline_of(
     graphs: npt.NDArray[np.int64],
     sizes: Mapping[str, npt.NDArray[np.int64]],
     shape: Shape | None = None,
-) -> Parts:
+) -> BatchOutline:
     """Return the pointers of a batch, and its shape where it is not fixed beforehand."""
     ptr = {group: np.zeros(len(graphs) + 1, np.int64) for group in GROUPS}
     for group, counts in sizes.items():
         np.cumsum(counts, out=ptr[group][1:])
     exact = Shape(len(graphs), {group: int(p[-1]) for group, p in ptr.items()})
-    return Parts(graphs, sizes, ptr, shape or exact)
+    return BatchOutline(graphs, sizes, ptr, shape or exact)
 
 
 def spans(shape: Shape) -> tuple[dict[str, tuple[int, int, bool]], int]:
@@ -98,7 +98,7 @@ def tensors(block: Tensor, shape: Shape) -> dict[str, Tensor]:
     }
 
 
-def write_head(out: Mapping[str, npt.NDArray[Any]], parts: Parts) -> None:
+def write_head(out: Mapping[str, npt.NDArray[Any]], parts: BatchOutline) -> None:
     """Write graph numbers and pointers; graphs behind the last one are empty and numbered -1."""
     count = len(parts.graphs)
     out["graph_index"][:count] = parts.graphs
@@ -108,7 +108,7 @@ def write_head(out: Mapping[str, npt.NDArray[Any]], parts: Parts) -> None:
         out[f"{group}_ptr"][count + 1 :] = ptr[-1]
 
 
-def write_ghosts(out: Mapping[str, npt.NDArray[Any]], parts: Parts) -> None:
+def write_ghosts(out: Mapping[str, npt.NDArray[Any]], parts: BatchOutline) -> None:
     """Fill the rows behind the real ones, see `HeteroBatch`."""
     for name, group in COLUMNS.items():
         used = int(parts.ptr[group][-1])

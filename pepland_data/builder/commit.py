@@ -18,8 +18,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pepland_data.builder.column_types import NUMBERS, cast, widest
-from pepland_data.builder.convert_chunk import NOTES_FILE, REJECTS_FILE, SHARD_FILE, ShardSummary
-from pepland_data.builder.engines import Engine
+from pepland_data.builder.workers.convert_chunk import (
+    NOTES_FILE,
+    REJECTS_FILE,
+    SHARD_FILE,
+    ShardSummary,
+)
+from pepland_data.builder.workers.engines import Engine
 from pepland_data.errors import BuildError
 from pepland_data.files.atomic import unflushed, write_atomic
 from pepland_data.graph.columns import GROUPS

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pepland_data.builder.engines import Engine
 from pepland_data.builder.publish import publish
+from pepland_data.builder.workers.engines import Engine
 from pepland_data.builder.write_zarr import ROW_FILES, Progress, write_zarr
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.atomic import write_atomic_bytes

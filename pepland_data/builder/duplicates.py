@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pepland_data.builder.convert_chunk import (
+from pepland_data.builder.workers.convert_chunk import (
     IDENTITY_FILE,
     LOCAL_DTYPES,
     NOTES_FILE,
@@ -45,7 +45,7 @@ Run = Callable[[Any, list[tuple[Any, ...]]], Iterable[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Duplicates:
     """The duplicates of one shard."""
 
     keep: npt.NDArray[np.bool_]
@@ -73,7 +73,7 @@ def drop_duplicates(work: Path, summaries: Sequence[ShardSummary], run: Run) -> 
     return cleaned
 
 
-def duplicates(identity: Sequence[npt.NDArray[np.uint8]], rows: Sequence[Ints]) -> list[Found]:
+def duplicates(identity: Sequence[npt.NDArray[np.uint8]], rows: Sequence[Ints]) -> list[Duplicates]:
     """Return for each shard which graphs stay.
 
     Args:
@@ -89,11 +89,12 @@ def duplicates(identity: Sequence[npt.NDArray[np.uint8]], rows: Sequence[Ints]) 
     keep, original = stays == np.arange(len(joined)), np.concatenate(rows)[stays]
     ends = np.cumsum([len(one) for one in rows])[:-1]
     return [
-        Found(k, o) for k, o in zip(np.split(keep, ends), np.split(original, ends), strict=True)
+        Duplicates(k, o)
+        for k, o in zip(np.split(keep, ends), np.split(original, ends), strict=True)
     ]
 
 
-def without(work: Path, summary: ShardSummary, found: Found) -> ShardSummary:
+def without(work: Path, summary: ShardSummary, found: Duplicates) -> ShardSummary:
     """Write a shard without its duplicates beside the old one, and return its summary."""
     old, cleaned = work / summary.folder, replace(summary, unique=True)
     target = work / cleaned.folder

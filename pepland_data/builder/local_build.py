@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from pepland_data.builder.commit import Progress, commit, forget_chunks
-from pepland_data.builder.convert_chunk import DONE_FILE, ShardSummary, convert_chunks
 from pepland_data.builder.duplicates import drop_duplicates
 from pepland_data.builder.options import BuildOptions
 from pepland_data.builder.recipe import changes, recipe_of, rows_of, start_or_resume
+from pepland_data.builder.workers.convert_chunk import DONE_FILE, ShardSummary, convert_chunks
 from pepland_data.builder.write_zarr import write_zarr
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.atomic import file_sha256
 from pepland_data.files.folder_lock import BuildLock
 from pepland_data.inputs.input_blocks import (
     Block,
+    FileSpan,
     LineBlock,
-    Piece,
     changed,
     check_input,
     file_state,
@@ -216,7 +216,7 @@ def _blocks_left(block: Block, part: range | None, size: int) -> int:
     """Return about how many blocks come after this one; 0 where nobody knows."""
     if part is not None:
         return (len(part) - block.first_row) // max(len(block), 1)
-    if isinstance(block, LineBlock) and isinstance(block.lines, Piece):
+    if isinstance(block, LineBlock) and isinstance(block.lines, FileSpan):
         return (size - block.lines.start) // max(block.lines.size, 1)
     return 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pepland_data.builder.merge_layout import Target, plan_target
+from pepland_data.builder.merge_layout import MergeTarget, merge_target
 from pepland_data.builder.merge_write import Progress, ShardWriter, described, write_all
 from pepland_data.builder.publish import publish
 from pepland_data.errors import BuildError, InputError
@@ -81,7 +81,7 @@ def merge(
         )
         return replace(report, path=str(out))
     out = local_path(out)
-    target, notes = plan_target(stores, rows_per_shard)
+    target, notes = merge_target(stores, rows_per_shard)
     lock = BuildLock(out.parent / f".{out.name}.merging").take()
     try:
         empty(lock.path.parent, but=LOCK_FILE)
@@ -98,7 +98,7 @@ def merge(
     )  # fmt: skip
 
 
-def _check_free(out: Path, target: Target) -> Manifest | None:
+def _check_free(out: Path, target: MergeTarget) -> Manifest | None:
     """Return the manifest of a merge that is done already, None where there is nothing.
 
     Raises:
@@ -114,7 +114,7 @@ def _check_free(out: Path, target: Target) -> Manifest | None:
     raise BuildError(f"{out} is there already; name a new folder")
 
 
-def _write(out: Path, target: Target, writer: ShardWriter, progress: Progress) -> Manifest:
+def _write(out: Path, target: MergeTarget, writer: ShardWriter, progress: Progress) -> Manifest:
     """Write the store beside `out` and give it its name."""
     writer.folder.mkdir()
     manifest = write_all(writer.folder, target, writer, progress)

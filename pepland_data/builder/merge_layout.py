@@ -22,7 +22,7 @@ from pepland_data.store.graph_store import GraphStore
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class MergeSource:
     """One store, and where its rows go."""
 
     store: GraphStore
@@ -49,7 +49,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Piece:
+class ShardSlice:
     """Graphs ``start`` to ``stop`` of one store, inside one of its shards."""
 
     source: int
@@ -60,10 +60,10 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class MergeTarget:
     """What all shards of the joined store have in common."""
 
-    sources: Sequence[Source]
+    sources: Sequence[MergeSource]
     tables: FeatureTables
     dtypes: Mapping[str, str]
     columns: Mapping[str, Any]
@@ -71,14 +71,14 @@ class Target:
     rows_per_shard: int
 
 
-def plan_target(
+def merge_target(
     stores: Sequence[GraphStore], rows_per_shard: int | None
-) -> tuple[Target, list[str]]:
+) -> tuple[MergeTarget, list[str]]:
     """Return what the joined store looks like, and notes on columns that change."""
     tables, recodes = merge_tables([store.tables for store in stores])
     starts = np.cumsum([0, *(store.manifest.counts["rows"] for store in stores)])
     sources = [
-        Source(store, int(start), recode)
+        MergeSource(store, int(start), recode)
         for store, start, recode in zip(stores, starts, recodes, strict=False)
     ]
     columns, notes = _join_columns(stores)
@@ -86,7 +86,7 @@ def plan_target(
     if joined and "first_row" not in joined:
         columns = _settled(stores, columns)
     rows = rows_per_shard or int(stores[0].manifest.options["rows_per_shard"])
-    return Target(sources, tables, _dtypes(stores, tables), columns, rows), notes
+    return MergeTarget(sources, tables, _dtypes(stores, tables), columns, rows), notes
 
 
 def _dtypes(stores: Sequence[GraphStore], tables: FeatureTables) -> dict[str, str]:
@@ -148,15 +148,17 @@ def _common_type(name: str, found: set[Any]) -> Any:
     raise BuildError(f"column {name!r} is {shown}, which have no common type; drop or convert it")
 
 
-def shard_plan(target: Target) -> list[list[Piece]]:
+def shard_slices(target: MergeTarget) -> list[list[ShardSlice]]:
     """Return the pieces of each shard, cut at multiples of the rows a shard; none is empty."""
-    places: dict[int, list[Piece]] = {}
+    places: dict[int, list[ShardSlice]] = {}
     for number, source in enumerate(target.sources):
         for shard, (start, stop) in enumerate(_bounds(source.store)):
             rows = source.row_id[start:stop] // target.rows_per_shard
             cuts = np.flatnonzero(np.diff(rows, prepend=-1)).tolist()
             for begin, end in zip(cuts, [*cuts[1:], stop - start], strict=True):
-                places.setdefault(int(rows[begin]), []).append(Piece(number, shard, begin, end))
+                places.setdefault(int(rows[begin]), []).append(
+                    ShardSlice(number, shard, begin, end)
+                )
     return [places[place] for place in sorted(places)]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pepland_data.builder.merge_layout import Piece, Target, shard_plan
+from pepland_data.builder.merge_layout import MergeTarget, ShardSlice, shard_slices
 from pepland_data.files.atomic import write_atomic
 from pepland_data.graph.columns import GROUPS, concat
 from pepland_data.inputs.part import joined_parts
@@ -36,11 +36,11 @@ Progress = Callable[[int, int], None]
 class ShardWriter:
     """Writes joined shards; one that would not change is taken over as a file."""
 
-    def __init__(self, folder: Path, target: Target, link: bool, reuse: bool) -> None:
+    def __init__(self, folder: Path, target: MergeTarget, link: bool, reuse: bool) -> None:
         self.folder, self.target, self.link, self.reuse = folder, target, link, reuse
         self.reused = 0
 
-    def write(self, name: str, pieces: Sequence[Piece]) -> FileEntry:
+    def write(self, name: str, pieces: Sequence[ShardSlice]) -> FileEntry:
         """Write one shard and return its entry."""
         path = self.folder / name
         if self.reuse and self._unchanged(pieces):
@@ -50,7 +50,7 @@ class ShardWriter:
             write_arrow_shard(path, self.join(pieces), self.target.dtypes)
         return FileEntry.of(self.folder, name, sum(p.stop - p.start for p in pieces))
 
-    def _unchanged(self, pieces: Sequence[Piece]) -> bool:
+    def _unchanged(self, pieces: Sequence[ShardSlice]) -> bool:
         """Whether the joined shard is a shard of its store to the last byte."""
         first = pieces[0]
         source, target = self.target.sources[first.source], self.target
@@ -62,7 +62,7 @@ class ShardWriter:
         same_types = [(n, a.type) for n, a in data.extra.items()] == list(target.columns.items())
         return whole and same_types and source.same_codes and manifest.dtypes == target.dtypes
 
-    def _take_over(self, piece: Piece, path: Path) -> None:
+    def _take_over(self, piece: ShardSlice, path: Path) -> None:
         store = self.target.sources[piece.source].store
         old = store.path / store.manifest.shards[piece.shard].file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ class ShardWriter:
         with old.open("rb") as file:
             write_atomic(path, lambda new: shutil.copyfileobj(file, new, 1 << 20))
 
-    def join(self, pieces: Sequence[Piece]) -> ShardData:
+    def join(self, pieces: Sequence[ShardSlice]) -> ShardData:
         """Return the graphs of some pieces with the codes and columns of the joined store."""
         parts = [self._part(piece) for piece in pieces]
         return ShardData(
@@ -85,7 +85,7 @@ class ShardWriter:
             {n: pa.concat_arrays([p.extra[n] for p in parts]) for n in self.target.columns},
         )
 
-    def _part(self, piece: Piece) -> ShardData:
+    def _part(self, piece: ShardSlice) -> ShardData:
         source = self.target.sources[piece.source]
         data, rows = source.store.shard(piece.shard), slice(piece.start, piece.stop)
         count = piece.stop - piece.start
@@ -101,10 +101,10 @@ class ShardWriter:
         )
 
 
-def write_all(work: Path, target: Target, writer: ShardWriter, progress: Progress) -> Manifest:
+def write_all(work: Path, target: MergeTarget, writer: ShardWriter, progress: Progress) -> Manifest:
     """Write every file of the joined store but its manifest, and return that."""
     write_tables(work, target.tables)
-    plan = shard_plan(target)
+    plan = shard_slices(target)
     shards = []
     for place, pieces in enumerate(plan):
         shards.append(writer.write(f"shards/{place:06d}.arrow", pieces))
@@ -132,7 +132,7 @@ def write_all(work: Path, target: Target, writer: ShardWriter, progress: Progres
 
 
 def _manifest(
-    target: Target, counts: dict[str, int], files: list[FileEntry], shards: list[FileEntry]
+    target: MergeTarget, counts: dict[str, int], files: list[FileEntry], shards: list[FileEntry]
 ) -> Manifest:
     return Manifest(
         counts=counts,
@@ -144,7 +144,7 @@ def _manifest(
     )
 
 
-def described(target: Target) -> dict[str, Any]:
+def described(target: MergeTarget) -> dict[str, Any]:
     """Return what a manifest says of what a joined store was made from."""
     stores = [source.store for source in target.sources]
     first = stores[0].manifest
@@ -177,7 +177,7 @@ def input_parts(manifest: Manifest) -> list[dict[str, Any]]:
     return [dict(part) for part in manifest.input.get("parts", [manifest.input])]
 
 
-def _write_rows(path: Path, target: Target) -> int:
+def _write_rows(path: Path, target: MergeTarget) -> int:
     """Join what each store says of its rows, in the pieces in which a build writes them."""
     parts = []
     for source in target.sources:

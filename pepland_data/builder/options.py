@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pepland_data.builder.engines import Engine
+from pepland_data.builder.workers.engines import Engine
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.errors import InputError
 from pepland_data.inputs.part import Part

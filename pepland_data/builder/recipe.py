@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pepland_data.builder.engines import versions
 from pepland_data.builder.options import BuildOptions
+from pepland_data.builder.workers.engines import versions
 from pepland_data.errors import BuildError
 from pepland_data.files.atomic import file_sha256, remove_leftovers, write_atomic_bytes
 from pepland_data.inputs.input_blocks import count_rows

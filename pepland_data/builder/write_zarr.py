@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.builder.engines import Engine
+from pepland_data.builder.workers.engines import Engine
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_data.graph.columns import GROUPS
 from pepland_data.graph.feature_tables import FeatureTables

@@ -12,7 +12,7 @@ from rdkit import Chem
 
 from pepland_data.chem.conversion import Converted, FeaturizeOptions, Note, Reject
 from pepland_data.chem.fast.fast_path import CannotCutError, FastPath
-from pepland_data.chem.fast.rdkit_records import Skeleton, read_skeleton
+from pepland_data.chem.fast.rdkit_records import RdkitRecords, read_rdkit_records
 from pepland_data.chem.fast.sequence_path import SequencePath
 from pepland_data.chem.notation.detect import kind_of
 from pepland_data.chem.notation.molecule_identity import (
@@ -35,7 +35,7 @@ from pepland_data.errors import InvalidMoleculeError
 from pepland_data.graph.columns import GraphColumns, concat, empty_columns
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.graph.heterograph import HeteroGraph, graph_from_arrays
-from pepland_data.graph.table_builder import RowTables
+from pepland_data.graph.table_builder import TableBuilder
 
 BATCH = 256
 """Molecules that are put together at once."""
@@ -56,7 +56,7 @@ class _Batch:
     positions: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     mols: list[Any] = field(default_factory=list)
-    skeletons: list[Skeleton | None] = field(default_factory=list)
+    skeletons: list[RdkitRecords | None] = field(default_factory=list)
 
     def only(self, chosen: Sequence[int]) -> _Batch:
         lists = (self.positions, self.texts, self.mols, self.skeletons)
@@ -82,7 +82,7 @@ class Featurizer:
         """
         self.options = options or FeaturizeOptions()
         self._fast, self._watch = fast, watch
-        self._rows = RowTables()
+        self._rows = TableBuilder()
         self._path = FastPath(self.options.cut, self._rows)
 
     @cached_property
@@ -176,7 +176,7 @@ class Featurizer:
         return [renamed.get(i, text) for i, text in enumerate(texts)], renamed
 
     def _forget(self) -> None:
-        self._rows = RowTables()
+        self._rows = TableBuilder()
         self._path = FastPath(self.options.cut, self._rows)
         self.__dict__.pop("_sequences", None)
 
@@ -237,9 +237,9 @@ class Featurizer:
                 batch.skeletons.append(skeleton)
             yield batch
 
-    def _molecule(self, text: str, log: RdkitMessages) -> tuple[Any, Skeleton | None]:
+    def _molecule(self, text: str, log: RdkitMessages) -> tuple[Any, RdkitRecords | None]:
         mol = parse(text, self.options.input_format, self.options.max_atoms, log)
-        skeleton = read_skeleton(mol) if self._fast else None
+        skeleton = read_rdkit_records(mol) if self._fast else None
         if skeleton is None:
             check_atoms(text, mol)
         else:

@@ -16,7 +16,7 @@ from pepland_data.chem.cuts import cut_molecule, piece_smiles
 from pepland_data.chem.features import atom_row, bond_row, fragment_row
 from pepland_data.errors import InvalidMoleculeError
 from pepland_data.graph.columns import GROUPS, GraphColumns
-from pepland_data.graph.table_builder import RowTables
+from pepland_data.graph.table_builder import TableBuilder
 
 
 def atom_key(atom: Any) -> tuple[int, int, bytes]:
@@ -43,7 +43,7 @@ def refuse_atom(text: str, number: int, chiral: int) -> None:
         raise InvalidMoleculeError(text, "features", "holds non-tetrahedral chirality")
 
 
-def plain_graph(mol: Any, cut: str, tables: RowTables) -> dict[str, Any]:
+def plain_graph(mol: Any, cut: str, tables: TableBuilder) -> dict[str, Any]:
     """Return the ten flat arrays of one molecule, and intern its rows."""
     cutting = cut_molecule(mol, cut)
     parts, cuts = cutting.fragments, cutting.cuts

@@ -125,7 +125,7 @@ def draw(shown: ShownPeptide, path: str | Path) -> Path:
     with RdkitMessages():  # it warns of layouts that are not taken
         mol = lay_out(shown.mol, shown.cuts)
     size = np.ptp(mol.GetConformer().GetPositions()[:, :2], axis=0) * PIXELS + 2 * MARGIN
-    plan = _LegendPlan.fit(legend(shown), _headline(shown), float(size[0]))
+    plan = _LegendGrid.fit(legend(shown), _headline(shown), float(size[0]))
     width, height = int(max(size[0], plan.width)), int(size[1])
     total = height + (plan.lines + 1) * LINE + MARGIN // 2
     canvas = canvas_of[path.suffix.lower()](width, total, width, height)
@@ -139,7 +139,7 @@ def draw(shown: ShownPeptide, path: str | Path) -> Path:
 
 
 @dataclass(frozen=True)
-class _LegendPlan:
+class _LegendGrid:
     """Where the entries of a legend go."""
 
     entries: list[tuple[str, str, str]]
@@ -155,7 +155,7 @@ class _LegendPlan:
         return math.ceil(len(self.entries) / self.columns)
 
     @classmethod
-    def fit(cls, entries: list[tuple[str, str, str]], headline: str, width: float) -> _LegendPlan:
+    def fit(cls, entries: list[tuple[str, str, str]], headline: str, width: float) -> _LegendGrid:
         """Return as many columns as fit below a picture, with three entries each at least."""
         widths = [max(len(_short(e[i])) for e in entries) * CHARACTER for i in range(3)]
         spaces = [w + LINE / 2 if w else 0.0 for w in widths]
@@ -231,7 +231,7 @@ def _stroke(canvas: Any, i: int, j: int, half: float = 0.36 * BOND * PIXELS) -> 
 
 
 def _draw_legend(
-    canvas: Any, headline: str, plan: _LegendPlan, palette: dict[str, Colour], top: int
+    canvas: Any, headline: str, plan: _LegendGrid, palette: dict[str, Colour], top: int
 ) -> None:
     canvas.drawOptions().minFontSize = TEXT_SIZE
     canvas.SetFontSize(TEXT_SIZE)

@@ -7,7 +7,7 @@ from typing import Any
 from pepland_data.graph.feature_tables import FeatureTables, empty_keys, tables_from_keys
 
 
-class Interner:
+class RowCodes:
     """Distinct rows in the order of their first appearance; code 0 is the mask row."""
 
     def __init__(self, first: Any) -> None:
@@ -23,7 +23,7 @@ class Interner:
         return code
 
 
-class Ids(dict[Any, int]):
+class FirstSeen(dict[Any, int]):
     """Numbers its keys in the order in which they are asked for."""
 
     def __missing__(self, key: Any) -> int:
@@ -31,11 +31,11 @@ class Ids(dict[Any, int]):
         return number
 
 
-class RowTables:
+class TableBuilder:
     """The three interners of a featurizer."""
 
     def __init__(self) -> None:
-        self.atoms, self.bonds, self.fragments = (Interner(mask) for (mask,) in empty_keys())
+        self.atoms, self.bonds, self.fragments = (RowCodes(mask) for (mask,) in empty_keys())
 
     def freeze(self) -> FeatureTables:
         """Return the rows met so far."""

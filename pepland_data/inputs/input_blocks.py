@@ -17,7 +17,7 @@ from pepland_data.inputs.text_lines import Lines, decoded
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileKind:
     """How an input is read."""
 
     kind: str
@@ -32,7 +32,7 @@ SUFFIXES = {
 }  # fmt: skip
 
 
-def layout_of(path: Path, input_format: str = "smiles") -> Layout:
+def file_kind(path: Path, input_format: str = "smiles") -> FileKind:
     """Return how to read a file, from its name and, for gzip, its first bytes."""
     suffixes = [s.lower() for s in path.suffixes]
     if suffixes and suffixes[-1] in (".gz", ".gzip"):
@@ -42,7 +42,7 @@ def layout_of(path: Path, input_format: str = "smiles") -> Layout:
         kind = "fasta"
     with path.open("rb") as file:
         head = file.read(2)
-    return Layout(kind, head == b"\x1f\x8b")
+    return FileKind(kind, head == b"\x1f\x8b")
 
 
 def check_input(path: Path) -> None:
@@ -58,7 +58,7 @@ def check_input(path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Piece:
+class FileSpan:
     """Consecutive bytes of a file."""
 
     path: Path
@@ -80,7 +80,7 @@ class LineBlock:
 
     first_row: int
     """Number of the first row."""
-    lines: bytes | Piece
+    lines: bytes | FileSpan
     """The lines with their ends, or where they are."""
     rows: int
     """How many there are."""
@@ -105,7 +105,7 @@ class LineBlock:
         rows = csv_rows(lines, self.delimiter) if self.delimiter else plain_rows(lines)
         return chunk_of(list(rows), list(self.names), self.text_at, self.first_row)
 
-    def _read(self, piece: Piece) -> bytes:
+    def _read(self, piece: FileSpan) -> bytes:
         data = piece.read()
         found = data.count(b"\n") + (not data.endswith(b"\n"))
         if len(data) != piece.size or found != self.rows:
@@ -163,7 +163,7 @@ def read_blocks(
         InputError: empty file or no such column.
     """
     check_input(path)
-    layout = layout_of(path, input_format)
+    layout = file_kind(path, input_format)
     held = layout.gzipped or not by_place
     blocks = _all_blocks(path, layout, column, rows_per_chunk, None if held else path.absolute())
     if part is None:
@@ -179,7 +179,7 @@ def count_rows(path: Path, column: str | None, input_format: str) -> int:
 
 
 def _all_blocks(
-    path: Path, layout: Layout, column: str | None, rows: int, place: Path | None
+    path: Path, layout: FileKind, column: str | None, rows: int, place: Path | None
 ) -> Iterator[Block]:
     if layout.kind == "parquet":
         return parquet_chunks(path, rows, column)
@@ -241,7 +241,7 @@ def _line_blocks(
             yield chunk_of(found, names, text_at, first_row)
             taken = len(found)
         else:
-            here = joined if place is None else Piece(place, start, len(joined))
+            here = joined if place is None else FileSpan(place, start, len(joined))
             yield LineBlock(first_row, here, taken, tuple(names), text_at, delimiter)
         first_row += taken
 

@@ -16,19 +16,28 @@ import numpy.typing as npt
 import torch
 
 from pepland_data.batch.arrays import BatchTables
-from pepland_data.batch.byte_layout import Parts, Shape, arrays, host_batch, parts_of, spans
+from pepland_data.batch.byte_layout import (
+    BatchOutline,
+    Shape,
+    arrays,
+    host_batch,
+    outline_of,
+    spans,
+)
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.loader.corpus import Corpus, Subset, subset_rows
 from pepland_data.loader.meter import Meter
 from pepland_data.loader.order.budget import make_budget
 from pepland_data.loader.order.epoch_order import SHUFFLES, EpochOrder, epoch_counts
-from pepland_data.loader.order.rank_batches import Batching
+from pepland_data.loader.order.rank_batches import RankBatches
 from pepland_data.loader.prefetch import ahead
-from pepland_data.loader.tiers.choice import RESERVE, free_bytes, plan_tier
-from pepland_data.loader.tiers.device import ResidentCorpus
-from pepland_data.loader.tiers.host_and_mmap import HostSource, MappedSource, write_batch
-from pepland_data.loader.tiers.host_buffers import Blocks
+from pepland_data.loader.tiers.choice import RESERVE, choose_tier, free_bytes
+from pepland_data.loader.tiers.device import DeviceSource
+from pepland_data.loader.tiers.host import HostSource
+from pepland_data.loader.tiers.host_buffers import HostBuffers
+from pepland_data.loader.tiers.mmap import MmapSource
+from pepland_data.loader.tiers.source import write_batch
 from pepland_data.loader.upload import Uploaded, Uploader
 from pepland_data.store.graph_store import GraphStore
 
@@ -58,7 +67,7 @@ class GraphLoader:
             strokes, False for the order of the store.
         seed: of the order.
         device: where batches are wanted.
-        tier: ``mmap``, ``host``, ``device``, or ``auto`` for what fits; see `plan`.
+        tier: ``mmap``, ``host``, ``device``, or ``auto`` for what fits; see `tier_choice`.
         subset: rows to draw from, a bool a row, a function of the pass-through columns that
             returns either, or None for all; a list of those for several stores.
         rank: number of this process.
@@ -111,11 +120,11 @@ class GraphLoader:
             "reserve": reserve,
         }  # fmt: skip
         self._shape = budget.shape() if budget is not None and static_shapes else None
-        self.batching = Batching(
+        self.batching = RankBatches(
             self.corpus, order, batch_size, rank, world_size, drop_last, budget
         )
         self.tables = BatchTables.from_tables(self.corpus.tables, self.device)
-        self.plan = plan_tier(self.corpus.stores, tier, *free_bytes(self.device), reserve)
+        self.tier_choice = choose_tier(self.corpus.stores, tier, *free_bytes(self.device), reserve)
         self.meter = Meter(self.device)
         self._make_source()
         self.epoch = self.position = 0
@@ -123,12 +132,12 @@ class GraphLoader:
         self._counted: tuple[int, int] | None = None
 
     def _make_source(self) -> None:
-        self._resident: ResidentCorpus | None = None
+        self._resident: DeviceSource | None = None
         self._uploader: Uploader | None = None
         if self.tier == "device":
-            self._resident = ResidentCorpus(self.corpus, self.device)
+            self._resident = DeviceSource(self.corpus, self.device)
             return
-        self._source = MappedSource(self.corpus) if self.tier == "mmap" else HostSource(self.corpus)
+        self._source = MmapSource(self.corpus) if self.tier == "mmap" else HostSource(self.corpus)
         if self.device.type == "cuda":
             self._uploader = Uploader(self.device, AHEAD + 2)
 
@@ -144,12 +153,12 @@ class GraphLoader:
     @property
     def tier(self) -> str:
         """``mmap``, ``host`` or ``device``."""
-        return self.plan.tier
+        return self.tier_choice.tier
 
     @property
     def tier_reason(self) -> str:
         """One sentence why."""
-        return self.plan.reason
+        return self.tier_choice.reason
 
     @property
     def batch_size(self) -> int:
@@ -212,12 +221,12 @@ class GraphLoader:
         wanted = np.asarray(graphs, np.int64)
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self.corpus)):
             raise IndexError(f"graphs outside 0..{len(self.corpus) - 1}")
-        return self._arrive(self._make(self.corpus.together(wanted), Blocks(0), None))
+        return self._arrive(self._make(self.corpus.together(wanted), HostBuffers(0), None))
 
-    def _make(self, graphs: Rows, blocks: Blocks, shape: Shape | None) -> Made:
+    def _make(self, graphs: Rows, blocks: HostBuffers, shape: Shape | None) -> Made:
         """Make a batch, in the loader's thread or the consumer's."""
         with self.meter.making():
-            parts = parts_of(graphs, self.corpus.sizes(graphs), shape)
+            parts = outline_of(graphs, self.corpus.sizes(graphs), shape)
             if self._resident is not None:
                 return self._resident.batch(parts, self.tables)
             if self._uploader is not None:
@@ -227,7 +236,7 @@ class GraphLoader:
             made = host_batch(out, self.tables)
             return made if self.device.type == "cpu" else made.to(self.device)
 
-    def _upload(self, parts: Parts) -> Uploaded:
+    def _upload(self, parts: BatchOutline) -> Uploaded:
         assert self._uploader is not None
         before = self._uploader.waited_s
         made = self._uploader.upload(parts.shape, lambda out: write_batch(out, parts, self._source))
@@ -248,7 +257,7 @@ class GraphLoader:
 
     def _epoch(self, epoch: int, position: int) -> Iterator[HeteroBatch]:
         """Yield the batches of an epoch from a position on."""
-        steps, blocks = self.batching.steps(epoch, position), Blocks(AHEAD + 3)
+        steps, blocks = self.batching.steps(epoch, position), HostBuffers(AHEAD + 3)
         made = (
             (self._make(graphs, blocks, self._shape), len(graphs), after) for graphs, after in steps
         )

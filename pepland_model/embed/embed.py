@@ -17,7 +17,7 @@ from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.inputs.input_blocks import spool
 from pepland_model.embed.encoder import Encoder
 from pepland_model.embed.rows import (
-    Part,
+    EmbeddedRows,
     Runner,
     embed_store,
     embed_texts,
@@ -31,19 +31,19 @@ from pepland_model.run.distributed import pick_device
 Report = Callable[[int], None]
 
 
-class PartWriter(Protocol):
+class RowWriter(Protocol):
     """A file in the making, which appears when the context ends well."""
 
     def __enter__(self) -> object: ...
 
     def __exit__(self, kind: Any, error: BaseException | None, at: Any) -> None: ...
 
-    def write(self, part: Part) -> None:
+    def write(self, part: EmbeddedRows) -> None:
         """Take the next part."""
 
 
 @dataclass(frozen=True)
-class Source:
+class EmbedInput:
     """Where the peptides come from; one of the first two is given."""
 
     path: str = ""
@@ -58,7 +58,7 @@ class Source:
 
 def embed(
     checkpoint: str | Path,
-    source: Source,
+    source: EmbedInput,
     out: str | Path,
     pooling: Pooling | None = None,
     device: str = "auto",
@@ -95,9 +95,9 @@ def embed(
 
 def write_all(
     encoder: Runner,
-    source: Source,
+    source: EmbedInput,
     wanted: Pooling,
-    writer: PartWriter,
+    writer: RowWriter,
     progress: Report,
 ) -> dict[str, Any]:
     """Write what `encoder` makes of all rows of a source; return counts and seconds."""
@@ -119,8 +119,8 @@ def write_all(
 
 
 def parts_of(
-    encoder: Runner, source: Source, wanted: Pooling, scratch: Path
-) -> Generator[Part, None, None]:
+    encoder: Runner, source: EmbedInput, wanted: Pooling, scratch: Path
+) -> Generator[EmbeddedRows, None, None]:
     """Yield the vectors of a source; `scratch` keeps standard input while it is read."""
     path = Path(source.path)
     if source.texts:

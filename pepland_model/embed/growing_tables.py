@@ -12,7 +12,7 @@ import torch
 from pepland_data.batch.arrays import BatchTables
 from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables, Recode, table_keys
-from pepland_data.graph.table_builder import Interner, RowTables
+from pepland_data.graph.table_builder import RowCodes, TableBuilder
 
 MAX_FRAGMENT_ROWS = 100_000
 """Tables with more distinct fragments start afresh."""
@@ -26,7 +26,7 @@ class GrowingTables:
         self._forget()
 
     def _forget(self) -> None:
-        self._rows = RowTables()
+        self._rows = TableBuilder()
         self._sizes = self._lengths()
         self.tables = BatchTables.from_tables(self._rows.freeze(), self.device)
 
@@ -55,6 +55,6 @@ class GrowingTables:
         return tuple(len(interner.rows) for interner in rows)
 
 
-def _codes(interner: Interner, keys: Sequence[Any]) -> npt.NDArray[np.int64]:
+def _codes(interner: RowCodes, keys: Sequence[Any]) -> npt.NDArray[np.int64]:
     """Return the code of each row; row 0 is the mask row everywhere."""
     return np.array([0, *(interner.code(key) for key in keys[1:])], np.int64)

@@ -52,7 +52,7 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class EmbeddedRows:
     """Consecutive input rows and their vectors."""
 
     row_id: npt.NDArray[np.int64]
@@ -63,7 +63,9 @@ class Part:
     """Their vectors, and why there are none."""
 
 
-def embed_store(encoder: Runner, path: str | Path, wanted: Pooling) -> Generator[Part, None, None]:
+def embed_store(
+    encoder: Runner, path: str | Path, wanted: Pooling
+) -> Generator[EmbeddedRows, None, None]:
     """Yield the vectors of a store's graphs, in the order of the store."""
     from pepland_data.graph.columns import compact
     from pepland_data.loader.graph_loader import GraphLoader
@@ -82,7 +84,7 @@ def embed_store(encoder: Runner, path: str | Path, wanted: Pooling) -> Generator
         else:
             vectors = encoder.batch(batch, wanted)
         found = Embeddings(vectors.rows, vectors.ptr, (None,) * (stop - start))
-        yield Part(store.row_id[start:stop], store.smiles[start:stop], found)
+        yield EmbeddedRows(store.row_id[start:stop], store.smiles[start:stop], found)
 
 
 def embed_texts(
@@ -90,9 +92,9 @@ def embed_texts(
     chunks: Iterator[Chunk],
     options: FeaturizeOptions,
     wanted: Pooling,
-) -> Generator[Part, None, None]:
+) -> Generator[EmbeddedRows, None, None]:
     """Yield the vectors of input rows; a process beside this one makes the graphs meanwhile."""
-    from pepland_data.builder.isolation import IsolatedFeaturizer
+    from pepland_data.builder.workers.isolation import IsolatedFeaturizer
 
     check_cut(encoder.cut, options.cut, "the input")
     with IsolatedFeaturizer(options) as featurizer:
@@ -101,7 +103,7 @@ def embed_texts(
             for chunk, done in graphs:
                 entries = entries_of(chunk, done, encoder, wanted)
                 row_id = chunk.first_row + np.arange(len(chunk))
-                yield Part(row_id, chunk.texts, gathered(entries, wanted, encoder.width))
+                yield EmbeddedRows(row_id, chunk.texts, gathered(entries, wanted, encoder.width))
 
 
 def entries_of(chunk: Chunk, done: Any, encoder: Runner, wanted: Pooling) -> list[Any]:

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from pepland_data.errors import InputError, MissingDependencyError
 from pepland_data.files.atomic import sync_folder
-from pepland_model.embed.rows import Part
+from pepland_model.embed.rows import EmbeddedRows
 
 KINDS = ("parquet", "npz", "zarr")
 ZARR_ROWS = 4096
@@ -100,7 +100,7 @@ class Writer(ABC):
             self.aside.unlink(missing_ok=True)
 
     @abstractmethod
-    def write(self, part: Part) -> None:
+    def write(self, part: EmbeddedRows) -> None:
         """Append the rows of a part."""
 
     @abstractmethod
@@ -123,7 +123,7 @@ class ParquetWriter(Writer):
         self._schema = pa.schema(fields, {"pepland": json.dumps(self.about)})
         self._file = pq.ParquetWriter(self.aside, self._schema, compression="zstd")
 
-    def write(self, part: Part) -> None:
+    def write(self, part: EmbeddedRows) -> None:
         """Append a row group."""
         texts = [text.encode("utf-8", "replace").decode() for text in part.texts]
         columns = [
@@ -132,7 +132,7 @@ class ParquetWriter(Writer):
         ]  # fmt: skip
         self._file.write_table(pa.Table.from_arrays(columns, schema=self._schema))
 
-    def _vectors(self, part: Part) -> Any:
+    def _vectors(self, part: EmbeddedRows) -> Any:
         found = part.found
         missing = pa.array(~found.valid)
         flat = pa.array(np.ascontiguousarray(found.vectors).reshape(-1))
@@ -152,9 +152,9 @@ class NpzWriter(Writer):
     """
 
     def _open(self) -> None:
-        self._parts: list[Part] = []
+        self._parts: list[EmbeddedRows] = []
 
-    def write(self, part: Part) -> None:
+    def write(self, part: EmbeddedRows) -> None:
         """Keep a part."""
         self._parts.append(part)
 
@@ -206,7 +206,7 @@ class ZarrWriter(Writer):
     def _append(self, name: str, values: Any) -> None:
         self._arrays[name].append(values)
 
-    def write(self, part: Part) -> None:
+    def write(self, part: EmbeddedRows) -> None:
         """Append to every array."""
         numbers = [
             -1 if reason is None else self._reasons.setdefault(reason, len(self._reasons))

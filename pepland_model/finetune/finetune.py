@@ -21,25 +21,25 @@ from torch import Tensor
 from pepland_data.errors import InputError
 from pepland_data.files.atomic import file_sha256, write_json
 from pepland_data.loader.graph_loader import GraphLoader
-from pepland_model.finetune.data import TaskData, open_task
 from pepland_model.finetune.intervals import interval
-from pepland_model.finetune.network import HeadConfig, TaskNetwork, save_task, view_count
 from pepland_model.finetune.predictions import join_predictions, write_seed_predictions
 from pepland_model.finetune.seed_run import SeedRun
+from pepland_model.finetune.task_data import TaskData, open_task
+from pepland_model.finetune.task_network import HeadConfig, TaskNetwork, save_task, view_count
 from pepland_model.network.model_files import MODEL
 from pepland_model.network.pharmhgt import PharmHGT, is_junction
 from pepland_model.run.checkpoint import FOLDER
 from pepland_model.run.config import TrainConfig, differences, from_toml
-from pepland_model.run.data import common_cut
 from pepland_model.run.distributed import World, pick_device
 from pepland_model.run.folder import CONFIG, locked, write_provenance
 from pepland_model.run.load_encoder import check_cut, load_encoder, source_folder, trained_cut
 from pepland_model.run.progress import Progress
+from pepland_model.run.run_data import common_cut
 from pepland_model.run.signals import StopRequest
 from pepland_model.train.init_from import sized_as_source
-from pepland_model.train.masked_model import recompute_attention
 from pepland_model.train.memory import OutOfMemoryError, is_out_of_memory
 from pepland_model.train.pretrain import EXIT_CODES, out_of_memory
+from pepland_model.train.pretrain_network import recompute_attention
 
 DONE = "done.json"
 MODEL_FOLDER = "model"
@@ -205,7 +205,7 @@ def _one_seed(
 
 def make_network(config: TrainConfig, seed: int, outputs: int, device: torch.device) -> TaskNetwork:
     """Return encoder and fresh head of one seed."""
-    from pepland_model.train.masked_model import build_encoder
+    from pepland_model.train.pretrain_network import build_encoder
 
     torch.manual_seed(seed)
     m, f = config.model, config.finetune

@@ -15,10 +15,10 @@ from pepland_data.errors import InputError
 from pepland_data.files.atomic import file_sha256, write_atomic
 from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables
-from pepland_model.embed.embed import Report, Source, write_all
+from pepland_model.embed.embed import EmbedInput, Report, write_all
 from pepland_model.embed.encoder import Encoder, NodeVectors
-from pepland_model.embed.rows import Part
-from pepland_model.finetune.network import HeadConfig, Task, TaskHead, TaskNetwork
+from pepland_model.embed.rows import EmbeddedRows
+from pepland_model.finetune.task_network import HeadConfig, Task, TaskHead, TaskNetwork
 from pepland_model.network.model_files import MODEL
 from pepland_model.network.pooling import Pooling
 from pepland_model.run.checkpoint import STATE, CheckpointError, read_checkpoint
@@ -158,7 +158,7 @@ class PredictionWriter:
         if not path.parent.is_dir() or path.is_dir():
             raise InputError(f"{path} cannot be written: name a file in a folder that is there")
         self.path, self.predictor = path, predictor
-        self._parts: list[Part] = []
+        self._parts: list[EmbeddedRows] = []
 
     def __enter__(self) -> PredictionWriter:
         return self
@@ -167,7 +167,7 @@ class PredictionWriter:
         if error is None:
             self._publish(self.columns())
 
-    def write(self, part: Part) -> None:
+    def write(self, part: EmbeddedRows) -> None:
         """Keep a part."""
         self._parts.append(part)
 
@@ -234,7 +234,7 @@ def _table(columns: dict[str, Any]) -> Any:
 
 def predict(
     run: str | Path,
-    source: Source,
+    source: EmbedInput,
     out: str | Path,
     device: str = "auto",
     exact: bool = False,

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pepland_data.files.atomic import write_atomic
-from pepland_model.finetune.data import TaskData
-from pepland_model.finetune.network import Task
+from pepland_model.finetune.task_data import TaskData
+from pepland_model.finetune.task_network import Task
 
 FILE = "predictions.parquet"
 

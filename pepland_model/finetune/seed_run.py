@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from pepland_data.loader.graph_loader import GraphLoader
-from pepland_model.finetune.data import TaskData
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
-from pepland_model.finetune.network import Task, TaskNetwork
-from pepland_model.finetune.step import TaskStepper
+from pepland_model.finetune.task_data import TaskData
+from pepland_model.finetune.task_network import Task, TaskNetwork
+from pepland_model.finetune.task_step import TaskStepper
 from pepland_model.finetune.vector_loader import VectorLoader
 from pepland_model.run.checkpoint import latest_checkpoint, prune, step_folder, write_checkpoint
 from pepland_model.run.config import TrainConfig

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pepland_model.finetune.network import VectorBatch
+from pepland_model.finetune.task_network import VectorBatch
 
 
 class VectorLoader:

@@ -55,7 +55,7 @@ def report(
         InputError: no graphs, or a device that is not there.
     """
     home = device_of(device)
-    source = Source(store, graphs)
+    source = GraphSource(store, graphs)
     measurements: list[dict[str, Any]] = []
     for precision in precisions:
         try:
@@ -100,7 +100,7 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-class Source:
+class GraphSource:
     """Graphs to measure on, cut into batches of any size.
 
     Args:
@@ -147,7 +147,7 @@ def batches_of(
     columns: GraphColumns, tables: FeatureTables, size: int, count: int | None,
     device: torch.device,
 ) -> list[HeteroBatch]:  # fmt: skip
-    """Return graphs as batches of one set of tables, see `Source.batches`."""
+    """Return graphs as batches of one set of tables, see `GraphSource.batches`."""
     size = min(size, len(columns))
     host, there = BatchTables.from_tables(tables), BatchTables.from_tables(tables, device)
     starts = range(0, len(columns) - size + 1, size)[:count]

@@ -19,7 +19,7 @@ from pepland_model.train.loss import (
     pretrain_tally,
 )
 from pepland_model.train.mask import IGNORE, Masked, MaskOptions, mask_batch
-from pepland_model.train.masked_model import Network
+from pepland_model.train.pretrain_network import PretrainNetwork
 from pepland_model.train.step import autocast
 
 EVALUATION_SEED, EVALUATION_EPOCH = 20231105, 0
@@ -33,7 +33,7 @@ def fixed_masks(batch: HeteroBatch, options: MaskOptions) -> Masked:
 
 @torch.no_grad()
 def evaluate(
-    network: Network,
+    network: PretrainNetwork,
     batches: Iterable[HeteroBatch],
     options: MaskOptions,
     world: World,
@@ -72,7 +72,7 @@ def tally_metrics(tally: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def frequency_baseline(
-    network: Network, batches: Iterable[HeteroBatch], options: MaskOptions, world: World
+    network: PretrainNetwork, batches: Iterable[HeteroBatch], options: MaskOptions, world: World
 ) -> dict[str, float]:
     """Return the loss and accuracy of always answering with the frequencies of the masked labels.
 

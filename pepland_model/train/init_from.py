@@ -23,7 +23,7 @@ from pepland_model.network.model_files import (
 from pepland_model.run.checkpoint import STATE, CheckpointError, read_checkpoint
 from pepland_model.run.config import ModelConfig, TrainConfig
 from pepland_model.run.load_encoder import source_folder
-from pepland_model.train.masked_model import Network
+from pepland_model.train.pretrain_network import PretrainNetwork
 
 HEAD = "heads.fragment."
 
@@ -60,7 +60,7 @@ def sized_as_source(config: TrainConfig) -> TrainConfig:
     return replace(config, model=replace(config.model, **taken))
 
 
-def carry_over(network: Network, source: str | Path) -> str:
+def carry_over(network: PretrainNetwork, source: str | Path) -> str:
     """Load another run's weights into a network, rows of the fragment head by fragment SMILES.
 
     Args:
@@ -92,7 +92,7 @@ def carry_over(network: Network, source: str | Path) -> str:
     return f"weights and heads from {folder}; {len(new)} new fragments: {', '.join(new)}"
 
 
-def _encoder_only(network: Network, folder: Path) -> str:
+def _encoder_only(network: PretrainNetwork, folder: Path) -> str:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -111,7 +111,7 @@ def _encoder_only(network: Network, folder: Path) -> str:
     return f"encoder from {folder}; {rest}"
 
 
-def _imported_heads(network: Network, folder: Path) -> dict[str, Tensor]:
+def _imported_heads(network: PretrainNetwork, folder: Path) -> dict[str, Tensor]:
     """Return the heads beside an imported encoder, rows of fragments by their SMILES."""
     if not (folder / HEADS).is_file():
         return {}

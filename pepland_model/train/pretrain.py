@@ -14,17 +14,21 @@ from pepland_data.files.atomic import write_json
 from pepland_model.run import distributed
 from pepland_model.run.checkpoint import checkpoints, latest_checkpoint
 from pepland_model.run.config import TrainConfig
-from pepland_model.run.data import RunData, open_data
 from pepland_model.run.distributed import World
 from pepland_model.run.folder import check_folder, locked, write_provenance
 from pepland_model.run.host_memory import keep_freed_memory
 from pepland_model.run.log import RunLog, rewind
 from pepland_model.run.progress import Progress
 from pepland_model.run.report import write_loss_curve, write_report
+from pepland_model.run.run_data import RunData, open_data
 from pepland_model.run.signals import StopRequest
 from pepland_model.train.init_from import carry_over, sized_as_source, starting_vocabulary
-from pepland_model.train.masked_model import Network, build_network, recompute_attention
 from pepland_model.train.memory import OutOfMemoryError, is_out_of_memory
+from pepland_model.train.pretrain_network import (
+    PretrainNetwork,
+    build_network,
+    recompute_attention,
+)
 from pepland_model.train.run_state import warn_of_threads
 from pepland_model.train.trainer import Outcome, Trainer
 
@@ -103,7 +107,7 @@ def _train(
 
 def make_network(
     config: TrainConfig, world: World, data: RunData, progress: Progress, fresh: bool
-) -> Network:
+) -> PretrainNetwork:
     """Build the network, the same on all ranks; a new run may take over another one's weights."""
     torch.manual_seed(config.run.seed)
     network = build_network(config.model, data.vocabulary, config.mask.mask_bonds)

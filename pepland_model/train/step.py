@@ -17,9 +17,9 @@ from pepland_model.run.config import OptimConfig
 from pepland_model.run.distributed import World
 from pepland_model.train.loss import COUNT, TERMS, pretrain_tally, total_loss
 from pepland_model.train.mask import IGNORE, Masked, MaskOptions, mask_batch
-from pepland_model.train.masked_model import Network
 from pepland_model.train.optim import MovingAverage, clip_gradients, gradient_norm, make_optimizer
 from pepland_model.train.optim import set_learning_rate as set_rate
+from pepland_model.train.pretrain_network import PretrainNetwork
 from pepland_model.train.schedule import learning_rate
 
 
@@ -61,7 +61,7 @@ class Stepper:
     """
 
     def __init__(
-        self, network: Network, options: OptimConfig, world: World, total_steps: int
+        self, network: PretrainNetwork, options: OptimConfig, world: World, total_steps: int
     ) -> None:
         self.network, self.options, self.world = network, options, world
         self.total_steps = total_steps

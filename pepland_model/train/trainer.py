@@ -17,16 +17,15 @@ import torch
 
 from pepland_model.run.checkpoint import Checkpoint, mark_best, prune, step_folder, write_checkpoint
 from pepland_model.run.config import TrainConfig
-from pepland_model.run.data import RunData
 from pepland_model.run.distributed import World
 from pepland_model.run.log import RunLog
 from pepland_model.run.progress import Progress
+from pepland_model.run.run_data import RunData
 from pepland_model.run.signals import StopRequest
 from pepland_model.train.evaluate import evaluate, frequency_baseline, tally_metrics
 from pepland_model.train.feed import Feed
 from pepland_model.train.guard import Guard
 from pepland_model.train.mask import Masked, MaskOptions
-from pepland_model.train.masked_model import Network, save_network
 from pepland_model.train.memory import (
     OutOfMemoryError,
     first_graphs,
@@ -34,6 +33,7 @@ from pepland_model.train.memory import (
     largest_fit,
     sentence,
 )
+from pepland_model.train.pretrain_network import PretrainNetwork, save_network
 from pepland_model.train.profile import profile_steps
 from pepland_model.train.run_state import RunState, restore, state_tensors, state_values
 from pepland_model.train.step import Stepper, StepResult, masked_parts
@@ -78,7 +78,7 @@ class Trainer:
         config: TrainConfig,
         world: World,
         data: RunData,
-        network: Network,
+        network: PretrainNetwork,
         progress: Progress,
         log: RunLog | None,
     ) -> None:

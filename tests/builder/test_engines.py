@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from pepland_data import build, open_store
-from pepland_data.builder.engines import Checked, Engine, versions
 from pepland_data.builder.options import BuildOptions
+from pepland_data.builder.workers.engines import Checked, Engine, versions
 from pepland_data.errors import BuildError, InputError, MissingDependencyError
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 from tests.builder.test_build import PEPTIDES, cli, files_of
@@ -117,7 +117,7 @@ def test_a_worker_with_other_versions_is_refused(
         options = BuildOptions(rows_per_shard=5, engine="dask", address=scheduler)
         build(tmp_path / "in.smi", tmp_path / "out", options)
         assert len(open_store(tmp_path / "out")) == 20
-        monkeypatch.setattr("pepland_data.builder.engines.FEATURIZER_VERSION", 99)
+        monkeypatch.setattr("pepland_data.builder.workers.engines.FEATURIZER_VERSION", 99)
         with pytest.raises(BuildError, match="install the same versions everywhere"):
             build(tmp_path / "in.smi", tmp_path / "other", options)
     finally:
@@ -142,7 +142,7 @@ def test_clusters_that_are_not_there_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_no_scheduler_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pepland_data.builder.engines.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("pepland_data.builder.workers.engines.CONNECT_SECONDS", 1)
     begin = time.monotonic()
     with pytest.raises(BuildError, match="no Dask scheduler answers at tcp:"):
         list(Engine(name="dask", address="tcp://127.0.0.1:9").run(len, [([],)], ordered=True))

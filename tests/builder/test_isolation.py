@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pepland_data.builder.isolation import IsolatedFeaturizer, nothing
+from pepland_data.builder.workers.isolation import IsolatedFeaturizer, nothing
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.chem.featurizer import Featurizer
 from pepland_data.errors import BuildError
@@ -35,7 +35,7 @@ def reader(text, *args):
 Chem.MolFromSmiles = reader
 import pepland_data.chem.notation.parse as molecule
 molecule._READERS["smiles"] = reader
-from pepland_data.builder.isolated_process import main
+from pepland_data.builder.workers.isolated_process import main
 main()
 """
 
@@ -45,7 +45,7 @@ def sabotaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make noble gases dangerous: in native code they would be, and nobody can order a segfault."""
     script = tmp_path / "server.py"
     script.write_text(SABOTAGE)
-    import pepland_data.builder.isolation as isolated
+    import pepland_data.builder.workers.isolation as isolated
 
     popen = isolated.subprocess.Popen
 

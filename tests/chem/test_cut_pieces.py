@@ -4,7 +4,7 @@ import pytest
 from rdkit import Chem
 
 from pepland_data.chem.cuts import cut_molecule, pieces
-from pepland_data.chem.fast.cut_pieces import Parts
+from pepland_data.chem.fast.cut_pieces import CutPieces
 from tests.helpers.odd_molecules import odd_molecules
 
 
@@ -26,7 +26,7 @@ def test_pieces_cut_out_alone_are_those_cut_out_together(seed):
             together = pieces(mol, cuts)
         except (Chem.MolSanitizeException, ValueError):
             continue
-        alone = Parts(mol, cuts)
+        alone = CutPieces(mol, cuts)
         assert len(alone.atoms) == len(together)
         for number, expected in enumerate(together):
             compared += 1
@@ -36,7 +36,7 @@ def test_pieces_cut_out_alone_are_those_cut_out_together(seed):
 
 def test_without_cuts_the_molecule_is_the_one_piece():
     mol = Chem.MolFromSmiles("CCO.CC")
-    (piece, atoms) = Parts(mol, [])[0]
+    (piece, atoms) = CutPieces(mol, [])[0]
     assert piece is mol
     assert atoms == (0, 1, 2, 3, 4)
 
@@ -45,9 +45,9 @@ def test_without_cuts_the_molecule_is_the_one_piece():
 def test_old_versions_of_rdkit_take_the_molecule_apart_as_a_whole(monkeypatch):
     mol = Chem.MolFromSequence("AKWP")
     cuts = cut_molecule(mol, "adafrag").cuts
-    alone = Parts(mol, cuts)
+    alone = CutPieces(mol, cuts)
     alone = [alone[n] for n in range(len(alone.atoms))]
     monkeypatch.delattr(Chem, "CopyMolSubset")
-    whole = Parts(mol, cuts)
+    whole = CutPieces(mol, cuts)
     whole = [whole[n] for n in range(len(whole.atoms))]
     assert [(p.ToBinary(), a) for p, a in alone] == [(p.ToBinary(), a) for p, a in whole]

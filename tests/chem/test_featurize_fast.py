@@ -11,7 +11,7 @@ from rdkit import Chem, rdBase
 
 from pepland_data import FeaturizeOptions, Featurizer, InvalidMoleculeError
 from pepland_data.chem import featurizer
-from pepland_data.chem.fast.rdkit_records import layout_is_known, read_skeleton
+from pepland_data.chem.fast.rdkit_records import layout_is_known, read_rdkit_records
 from pepland_data.chem.notation.rdkit_messages import RdkitMessages
 from pepland_data.graph.heterograph import graph_from_arrays
 from tests.helpers import oracle
@@ -103,7 +103,7 @@ def test_a_molecule_that_cannot_be_cut_does_not_take_its_batch_along() -> None:
 
 def test_molecules_whose_records_are_unusual_take_the_plain_path() -> None:
     mapped = Chem.MolFromSmiles("C[C@H:300](N)C(=O)NC")
-    assert read_skeleton(mapped) is None
+    assert read_rdkit_records(mapped) is None
     warm = Featurizer()
     texts = ["CC(=O)NC", "C[C@H:300](N)C(=O)NC", "CCO"]
     graphs = dense_graphs(warm.convert(texts), texts)

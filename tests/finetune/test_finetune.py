@@ -23,7 +23,7 @@ from pepland_data.store.split.recorded import write_split
 from pepland_model import PharmHGT, PharmHGTConfig
 from pepland_model.finetune.intervals import interval
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
-from pepland_model.finetune.network import Task
+from pepland_model.finetune.task_network import Task
 from tests.helpers.finetune_worker import run
 from tests.helpers.paths import PUBLIC, ROOT
 
@@ -150,7 +150,7 @@ def test_vectors_kept_for_a_frozen_encoder_change_nothing(store, encoder, tmp_pa
 
 
 def test_the_head_sees_inputs_of_mean_0_and_deviation_1() -> None:
-    from pepland_model.finetune.network import HeadConfig, TaskHead
+    from pepland_model.finetune.task_network import HeadConfig, TaskHead
 
     features = torch.randn(50, 6) * torch.tensor([1, 1e-3, 5, 1, 1, 0.0]) + 3
     features[:, 5] = 7.0
@@ -165,7 +165,7 @@ def test_the_head_sees_inputs_of_mean_0_and_deviation_1() -> None:
 
 
 def test_inputs_of_an_encoder_that_is_trained_share_one_unit() -> None:
-    from pepland_model.finetune.network import HeadConfig, TaskHead
+    from pepland_model.finetune.task_network import HeadConfig, TaskHead
 
     features = torch.randn(50, 3) * torch.tensor([0.5, 1e-3, 1.5]) + 30
     head = TaskHead(HeadConfig(3, 1))
@@ -214,7 +214,7 @@ def test_classification_gives_probabilities_and_their_figures(store, tmp_path, t
 
 def test_class_weights_are_balanced_none_or_given() -> None:
     from pepland_data.errors import InputError
-    from pepland_model.finetune.data import class_weights
+    from pepland_model.finetune.task_data import class_weights
 
     counts = np.array([30, 10])
     assert class_weights("balanced", counts, "ab") == pytest.approx((40 / 60, 2.0))
@@ -248,8 +248,8 @@ def test_accumulated_parts_make_the_same_step(store, tmp_path) -> None:
 
 
 MOMENTS = {
-    "in the first epoch": "pepland_model.finetune.step:TaskStepper.step@2",
-    "in the second seed": "pepland_model.finetune.step:TaskStepper.step@17",
+    "in the first epoch": "pepland_model.finetune.task_step:TaskStepper.step@2",
+    "in the second seed": "pepland_model.finetune.task_step:TaskStepper.step@17",
     "while a checkpoint is half written": "pepland_model.run.checkpoint:write_tensors@6",
     "in an evaluation": "pepland_model.finetune.seed_run:SeedRun.predict@3",
     "before predictions are written": "pepland_model.finetune.finetune:write_seed_predictions@1",
@@ -301,7 +301,7 @@ def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(
 ) -> None:
     from unittest import mock
 
-    from pepland_model.finetune.step import TaskStepper
+    from pepland_model.finetune.task_step import TaskStepper
 
     out, step, build = tmp_path / "run", TaskStepper.step, TaskStepper.__init__
 
@@ -401,7 +401,7 @@ def test_bad_input_is_one_sentence_and_an_exit_code(
 
 def test_a_column_with_too_many_values_is_no_classification(tmp_path) -> None:
     from pepland_data.errors import InputError
-    from pepland_model.finetune.data import targets_of
+    from pepland_model.finetune.task_data import targets_of
 
     with pytest.raises(InputError, match="150 different values"):
         targets_of([np.arange(150)], "classification", "x")
@@ -411,7 +411,7 @@ def test_a_column_with_too_many_values_is_no_classification(tmp_path) -> None:
 
 def test_a_number_beyond_what_can_be_squared_is_refused() -> None:
     from pepland_data.errors import InputError
-    from pepland_model.finetune.data import targets_of
+    from pepland_model.finetune.task_data import targets_of
 
     with pytest.raises(InputError, match="value of 1e\\+300"):
         targets_of([np.array([1.0, -1e300, np.nan])], "regression", "x")
@@ -419,7 +419,7 @@ def test_a_number_beyond_what_can_be_squared_is_refused() -> None:
 
 def test_one_value_everywhere_is_nothing_to_learn() -> None:
     from pepland_data.errors import InputError
-    from pepland_model.finetune.data import TaskData
+    from pepland_model.finetune.task_data import TaskData
     from pepland_model.run.config import task_defaults, with_flags
 
     data = TaskData((), np.full(9, 7.5, np.float32), (), {"train": np.arange(9)}, "")
@@ -429,7 +429,7 @@ def test_one_value_everywhere_is_nothing_to_learn() -> None:
 
 
 def test_missing_targets_are_left_out_in_both_kinds() -> None:
-    from pepland_model.finetune.data import targets_of
+    from pepland_model.finetune.task_data import targets_of
 
     numbers, _ = targets_of([np.array([1.5, np.nan]), np.array([2, 3])], "regression", "x")
     assert np.isnan(numbers).tolist() == [False, True, False, False]

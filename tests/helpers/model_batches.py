@@ -12,7 +12,7 @@ from pepland_data.batch.byte_layout import (
     Shape,
     arrays,
     host_batch,
-    parts_of,
+    outline_of,
     spans,
     write_ghosts,
     write_head,
@@ -58,7 +58,7 @@ def padded(batch: HeteroBatch, room: dict[str, int], graphs: int) -> HeteroBatch
     """The batch in longer arrays that end in ghosts, written as the loader writes them."""
     sizes = {g: np.diff(getattr(batch, f"{g}_ptr").numpy()) for g in GROUPS}
     rows = {g: int(getattr(batch, f"{g}_ptr")[-1]) + room[g] for g in GROUPS}
-    parts = parts_of(batch.graph_index.numpy(), sizes, Shape(len(batch) + graphs, rows))
+    parts = outline_of(batch.graph_index.numpy(), sizes, Shape(len(batch) + graphs, rows))
     out = arrays(np.zeros(spans(parts.shape)[1], np.uint8), parts.shape)
     write_head(out, parts)
     for names in GROUPS.values():

@@ -17,9 +17,9 @@ import torch
 
 from pepland_data.graph.vocabulary import Vocabulary
 from pepland_model.run.config import TrainConfig, with_flags
-from pepland_model.run.data import RunData, part_size, split_rows
+from pepland_model.run.run_data import RunData, part_size, split_rows
 from pepland_model.train import pretrain as pretrain_module
-from pepland_model.train.masked_model import Network
+from pepland_model.train.pretrain_network import PretrainNetwork
 from tests.helpers.pretrain_data import PlainLoader, TinyEncoder, TinyHeads, golden_columns
 
 DEFAULTS = {
@@ -47,10 +47,10 @@ def open_golden(config, world, carried) -> RunData:
     return RunData(loader, held, vocabulary, steps, {"rows": train.tolist()}, {"peptides": 36})
 
 
-def build_tiny(model, vocabulary, bonds) -> Network:
+def build_tiny(model, vocabulary, bonds) -> PretrainNetwork:
     """Stand in for `build_network`."""
     classes = -(-(len(vocabulary) + 1) // 8) * 8
-    return Network(TinyEncoder(), TinyHeads(24, classes), vocabulary, bonds)
+    return PretrainNetwork(TinyEncoder(), TinyHeads(24, classes), vocabulary, bonds)
 
 
 def save_tiny(network, folder) -> None:

@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from pepland_data.errors import InputError
 from pepland_data.inputs import text_lines as lines_module
-from pepland_data.inputs.input_blocks import LineBlock, Piece, count_rows, read_blocks, read_chunks
+from pepland_data.inputs.input_blocks import (
+    FileSpan,
+    LineBlock,
+    count_rows,
+    read_blocks,
+    read_chunks,
+)
 from pepland_data.inputs.text_lines import Lines
 
 CELL = st.text(st.sampled_from('aC1"",;\t\r\n \x00é\ufeff\x85\u2028'), max_size=6)
@@ -133,7 +139,7 @@ def test_lines_are_found_where_blocks_say(tmp_path: Path, kind: str) -> None:
     )
     held = [block.parse() for block in read_blocks(path, 2, None, "smiles")]
     blocks = list(read_blocks(path, 2, None, "smiles", by_place=True))
-    assert all(isinstance(b, LineBlock) and isinstance(b.lines, Piece) for b in blocks)
+    assert all(isinstance(b, LineBlock) and isinstance(b.lines, FileSpan) for b in blocks)
     assert [block.parse() for block in blocks] == held
     path.write_bytes(path.read_bytes()[:-1].replace(b"C", b"\n", 1))
     for block in (blocks[0], blocks[-1]):

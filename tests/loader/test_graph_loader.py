@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pepland_data import GraphLoader, HeteroBatch
-from pepland_data.batch.byte_layout import arrays, host_batch, parts_of
+from pepland_data.batch.byte_layout import arrays, host_batch, outline_of
 from pepland_data.errors import InputError
 from pepland_data.graph.columns import GROUPS
 from pepland_data.loader.tiers.device import make_block
-from pepland_data.loader.tiers.host_and_mmap import MappedSource, write_batch
-from pepland_data.loader.tiers.shard_offsets import Starts
+from pepland_data.loader.tiers.mmap import MmapSource
+from pepland_data.loader.tiers.shard_offsets import ShardOffsets
+from pepland_data.loader.tiers.source import write_batch
 from pepland_data.loader.upload import Uploader
 from tests.helpers.loader_checks import plain, rows_of, same
 
@@ -147,9 +148,9 @@ def test_bad_stores_and_graph_numbers_are_refused(small_store) -> None:
 def test_the_way_to_a_device_keeps_every_bit_while_its_blocks_are_used_again(small_store) -> None:
     """The uploader's ring on a CPU: the steps of the CUDA path without streams."""
     loader = GraphLoader(small_store, tier="mmap")
-    uploader, source, made = Uploader(torch.device("cpu"), 2), MappedSource(loader.corpus), []
+    uploader, source, made = Uploader(torch.device("cpu"), 2), MmapSource(loader.corpus), []
     for start in range(0, 30, 5):
-        parts = parts_of(
+        parts = outline_of(
             np.arange(start, start + 5), loader.corpus.sizes(np.arange(start, start + 5))
         )
         made.append(uploader.upload(parts.shape, lambda out, p=parts: write_batch(out, p, source)))
@@ -159,7 +160,7 @@ def test_the_way_to_a_device_keeps_every_bit_while_its_blocks_are_used_again(sma
 
 
 def test_two_threads_do_not_write_into_one_block_on_its_way() -> None:
-    uploader, shape = Uploader(torch.device("cpu"), 1), parts_of(np.zeros(0, np.int64), {}).shape
+    uploader, shape = Uploader(torch.device("cpu"), 1), outline_of(np.zeros(0, np.int64), {}).shape
     made = {}
 
     def send(number: int) -> None:
@@ -197,9 +198,9 @@ def test_a_batch_is_one_block_and_knows_its_bytes(small_store) -> None:
         if name != "tables"
     )
     block = np.zeros(10**5, np.uint8)
-    parts = parts_of(np.arange(2), loader.corpus.sizes(np.arange(2)))
+    parts = outline_of(np.arange(2), loader.corpus.sizes(np.arange(2)))
     out = arrays(block, parts.shape)
-    write_batch(out, parts, MappedSource(loader.corpus))
+    write_batch(out, parts, MmapSource(loader.corpus))
     assert same(host_batch(out, loader.tables), plain(loader, [0, 1]))
     assert all(np.shares_memory(array, block) for array in out.values() if len(array))
 
@@ -217,7 +218,7 @@ def test_graphs_begin_where_the_pointers_of_their_shard_say(small_store, rows_pe
 
     rows = np.random.default_rng(0).permutation(len(small_store))
     shard = rows // rows_per_shard
-    found = Starts(Cut())(rows, shard)
+    found = ShardOffsets(Cut())(rows, shard)
     for group in GROUPS:
         ends = np.concatenate([[0], np.cumsum(small_store.sizes[f"num_{group}s"])])
         assert np.array_equal(found[group], ends[rows] - ends[Cut.shard_ptr[shard]])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pepland_data import GraphLoader
-from pepland_data.loader.tiers.host_buffers import Blocks
+from pepland_data.loader.tiers.host_buffers import HostBuffers
 from tests.helpers.loader_checks import plain, same
 
 
@@ -17,7 +17,7 @@ def address(array) -> int:
 
 
 def test_a_block_is_used_again_when_nobody_holds_it() -> None:
-    blocks = Blocks(2)
+    blocks = HostBuffers(2)
     first = blocks.take(100)
     at = address(first)
     assert address(blocks.take(50)) != at
@@ -26,7 +26,7 @@ def test_a_block_is_used_again_when_nobody_holds_it() -> None:
 
 
 def test_a_block_is_kept_while_any_view_or_tensor_of_it_lives() -> None:
-    blocks = Blocks(1)
+    blocks = HostBuffers(1)
     at = address(blocks.take(64))
     holders = [
         lambda block: block[8:16].view(np.int32),
@@ -44,7 +44,7 @@ def test_a_block_is_kept_while_any_view_or_tensor_of_it_lives() -> None:
 
 
 def test_a_block_that_is_too_small_grows_and_no_more_are_kept_than_asked_for() -> None:
-    blocks = Blocks(1)
+    blocks = HostBuffers(1)
     assert len(blocks.take(10)) == 10
     assert len(blocks.take(1000)) == 1000
     held = [blocks.take(8) for _ in range(5)]

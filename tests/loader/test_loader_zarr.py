@@ -10,7 +10,7 @@ import pytest
 from pepland_data import GraphDataset, GraphLoader, open_store
 from pepland_data.builder.convert_format import convert
 from pepland_data.errors import InputError
-from pepland_data.loader.tiers.choice import plan_tier
+from pepland_data.loader.tiers.choice import choose_tier
 from tests.builder.test_build import cli
 from tests.helpers.loader_checks import same
 
@@ -49,16 +49,16 @@ def test_a_dataset_of_a_zarr_store_survives_pickling(small_store, zarr_store) ->
 def test_it_is_never_mapped_and_the_reason_says_so(zarr_store) -> None:
     with pytest.raises(InputError, match=r"cannot be mapped; .*convert"):
         GraphLoader(zarr_store, tier="mmap")
-    need = plan_tier([zarr_store], "auto", None, 2**40).need_bytes
-    assert "Zarr is decoded" in plan_tier([zarr_store], "auto", None, 2**40).reason
-    tight = plan_tier([zarr_store], "auto", None, need + 1)
+    need = choose_tier([zarr_store], "auto", None, 2**40).need_bytes
+    assert "Zarr is decoded" in choose_tier([zarr_store], "auto", None, 2**40).reason
+    tight = choose_tier([zarr_store], "auto", None, need + 1)
     assert tight.tier == "host"
     assert "less than the reserve" in tight.reason
     with pytest.raises(InputError, match=r"do not fit into .*convert"):
-        plan_tier([zarr_store], "auto", None, need - 1)
+        choose_tier([zarr_store], "auto", None, need - 1)
 
 
 def test_plan_says_that_zarr_is_not_mapped(zarr_store) -> None:
-    done = cli("plan", str(zarr_store.path), "--host-memory", "10GiB")
+    done = cli("tier", str(zarr_store.path), "--host-memory", "10GiB")
     assert done.returncode == 0
     assert b"not for Zarr" in done.stdout

@@ -18,10 +18,10 @@ from pepland_data.errors import InputError
 from pepland_data.loader.measure import measure, run, step_of
 from pepland_data.loader.meter import REMEDIES, LoadReport
 from pepland_data.loader.tiers.choice import (
+    choose_tier,
     corpus_bytes,
     free_host_bytes,
     parse_size,
-    plan_tier,
     size,
 )
 
@@ -98,7 +98,7 @@ def test_the_fastest_tier_that_fits_beside_the_reserve_is_chosen(
 ) -> None:
     need = corpus_bytes([small_store])
     free = None if device is None else int(device * need)
-    plan = plan_tier([small_store], "auto", free, int(host * need))
+    plan = choose_tier([small_store], "auto", free, int(host * need))
     assert plan.tier == tier
     assert plan.reason.startswith(f"{tier}: ")
     assert "50% of it left to training" in plan.reason
@@ -106,8 +106,8 @@ def test_the_fastest_tier_that_fits_beside_the_reserve_is_chosen(
 
 def test_the_plan_counts_the_bytes_that_the_tiers_take(small_store) -> None:
     loader = GraphLoader(small_store, tier="host")
-    assert loader._source.nbytes == loader.plan.need_bytes
-    columns = loader.plan.need_bytes - 8 * (len(small_store) + 1)
+    assert loader._source.nbytes == loader.tier_choice.need_bytes
+    columns = loader.tier_choice.need_bytes - 8 * (len(small_store) + 1)
     assert GraphLoader(small_store, tier="device")._resident.nbytes == columns
 
 
@@ -127,7 +127,7 @@ def call(group, *arguments):
 
 
 def test_plan_says_which_tier_and_why(small_store) -> None:
-    result = call(data, "plan", small_store.path, "--memory", "24GiB", "--json")
+    result = call(data, "tier", small_store.path, "--memory", "24GiB", "--json")
     answer = json.loads(result.stdout)
     assert answer["tier"] == "device"
     assert answer["fits"] == {"device": True, "host": True, "mmap": True}
@@ -138,7 +138,7 @@ def test_plan_says_which_tier_and_why(small_store) -> None:
 
 
 def test_plan_refuses_what_is_no_size(small_store) -> None:
-    result = call(data, "plan", small_store.path, "--memory", "much")
+    result = call(data, "tier", small_store.path, "--memory", "much")
     assert result.exit_code == 1
     assert "write it like 24GiB" in result.output
 

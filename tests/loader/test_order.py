@@ -11,7 +11,7 @@ from pepland_data import GraphLoader
 from pepland_data.errors import InputError
 from pepland_data.loader.order.epoch_order import EpochOrder, epoch_counts
 from pepland_data.loader.order.permutation import block_shuffled, shuffled
-from pepland_data.loader.order.rank_batches import Batching
+from pepland_data.loader.order.rank_batches import RankBatches
 from tests.helpers.loader_checks import rows_of
 
 RANKS = st.sampled_from([1, 2, 3, 8])
@@ -31,9 +31,9 @@ class Sized:
         return graphs
 
 
-def batching(n, shuffle, seed, batch, rank, world, budget=None, drop_last=False) -> Batching:
+def batching(n, shuffle, seed, batch, rank, world, budget=None, drop_last=False) -> RankBatches:
     order = EpochOrder((n,), (None,), (n,), shuffle, seed)
-    return Batching(Sized(n), order, batch, rank, world, drop_last, budget)
+    return RankBatches(Sized(n), order, batch, rank, world, drop_last, budget)
 
 
 def step_rows(world, position, n, shuffle, seed, batch, budget, epoch=2):

@@ -22,7 +22,7 @@ from pepland_model.network.published.torch_file import read_tensors
 from pepland_model.network.published_names import published_shapes
 from pepland_model.run.config import ModelConfig
 from pepland_model.train.init_from import carry_over
-from pepland_model.train.masked_model import build_network
+from pepland_model.train.pretrain_network import build_network
 
 CONFIG = PharmHGTConfig(hidden=16, depth=3, output="checkpoint")
 

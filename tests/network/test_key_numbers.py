@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pepland_model.network.states.distinct import sorted_inputs
-from pepland_model.network.states.key_numbers import Interner, distinct, slot_of
+from pepland_model.network.states.key_numbers import KeyNumbers, distinct, slot_of
 
 KEYS = arrays(np.int64, st.integers(0, 60), elements=st.integers(-(2**63), 2**63 - 1) | st.just(7))
 
@@ -17,7 +17,7 @@ KEYS = arrays(np.int64, st.integers(0, 60), elements=st.integers(-(2**63), 2**63
                 min_size=1, max_size=5))  # fmt: skip
 @settings(max_examples=80, deadline=None)
 def test_equal_keys_have_equal_numbers_over_any_number_of_calls(batches) -> None:
-    interner, known = Interner(), {}
+    interner, known = KeyNumbers(), {}
     for keys in batches:
         size = len(interner)
         numbers, places = interner.number(keys)
@@ -36,7 +36,7 @@ def test_keys_that_share_every_slot_are_told_apart() -> None:
         numbers, places = distinct(np.repeat(same, 3))
         assert sorted(np.repeat(same, 3)[places].tolist()) == same.tolist()
         assert len(set(numbers.tolist())) == len(same)
-        interner = Interner()
+        interner = KeyNumbers()
         first, _ = interner.number(same)
         again, new = interner.number(same[::-1].copy())
         assert again.tolist() == first[::-1].tolist()

@@ -50,7 +50,7 @@ def test_a_store_is_trained_on(store, tmp_path) -> None:
     assert json.loads(ended.stdout)["steps"] == 3
 
 
-@pytest.mark.parametrize("command", ["info", "plan"])
+@pytest.mark.parametrize("command", ["info", "tier"])
 def test_a_store_is_looked_at(store, command) -> None:
     ended = python("from pepland_cli.data import main; main()", command, str(store), "--json")
     assert ended.returncode == 0, ended.stderr

@@ -10,7 +10,7 @@ from rdkit import Chem
 from pepland_data.chem.cuts import NO_LIMIT, Piece, pieces
 
 
-class Parts:
+class CutPieces:
     """What remains of a molecule after some cuts; ``parts[i]`` equals ``pieces(mol, cuts)[i]``.
 
     `chem.cuts.pieces` copies and sanitises every piece, most of which are known already.

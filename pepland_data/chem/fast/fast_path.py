@@ -15,10 +15,10 @@ from rdkit import Chem
 from pepland_data.chem.fast.molecule_batch import Ints, MoleculeBatch, States, batch_molecules
 from pepland_data.chem.fast.piece_cache import PieceCache, solve_pieces
 from pepland_data.chem.fast.piece_keys import PieceBonds, piece_keys
-from pepland_data.chem.fast.rdkit_records import Skeleton
+from pepland_data.chem.fast.rdkit_records import RdkitRecords
 from pepland_data.chem.fast.residue_cuts import Pieces, cut_residues, first_positions
 from pepland_data.graph.columns import GraphColumns
-from pepland_data.graph.table_builder import RowTables
+from pepland_data.graph.table_builder import TableBuilder
 
 
 class CannotCutError(Exception):
@@ -32,14 +32,14 @@ class CannotCutError(Exception):
 class FastPath:
     """Turns batches of molecules into columns and remembers every distinct piece."""
 
-    def __init__(self, cut: str, tables: RowTables) -> None:
+    def __init__(self, cut: str, tables: TableBuilder) -> None:
         self.cut, self.tables = cut, tables
         self.states, self.cache = States(), PieceCache()
 
     def graphs(
         self,
         mols: Sequence[Any],
-        skeletons: Sequence[Skeleton],
+        skeletons: Sequence[RdkitRecords],
         watch: Callable[[int | None], None] = lambda place: None,
     ) -> GraphColumns:
         """Return the graphs of all molecules.

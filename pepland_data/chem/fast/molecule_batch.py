@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pepland_data.chem.cuts import NO_LIMIT, amide_pattern
-from pepland_data.chem.fast.rdkit_records import STEREO, Skeleton, atom_fields, bond_type
+from pepland_data.chem.fast.rdkit_records import STEREO, RdkitRecords, atom_fields, bond_type
 from pepland_data.chem.features import bond_row
 from pepland_data.chem.plain_path import atom_key
-from pepland_data.graph.table_builder import Ids, RowTables
+from pepland_data.graph.table_builder import FirstSeen, TableBuilder
 
 Ints = npt.NDArray[np.int64]
 MAX_DEGREE = 7
@@ -54,7 +54,7 @@ class States:
     """The distinct records of atoms and bonds, and the code of each in the feature tables."""
 
     def __init__(self) -> None:
-        self.atoms, self.bonds = Ids(), Ids()
+        self.atoms, self.bonds = FirstSeen(), FirstSeen()
         self._usual: set[bytes] = set()
         self.number = np.zeros(0, np.int64)
         self.bond_type = np.zeros(0, np.int64)
@@ -85,7 +85,7 @@ class States:
         self._atom_code = _taller(self._atom_code, len(self.number))
         self._bond_code = _taller(self._bond_code, len(self.bond_type))
 
-    def atom_codes(self, batch: MoleculeBatch, degree: Ints, tables: RowTables) -> Ints:
+    def atom_codes(self, batch: MoleculeBatch, degree: Ints, tables: TableBuilder) -> Ints:
         """Return the code of each atom, asking RDKit for rows that are new. [A] int64."""
         column = np.minimum(degree, MAX_DEGREE)
         codes = self._atom_code[batch.atom_state, column]
@@ -96,7 +96,7 @@ class States:
             self._atom_code[batch.atom_state[atom], column[atom]] = code
         return self._atom_code[batch.atom_state, column]
 
-    def bond_codes(self, batch: MoleculeBatch, tables: RowTables) -> Ints:
+    def bond_codes(self, batch: MoleculeBatch, tables: TableBuilder) -> Ints:
         """Return the code of each bond, asking RDKit for rows that are new. [B] int64."""
         state, ring = batch.bond_state >> 1, batch.bond_state & 1
         codes = self._bond_code[state, ring]
@@ -117,7 +117,7 @@ def _first_unknown(codes: Ints, keys: Ints) -> Ints:
 
 
 def batch_molecules(
-    mols: Sequence[Any], skeletons: Sequence[Skeleton], states: States
+    mols: Sequence[Any], skeletons: Sequence[RdkitRecords], states: States
 ) -> MoleculeBatch:
     """Join molecules and their records into one batch, and make their states known."""
     atom_ptr = _pointers([len(s.atoms) for s in skeletons])
@@ -143,7 +143,7 @@ def _pointers(sizes: list[int]) -> Ints:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
-def _number(ids: Ids, records: Any, count: int) -> Ints:
+def _number(ids: FirstSeen, records: Any, count: int) -> Ints:
     return np.fromiter(map(ids.__getitem__, chain.from_iterable(records)), np.int64, count)
 
 

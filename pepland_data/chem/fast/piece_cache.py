@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from pepland_data.chem.cuts import brics_bonds
-from pepland_data.chem.fast.cut_pieces import Parts
+from pepland_data.chem.fast.cut_pieces import CutPieces
 from pepland_data.chem.fast.molecule_batch import Ints
 from pepland_data.chem.plain_path import fragment_key
 from pepland_data.graph.columns import ragged_rows
-from pepland_data.graph.table_builder import RowTables
+from pepland_data.graph.table_builder import TableBuilder
 
 MAX_KEY_BYTES = 128 << 20
 """A cache whose keys are longer together is emptied before the next batch."""
@@ -101,7 +101,7 @@ class PieceCache:
 
 
 def solve_pieces(
-    mol: Any, cuts: list[int], wanted: dict[int, Ints], cut: str, tables: RowTables
+    mol: Any, cuts: list[int], wanted: dict[int, Ints], cut: str, tables: TableBuilder
 ) -> dict[int, Piece]:
     """Ask RDKit about some pieces of one molecule.
 
@@ -112,12 +112,12 @@ def solve_pieces(
         cut: ``adafrag`` or ``amiibo``.
         tables: where feature rows get their codes.
     """
-    residues = Parts(mol, cuts)
+    residues = CutPieces(mol, cuts)
     brics: dict[int, list[int]] = {number: [] for number in wanted}
     if cut == "adafrag" and cuts:
         brics = {number: _brics(mol, *residues[number]) for number in wanted}
     more = [bond for found in brics.values() for bond in found]
-    parts = Parts(mol, [*cuts, *more]) if more else residues
+    parts = CutPieces(mol, [*cuts, *more]) if more else residues
     holder = {atom: number for number in wanted for atom in residues.atoms[number]}
     found: dict[int, list[Any]] = {number: [] for number in wanted}
     for number, atoms in enumerate(parts.atoms):

@@ -48,7 +48,7 @@ BOND_SIZES = {
 
 
 @dataclass(frozen=True)
-class Skeleton:
+class RdkitRecords:
     """The records of one molecule."""
 
     atoms: list[bytes]
@@ -59,12 +59,12 @@ class Skeleton:
     """[B, 2] int64, begin and end atom."""
 
 
-def read_skeleton(mol: Any) -> Skeleton | None:
+def read_rdkit_records(mol: Any) -> RdkitRecords | None:
     """Return the records of a molecule, None where the plain path has to answer."""
     return _read(mol.ToBinary()) if layout_is_known() else None
 
 
-def _read(data: bytes) -> Skeleton | None:
+def _read(data: bytes) -> RdkitRecords | None:
     magic, zero, version, *_, count, bonds, flags, tag = HEADER.unpack_from(data)
     if (magic, zero, version, flags, tag) != (MAGIC, 0, FORMAT, FLAGS, BEGIN_ATOM):
         return None
@@ -79,7 +79,7 @@ def _read(data: bytes) -> Skeleton | None:
             return None
     except (KeyError, IndexError):
         return None
-    return Skeleton(atoms, states, ends)
+    return RdkitRecords(atoms, states, ends)
 
 
 def _atom_records(data: bytes, position: int, count: int) -> tuple[list[bytes], int]:

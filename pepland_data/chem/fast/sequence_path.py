@@ -18,7 +18,7 @@ from rdkit import Chem
 
 from pepland_data.chem.plain_path import plain_graph
 from pepland_data.graph.columns import GROUPS, GraphColumns, ragged_rows
-from pepland_data.graph.table_builder import RowTables
+from pepland_data.graph.table_builder import TableBuilder
 
 Ints = npt.NDArray[np.int64]
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
@@ -59,7 +59,7 @@ class TemplateTable:
 class SequencePath:
     """Turns sequences of the twenty natural residues into columns."""
 
-    def __init__(self, cut: str, tables: RowTables) -> None:
+    def __init__(self, cut: str, tables: TableBuilder) -> None:
         """Read the templates off 80 small peptides; their rows get codes in `tables`."""
         templates = [
             make_template(letter, place, cut, tables) for place in PLACES for letter in LETTERS
@@ -137,7 +137,7 @@ def _bases(sizes: Ints, starts: Ints, lengths: Ints) -> Ints:
     return np.asarray(before - np.repeat(before[starts], lengths))
 
 
-def make_template(letter: str, place: int, cut: str, tables: RowTables) -> Template:
+def make_template(letter: str, place: int, cut: str, tables: TableBuilder) -> Template:
     """Read a residue's template off the graph of the small peptide of its place."""
     text, position = PLACES[place]
     mol: Any = Chem.MolFromSequence(text.format(letter))

@@ -18,7 +18,7 @@ CHUNK = 32768
 
 
 @dataclass(frozen=True, eq=False)
-class Batching:
+class RankBatches:
     """Steps of one rank.
 
     By number: a step is ``batch_size * world_size`` places of the global order, of which rank r

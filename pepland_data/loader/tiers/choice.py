@@ -25,7 +25,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
-class TierPlan:
+class TierChoice:
     """A tier and how it was found."""
 
     tier: str
@@ -60,13 +60,13 @@ def corpus_bytes(stores: Sequence[GraphStore]) -> int:
     return total
 
 
-def plan_tier(
+def choose_tier(
     stores: Sequence[GraphStore],
     wanted: str,
     device_bytes: int | None,
     host_bytes: int,
     reserve: float = RESERVE,
-) -> TierPlan:
+) -> TierChoice:
     """Return the tier for some stores.
 
     Args:
@@ -89,7 +89,7 @@ def plan_tier(
             f"{found[0].location} is a Zarr store, which cannot be mapped; {NOT_MAPPED}"
         )
     need = corpus_bytes(stores)
-    plan = TierPlan(wanted, f"{wanted}: asked for", need, device_bytes, host_bytes, reserve)
+    plan = TierChoice(wanted, f"{wanted}: asked for", need, device_bytes, host_bytes, reserve)
     if wanted != "auto":
         return plan
     kept = f"with {reserve:.0%} of it left to training"
@@ -104,7 +104,7 @@ def plan_tier(
         tier, why = "mmap", f"{size(need)} do not fit into {size(free)}, {kept}"
     if zarr_stores(stores) and "Zarr" not in why:
         why += "; Zarr is decoded into it shard by shard"
-    return TierPlan(tier, f"{tier}: {why}", need, device_bytes, host_bytes, reserve)
+    return TierChoice(tier, f"{tier}: {why}", need, device_bytes, host_bytes, reserve)
 
 
 def zarr_stores(stores: Sequence[GraphStore]) -> list[GraphStore]:

@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 
 from pepland_data.batch.arrays import BatchTables
-from pepland_data.batch.byte_layout import COLUMNS, HOME, HOME_OF, Parts, ghost, write_head
+from pepland_data.batch.byte_layout import COLUMNS, HOME, HOME_OF, BatchOutline, ghost, write_head
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GROUPS
 from pepland_data.loader.corpus import Corpus
-from pepland_data.loader.tiers.host_and_mmap import flat_corpus
+from pepland_data.loader.tiers.host import flat_corpus
 
 SIGNED = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64}
 """Bytes of an item -> the dtype in which torch can index it."""
@@ -78,7 +78,7 @@ class Pieces:
     """Rows of each group."""
 
 
-def pieces_of(parts: Parts, corpus_ptr: Mapping[str, npt.NDArray[np.int64]]) -> Pieces:
+def pieces_of(parts: BatchOutline, corpus_ptr: Mapping[str, npt.NDArray[np.int64]]) -> Pieces:
     """Return the pieces of a batch.
 
     Args:
@@ -100,7 +100,7 @@ def pieces_of(parts: Parts, corpus_ptr: Mapping[str, npt.NDArray[np.int64]]) -> 
     return Pieces(np.concatenate(sizes), np.concatenate(begins), np.concatenate(shifts), totals)
 
 
-class ResidentCorpus:
+class DeviceSource:
     """The ten flat arrays of a corpus on a device, narrow as on disk.
 
     Args:
@@ -125,7 +125,7 @@ class ResidentCorpus:
         values = [block.values for blocks in self.blocks.values() for block in blocks]
         return sum(v.numel() * v.element_size() for v in values)
 
-    def batch(self, parts: Parts, tables: BatchTables) -> HeteroBatch:
+    def batch(self, parts: BatchOutline, tables: BatchTables) -> HeteroBatch:
         """Return a batch, equal to the last bit to one written by `sources.write_batch`."""
         pieces = pieces_of(parts, self.ptr)
         made, sizes, begins, shifts = self._sent(parts, pieces)
@@ -143,7 +143,7 @@ class ResidentCorpus:
         return HeteroBatch(tables, **made)
 
     def _sent(
-        self, parts: Parts, pieces: Pieces
+        self, parts: BatchOutline, pieces: Pieces
     ) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
         """Return graph numbers and pointers, and sizes, begins and shifts of the pieces.
 
@@ -169,7 +169,7 @@ class ResidentCorpus:
         return self._count[:count]
 
 
-def _padded(values: Tensor, name: str, parts: Parts) -> Tensor:
+def _padded(values: Tensor, name: str, parts: BatchOutline) -> Tensor:
     missing = parts.shape.rows[COLUMNS[name]] - values.shape[1]
     if not missing:
         return values

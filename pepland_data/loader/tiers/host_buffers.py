@@ -18,8 +18,8 @@ _IDLE = 2
 """References to a block in no use: the list's, and the question's."""
 
 
-class Blocks:
-    """Blocks of one thread; not to be shared by two.
+class HostBuffers:
+    """HostBuffers of one thread; not to be shared by two.
 
     Args:
         most: blocks kept; what is asked for while all of them are held is made and forgotten.

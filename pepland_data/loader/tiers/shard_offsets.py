@@ -19,7 +19,7 @@ _BEFORE = np.tri(STRIDE, k=-1, dtype=np.int64)
 """Row r has ones for the r graphs before the r-th of a stride."""
 
 
-class Starts:
+class ShardOffsets:
     """First rows of a store's graphs, each counted from the start of its shard.
 
     Args:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pepland_model.network.edges import Edges
-from pepland_model.network.states.key_numbers import Interner, Ints
+from pepland_model.network.states.key_numbers import Ints, KeyNumbers
 from pepland_model.network.states.plan import EdgeLevel, NodeLevel, ViewPlan, plain_plan
 
 FIELD = 21
@@ -31,9 +31,9 @@ MAX_DEGREE = 64
 class _Level:
     """Numbers of one level: distinct nodes, their folded extra inputs, distinct edges."""
 
-    nodes: Interner = field(default_factory=Interner)
-    folds: Interner = field(default_factory=Interner)
-    edges: Interner = field(default_factory=Interner)
+    nodes: KeyNumbers = field(default_factory=KeyNumbers)
+    folds: KeyNumbers = field(default_factory=KeyNumbers)
+    edges: KeyNumbers = field(default_factory=KeyNumbers)
 
 
 def fresh_levels(rounds: int) -> list[_Level]:
@@ -191,7 +191,7 @@ class _Finder:
         return self.all_rows
 
 
-def _check_room(*numbers: Interner) -> None:
+def _check_room(*numbers: KeyNumbers) -> None:
     if any(len(each) >= LIMIT for each in numbers):
         raise _FullError
 
@@ -267,5 +267,5 @@ def _groups(fragments: Ints, codes: Ints, ptr: Ints) -> tuple[Ints, Ints]:
         longer = np.flatnonzero(sizes > column)
         size, at = sizes[longer], ptr[longer] + column
         second = np.where(size > column + 1, codes[np.minimum(at + 1, len(codes) - 1)] + 1, 0)
-        key[longer] = Interner().number(_pack(key[longer], codes[at] + 1, second))[0]
-    return Interner().number((key << 32) | sizes)
+        key[longer] = KeyNumbers().number(_pack(key[longer], codes[at] + 1, second))[0]
+    return KeyNumbers().number((key << 32) | sizes)

@@ -18,7 +18,7 @@ ROOM = 4
 """Slots a key, so that three keys in four find theirs at once."""
 
 
-class Interner:
+class KeyNumbers:
     """Gives each distinct int64 key the next number, and remembers it."""
 
     def __init__(self) -> None:

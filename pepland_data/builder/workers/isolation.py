@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from pepland_data.builder.isolated_process import MEMORY_EXIT, PLACE, UNKNOWN, Request
+from pepland_data.builder.workers.isolated_process import MEMORY_EXIT, PLACE, UNKNOWN, Request
 from pepland_data.chem.conversion import Converted, FeaturizeOptions, Reject, join
 from pepland_data.errors import BuildError
 from pepland_data.graph.columns import empty_columns
@@ -65,7 +65,7 @@ class Process:
         here, there = socket.socketpair()
         with there:
             inherited = (there.fileno(), self._file.fileno())
-            module = "pepland_data.builder.isolated_process"
+            module = "pepland_data.builder.workers.isolated_process"
             command = [sys.executable, "-m", module, *map(str, inherited), str(memory)]
             self._child = subprocess.Popen(
                 command, pass_fds=inherited, env=_environment(), stdin=subprocess.DEVNULL,

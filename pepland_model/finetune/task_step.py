@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pepland_model.finetune.network import Task, TaskNetwork
+from pepland_model.finetune.task_network import Task, TaskNetwork
 from pepland_model.run.config import TrainConfig
 from pepland_model.train.optim import clip_gradients, gradient_norm
 from pepland_model.train.schedule import learning_rate

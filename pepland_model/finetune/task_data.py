@@ -16,9 +16,9 @@ from pepland_data.errors import InputError
 from pepland_data.store.graph_store import GraphStore, open_store
 from pepland_data.store.split.random_sets import random_sets
 from pepland_data.store.split.recorded import Split, open_split, split_names
-from pepland_model.finetune.network import Task
+from pepland_model.finetune.task_network import Task
 from pepland_model.run.config import TrainConfig
-from pepland_model.run.data import PARTS, split_rows, store_digest
+from pepland_model.run.run_data import PARTS, split_rows, store_digest
 
 Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[Any]

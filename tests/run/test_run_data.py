@@ -7,8 +7,8 @@ import torch
 
 from pepland_data import GraphLoader
 from pepland_model.run.config import TrainConfig, with_flags
-from pepland_model.run.data import open_data, split_rows
 from pepland_model.run.distributed import World
+from pepland_model.run.run_data import open_data, split_rows
 from tests.helpers.loader_checks import rows_of
 
 

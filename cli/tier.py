@@ -1,4 +1,4 @@
-"""``pepland-data plan``: where a corpus would be kept for training, and why."""
+"""``pepland-data tier``: where a corpus would be kept for training, and why."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import click
 from pepland_cli.output import Command, json_option, render
 
 
-@click.command(cls=Command, epilog="Example: pepland-data plan data/ --memory 24GiB")
+@click.command(cls=Command, epilog="Example: pepland-data tier data/ --memory 24GiB")
 @click.argument("stores", nargs=-1, required=True)
 @click.option("--memory", default=None, help="Free memory of the GPU, such as 24GiB; none for CPU.")
 @click.option("--host-memory", default=None, help="Free memory of the machine [default: this one].")
 @click.option("--reserve", type=float, default=0.5, show_default=True,
               help="Share of the free memory left to training.")  # fmt: skip
 @json_option
-def plan(
+def tier(
     stores: tuple[str, ...],
     memory: str | None,
     host_memory: str | None,
@@ -25,12 +25,17 @@ def plan(
 ) -> None:
     """Say which tier the loader would take for STORES, without reading a shard."""
     from pepland_data import open_store
-    from pepland_data.loader.tiers.choice import free_host_bytes, parse_size, plan_tier, zarr_stores
+    from pepland_data.loader.tiers.choice import (
+        choose_tier,
+        free_host_bytes,
+        parse_size,
+        zarr_stores,
+    )
 
     device = parse_size(memory) if memory else None
     host = parse_size(host_memory) if host_memory else free_host_bytes()
     opened = [open_store(path) for path in stores]
-    found = plan_tier(opened, "auto", device, host, reserve)
+    found = choose_tier(opened, "auto", device, host, reserve)
     fits = {"device": found.fits(device), "host": found.fits(host), "mmap": not zarr_stores(opened)}
     graphs = sum(len(store) for store in opened)
     result = {"stores": list(stores), "graphs": graphs, **asdict(found), "fits": fits}
@@ -47,9 +52,9 @@ def text(r: dict[str, Any]) -> str:
         f"  {r['graphs']:,} graphs take {size(r['need_bytes'])} in memory, {each:,.0f} bytes each",
     ]
     free = {"device": r["device_bytes"], "host": r["host_bytes"]}
-    for tier, room in free.items():
+    for name, room in free.items():
         known = "no device named (--memory)" if room is None else f"{size(room)} free"
-        lines.append(f"  {tier:<7} {'fits' if r['fits'][tier] else 'does not fit':<13} {known}")
+        lines.append(f"  {name:<7} {'fits' if r['fits'][name] else 'does not fit':<13} {known}")
     mapped = "reads the mapped files, needs no room of its own"
     mmap = f"fits          {mapped}" if r["fits"]["mmap"] else "not for Zarr  convert to arrow"
     lines.append(f"  mmap    {mmap}")

@@ -2,7 +2,7 @@
 
 It reads requests from a pipe and answers them, under a limit of memory. Before each molecule it
 writes down which one comes next and sets a timer whose signal ends the process, so that not even
-native code that never returns can hold it. `pepland_data.builder.isolation` is the other end.
+native code that never returns can hold it. `workers.isolation` is the other end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from pepland_data.builder.parent_watch import killed_with_parent
+from pepland_data.builder.workers.parent_watch import killed_with_parent
 
 MEMORY_EXIT = 77
 """Exit status of a process that came to its limit of memory."""

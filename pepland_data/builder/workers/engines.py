@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
 
-from pepland_data.builder.parent_watch import end_with
+from pepland_data.builder.workers.parent_watch import end_with
 from pepland_data.chem.conversion import FEATURIZER_VERSION
 from pepland_data.errors import BuildError, InputError, MissingDependencyError
 

@@ -15,8 +15,8 @@ from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.run.config import ModelConfig
 from pepland_model.train.loss import COUNT, Term, pretrain_tally, total_loss
 from pepland_model.train.mask import MaskOptions, mask_batch
-from pepland_model.train.masked_model import (
-    Network,
+from pepland_model.train.pretrain_network import (
+    PretrainNetwork,
     build_network,
     recompute_attention,
     save_network,
@@ -29,14 +29,14 @@ DEGENERATE = {
 }
 
 
-def network(bonds: bool = False, output: str = "homo") -> Network:
+def network(bonds: bool = False, output: str = "homo") -> PretrainNetwork:
     torch.manual_seed(0)
     smiles = golden_batch().tables.host.fragment_smiles
     vocabulary = Vocabulary(tuple(sorted(set(smiles) - {""}))[:20])
     return build_network(ModelConfig(output, 32, 3, 4), vocabulary, bonds)
 
 
-def loss(net: Network, options: MaskOptions) -> torch.Tensor:
+def loss(net: PretrainNetwork, options: MaskOptions) -> torch.Tensor:
     tally = pretrain_tally(net(mask_batch(golden_batch(), options, 0, 0)))
     return total_loss(tally, tally.detach()[:, COUNT])
 
@@ -89,7 +89,7 @@ def test_masked_codes_reach_no_view_of_the_model() -> None:
 
 
 def test_recomputing_attention_keeps_loss_and_gradient_and_saves_memory() -> None:
-    def measure(net: Network) -> tuple[float, float, int]:
+    def measure(net: PretrainNetwork) -> tuple[float, float, int]:
         kept: dict[int, int] = {}
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:

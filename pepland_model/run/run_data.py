@@ -68,7 +68,7 @@ class RunData:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class RunStore:
     """One store and the rows that are trained and evaluated on."""
 
     store: Any
@@ -94,7 +94,7 @@ def split_rows(graphs: int, fraction: float, seed: int) -> tuple[Rows, Rows]:
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def open_source(path: str, data: DataConfig) -> Source:
+def open_source(path: str, data: DataConfig) -> RunStore:
     """Open a store, or a folder with ``train/`` and, if it likes, ``valid/``."""
     folder = local_path(path)
     if (
@@ -105,15 +105,15 @@ def open_source(path: str, data: DataConfig) -> Source:
         store = open_store(folder / "train")
         held = open_store(folder / "valid") if (folder / "valid").is_dir() else None
         rows = np.arange(0 if held is None else len(held))
-        return Source(store, np.arange(len(store)), held, rows)
+        return RunStore(store, np.arange(len(store)), held, rows)
     store = open_store(path)
     if DEFAULT_SPLIT in split_names(store):
         return recorded_source(store, data)
     train, valid = split_rows(len(store), data.valid_fraction, data.split_seed)
-    return Source(store, train, store if len(valid) else None, valid)
+    return RunStore(store, train, store if len(valid) else None, valid)
 
 
-def recorded_source(store: Any, data: DataConfig) -> Source:
+def recorded_source(store: Any, data: DataConfig) -> RunStore:
     """Return the sets ``train`` and ``valid`` of a store's recorded split."""
     split = open_split(store, DEFAULT_SPLIT)
     train = split.rows("train")
@@ -123,7 +123,7 @@ def recorded_source(store: Any, data: DataConfig) -> Source:
         kept, held = split_rows(len(train), data.valid_fraction, data.split_seed)
         train, valid = train[kept], train[held]
     told = f"{split.name} by {split.method}, recorded"
-    return Source(store, train, store if len(valid) else None, valid, told)
+    return RunStore(store, train, store if len(valid) else None, valid, told)
 
 
 def own_vocabulary(stores: Sequence[Any], size: int) -> Vocabulary:
@@ -186,7 +186,7 @@ def common_cut(stores: Sequence[Any]) -> str:
 
 
 def check_vocabulary(
-    vocabulary: Vocabulary, sources: Sequence[Source], config: TrainConfig
+    vocabulary: Vocabulary, sources: Sequence[RunStore], config: TrainConfig
 ) -> None:
     """Refuse a vocabulary that labels no fragment of the data: it is of another cut or format."""
     there = {smiles for source in sources for smiles in source.store.tables.fragment_smiles}
@@ -218,7 +218,7 @@ def _longest(batches: int, world: World) -> int:
     return int(world.sum(everyone).max())
 
 
-def _train_loader(config: TrainConfig, world: World, sources: Sequence[Source]) -> GraphLoader:
+def _train_loader(config: TrainConfig, world: World, sources: Sequence[RunStore]) -> GraphLoader:
     return GraphLoader(
         [source.store for source in sources],
         part_size(config.data, world),
@@ -234,7 +234,7 @@ def _train_loader(config: TrainConfig, world: World, sources: Sequence[Source]) 
 
 
 def _valid_loader(
-    config: TrainConfig, world: World, sources: Sequence[Source]
+    config: TrainConfig, world: World, sources: Sequence[RunStore]
 ) -> GraphLoader | None:
     held = [source for source in sources if len(source.valid_rows)]
     if not held:
@@ -257,7 +257,7 @@ def _unless_all(rows: Rows, store: Any) -> Rows | None:
     return None if np.array_equal(rows, np.arange(len(store))) else rows
 
 
-def fingerprint(sources: Sequence[Source], vocabulary: Vocabulary) -> dict[str, Any]:
+def fingerprint(sources: Sequence[RunStore], vocabulary: Vocabulary) -> dict[str, Any]:
     """Return digests of graphs, split and vocabulary."""
     return {
         "stores": [store_digest(s.store) for s in sources],
@@ -276,7 +276,7 @@ def _digest(data: bytes) -> str:
 
 
 def describe(
-    sources: Sequence[Source], vocabulary: Vocabulary, steps: int, tier: str
+    sources: Sequence[RunStore], vocabulary: Vocabulary, steps: int, tier: str
 ) -> dict[str, Any]:
     """Return what people want to know about the data of a run."""
     return {

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from pepland_data.builder.column_types import column_kind
-from pepland_data.builder.isolation import IsolatedFeaturizer
+from pepland_data.builder.workers.isolation import IsolatedFeaturizer
 from pepland_data.chem.conversion import FeaturizeOptions, Note, Reject
 from pepland_data.files.atomic import file_sha256, unflushed, write_atomic, write_atomic_bytes
 from pepland_data.graph.columns import GROUPS, GraphColumns

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BOND_CLASSES = 4
 
 
-class Network(nn.Module):
+class PretrainNetwork(nn.Module):
     """What is trained.
 
     Args:
@@ -102,7 +102,7 @@ def recompute_attention(encoder: nn.Module) -> None:
             module.forward = partial(checkpoint, module.forward, use_reentrant=False)
 
 
-def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> Network:
+def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> PretrainNetwork:
     """Return a fresh encoder with heads for a vocabulary.
 
     Args:
@@ -114,7 +114,7 @@ def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> Ne
 
     heads = PretrainHeads(model.hidden, len(vocabulary))
     encoder = build_encoder(model)
-    return Network(encoder, heads, vocabulary, bonds)
+    return PretrainNetwork(encoder, heads, vocabulary, bonds)
 
 
 def build_encoder(model: ModelConfig) -> PharmHGT:
@@ -129,7 +129,7 @@ def build_encoder(model: ModelConfig) -> PharmHGT:
     return PharmHGT(config)
 
 
-def save_network(network: Network, folder: Path) -> None:
+def save_network(network: PretrainNetwork, folder: Path) -> None:
     """Write the encoder with its configuration, and the vocabulary of the heads."""
     save_model(network.encoder, folder)
     network.vocabulary.write(folder / VOCABULARY)
