@@ -66,20 +66,21 @@ def main(
     if predict and (level, view, pooling) != ("peptide", "both", "mean"):
         raise click.UsageError("--predict knows what its model pools; leave out --level and others")
     from pepland_data.chem.conversion import FeaturizeOptions
-    from pepland_model.embed import embed
+    from pepland_model.embed.embed import EmbedInput, embed
     from pepland_model.finetune.predict import model_folders
+    from pepland_model.finetune.predict import predict as run_predict
     from pepland_model.network.pooling import Pooling
     from pepland_model.run.load_encoder import trained_cut
 
     cut = cut or trained_cut(model_folders(checkpoint)[0] if predict else checkpoint)
     featurize = FeaturizeOptions(cut or "adafrag", input_format, max_atoms, standardize)
-    where = embed.Source(source or "", texts, smiles_column, featurize)
+    where = EmbedInput(source or "", texts, smiles_column, featurize)
     with shown() as progress:
         if predict:
-            report = embed.predict(checkpoint, where, out, device, exact, progress)
+            report = run_predict(checkpoint, where, out, device, exact, progress)
         else:
             wanted = Pooling(level, view, pooling)
-            report = embed.embed(checkpoint, where, out, wanted, device, exact, progress)
+            report = embed(checkpoint, where, out, wanted, device, exact, progress)
     render(report, as_json, text)
     if report["rejected"] > max_reject_frac * report["rows"] or not report["embedded"]:
         raise SystemExit(EXIT_REJECTED)
