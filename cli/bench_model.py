@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+
 from pepland_cli.output import Command, json_option, render
 
 EPILOG = """\b

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+
 from pepland_cli import options
 from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
 

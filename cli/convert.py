@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict
 
 import click
+
 from pepland_cli.output import Command, json_option, render
 
 EPILOG = """\b

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import click
+
 from pepland_cli.output import LazyGroup
 
 COMMANDS = {

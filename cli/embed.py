@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+
 from pepland_cli import options
 from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import click
+
 from pepland_cli import options
 from pepland_cli.output import Command, json_option, render
 

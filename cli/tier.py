@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+
 from pepland_cli.output import Command, json_option, render
 
 

@@ -7,6 +7,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 import click
+
 from pepland_cli.output import Command, json_option, render
 
 EPILOG = """\b

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from pepland_cli.data import main
 from PIL import Image
 from rdkit import Chem
 
+from pepland_cli.data import main
 from pepland_data import FeaturizeOptions, InputError, Vocabulary, featurize
 from pepland_data.chem.cuts import cut_molecule
 from pepland_data.draw.atom_places import crowding, lay_out

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from pepland_cli.embed import main
 
+from pepland_cli.embed import main
 from pepland_model import Embedder, PharmHGT, PharmHGTConfig
 
 pytest.importorskip("rdkit")
@@ -222,7 +222,6 @@ def test_a_gpu_that_is_not_there_is_said(model, table, tmp_path) -> None:
 def amiibo(tmp_path_factory):
     """A store cut by Amiibo, and an encoder trained on it for a step."""
     from pepland_cli.train import main as train
-
     from pepland_data import BuildOptions, FeaturizeOptions, build
 
     folder = tmp_path_factory.mktemp("amiibo")

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from pepland_cli.train import main
 
+from pepland_cli.train import main
 from pepland_data import open_store
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import write_split

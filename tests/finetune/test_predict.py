@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from pepland_cli.embed import main
 
+from pepland_cli.embed import main
 from pepland_model.finetune.predict import Predictor
 from tests.helpers.finetune_worker import run
 from tests.helpers.paths import PUBLIC

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+
 from pepland_cli.bench import main as bench
 from pepland_cli.data import main as data
-
 from pepland_data import GraphLoader
 from pepland_data.errors import InputError
 from pepland_data.loader.measure import measure, run, step_of

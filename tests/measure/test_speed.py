@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 from click.testing import CliRunner
-from pepland_cli.bench import main
 
+from pepland_cli.bench import main
 from pepland_model.measure import report as bench_report
 from pepland_model.measure.roofline import Ceilings, Counter
 from pepland_model.measure.speed import Settings, estimate, measure_training, shared_weights

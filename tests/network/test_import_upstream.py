@@ -9,10 +9,10 @@ import zipfile
 import pytest
 import torch
 from click.testing import CliRunner
-from pepland_cli.train import main
 from safetensors.torch import load_file
 from torch import nn
 
+from pepland_cli.train import main
 from pepland_data.errors import InputError
 from pepland_data.graph.vocabulary import Vocabulary
 from pepland_model.network.config import PharmHGTConfig

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from pepland_cli.data import main
 
+from pepland_cli.data import main
 from pepland_data import BuildOptions, GraphLoader, build, open_store
 from pepland_data.batch.export import export
 from pepland_data.builder.convert_format import convert

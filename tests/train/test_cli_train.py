@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from pepland_cli.train import main
 
+from pepland_cli.train import main
 from tests.helpers.paths import PUBLIC
 
 SMALL = ["--hidden", "16", "--depth", "2", "--batch-size", "8", "--device", "cpu"]
