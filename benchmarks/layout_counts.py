@@ -90,7 +90,10 @@ def main(base: str | None) -> None:
     """Print the counts of this checkout and, if named, of an earlier commit."""
     if base:
         archive = subprocess.run(["git", "archive", base], capture_output=True, check=True).stdout
-        with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(archive)) as t:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            tarfile.open(fileobj=io.BytesIO(archive)) as t,
+        ):
             t.extractall(folder, filter="data")
             click.echo(f"{base}\n{describe(Path(folder))}")
     click.echo(f"now\n{describe(Path(__file__).resolve().parent.parent)}")
