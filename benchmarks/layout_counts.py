@@ -1,4 +1,4 @@
-"""How is the code laid out: files per folder, import cycles, and lines, now and at an earlier commit?
+"""How is the code laid out: files per folder, import cycles, lines, now and at another commit?
 
 Imports inside functions count; imports for type checkers do not. A cycle is a group of modules each
 of which reaches every other one through imports.
@@ -90,11 +90,9 @@ def main(base: str | None) -> None:
     """Print the counts of this checkout and, if named, of an earlier commit."""
     if base:
         archive = subprocess.run(["git", "archive", base], capture_output=True, check=True).stdout
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            tarfile.open(fileobj=io.BytesIO(archive)) as t,
-        ):
-            t.extractall(folder, filter="data")
+        tree = tarfile.open(fileobj=io.BytesIO(archive))
+        with tempfile.TemporaryDirectory() as folder, tree:
+            tree.extractall(folder, filter="data")
             click.echo(f"{base}\n{describe(Path(folder))}")
     click.echo(f"now\n{describe(Path(__file__).resolve().parent.parent)}")
 

@@ -25,6 +25,7 @@ def both_ways(begin: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def edge_rows(batch: BatchArrays, code: Tensor) -> Tensor:
+    """Return the feature row of both directions of each bond. [2B, 14] float32."""
     return batch.tables.bond_x[code.long()].repeat_interleave(2, 0)
 
 
