@@ -2,7 +2,7 @@
 
 At each of N moments (a step, plus a random delay) ``pepland-train`` gets SIGKILL, then the same
 command runs again to the end. All logged losses, of training and evaluation, are compared bit for
-bit with those of a run that nobody killed. Not measured: a machine that loses power, where what the
+bit with those of an undisturbed run. Not measured: a machine that loses power, where what the
 disk acknowledged but did not keep is lost.
 """
 

@@ -1,4 +1,4 @@
-"""How many peptides a second does PharmHGT run, what does each technique add, and what limits it?
+"""How many peptides per second does PharmHGT run, what does each technique add, and what limits it?
 
 Forward passes and whole training steps (both heads, loss, backward, Adam), 80 % masked, beside the
 published formulation on DGL, with ceilings of arithmetic and memory measured in the same run.

@@ -90,9 +90,9 @@ def main(base: str | None) -> None:
     """Print the counts of this checkout and, if named, of an earlier commit."""
     if base:
         archive = subprocess.run(["git", "archive", base], capture_output=True, check=True).stdout
-        tree = tarfile.open(fileobj=io.BytesIO(archive))
-        with tempfile.TemporaryDirectory() as folder, tree:
-            tree.extractall(folder, filter="data")
+        with tempfile.TemporaryDirectory() as folder:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tree:
+                tree.extractall(folder, filter="data")
             click.echo(f"{base}\n{describe(Path(folder))}")
     click.echo(f"now\n{describe(Path(__file__).resolve().parent.parent)}")
 

@@ -142,7 +142,7 @@ def text(r: dict[str, Any], verbose: bool = False) -> str:
     lines = [
         f"{r['path']}: {r['graphs']:,} graphs of {r['rows']:,} rows in {r['seconds']:.1f} s "
         f"({rate:,.0f} rows/s), {r['bytes'] / 1e6:,.1f} MB, "
-        f"{r['bytes'] / max(r['graphs'], 1):,.0f} bytes a graph"
+        f"{r['bytes'] / max(r['graphs'], 1):,.0f} bytes per graph"
     ]
     if r["resumed_shards"]:
         lines.append(f"{r['resumed_shards']} shards were there already")

@@ -44,7 +44,7 @@ def convert(store: str, out: str, kind: str, workers: int | None, as_json: bool)
         as_json,
         lambda r: (
             f"{r['path']}: {r['graphs']:,} graphs as {r['kind']}, {r['bytes'] / 1e6:,.1f} MB in "
-            f"{r['files']} files, {r['bytes'] / max(r['graphs'], 1):,.0f} bytes a graph "
+            f"{r['files']} files, {r['bytes'] / max(r['graphs'], 1):,.0f} bytes per graph "
             f"(before {r['bytes_before'] / max(r['graphs'], 1):,.0f})"
         ),
     )

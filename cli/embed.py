@@ -29,7 +29,7 @@ Examples:
 @click.option("--text", "texts", multiple=True, help="A peptide itself; may be repeated.")
 @click.option(
     "--level", type=click.Choice(["peptide", "atom", "fragment"]), default="peptide",
-    show_default=True, help="One vector a peptide, or one for each of its nodes.",
+    show_default=True, help="One vector per peptide, or one for each of its nodes.",
 )  # fmt: skip
 @click.option(
     "--view", type=click.Choice(["both", "atom", "fragment"]), default="both", show_default=True,

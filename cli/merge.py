@@ -20,7 +20,7 @@ Examples:
 @click.argument("stores", nargs=-1, required=True)
 @click.option("--out", required=True, help="Folder of the joined store; must be new.")
 @click.option(
-    "--rows-per-shard", type=click.IntRange(1), help="Input rows a shard [as the first store]."
+    "--rows-per-shard", type=click.IntRange(1), help="Input rows per shard [as the first store]."
 )
 @click.option("--link", is_flag=True, help="Share unchanged shards on disk instead of copying.")
 @json_option

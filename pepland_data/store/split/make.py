@@ -1,4 +1,4 @@
-"""Assign the graphs of a store to sets, whole groups at a time."""
+"""Assign the graphs of a store to sets; the graphs of a group stay together."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def make_split(
             keeps those together that are one residue apart.
 
     Raises:
-        InputError: for what cannot be.
+        InputError: an unknown method, name, column or file, or shares that do not add up to 1.
     """
     if method not in METHODS or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise InputError(f"method {method!r}, name {name!r}: expected one of {', '.join(METHODS)}")
@@ -122,7 +122,7 @@ def scaffolds(store: GraphStore) -> list[str]:
 def _whole_groups(
     groups: npt.NDArray[np.int64], order: npt.NDArray[np.uint64], shares: Sequence[float]
 ) -> npt.NDArray[np.uint8]:
-    """Give each group, the largest first, to the set that lacks most."""
+    """Assign each group, the largest first, to the set that is farthest below its share."""
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     rank = np.full(len(sizes), np.iinfo(np.uint64).max)
     np.minimum.at(rank, group, order)

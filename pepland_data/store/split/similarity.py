@@ -1,10 +1,10 @@
-"""Which peptides are nearly the same: groups in which everything within one residue is together.
+"""Groups of nearly identical peptides: peptides that differ by one residue are in one group.
 
-Works on the graph of Amiibo pieces (residues and the amides between them), so texts may be written
-in any order, and rings and bridges need no special case. A piece's token is a hash of the piece and
-its neighbours. Leaving out the tokens that see one place gives a key; two peptides that differ by
-one residue replaced, inserted or deleted share such a key and are joined. Keys that agree by
-chance, and peptides that differ twice near one end, can only join more. Chains of neighbours join.
+The method works on the graph of Amiibo pieces (residues and the amides between them). The order in
+which a text is written does not matter, and rings and bridges need no special case. The token of a
+piece is a hash of the piece and its neighbours. A key is the set of tokens without those that see
+one given place. Two peptides that differ by one replaced, inserted or deleted residue share a key
+and are joined. Keys that are equal by chance can only join more peptides. Groups are transitive.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def components(count: int, a: Rows, b: Rows) -> Rows:
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """Residues and amides of G graphs, and which are bound to each other."""
+    """The pieces (residues and amides) of G graphs, and the bonds between them."""
 
     graphs: int
     """G."""
