@@ -36,7 +36,7 @@ class Budget:
     """Group -> rows; groups that are not named are not bounded."""
 
     def shape(self) -> Shape:
-        """Return the room of a batch with static shapes, with one row of padding per kind of node."""
+        """Return the room of a batch with static shapes, one padding atom and fragment included."""
         spare = {"atom": 1, "fragment": 1}
         rows = {group: self.rows[group] + spare.get(group, 0) for group in GROUPS}
         return Shape(self.graphs, rows)
