@@ -1,9 +1,9 @@
-"""Sequences to graphs without RDKit in the loop: residue templates, put side by side.
+"""Sequences to graphs by templates of residues, without a call of RDKit for each sequence.
 
-The molecule is the one that RDKit's ``MolFromSequence`` makes, in that atom order: each residue's
-atoms N, CA, C, O, side chain, and OXT at the end. What a residue adds to the graph depends only on
-the residue and on whether it comes first, between, last or alone, so it is read off small peptides
-once. Its bond to the residue before, and the amide fragment it shares with it, are marked.
+The molecule is the one of RDKit's ``MolFromSequence``, in the same atom order: atoms N, CA, C, O
+and side chain of each residue, and OXT at the end. The part of the graph that belongs to a residue
+depends only on the residue and its place (alone, first, between or last). These templates are read
+once from the graphs of small peptides. The number `LINK` in a template means the residue before.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 ALONE, FIRST, BETWEEN, LAST = range(4)
 PLACES = {ALONE: ("{}", 0), FIRST: ("{}G", 0), BETWEEN: ("G{}G", 1), LAST: ("G{}", 1)}
 CARBONYL = 2
-"""Place of a residue's carbonyl carbon among its atoms."""
+"""Place of the carbonyl carbon among the atoms of a residue."""
 LINK = -1
-"""In a template: the carbonyl carbon of the residue before, or the fragment that holds it."""
+"""In a template: the carbonyl carbon of the residue before, or the fragment of that carbon."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """What one residue in one place adds to a graph; numbers count from the residue's first."""
+    """The part of a graph of one residue; its atoms, fragments and pieces are numbered from 0."""
 
     arrays: dict[str, list[int]]
     """Column of `GROUPS` -> values."""
     pieces: int
-    """Amiibo pieces that begin here."""
+    """Number of Amiibo pieces that begin in this residue."""
     carbonyl_fragment: int
-    """Fragment of the carbonyl carbon, counted from the first that begins here."""
+    """Fragment of the carbonyl carbon, 0 for the first that begins in this residue."""
 
 
 @dataclass(frozen=True, eq=False)
 class TemplateTable:
-    """All templates as ragged arrays; template ``20 * place + letter``."""
+    """All templates as ragged arrays; the number of a template is ``20 * place + letter``."""
 
     ptr: dict[str, Ints]
-    """Group -> [81] int64."""
+    """Group of columns -> its pointers, [81] int64."""
     values: dict[str, Ints]
-    """Column -> flat int64."""
+    """Column -> the values of all templates, flat int64."""
     pieces: Ints
     """[80] int64."""
     carbonyl_fragment: Ints
@@ -57,10 +57,10 @@ class TemplateTable:
 
 
 class SequencePath:
-    """Turns sequences of the twenty natural residues into columns."""
+    """Turns sequences of the twenty natural residues into graphs."""
 
     def __init__(self, cut: str, tables: TableBuilder) -> None:
-        """Read the templates off 80 small peptides; their rows get codes in `tables`."""
+        """Read the templates from 80 small peptides; their feature rows get codes in `tables`."""
         templates = [
             make_template(letter, place, cut, tables) for place in PLACES for letter in LETTERS
         ]
@@ -71,11 +71,11 @@ class SequencePath:
         self._letter[np.frombuffer(LETTERS.encode(), np.uint8)] = np.arange(20)
 
     def num_atoms(self, sequence: str) -> int:
-        """Return how many heavy atoms the peptide has: its residues and OXT."""
-        return int(sum(map(self._atoms.__getitem__, sequence))) + 1
+        """Return the number of heavy atoms of the peptide."""
+        return int(sum(map(self._atoms.__getitem__, sequence))) + 1  # the last is OXT
 
     def graphs(self, sequences: Sequence[str]) -> GraphColumns:
-        """Return the graphs of sequences of the twenty letters, none empty."""
+        """Return the graphs of sequences of the twenty letters; no sequence may be empty."""
         lengths = np.array([len(s) for s in sequences], np.int64)
         stops = np.cumsum(lengths)
         starts = stops - lengths
@@ -84,6 +84,7 @@ class SequencePath:
 
 
 def _places(starts: Ints, stops: Ints) -> Ints:
+    """Return the place of each residue: `ALONE`, `FIRST`, `BETWEEN` or `LAST`. [R] int64."""
     places = np.full(stops[-1], BETWEEN, np.int64)
     places[starts], places[stops - 1] = FIRST, LAST
     places[starts[stops - starts == 1]] = ALONE
@@ -99,7 +100,7 @@ def _assemble(table: TemplateTable, chosen: Ints, starts: Ints, lengths: Ints) -
             ("piece", table.pieces),
         )
     }
-    # What LINK stands for: the residue before, in the same peptide wherever LINK occurs.
+    # The meaning of LINK for each residue; a first residue has no LINK.
     before = np.maximum(np.arange(len(chosen)) - 1, 0)
     link = {
         "atom": base["atom"][before] + CARBONYL,
@@ -128,17 +129,17 @@ COUNTED = {
     "reaction_begin": "fragment",
     "reaction_end": "fragment",
 }
-"""Column -> what its numbers count; the other columns hold codes."""
+"""Column of local indices -> what it numbers; the other columns hold codes."""
 
 
 def _bases(sizes: Ints, starts: Ints, lengths: Ints) -> Ints:
-    """Return how many there are before each residue in its peptide. [R] int64."""
+    """Return the total of `sizes` before each residue in its peptide. [R] int64."""
     before = np.cumsum(sizes) - sizes
     return np.asarray(before - np.repeat(before[starts], lengths))
 
 
 def make_template(letter: str, place: int, cut: str, tables: TableBuilder) -> Template:
-    """Read a residue's template off the graph of the small peptide of its place."""
+    """Read the template of a residue from the graph of the small peptide for its place."""
     text, position = PLACES[place]
     mol: Any = Chem.MolFromSequence(text.format(letter))
     graph = {k: np.asarray(v, np.int64) for k, v in plain_graph(mol, cut, tables).items()}
@@ -155,7 +156,7 @@ def make_template(letter: str, place: int, cut: str, tables: TableBuilder) -> Te
         "piece": int(np.sum(pieces < position)),
     }
     arrays = {
-        name: _own(graph[name][owner[group] == position], first.get(COUNTED.get(name, ""), 0))
+        name: _local(graph[name][owner[group] == position], first.get(COUNTED.get(name, ""), 0))
         for group, names in GROUPS.items()
         for name in names
     }
@@ -168,17 +169,18 @@ def _first(label: Ints) -> Ints:
 
 
 def _reaction_residues(graph: dict[str, Ints], bonds: Ints, fragment: Ints) -> Ints:
-    """Return the residue of each reaction: cut bonds are those between fragments, in bond order."""
+    """Return the residue of each reaction: a cut bond joins two fragments. [C] int64."""
     joined = fragment[graph["bond_begin"]], fragment[graph["bond_end"]]
     cut = np.flatnonzero(joined[0] != joined[1])
     if len(cut) != len(graph["reaction_code"]):
-        raise AssertionError("a natural residue has a cut ring that stays one fragment")
+        raise AssertionError("a cut bond of a natural residue does not separate two fragments")
     return np.asarray(bonds[cut])
 
 
-def _own(values: Ints, first: int) -> list[int]:
-    counted: list[int] = np.where(values < first, LINK, values - first).tolist()
-    return counted
+def _local(values: Ints, first: int) -> list[int]:
+    """Return numbers counted from `first`, LINK for smaller ones."""
+    local: list[int] = np.where(values < first, LINK, values - first).tolist()
+    return local
 
 
 def _stack(templates: Sequence[Template]) -> TemplateTable:
