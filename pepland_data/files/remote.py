@@ -108,7 +108,9 @@ class RemoteFolder:
         """Raise RemoteError if the bucket does not exist; an empty folder is no error."""
         bucket = self._root.split("/")[0]
         if self.url.split("://")[0] in PACKAGES and not self._fs.exists(bucket):
-            raise RemoteError(f"{self.url}: there is no bucket {bucket!r}; create it or check it")
+            raise RemoteError(
+                f"{self.url}: there is no bucket {bucket!r}; create it or check the URL"
+            )
 
     @contextmanager
     def _plain_errors(self, name: str) -> Iterator[None]:
