@@ -34,7 +34,7 @@ from pepland_data.chem.notation.parse import (
 )
 from pepland_data.chem.notation.rdkit_messages import RdkitMessages
 from pepland_data.chem.notation.standardize import standardized
-from pepland_data.chem.plain_path import check_atoms, plain_graph, refuse_atom
+from pepland_data.chem.plain_path import check_atom, plain_graph
 from pepland_data.errors import InvalidMoleculeError
 from pepland_data.graph.columns import GraphColumns, columns_of_one, concat, empty_columns
 from pepland_data.graph.feature_tables import FeatureTables
@@ -217,10 +217,11 @@ class Featurizer:
         mol = parse(text, self.options.input_format, self.options.max_atoms, log)
         records = read_rdkit_records(mol) if self._fast else None
         if records is None:
-            check_atoms(text, mol)
+            atoms = [(atom.GetAtomicNum(), int(atom.GetChiralTag())) for atom in mol.GetAtoms()]
         else:
-            for number, chiral in self._path.distinct.unsupported_atoms(records.atoms):
-                refuse_atom(text, number, chiral)
+            atoms = self._path.distinct.unsupported_atoms(records.atoms)
+        for number, chiral in atoms:
+            check_atom(text, number, chiral)
         return _Text(position, text, mol, records)
 
     def _sequence_graphs(self, batches: Iterator[list[_Text]]) -> Graphs:

@@ -17,6 +17,9 @@ from pepland_data.chem.features import atom_row, bond_row, fragment_row
 from pepland_data.errors import InvalidMoleculeError
 from pepland_data.graph.table_builder import TableBuilder
 
+MAX_CHIRAL = 3
+"""RDKit's chiral tags above this one are not tetrahedral."""
+
 
 def atom_key(atom: Any) -> tuple[int, int, bytes]:
     """Return the labels and the feature row of an atom."""
@@ -28,17 +31,17 @@ def fragment_key(mol: Any, piece: Any, atoms: Sequence[int]) -> tuple[str, bytes
     return piece_smiles(piece.ToBinary()), fragment_row(Chem.MolFragmentToSmiles(mol, atoms))
 
 
-def check_atoms(text: str, mol: Any) -> None:
-    """Raise InvalidMoleculeError for an atom that has no feature row."""
-    for atom in mol.GetAtoms():
-        refuse_atom(text, atom.GetAtomicNum(), int(atom.GetChiralTag()))
+def check_atom(text: str, number: int, chiral: int) -> None:
+    """Raise InvalidMoleculeError for an atom without a feature row.
 
-
-def refuse_atom(text: str, number: int, chiral: int) -> None:
-    """Raise InvalidMoleculeError for a dummy atom or non-tetrahedral chirality."""
+    Args:
+        text: the text of the molecule.
+        number: atomic number, 0 for a dummy atom.
+        chiral: RDKit's chiral tag.
+    """
     if number == 0:
         raise InvalidMoleculeError(text, "features", "holds a '*' atom")
-    if chiral > 3:
+    if chiral > MAX_CHIRAL:
         raise InvalidMoleculeError(text, "features", "holds non-tetrahedral chirality")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.graph.feature_tables import FeatureTables, Recode, used_rows
+from pepland_data.graph.feature_tables import MASK_CODE, FeatureTables, Recode, merge_tables
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -29,16 +29,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class GraphColumns:
-    """G graphs as codes and local indices. The columns may have any integer dtype."""
+    """G graphs as codes and local indices, of any integer dtype; the pointers are [G+1] int64."""
 
     atom_ptr: npt.NDArray[np.int64]
-    """[G+1] int64."""
     fragment_ptr: npt.NDArray[np.int64]
-    """[G+1] int64."""
     bond_ptr: npt.NDArray[np.int64]
-    """[G+1] int64."""
     reaction_ptr: npt.NDArray[np.int64]
-    """[G+1] int64."""
     atom_code: IntArray
     """[A], code in the atom table, in RDKit atom order."""
     atom_fragment: IntArray
@@ -102,6 +98,11 @@ class GraphColumns:
         )
 
 
+def pointers(sizes: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return the pointers of segments of these sizes, one after the other. [len(sizes)+1] int64."""
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
 def ragged_rows(
     ptr: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -115,8 +116,7 @@ def ragged_rows(
         positions [sum of sizes] int64 and ptr [K+1] int64.
     """
     starts, sizes = ptr[chosen], ptr[chosen + 1] - ptr[chosen]
-    out_ptr = np.zeros(len(chosen) + 1, np.int64)
-    np.cumsum(sizes, out=out_ptr[1:])
+    out_ptr = pointers(sizes)
     shift = np.repeat(starts - out_ptr[:-1], sizes)
     return shift + np.arange(out_ptr[-1]), out_ptr
 
@@ -150,5 +150,15 @@ def empty_columns() -> GraphColumns:
 def compact(columns: GraphColumns, tables: FeatureTables) -> tuple[GraphColumns, FeatureTables]:
     """Return the same graphs with tables reduced to the rows they use, in canonical order."""
     bonds = np.concatenate([columns.bond_code, columns.reaction_code])
-    used, recode = used_rows(tables, columns.atom_code, bonds, columns.fragment_code)
-    return columns.recode(recode), used
+    atom, bond, fragment = (
+        np.union1d([MASK_CODE], codes).astype(np.int64)
+        for codes in (columns.atom_code, bonds, columns.fragment_code)
+    )
+    used, (recode,) = merge_tables([tables.take(atom, bond, fragment)])
+    return replace(
+        columns,
+        atom_code=recode.atom[np.searchsorted(atom, columns.atom_code)],
+        fragment_code=recode.fragment[np.searchsorted(fragment, columns.fragment_code)],
+        bond_code=recode.bond[np.searchsorted(bond, columns.bond_code)],
+        reaction_code=recode.bond[np.searchsorted(bond, columns.reaction_code)],
+    ), used

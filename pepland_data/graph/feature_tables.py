@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+Codes = npt.NDArray[np.int64]
 MASK_CODE = 0
 ATOM_WIDTH, BOND_WIDTH, FRAGMENT_WIDTH = 42, 14, 196
 BARE_AMIDE = "NC=O"
@@ -65,6 +66,16 @@ class FeatureTables:
         """[Uf] bool, False for the bare amide, which mask mode ``pep`` never masks."""
         return np.array([smiles != BARE_AMIDE for smiles in self.fragment_smiles], bool)
 
+    def take(self, atom: Codes, bond: Codes, fragment: Codes) -> FeatureTables:
+        """Return tables of the rows with these codes, in this order."""
+        return FeatureTables(
+            atom_x=self.atom_x[atom],
+            atom_label=self.atom_label[atom],
+            bond_x=self.bond_x[bond],
+            fragment_x=self.fragment_x[fragment],
+            fragment_smiles=tuple(self.fragment_smiles[i] for i in fragment),
+        )
+
     def same_as(self, other: FeatureTables) -> bool:
         """Return whether both have the same rows in the same order."""
         return table_keys(self) == table_keys(other)
@@ -115,9 +126,9 @@ def empty_keys() -> TableKeys:
 class Recode:
     """The new code for each old code of some tables: ``new = recode.atom[old]``."""
 
-    atom: npt.NDArray[np.int64]
-    bond: npt.NDArray[np.int64]
-    fragment: npt.NDArray[np.int64]
+    atom: Codes
+    bond: Codes
+    fragment: Codes
 
 
 class TableIndex:
@@ -162,41 +173,3 @@ def merge_tables(parts: Sequence[FeatureTables]) -> tuple[FeatureTables, list[Re
     tables = union_tables(parts)
     index = TableIndex(tables)
     return tables, [index.recode(part) for part in parts]
-
-
-def used_rows(
-    tables: FeatureTables,
-    atom_code: npt.NDArray[Any],
-    bond_code: npt.NDArray[Any],
-    fragment_code: npt.NDArray[Any],
-) -> tuple[FeatureTables, Recode]:
-    """Return tables of the mask row and the rows with the given codes, in canonical order.
-
-    Returns:
-        The tables, and the new code for each old code; the new code of a removed row is 0.
-    """
-    atom, bond, fragment = (
-        np.union1d([MASK_CODE], code).astype(np.int64)
-        for code in (atom_code, bond_code, fragment_code)
-    )
-    kept = FeatureTables(
-        atom_x=tables.atom_x[atom],
-        atom_label=tables.atom_label[atom],
-        bond_x=tables.bond_x[bond],
-        fragment_x=tables.fragment_x[fragment],
-        fragment_smiles=tuple(tables.fragment_smiles[i] for i in fragment),
-    )
-    used, (recode,) = merge_tables([kept])
-    return used, Recode(
-        _new_codes(len(tables.atom_x), atom, recode.atom),
-        _new_codes(len(tables.bond_x), bond, recode.bond),
-        _new_codes(len(tables.fragment_x), fragment, recode.fragment),
-    )
-
-
-def _new_codes(
-    size: int, old: npt.NDArray[np.int64], new: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    codes = np.zeros(size, np.int64)
-    codes[old] = new
-    return codes

@@ -22,7 +22,7 @@ from pepland_data.chem.fast.piece_cache import PieceCache, PieceFragments, solve
 from pepland_data.chem.fast.piece_keys import PieceBonds, piece_keys
 from pepland_data.chem.fast.rdkit_records import RdkitRecords
 from pepland_data.chem.fast.residue_cuts import BatchPieces, cut_residues, first_positions
-from pepland_data.graph.columns import GraphColumns
+from pepland_data.graph.columns import GraphColumns, pointers
 from pepland_data.graph.table_builder import TableBuilder
 
 
@@ -75,12 +75,14 @@ class FastPath:
     ) -> Ints:
         """Return the number of each piece in the cache; new pieces are computed and added."""
         numbers = self.cache.look_up(keys)
-        new = _first_of_each(np.flatnonzero(numbers < 0), keys)
+        new: dict[Any, int] = {}
+        for k in np.flatnonzero(numbers < 0).tolist():
+            new.setdefault(keys[k] or k, k)  # a piece without a key is always new
         if not new:
             return numbers
         molecule = batch.atom_molecule[pieces.first_atom]
         by_molecule: dict[int, list[int]] = {}
-        for k in new:
+        for k in new.values():
             by_molecule.setdefault(int(molecule[k]), []).append(k)
         failed: dict[int, str] = {}
         for m, wanted in by_molecule.items():
@@ -130,7 +132,7 @@ class FastPath:
         molecule = batch.atom_molecule
         fragment_first = first_positions(fragment, len(code))
         fragment_molecule = molecule[fragment_first]
-        fragment_ptr = _pointer(fragment_molecule, len(batch.mols))
+        fragment_ptr = pointers(np.bincount(fragment_molecule, minlength=len(batch.mols)))
         found = self._found_order(pieces, bonds, numbers)
         cuts = np.flatnonzero(found >= 0)
         cut_molecule = molecule[batch.begin[cuts]]
@@ -140,7 +142,7 @@ class FastPath:
             atom_ptr=batch.atom_ptr,
             fragment_ptr=fragment_ptr,
             bond_ptr=batch.bond_ptr,
-            reaction_ptr=_pointer(cut_molecule, len(batch.mols)),
+            reaction_ptr=pointers(np.bincount(cut_molecule, minlength=len(batch.mols))),
             atom_code=atom_code,
             atom_fragment=fragment - fragment_ptr[molecule],
             fragment_code=code,
@@ -172,22 +174,6 @@ class FastPath:
         found = pieces.found.copy()
         found[brics] = found.max(initial=0) + 1 + np.arange(len(brics))
         return found
-
-
-def _first_of_each(missing: Ints, keys: list[Any]) -> list[int]:
-    """Return the first piece with each missing key, and all pieces without a key."""
-    seen: set[Any] = set()
-    chosen = []
-    for k in missing.tolist():
-        if keys[k] is None or keys[k] not in seen:
-            seen.add(keys[k])
-            chosen.append(k)
-    return chosen
-
-
-def _pointer(owner: Ints, count: int) -> Ints:
-    counts = np.bincount(owner, minlength=count)
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 def _residue(

@@ -13,14 +13,13 @@ import numpy.typing as npt
 from pepland_data.chem.cuts import NO_LIMIT, amide_pattern
 from pepland_data.chem.fast.rdkit_records import STEREO, RdkitRecords, atom_fields, bond_type
 from pepland_data.chem.features import bond_row
-from pepland_data.chem.plain_path import atom_key
+from pepland_data.chem.plain_path import MAX_CHIRAL, atom_key
+from pepland_data.graph.columns import pointers
 from pepland_data.graph.table_builder import TableBuilder
 
 Ints = npt.NDArray[np.int64]
 MAX_DEGREE = 7
 """The feature row is the same for all degrees from here."""
-MAX_CHIRAL = 3
-"""RDKit's chiral tags above this one are not tetrahedral."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +131,8 @@ def batch_molecules(
     mols: Sequence[Any], records: Sequence[RdkitRecords], distinct: DistinctRecords
 ) -> MoleculeBatch:
     """Join molecules into one batch, and add their records to the distinct ones."""
-    atom_ptr = _pointers([len(r.atoms) for r in records])
-    bond_ptr = _pointers([len(r.bonds) for r in records])
+    atom_ptr = pointers([len(r.atoms) for r in records])
+    bond_ptr = pointers([len(r.bonds) for r in records])
     atom_record = _numbers(distinct.atoms, [r.atoms for r in records])
     bond_record = _numbers(distinct.bonds, [r.bonds for r in records])
     distinct.grow()
@@ -150,10 +149,6 @@ def batch_molecules(
         end=ends[:, 1].copy(),
         amides=_amides(mols, atom_ptr),
     )
-
-
-def _pointers(sizes: list[int]) -> Ints:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def _numbers(numbers: RecordNumbers, records: list[list[bytes]]) -> Ints:

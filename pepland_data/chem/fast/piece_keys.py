@@ -13,6 +13,7 @@ import numpy as np
 
 from pepland_data.chem.fast.molecule_batch import DistinctRecords, Ints, MoleculeBatch
 from pepland_data.chem.fast.residue_cuts import BatchPieces
+from pepland_data.graph.columns import pointers
 
 OUTSIDE = -1
 """The place of an atom that is not in the piece."""
@@ -57,7 +58,7 @@ def _bond_rows(batch: MoleculeBatch, pieces: BatchPieces) -> tuple[PieceBonds, I
     order = np.lexsort((bond, piece))
     piece, bond = piece[order], bond[order]
     counts = np.bincount(piece, minlength=len(pieces.ptr) - 1)
-    ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    ptr = pointers(counts)
     places = [
         np.where(pieces.of_atom[ends[bond]] == piece, pieces.local[ends[bond]], OUTSIDE)
         for ends in (batch.begin, batch.end)

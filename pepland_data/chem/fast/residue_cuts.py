@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pepland_data.chem.fast.molecule_batch import DistinctRecords, Ints, MoleculeBatch
-from pepland_data.graph.columns import ragged_rows
+from pepland_data.graph.columns import pointers, ragged_rows
 
 CARBON, OXYGEN = 6, 8
 SINGLE, DOUBLE = 1, 2
@@ -41,7 +41,7 @@ def cut_residues(batch: MoleculeBatch, distinct: DistinctRecords) -> BatchPieces
     found = amiibo_order(batch, distinct)
     of_atom = _components(batch, found)
     order = np.argsort(of_atom, kind="stable")
-    ptr = np.concatenate([[0], np.cumsum(np.bincount(of_atom))]).astype(np.int64)
+    ptr = pointers(np.bincount(of_atom))
     local = np.empty_like(order)
     local[order] = np.arange(len(order)) - np.repeat(ptr[:-1], np.diff(ptr))
     return BatchPieces(found, of_atom, order, ptr, local)
@@ -71,7 +71,7 @@ def _bonds_of(batch: MoleculeBatch, atoms: Ints) -> tuple[Ints, Ints, Ints]:
     ends = np.stack([batch.begin, batch.end], 1).ravel()
     order = np.argsort(ends, kind="stable")
     counts = np.bincount(ends, minlength=batch.atom_ptr[-1])
-    rows, ptr = ragged_rows(np.concatenate([[0], np.cumsum(counts)]), atoms)
+    rows, ptr = ragged_rows(pointers(counts), atoms)
     sizes = np.diff(ptr)
     return order[rows] >> 1, np.repeat(atoms, sizes), np.repeat(np.arange(len(atoms)) & 1, sizes)
 
