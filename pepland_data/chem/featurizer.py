@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -130,16 +129,7 @@ class Featurizer:
         identity: dict[int, bytes] = {}
         with RdkitMessages() as log:
             texts, renamed = self._standardize(texts, log, notes)
-            sequences, others = self._separate_sequences(texts)
-            read_sequences = self._read(
-                texts, sequences, SEQUENCE_BATCH, self._read_sequence, log, rejects, notes
-            )
-            read_molecules = self._read(
-                texts, others, BATCH, self._read_molecule, log, rejects, notes
-            )
-            for batch, columns in chain(
-                self._sequence_graphs(read_sequences), self._graphs(read_molecules, rejects)
-            ):
+            for batch, columns in self._read_and_convert(texts, log, rejects, notes):
                 parts.append(columns)
                 kept.append(np.array([text.position for text in batch], np.int64))
                 identity |= self._identities(batch)
@@ -181,15 +171,27 @@ class Featurizer:
             (sequences if self._fast and notation == "sequence" else others).append(position)
         return sequences, others
 
+    def _read_and_convert(
+        self, texts: Sequence[str], log: RdkitMessages, rejects: list[Reject], notes: list[Note]
+    ) -> Graphs:
+        """Read all texts and make their graphs, the sequences first."""
+        sequences, others = self._separate_sequences(texts)
+        read = partial(self._read, texts, log, rejects, notes)
+        for batch in read(sequences, SEQUENCE_BATCH, self._read_sequence):
+            if batch:
+                yield batch, self._sequences.graphs([text.text for text in batch])
+        for batch in read(others, BATCH, self._read_molecule):
+            yield from self._graphs(batch, rejects)
+
     def _read(
         self,
         texts: Sequence[str],
-        positions: Sequence[int],
-        size: int,
-        read: Callable[[int, str, RdkitMessages], _Text],
         log: RdkitMessages,
         rejects: list[Reject],
         notes: list[Note],
+        positions: Sequence[int],
+        size: int,
+        read: Callable[[int, str, RdkitMessages], _Text],
     ) -> Iterator[list[_Text]]:
         """Read texts in batches of `size`; add those that cannot be read to the rejects."""
         for start in range(0, len(positions), size):
@@ -224,18 +226,12 @@ class Featurizer:
             check_atom(text, number, chiral)
         return _Text(position, text, mol, records)
 
-    def _sequence_graphs(self, batches: Iterator[list[_Text]]) -> Graphs:
-        for batch in batches:
-            if batch:
-                yield batch, self._sequences.graphs([text.text for text in batch])
-
-    def _graphs(self, batches: Iterator[list[_Text]], rejects: list[Reject]) -> Graphs:
-        for batch in batches:
-            self._watch(None)
-            yield from self._fast_graphs([t for t in batch if t.records is not None], rejects)
-            for text in batch:
-                if text.records is None:
-                    yield from self._plain_graph(text, rejects)
+    def _graphs(self, batch: list[_Text], rejects: list[Reject]) -> Graphs:
+        self._watch(None)
+        yield from self._fast_graphs([text for text in batch if text.records is not None], rejects)
+        for text in batch:
+            if text.records is None:
+                yield from self._plain_graph(text, rejects)
 
     def _fast_graphs(self, batch: list[_Text], rejects: list[Reject]) -> Graphs:
         if not batch:

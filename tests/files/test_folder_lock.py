@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -35,9 +36,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def wait_for(condition: object, seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+def wait_for(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.05)
 
@@ -46,9 +47,9 @@ def wait_for(condition: object, seconds: float = 60.0) -> None:
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the inputs ``a.csv`` and ``b.csv``, and the store ``a`` of the first."""
     folder = tmp_path_factory.mktemp("inputs")
-    for name, glycines in (("a", range(1, 9)), ("b", range(1, 10))):
-        rows = [f"p{n},{'NCC(=O)' * n}O\n" for n in glycines]
-        (folder / f"{name}.csv").write_text("".join(["id,smiles\n", *rows]))
+    for name, rows in (("a", 8), ("b", 9)):
+        peptides = ["NCC(=O)" * (n + 1) + "O\n" for n in range(rows)]
+        (folder / f"{name}.csv").write_text("".join(["smiles\n", *peptides]))
     build(folder / "a.csv", folder / "a")
     return folder
 

@@ -120,7 +120,7 @@ def dense(smiles: str, cut: str = "adafrag") -> dict[str, np.ndarray]:
     for cut_bond in cuts:
         joined = frozenset(int(fragment_of[a]) for a in ends[cut_bond])
         first.setdefault(joined, bond_row(bonds[cut_bond]))
-    reactions = [tuple(fragment_of[a] for a in ends[bond]) for bond in sorted(cuts)]
+    reactions = [tuple(fragment_of[a] for a in ends[bond]) for bond in sorted(set(cuts))]
     return {
         "atom_x": np.array([atom_row(a) for a in mol.GetAtoms()], np.float32).reshape(-1, 42),
         "atom_label": np.array(

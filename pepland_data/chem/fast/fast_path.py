@@ -125,6 +125,7 @@ class FastPath:
     def _assemble(
         self, batch: MoleculeBatch, pieces: BatchPieces, bonds: PieceBonds, numbers: Ints
     ) -> GraphColumns:
+        """Return the graphs of a batch from the numbers of its pieces in the cache."""
         degree = np.bincount(np.concatenate([batch.begin, batch.end]), minlength=len(pieces.local))
         atom_code = self.distinct.atom_codes(batch, degree, self.tables)
         bond_code = self.distinct.bond_codes(batch, self.tables)

@@ -50,7 +50,7 @@ def piece_keys(
 
 
 def _bond_rows(batch: MoleculeBatch, pieces: BatchPieces) -> tuple[PieceBonds, Ints]:
-    """Return the bonds of each piece, and what a key says of each. [N, 4] int64."""
+    """Return the bonds of each piece, and the part of the key for each bond, [N, 4] int64."""
     begin, end = pieces.of_atom[batch.begin], pieces.of_atom[batch.end]
     crossing = np.flatnonzero(begin != end)
     piece = np.concatenate([begin, end[crossing]])

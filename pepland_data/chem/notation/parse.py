@@ -18,7 +18,7 @@ MAX_REASON = 200
 """RDKit's messages are shortened to this many characters."""
 BRACKET_ATOM = re.compile(r"\[[^\]]*\]")
 SEQUENCE_LIKE = re.compile(r"[A-Za-z*\- ]{2,}")
-"""A text of letters, gaps and stop signs, which may be meant as a sequence."""
+"""Letters, gaps and stop signs: the text may be intended as a sequence."""
 ORGANIC_ATOM = re.compile(r"[BCNOPSFIbcnops]")
 
 
