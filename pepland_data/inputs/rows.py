@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pepland_data.chem.notation.detect import helm_of, kind_of
+from pepland_data.chem.notation.detect import detect_notation, helm_of
 from pepland_data.inputs.header import holds_sequences
 from pepland_data.inputs.text_lines import clean, unprintable
 
@@ -46,7 +46,7 @@ class Chunk:
         return {
             place: helm_of(text)
             for place, text in enumerate(self.texts)
-            if kind_of(text, input_format) == "either"
+            if detect_notation(text, input_format) == "either"
         }
 
     def parse(self) -> Chunk:

@@ -149,7 +149,7 @@ def test_ctrl_c_ends_within_seconds_and_leaves_nobody(
     if process.returncode == 0:
         pytest.skip("the build was done before the signal came")
     assert process.returncode == 130
-    assert b"interrupted; run the same command again to go on" in said
+    assert b"interrupted; run the same command again to resume" in said
     assert b"Traceback" not in said
     assert not psutil.wait_procs(below, timeout=5)[1]
     assert cli("build", *flags(source, out)).returncode == 0

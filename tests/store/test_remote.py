@@ -340,7 +340,7 @@ def test_what_is_wrong_with_a_url_is_one_sentence(source, tmp_path) -> None:
         (["build", "s3://peptides/none.csv", "--out", str(tmp_path / "o")], b"there is no s3://"),
         (["build", "-", "--out", "s3://peptides/stdin"], b"reads a file"),
         (["build", str(source), "--append", "--out", "s3://peptides/a"], b"append exchanges"),
-        (["info", "foo://bar/baz"], b"no scheme 'foo' is known"),
+        (["info", "foo://bar/baz"], b"unknown scheme 'foo'"),
         (["verify", "s3://peptides/nothing"], b"there is no store"),
     ):
         done = CliRunner().invoke(main, arguments)
