@@ -1,4 +1,4 @@
-"""One optimizer step of fine-tuning, with a rate of its own for the head."""
+"""One optimizer step of fine-tuning; the head has its own learning rate."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pepland_model.train.schedule import learning_rate
 from pepland_model.train.step import StepResult, autocast, pick_precision, trainable
 
 
-class TaskStepper:
-    """The weights of a fine-tuning run and the one way in which they change.
+class TaskUpdater:
+    """Run optimizer steps; holds the optimizer.
 
     Args:
-        network: on its device; parameters without a gradient stay as they are.
-        task: what is predicted.
-        targets: [G] of all peptides, on the device.
+        network: on its device; parameters without a gradient do not change.
+        task: the task.
+        targets: [G] targets of all peptides, on the device.
         config: the run.
-        total_steps: of the whole run, for the cosine schedule.
+        total_steps: steps of the whole run, for the cosine schedule.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class TaskStepper:
         )
 
     def step(self, number: int, parts: Sequence[Any]) -> StepResult:
-        """Do one optimizer step.
+        """Run one optimizer step.
 
         Args:
             number: steps done before this one.
-            parts: batches that make up the step together.
+            parts: batches of the step.
 
         Returns:
-            A tally of one row: loss sum, 0, what it is divided by.
+            A tally of one row: loss sum, 0, and the weight sum by which it is divided.
         """
         self.optimizer.zero_grad(set_to_none=True)
         targets = [self.targets[part.graph_index] for part in parts]
@@ -69,7 +69,7 @@ class TaskStepper:
             torch.autograd.backward(loss / weight)
             tally[0, 0] += loss.detach()
         tally[0, 2] = weight
-        return StepResult(tally, *self._update(number))
+        return StepResult(tally, *self._apply_gradients(number))
 
     def outputs(self, batch: Any) -> Tensor:
         """Return the head's outputs as float32."""
@@ -77,7 +77,7 @@ class TaskStepper:
             outputs: Tensor = self.network(batch)
         return outputs.float()
 
-    def _update(self, number: int) -> tuple[Tensor, float]:
+    def _apply_gradients(self, number: int) -> tuple[Tensor, float]:
         o = self.config.optim
         lr = 0.0
         for group in self.optimizer.param_groups:
@@ -88,7 +88,7 @@ class TaskStepper:
             group["lr"] = lr
         norm = gradient_norm(self.named.values())
         if self.device.type == "cpu" and not torch.isfinite(norm):
-            return norm, lr  # the caller stops; the weights stay as they were
+            return norm, lr  # the caller stops the run; the weights are unchanged
         if o.clip:
             clip_gradients(self.named.values(), norm, o.clip)
         self.optimizer.step()

@@ -21,7 +21,7 @@ from pepland_data import open_store
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import write_split
 from pepland_model import PharmHGT, PharmHGTConfig
-from pepland_model.finetune.intervals import interval
+from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
 from pepland_model.finetune.task_network import Task
 from tests.helpers.finetune_worker import run
@@ -248,8 +248,8 @@ def test_accumulated_parts_make_the_same_step(store, tmp_path) -> None:
 
 
 MOMENTS = {
-    "in the first epoch": "pepland_model.finetune.task_step:TaskStepper.step@2",
-    "in the second seed": "pepland_model.finetune.task_step:TaskStepper.step@17",
+    "in the first epoch": "pepland_model.finetune.task_step:TaskUpdater.step@2",
+    "in the second seed": "pepland_model.finetune.task_step:TaskUpdater.step@17",
     "while a checkpoint is half written": "pepland_model.run.checkpoint:write_tensors@6",
     "in an evaluation": "pepland_model.finetune.seed_run:SeedRun.predict@3",
     "before predictions are written": "pepland_model.finetune.finetune:write_seed_predictions@1",
@@ -301,9 +301,9 @@ def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(
 ) -> None:
     from unittest import mock
 
-    from pepland_model.finetune.task_step import TaskStepper
+    from pepland_model.finetune.task_step import TaskUpdater
 
-    out, step, build = tmp_path / "run", TaskStepper.step, TaskStepper.__init__
+    out, step, build = tmp_path / "run", TaskUpdater.step, TaskUpdater.__init__
 
     def terminated(self, number, parts):
         if number == steps - 1:
@@ -316,8 +316,8 @@ def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(
             os.kill(os.getpid(), signal.SIGTERM)
 
     with (
-        mock.patch.object(TaskStepper, "step", terminated),
-        mock.patch.object(TaskStepper, "__init__", terminated_before),
+        mock.patch.object(TaskUpdater, "step", terminated),
+        mock.patch.object(TaskUpdater, "__init__", terminated_before),
     ):
         summary = run(store, out, checkpoint_minutes=0.0)
     assert (summary["status"], summary["exit_code"]) == ("SIGTERM", 143)
@@ -334,7 +334,7 @@ def test_more_seeds_join_a_finished_run(store, tmp_path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_its_peptides(store, tmp_path) -> None:
-    from pepland_model.train.guard import NonFiniteError
+    from pepland_model.train.nonfinite import NonFiniteError
 
     with pytest.raises(NonFiniteError, match="not finite"):
         run(store, tmp_path / "run", head_lr=1e30, lr=1e30, epochs=20, seeds=1)
@@ -382,7 +382,7 @@ FINE = ["--task", "regression", "--target", "affinity"]
         ([*FINE, "--ema", 0.9], 1, "--ema"),
         ([*FINE, "--batch-size", 9, "--accumulate", 2], 1, "multiple"),
         ([*FINE, "--device", "cuda:9"], 1, "GPU"),
-        ([*FINE, "--resume"], 1, "no run to go on"),
+        ([*FINE, "--resume"], 1, "no run to resume"),
         ([*FINE, "--class-weights", "1", "--task", "classification", "--target", "label"], 1,
          "2 numbers"),
     ],
@@ -458,5 +458,5 @@ def test_a_folder_of_something_else_is_refused(store, tmp_path) -> None:
     from pepland_data.errors import InputError
 
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="something else"):
+    with pytest.raises(InputError, match="not a run folder"):
         run(store, tmp_path, epochs=1)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pepland_model.finetune import metrics
-from pepland_model.finetune.intervals import interval, t_quantile
+from pepland_model.finetune.confidence_interval import interval, t_quantile
 
 SEEDS = range(8)
 

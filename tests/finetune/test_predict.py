@@ -13,7 +13,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from pepland_cli.embed import main
-from pepland_model.finetune.predict import Predictor
+from pepland_model.finetune.predictor import Predictor
 from tests.helpers.finetune_worker import run
 from tests.helpers.paths import PUBLIC
 
@@ -157,7 +157,7 @@ def test_vectors_of_a_fine_tuned_encoder_need_the_name_of_the_seed(
     ("arguments", "code", "words"),
     [
         (["--checkpoint", "RUN", "INPUT", "-o", "OUT.zarr"], 1, ".parquet, .csv, .npz"),
-        (["--checkpoint", "RUN", "INPUT", "-o", "no/such/p.csv"], 1, "folder that is there"),
+        (["--checkpoint", "RUN", "INPUT", "-o", "no/such/p.csv"], 1, "in an existing folder"),
         (["--checkpoint", "nowhere", "INPUT", "-o", "OUT.csv"], 1, "no fine-tuned model"),
         (["--checkpoint", "RUN", "INPUT", "-o", "OUT.csv", "--level", "atom"], 2, "leave out"),
     ],

@@ -49,7 +49,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, name, dama
     else:
         data[len(data) // 2] ^= 0x80
         path.write_bytes(data if damage == "flip" else data[: len(data) // 2])
-    with pytest.warns(UserWarning, match="taking the one before it"):
+    with pytest.warns(UserWarning, match="using the previous checkpoint"):
         found = latest_checkpoint(tmp_path)
     assert found is not None
     assert found.state["step"] == 1
@@ -102,7 +102,7 @@ def test_a_damaged_note_of_the_best_costs_no_run(tmp_path, text) -> None:
 
 def test_where_no_checkpoint_is_whole_the_warning_says_so(tmp_path) -> None:
     (write(tmp_path, 1) / "state.json").write_text("")
-    with pytest.warns(UserWarning, match="no whole one is left"):
+    with pytest.warns(UserWarning, match="no other is left"):
         assert latest_checkpoint(tmp_path) is None
 
 

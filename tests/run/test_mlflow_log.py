@@ -48,7 +48,7 @@ def installed(monkeypatch, fails: str = "", address: str = "http://127.0.0.1:1")
 
 
 def logged(run) -> None:
-    log = RunLog(run, tensorboard=False)
+    log = RunLog(run)
     log.write("train", 5, {"loss": 0.5, "note": "text"})
     log.close()
 
@@ -79,7 +79,7 @@ def test_a_resumed_run_is_the_same_run_there(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize("fails", ["start", "metrics", "end"])
 def test_a_server_that_fails_costs_a_warning_and_no_line(tmp_path, monkeypatch, fails) -> None:
     installed(monkeypatch, fails)
-    with pytest.warns(UserWarning, match="MLflow is left out"):
+    with pytest.warns(UserWarning, match="no more metrics are sent to MLflow"):
         logged(tmp_path)
     assert [e["loss"] for e in events(tmp_path)] == [0.5]
 

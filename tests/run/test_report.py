@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from pepland_model.run.log import events, rewind
+from pepland_model.run.log import drop_events_after, events
 from pepland_model.run.progress import Progress, duration
 from pepland_model.run.report import chart, curves, ticks
 
@@ -44,14 +44,14 @@ def test_damaged_lines_are_passed_over(tmp_path) -> None:
     good = b'{"kind": "train", "step": 1, "loss": 2.0}\n'
     (tmp_path / "metrics.jsonl").write_bytes(b"\xff\xfe\n[1]\n{}\n" + good + b"\x00\xff\n" + good)
     assert [e["step"] for e in events(tmp_path)] == [1, 1]
-    rewind(tmp_path, 1)
+    drop_events_after(tmp_path, 1)
     assert (tmp_path / "metrics.jsonl").read_bytes() == 2 * good
 
 
 def test_rewinding_drops_what_came_after_the_checkpoint(tmp_path) -> None:
     lines = [f'{{"kind": "train", "step": {i}, "loss": 0.1}}\n' for i in range(1, 9)]
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
-    rewind(tmp_path, 5)
+    drop_events_after(tmp_path, 5)
     assert [e["step"] for e in events(tmp_path)] == [1, 2, 3, 4, 5]
 
 

@@ -65,7 +65,7 @@ def test_the_same_command_again_says_that_it_goes_on(store, trained) -> None:
     out, _ = trained
     result = call("--shards", store, "--out", out, *SHORT)
     assert result.exit_code == 0
-    assert "going on from step 6" in result.stderr
+    assert "resuming from step 6" in result.stderr
 
 
 def test_a_run_goes_on_with_more_steps(store, tmp_path, trained) -> None:

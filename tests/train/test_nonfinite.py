@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
-from pepland_model.run.distributed import World
-from pepland_model.train.guard import Guard, NonFiniteError
+from pepland_model.run.distributed import ProcessGroup
+from pepland_model.train.nonfinite import NonFiniteError, NonFiniteGuard
 from pepland_model.train.step import StepResult
 from tests.helpers.pretrain_data import golden_batch
 
@@ -19,7 +19,9 @@ def result(loss: float, norm: float = 1.0) -> StepResult:
 
 @pytest.mark.parametrize(("loss", "norm"), [(float("nan"), 1.0), (1.0, float("inf"))])
 def test_the_first_bad_step_of_several_is_named_with_its_graphs(tmp_path, loss, norm) -> None:
-    guard = Guard(tmp_path, World(0, 1, torch.device("cpu")), gradients=True)
+    guard = NonFiniteGuard(
+        tmp_path, ProcessGroup(0, 1, torch.device("cpu")), gradients=True, remedy=""
+    )
     guard.add(1, 0, [golden_batch([0, 1])], result(1.0))
     guard.add(2, 0, [golden_batch([5]), golden_batch([7])], result(loss, norm))
     guard.add(3, 0, [golden_batch([9])], result(float("nan")))
@@ -30,14 +32,18 @@ def test_the_first_bad_step_of_several_is_named_with_its_graphs(tmp_path, loss, 
 
 
 def test_with_fp16_an_infinite_gradient_is_left_to_the_scaler(tmp_path) -> None:
-    guard = Guard(tmp_path, World(1, 2, torch.device("cpu")), gradients=False)
+    guard = NonFiniteGuard(
+        tmp_path, ProcessGroup(1, 2, torch.device("cpu")), gradients=False, remedy=""
+    )
     guard.add(1, 0, [golden_batch([0])], result(1.0, float("inf")))
     guard.check()
     guard.check()
 
 
 def test_each_rank_writes_its_own_graphs(tmp_path) -> None:
-    guard = Guard(tmp_path, World(1, 2, torch.device("cpu")), gradients=True)
+    guard = NonFiniteGuard(
+        tmp_path, ProcessGroup(1, 2, torch.device("cpu")), gradients=True, remedy=""
+    )
     guard.add(4, 2, [golden_batch([3])], result(float("nan")))
     with pytest.raises(NonFiniteError):
         guard.check()
