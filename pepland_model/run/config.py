@@ -213,7 +213,7 @@ def from_dict(sections: Mapping[str, Any], where: str = "configuration") -> Trai
     """
     built: dict[str, Any] = {}
     task = sections.get("finetune", {})
-    fresh = task_defaults(task.get("task") if isinstance(task, Mapping) else None)
+    defaults = task_defaults(task.get("task") if isinstance(task, Mapping) else None)
     for name, values in sections.items():
         if name not in SECTIONS or not isinstance(values, Mapping):
             raise InputError(f"{where}: section [{name}] is unknown; {_nearest(name, SECTIONS)}")
@@ -223,8 +223,8 @@ def from_dict(sections: Mapping[str, Any], where: str = "configuration") -> Trai
                 hint = _nearest(key, known)
                 raise InputError(f"{where}: key {key!r} in [{name}] is unknown; {hint}")
         converted = {k: _convert(v, known[k].default, f"{where}: {k}") for k, v in values.items()}
-        built[name] = replace(getattr(fresh, name), **converted)
-    return replace(fresh, **built)
+        built[name] = replace(getattr(defaults, name), **converted)
+    return replace(defaults, **built)
 
 
 def from_toml(path: str | Path) -> TrainConfig:
@@ -245,8 +245,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 
 def task_defaults(task: str | None) -> TrainConfig:
     """Return the default configuration of a task."""
-    fresh = TrainConfig()
-    return fresh if task in (None, "pretrain") else with_flags(fresh, DEFAULTS)
+    defaults = TrainConfig()
+    return defaults if task in (None, "pretrain") else with_flags(defaults, DEFAULTS)
 
 
 def with_flags(config: TrainConfig, flags: Mapping[str, Any]) -> TrainConfig:

@@ -29,7 +29,7 @@ class RunLog:
         self._mlflow = MlflowLog(run)
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
-        """Append one event. If the disk is full, warn and go on without it."""
+        """Append one event. If the disk is full, warn and continue without it."""
         line = json.dumps({"kind": kind, "step": step, **values})
         try:
             self._file.write(line + "\n")

@@ -21,7 +21,7 @@ ID_FILE = "mlflow.json"
 class MlflowLog:
     """One MLflow run. A resumed run continues it.
 
-    After the first error of client or server, nothing more is sent, and the training goes on.
+    After the first error of client or server, nothing more is sent, and the training continues.
 
     Args:
         run: run folder; its ``mlflow.json`` holds the id of the MLflow run.

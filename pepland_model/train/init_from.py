@@ -130,16 +130,18 @@ def _imported_heads(network: PretrainNetwork, folder: Path) -> dict[str, Tensor]
     return heads
 
 
-def match_rows(fresh: Tensor, trained: Tensor, vocabulary: Vocabulary, known: Vocabulary) -> Tensor:
-    """Return `fresh` with the trained rows of the fragments that are in both vocabularies.
+def match_rows(
+    new_rows: Tensor, trained: Tensor, vocabulary: Vocabulary, known: Vocabulary
+) -> Tensor:
+    """Return `new_rows` with the trained rows of the fragments that are in both vocabularies.
 
     Args:
-        fresh: [V', ...] rows of the new head: one per label, then unknown, then padding.
+        new_rows: [V', ...] rows of the new head: one per label, then unknown, then padding.
         trained: [V, ...] rows of the trained head.
         vocabulary: labels of the new head.
         known: labels of the trained head.
     """
-    result = fresh.clone()
+    result = new_rows.clone()
     old = torch.from_numpy(known.labels(vocabulary.fragments))
     new = torch.arange(len(vocabulary))
     shared = old != known.unknown

@@ -37,7 +37,7 @@ def pretrain_tally(terms: Sequence[Term | None]) -> Tensor:
     The first column has a gradient. Logits are converted to float32.
 
     Args:
-        terms: atom, fragment, bond; None where there is no such head.
+        terms: atom, fragment, bond; None if there is no such head.
     """
     rows = [None if term is None else _tally(term) for term in terms]
     zero = next(torch.zeros_like(row) for row in rows if row is not None)

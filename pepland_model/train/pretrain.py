@@ -82,7 +82,7 @@ def _train(
             f"the graphs, the split or the vocabulary differ from those of the run in {run}; "
             f"choose another --out, or use the data of that run"
         )
-    network = make_network(config, processes, data, progress, fresh=found is None)
+    network = make_network(config, processes, data, progress, is_new=found is None)
     provenance: dict[str, Any] = {}
     if processes.is_main:
         drop_events_after(run, -1 if found is None else found.state["step"])
@@ -107,12 +107,12 @@ def _train(
 
 
 def make_network(
-    config: TrainConfig, processes: ProcessGroup, data: RunData, progress: Progress, fresh: bool
+    config: TrainConfig, processes: ProcessGroup, data: RunData, progress: Progress, is_new: bool
 ) -> PretrainNetwork:
     """Return the network, the same on all ranks; a new run may start from another run's weights."""
     torch.manual_seed(config.run.seed)
     network = build_network(config.model, data.vocabulary, config.mask.mask_bonds)
-    if config.run.init_from and fresh:
+    if config.run.init_from and is_new:
         progress.say(carry_over(network, config.run.init_from))
     if config.run.freeze:
         network.encoder.requires_grad_(False)

@@ -73,13 +73,15 @@ def most_frequent_fragments(stores: Sequence[GraphStore], size: int) -> Vocabula
     return Vocabulary(tuple(found[:size]))
 
 
-def open_data(config: TrainConfig, processes: ProcessGroup, carried: Vocabulary | None) -> RunData:
+def open_data(
+    config: TrainConfig, processes: ProcessGroup, source_vocabulary: Vocabulary | None
+) -> RunData:
     """Open the stores of a run and make the loaders of this process.
 
     Args:
         config: the run.
         processes: processes of the run.
-        carried: vocabulary of the run in ``init_from``; None if there is none.
+        source_vocabulary: vocabulary of the run in ``init_from``; None if there is none.
     """
     sources = [open_source(path, config.data) for path in config.data.shards]
     for path, source in zip(config.data.shards, sources, strict=True):
@@ -89,7 +91,7 @@ def open_data(config: TrainConfig, processes: ProcessGroup, carried: Vocabulary 
         vocabulary = Vocabulary.from_file(config.data.vocab)
     else:
         stores = [source.store for source in sources]
-        vocabulary = carried or most_frequent_fragments(stores, config.data.vocab_size)
+        vocabulary = source_vocabulary or most_frequent_fragments(stores, config.data.vocab_size)
     if not len(vocabulary):
         raise InputError(f"{config.data.shards[0]} has no fragments; build it again")
     check_vocabulary(vocabulary, sources, config)

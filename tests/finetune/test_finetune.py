@@ -41,7 +41,7 @@ def rows_of(out: Path, **wanted) -> list[dict]:
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
 
-def test_figures_are_those_of_the_predictions_in_the_file(regression) -> None:
+def test_metrics_are_those_of_the_predictions_in_the_file(regression) -> None:
     out, summary = regression
     for one in summary["by_seed"]:
         for name in ("train", "valid", "test"):
@@ -138,7 +138,7 @@ def test_an_encoder_trained_along_starts_from_inputs_around_zero(store, tmp_path
     assert head["0.std"][0] != 1
 
 
-def test_a_fresh_encoder_is_another_for_each_seed(store, tmp_path) -> None:
+def test_a_new_encoder_differs_between_seeds(store, tmp_path) -> None:
     finetune_small(store, tmp_path / "run", freeze=True, epochs=1)
     first, second = (
         load_file(tmp_path / "run" / f"seed-{i}" / "model" / "model.safetensors") for i in (0, 1)
@@ -147,7 +147,7 @@ def test_a_fresh_encoder_is_another_for_each_seed(store, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("target", ["label", "kind"])
-def test_classification_gives_probabilities_and_their_figures(store, tmp_path, target) -> None:
+def test_classification_has_probabilities_and_their_metrics(store, tmp_path, target) -> None:
     out = tmp_path / "run"
     summary = finetune_small(store, out, task="classification", target=target, epochs=1, seeds=1)
     classes = {"label": ["0", "1"], "kind": ["a", "b", "c"]}[target]
@@ -226,7 +226,7 @@ def test_a_run_killed_at_any_moment_ends_with_bit_identical_predictions(
 
 
 @pytest.mark.parametrize("steps", [0, 7])
-def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(
+def test_sigterm_writes_a_checkpoint_and_the_same_command_resumes(
     store, tmp_path, undisturbed, steps
 ) -> None:
     out, step, build = tmp_path / "run", TaskUpdater.step, TaskUpdater.__init__
@@ -275,7 +275,7 @@ def test_a_folder_with_sets_as_stores_is_taken_as_it_is(store, tmp_path) -> None
     assert set(summary["metrics"]) == {"train", "test"}
 
 
-def test_the_command_tells_figures_with_their_intervals(store, encoder, tmp_path) -> None:
+def test_the_command_prints_metrics_with_intervals(store, encoder, tmp_path) -> None:
     arguments = ["--task", "regression", "--target", "affinity", "--shards", store, "--init-from",
                  encoder, "--freeze", "--epochs", 2, "--seeds", 2]  # fmt: skip
     result = call(*arguments, "--out", tmp_path / "a")
@@ -330,7 +330,7 @@ def test_a_column_with_too_many_values_is_no_classification(tmp_path) -> None:
         targets_of([np.ones(5)], "classification", "x")
 
 
-def test_a_number_beyond_what_can_be_squared_is_refused() -> None:
+def test_a_target_that_is_too_large_is_refused() -> None:
     with pytest.raises(InputError, match="value of 1e\\+300"):
         targets_of([np.array([1.0, -1e300, np.nan])], "regression", "x")
 
@@ -363,7 +363,7 @@ def test_other_settings_or_data_are_refused_in_the_same_folder(store, tmp_path) 
         finetune_small(copy, out, **flags)
 
 
-def test_a_folder_of_something_else_is_refused(store, tmp_path) -> None:
+def test_a_folder_that_is_not_a_run_folder_is_refused(store, tmp_path) -> None:
 
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="not a run folder"):

@@ -1,4 +1,4 @@
-"""``pepland-embed --predict``: what a fine-tuned run says of new peptides."""
+"""``pepland-embed --predict``: predictions of a fine-tuned run for new peptides."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_damaged_head_is_refused(tuned, source, tmp_path) -> None:
     assert not (tmp_path / "p.csv").exists()
 
 
-def test_pre_training_goes_on_from_a_fine_tuned_encoder(tuned, source, tmp_path) -> None:
+def test_pre_training_starts_from_a_fine_tuned_encoder(tuned, source, tmp_path) -> None:
     from pepland_cli.train import main as train
 
     arguments = ["--shards", source / "store", "--init-from", tuned / "seed-0" / "model",
@@ -190,9 +190,9 @@ def test_a_head_of_another_version_is_one_sentence(tuned, tmp_path) -> None:
     head = {f"{name}.old": value for name, value in old.tensors["head"].items()}
     kept = ("model.safetensors", "config.json")
 
-    def encoder(aside) -> None:
+    def encoder(folder_of_copy) -> None:
         for name in kept:
-            shutil.copy(tuned / "seed-0" / "model" / name, aside)
+            shutil.copy(tuned / "seed-0" / "model" / name, folder_of_copy)
 
     write_checkpoint(folder, old.state, {"head": head}, encoder)
     with pytest.raises(CheckpointError, match="not of this version"):

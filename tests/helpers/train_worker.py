@@ -42,11 +42,11 @@ FINETUNE = {
 }  # fmt: skip
 
 
-def open_golden(config, processes, carried) -> RunData:
+def open_golden(config, processes, source_vocabulary) -> RunData:
     """Replace `open_data`: golden graphs, split as the data of a run."""
     train, valid = split_rows(36, config.data.valid_fraction, config.data.split_seed)
     smiles = golden_columns()[1].host.fragment_smiles
-    vocabulary = carried or Vocabulary(tuple(sorted(set(smiles) - {""}))[:40])
+    vocabulary = source_vocabulary or Vocabulary(tuple(sorted(set(smiles) - {""}))[:40])
     share, rank, size = part_size(config.data, processes), processes.rank, processes.size
     loader = PlainLoader(train, share, True, config.run.seed, rank, size)
     held = PlainLoader(valid, 8, False, 0, rank, size) if len(valid) else None

@@ -1,4 +1,4 @@
-"""A machine that only loads and trains: no RDKit, no DGL, no Zarr, nothing but what trains."""
+"""Commands for loading and training without RDKit, DGL, Zarr and other optional packages."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def test_a_damaged_store_is_named(store, tmp_path) -> None:
     assert shard.name in result.stderr
 
 
-def test_training_goes_on_from_imported_weights(store, tmp_path) -> None:
+def test_training_starts_from_imported_weights(store, tmp_path) -> None:
     torch.manual_seed(1)
     model = PharmHGT(PharmHGTConfig(hidden=16, depth=2, output="checkpoint"))
     model.save(tmp_path / "imported")

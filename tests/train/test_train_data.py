@@ -1,4 +1,4 @@
-"""Which graphs are trained on in which order, and which are held out: the same each time."""
+"""Training and validation rows, and the order of the training graphs."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_every_step_is_logged_with_rate_waiting_share_and_memory(finished) -> No
     )
 
 
-def test_old_checkpoints_go_and_the_best_stays(finished) -> None:
+def test_old_checkpoints_are_deleted_and_the_best_is_kept(finished) -> None:
     out, summary = finished
     best = json.loads((out / "best.json").read_text())
     assert best["step"] == summary["best_step"]
@@ -99,7 +99,7 @@ def test_accumulation_changes_no_loss(finished, tmp_path) -> None:
         assert mine[2] == pytest.approx(theirs[2], rel=1e-4)
 
 
-def test_windows_of_several_steps_survive_a_resume(tmp_path) -> None:
+def test_a_line_of_metrics_over_several_steps_is_the_same_after_a_resume(tmp_path) -> None:
     flags = {"log_every": 4, "eval_every": 0, "checkpoint_every": 0}
     pretrain_tiny(tmp_path / "whole", max_steps=12, **flags)
     pretrain_tiny(tmp_path / "cut", max_steps=6, **flags)
@@ -147,7 +147,7 @@ def test_sigterm_writes_a_checkpoint_and_says_so(tmp_path) -> None:
     assert checkpoints(tmp_path / "run")[-1].name == "step-000000008"
 
 
-def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(finished, tmp_path) -> None:
+def test_a_run_resumes_from_the_checkpoint_before_a_damaged_one(finished, tmp_path) -> None:
     pretrain_tiny(tmp_path / "run", max_steps=12, eval_every=0)
     weights = checkpoints(tmp_path / "run")[-1] / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -156,7 +156,7 @@ def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(finished
     assert losses(tmp_path / "run", "train") == losses(finished[0], "train")
 
 
-def test_a_slow_run_is_saved_by_the_clock(tmp_path) -> None:
+def test_checkpoints_are_written_by_time_too(tmp_path) -> None:
     pretrain_tiny(
         tmp_path / "run", checkpoint_every=0, eval_every=0, checkpoint_minutes=1e-9, max_steps=4
     )
@@ -164,13 +164,13 @@ def test_a_slow_run_is_saved_by_the_clock(tmp_path) -> None:
     assert steps == [2, 3, 4] or steps == [3, 4]
 
 
-def test_early_stop_ends_a_run_that_gains_nothing(tmp_path) -> None:
+def test_a_run_without_a_better_loss_stops_early(tmp_path) -> None:
     summary = pretrain_tiny(tmp_path / "run", lr=1e-9, eval_every=1, patience=2, max_steps=50)
     assert summary["steps"] < 50
     assert summary["status"] == "stopped early"
 
 
-def test_a_full_disk_costs_a_checkpoint_not_the_run(tmp_path, monkeypatch) -> None:
+def test_a_full_disk_loses_a_checkpoint_but_not_the_run(tmp_path, monkeypatch) -> None:
     original, calls = trainer.write_checkpoint, []
 
     def sometimes_full(*arguments):
@@ -185,7 +185,7 @@ def test_a_full_disk_costs_a_checkpoint_not_the_run(tmp_path, monkeypatch) -> No
     assert summary["steps"] == 12
 
 
-def test_a_disk_full_at_the_end_is_an_error_that_keeps_the_checkpoint_before(
+def test_a_full_disk_at_the_end_is_an_error_and_keeps_the_previous_checkpoint(
     tmp_path, monkeypatch
 ) -> None:
     original = trainer.write_checkpoint
@@ -228,8 +228,8 @@ def test_stage_two_maps_another_vocabulary_by_smiles_and_names_new_fragments(
 ) -> None:
     original = train_worker.open_golden
 
-    def other(config, world, carried):
-        data = original(config, world, carried)
+    def other(config, processes, source_vocabulary):
+        data = original(config, processes, source_vocabulary)
         mixed = ("brand-new", *reversed(data.vocabulary.fragments))
         return replace(data, vocabulary=Vocabulary(mixed))
 
@@ -270,7 +270,7 @@ def test_a_run_with_other_settings_is_not_mixed_into_the_folder(finished) -> Non
         pretrain_tiny(finished[0], lr=0.5)
 
 
-def test_a_folder_that_holds_something_else_is_refused(tmp_path) -> None:
+def test_a_folder_that_is_not_a_run_folder_is_refused(tmp_path) -> None:
     (tmp_path / "thesis.txt").write_text("chapter 1")
     with pytest.raises(InputError, match="not a run folder"):
         pretrain_tiny(tmp_path)
@@ -284,7 +284,7 @@ def test_two_processes_do_not_write_one_run(tmp_path) -> None:
         pretrain_tiny(tmp_path / "run")
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path) -> None:
+def test_a_batch_that_cannot_be_divided_is_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="multiple of 3"):
         pretrain_tiny(tmp_path / "run", accumulate=3)
 
@@ -329,7 +329,7 @@ def test_what_fits_is_tried_on_the_first_graphs_of_the_batch() -> None:
             assert torch.equal(getattr(cut.batch, name), value), name
 
 
-def test_an_error_that_is_no_lack_of_memory_is_not_taken_for_one(tmp_path, monkeypatch) -> None:
+def test_other_errors_are_not_reported_as_out_of_memory(tmp_path, monkeypatch) -> None:
     def broken(self, masked):
         raise RuntimeError("a bug")
 
