@@ -32,7 +32,7 @@ from pepland_model.network.pharmhgt import PharmHGT, is_junction
 from pepland_model.run.checkpoint import FOLDER
 from pepland_model.run.config import TrainConfig, differences, from_toml
 from pepland_model.run.distributed import ProcessGroup, pick_device
-from pepland_model.run.folder import CONFIG, locked, write_provenance
+from pepland_model.run.folder import CONFIG, locked, refuse_changes, write_provenance
 from pepland_model.run.load_encoder import check_cut, load_encoder, source_folder, trained_cut
 from pepland_model.run.progress import Progress
 from pepland_model.run.run_stores import common_cut
@@ -126,11 +126,7 @@ def check_run(run: Path, config: TrainConfig, must_resume: bool) -> None:
         for key in FIXED_KEYS
         if getattr(stored.run, key) != getattr(now.run, key)
     ]
-    if changed:
-        raise InputError(
-            f"the run in {run} has other settings ({'; '.join(changed)}); choose another --out, "
-            "or use the same settings to resume it"
-        )
+    refuse_changes(run, changed)
 
 
 def _all_seeds(

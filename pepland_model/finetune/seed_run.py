@@ -27,7 +27,11 @@ from pepland_model.run.progress import Progress
 from pepland_model.run.signals import StopRequest
 from pepland_model.train.nonfinite import NonFiniteGuard
 from pepland_model.train.optim import load_optimizer_tensors, optimizer_tensors
-from pepland_model.train.run_state import warn_if_threads_differ
+from pepland_model.train.run_state import (
+    generator_states,
+    restore_generators,
+    warn_if_threads_differ,
+)
 from pepland_model.train.step_batches import StepBatches
 
 
@@ -143,9 +147,7 @@ class SeedRun:
             self.updater.optimizer, self.updater.named, found.tensors.get("optimizer", {})
         )
         self.step_batches.load_state_dict(found.state["feed"])
-        torch.set_rng_state(found.tensors["generators"]["cpu"])
-        if "cuda" in found.tensors["generators"]:
-            torch.cuda.set_rng_state(found.tensors["generators"]["cuda"], self.device)
+        restore_generators(found.tensors["generators"], self.device)
         self.progress.say(f"seed {self.seed}: resuming from step {self.state.step}")
 
     def _load_weights(self, weights: dict[str, Tensor]) -> None:
@@ -220,14 +222,11 @@ class SeedRun:
     def _save(self, final: bool = False) -> None:
         """Write a checkpoint. If the disk is full, warn; OSError for a final checkpoint."""
         self.guard.check()
-        generators = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            generators["cuda"] = torch.cuda.get_rng_state(self.device)
         named = self.updater.named
         tensors: dict[str, dict[str, Tensor]] = {
             "weights": {name: p.detach() for name, p in named.items()},
             "best": self.state.best,
-            "generators": generators,
+            "generators": generator_states(self.device),
             "optimizer": optimizer_tensors(self.updater.optimizer, named),
         }
         values = {**self.state.values(), "feed": self.step_batches.state_dict()}

@@ -211,20 +211,16 @@ def from_dict(sections: Mapping[str, Any], where: str = "configuration") -> Trai
     Raises:
         InputError: an unknown section or key, or a value that is not allowed.
     """
-    built: dict[str, Any] = {}
-    task = sections.get("finetune", {})
-    defaults = task_defaults(task.get("task") if isinstance(task, Mapping) else None)
     for name, values in sections.items():
         if name not in SECTIONS or not isinstance(values, Mapping):
             raise InputError(f"{where}: section [{name}] is unknown; {_nearest(name, SECTIONS)}")
-        known = {f.name: f for f in fields(SECTIONS[name])}
+        known = [f.name for f in fields(SECTIONS[name])]
         for key in values:
             if key not in known:
                 hint = _nearest(key, known)
                 raise InputError(f"{where}: key {key!r} in [{name}] is unknown; {hint}")
-        converted = {k: _convert(v, known[k].default, f"{where}: {k}") for k, v in values.items()}
-        built[name] = replace(getattr(defaults, name), **converted)
-    return replace(defaults, **built)
+    given = {key: value for values in sections.values() for key, value in values.items()}
+    return with_flags(task_defaults(given.get("task")), given, f"{where}: ")
 
 
 def from_toml(path: str | Path) -> TrainConfig:
@@ -249,20 +245,22 @@ def task_defaults(task: str | None) -> TrainConfig:
     return defaults if task in (None, "pretrain") else with_flags(defaults, DEFAULTS)
 
 
-def with_flags(config: TrainConfig, flags: Mapping[str, Any]) -> TrainConfig:
+def with_flags(config: TrainConfig, flags: Mapping[str, Any], where: str = "") -> TrainConfig:
     """Return the configuration with some keys replaced.
 
     Args:
         config: the configuration to start from.
         flags: key -> value, without sections, as on the command line.
+        where: start of error messages.
     """
-    changed: dict[str, Any] = {}
+    changed: dict[str, dict[str, Any]] = {}
     for key, value in flags.items():
         name = section_of(key)
-        section = changed.get(name, getattr(config, name))
-        default = {f.name: f.default for f in fields(section)}[key]
-        changed[name] = replace(section, **{key: _convert(value, default, key)})
-    return replace(config, **changed)
+        changed.setdefault(name, {})[key] = _convert(
+            value, getattr(SECTIONS[name], key), f"{where}{key}"
+        )
+    sections = {name: replace(getattr(config, name), **keys) for name, keys in changed.items()}
+    return replace(config, **sections)
 
 
 def to_toml(sections: Mapping[str, Mapping[str, Any]]) -> str:

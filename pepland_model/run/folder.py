@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,15 @@ def check_folder(run: Path, config: TrainConfig) -> None:
     stored = _stored_config(run)
     if stored is None:
         return
-    changed = differences(stored, config)
+    refuse_changes(run, differences(stored, config))
+
+
+def refuse_changes(run: Path, changed: Sequence[str]) -> None:
+    """Raise InputError if there are changed settings."""
     if changed:
         raise InputError(
             f"the run in {run} has other settings ({'; '.join(changed)}); choose another --out, "
-            f"or use the same settings to resume it"
+            "or use the same settings to resume it"
         )
 
 

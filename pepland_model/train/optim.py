@@ -9,33 +9,36 @@ import torch
 from torch import Tensor, nn
 
 from pepland_data.errors import InputError
+from pepland_model.run.config import OptimConfig
 
 Named = Mapping[str, nn.Parameter]
 
 
 def make_optimizer(
-    named: Named, kind: str, lr: float, weight_decay: float, device: torch.device
+    named: Named, options: OptimConfig, fused: bool, head_lr: float | None = None
 ) -> torch.optim.Optimizer:
     """Return Adam (with weight decay as an L2 penalty, as published) or AdamW.
 
+    Each group has its highest learning rate under ``peak``. Biases have no weight decay.
+
     Args:
         named: name -> parameter, trainable ones only.
-        kind: ``adam`` or ``adamw``.
-        lr: learning rate; the schedule replaces it before each step.
-        weight_decay: decay of matrices, 0 for none. Biases have none.
-        device: device of the parameters; on CUDA the fused kernel is used.
+        options: optimizer section of the configuration.
+        fused: whether to use the fused kernel of CUDA.
+        head_lr: highest learning rate of parameters named ``head.*``; None for that of the others.
     """
-    matrices = [p for p in named.values() if p.ndim > 1]
-    vectors = [p for p in named.values() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    cls = torch.optim.AdamW if kind == "adamw" else torch.optim.Adam
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in named.items():
+        peak = head_lr if head_lr and name.startswith("head.") else options.lr
+        decay = options.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((peak, decay), []).append(parameter)
+    cls = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
     # On a CPU, foreach gives bit-identical results in every process.
-    speed: dict[str, Any] = {"fused": True} if device.type == "cuda" else {"foreach": True}
-    return cls(groups, lr=lr, **speed)
+    speed: dict[str, Any] = {"fused": True} if fused else {"foreach": True}
+    return cls(
+        [{"params": p, "peak": peak, "weight_decay": decay} for (peak, decay), p in groups.items()],
+        lr=options.lr, **speed,
+    )  # fmt: skip
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Named) -> dict[str, Tensor]:

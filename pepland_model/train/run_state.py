@@ -14,7 +14,7 @@ from torch import Tensor
 from pepland_model.run.checkpoint import Checkpoint, CheckpointError
 from pepland_model.train.loss import TERMS
 from pepland_model.train.optim import load_optimizer_tensors, optimizer_tensors
-from pepland_model.train.step import WeightUpdater
+from pepland_model.train.step import PretrainUpdater
 
 
 @dataclass
@@ -39,24 +39,21 @@ class RunState:
     """[3, 3] float64, sum of the tallies of these steps, over all ranks."""
 
 
-def state_tensors(updater: WeightUpdater, state: RunState) -> dict[str, dict[str, Tensor]]:
+def state_tensors(updater: PretrainUpdater, state: RunState) -> dict[str, dict[str, Tensor]]:
     """Return the tensors of a checkpoint: file stem -> name -> tensor."""
     weights = updater.network.state_dict()
     average = updater.average.average if updater.average is not None else {}
-    generators = {"cpu": torch.get_rng_state()}
-    if updater.processes.device.type == "cuda":
-        generators["cuda"] = torch.cuda.get_rng_state(updater.processes.device)
     return {
         "weights": weights,
         "optimizer": optimizer_tensors(updater.optimizer, updater.named),
         "average": dict(average),
-        "generators": generators,
+        "generators": generator_states(updater.device),
         "window": {"window": state.window},
     }
 
 
 def state_values(
-    updater: WeightUpdater, state: RunState, position: dict[str, Any]
+    updater: PretrainUpdater, state: RunState, position: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the JSON values of a checkpoint; `position` is that of the training batches."""
     return {
@@ -73,7 +70,7 @@ def state_values(
     }
 
 
-def restore(updater: WeightUpdater, checkpoint: Checkpoint) -> RunState:
+def restore(updater: PretrainUpdater, checkpoint: Checkpoint) -> RunState:
     """Load a checkpoint into weights, optimizer, average and generators; return the progress."""
     tensors, values = checkpoint.tensors, checkpoint.state
     load_weights(updater, tensors["weights"], checkpoint.path)
@@ -82,7 +79,7 @@ def restore(updater: WeightUpdater, checkpoint: Checkpoint) -> RunState:
         updater.average.load(tensors.get("average", {}))
     if values["scaler"]:
         updater.scaler.load_state_dict(values["scaler"])
-    _restore_generators(updater, tensors["generators"])
+    restore_generators(tensors["generators"], updater.device)
     best = values["best_loss"]
     return RunState(
         step=values["step"],
@@ -113,7 +110,7 @@ def warn_if_threads_differ(state: Mapping[str, Any], device: torch.device) -> No
         )
 
 
-def load_weights(updater: WeightUpdater, weights: dict[str, Tensor], path: Path | None) -> None:
+def load_weights(updater: PretrainUpdater, weights: dict[str, Tensor], path: Path | None) -> None:
     """Load encoder and heads; CheckpointError names the first weight that does not fit."""
     own = updater.network.state_dict()
     for name in sorted(own.keys() | weights.keys()):
@@ -129,7 +126,14 @@ def load_weights(updater: WeightUpdater, weights: dict[str, Tensor], path: Path 
     updater.network.load_state_dict(weights)
 
 
-def _restore_generators(updater: WeightUpdater, generators: dict[str, Tensor]) -> None:
-    torch.set_rng_state(generators["cpu"])
-    if updater.processes.device.type == "cuda" and "cuda" in generators:
-        torch.cuda.set_rng_state(generators["cuda"], updater.processes.device)
+def generator_states(device: torch.device) -> dict[str, Tensor]:
+    """Return the states of the random generators of CPU and device."""
+    states = {"cpu": torch.get_rng_state()}
+    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def restore_generators(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Restore the states of `generator_states`."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)

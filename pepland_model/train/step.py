@@ -49,33 +49,69 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Non
 
 
 class WeightUpdater:
-    """Run optimizer steps; holds the optimizer, the loss scaler and the moving average.
+    """Update the weights of a network; holds the optimizer, the loss scaler and the average.
+
+    Args:
+        network: on its device; parameters without a gradient do not change.
+        options: optimizer section of the configuration.
+        device: device of the network.
+        total_steps: steps of the whole run, for the cosine schedule.
+        fused: whether to use the fused optimizer of CUDA.
+        head_lr: see `make_optimizer`.
+    """
+
+    def __init__(
+        self, network: nn.Module, options: OptimConfig, device: torch.device, total_steps: int,
+        fused: bool = False, head_lr: float | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.options, self.device = network, options, device
+        self.total_steps = total_steps
+        self.precision = pick_precision(options.precision, device)
+        self.named = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        self.optimizer = make_optimizer(self.named, options, fused, head_lr)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        self.average = MovingAverage(self.named, options.ema) if options.ema else None
+
+    def _apply_gradients(self, number: int) -> tuple[Tensor, float]:
+        """Update the weights in step `number`; return gradient norm and last learning rate."""
+        o, lr = self.options, 0.0
+        for group in self.optimizer.param_groups:
+            lr = learning_rate(
+                number, group["peak"], o.schedule, o.warmup_steps, self.total_steps,
+                o.min_lr_fraction,
+            )  # fmt: skip
+            group["lr"] = lr
+        self.scaler.unscale_(self.optimizer)
+        norm = gradient_norm(self.named.values())
+        stops = self.device.type == "cpu" and not self.scaler.is_enabled()
+        if stops and not torch.isfinite(norm):
+            return norm, lr  # the caller stops the run; the weights are unchanged
+        if o.clip:
+            clip_gradients(self.named.values(), norm, o.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update()
+        return norm, lr
+
+
+class PretrainUpdater(WeightUpdater):
+    """Run the optimizer steps of pre-training.
 
     Args:
         network: encoder and heads, on the device.
         options: optimizer section of the configuration.
         processes: processes of the run.
-        total_steps: steps of the whole run, for the cosine schedule.
+        total: steps of the whole run, for the cosine schedule.
     """
 
     def __init__(
-        self,
-        network: PretrainNetwork,
-        options: OptimConfig,
-        processes: ProcessGroup,
-        total_steps: int,
+        self, network: PretrainNetwork, options: OptimConfig, processes: ProcessGroup, total: int
     ) -> None:
-        self.network, self.options, self.processes = network, options, processes
-        self.total_steps = total_steps
-        self.precision = pick_precision(options.precision, processes.device)
+        device = processes.device
+        super().__init__(network, options, device, total, fused=device.type == "cuda")
+        self.processes = processes
         torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
-        self.named = trainable(network)
-        self.optimizer = make_optimizer(
-            self.named, options.optimizer, options.lr, options.weight_decay, processes.device
-        )
-        scaled = self.precision == "fp16"
-        self.scaler = torch.amp.GradScaler(processes.device.type, enabled=scaled)
-        self.average = MovingAverage(self.named, options.ema) if options.ema else None
 
     def step(self, number: int, parts: Sequence[Masked]) -> StepResult:
         """Run one optimizer step.
@@ -86,7 +122,7 @@ class WeightUpdater:
         """
         self.optimizer.zero_grad(set_to_none=True)
         counts = self.processes.sum(self._counts(parts))
-        tally = torch.zeros(len(TERMS), 3, device=self.processes.device)
+        tally = torch.zeros(len(TERMS), 3, device=self.device)
         for masked in parts:
             if masked.batch.num_graphs:
                 part = self._tally(masked)
@@ -103,7 +139,7 @@ class WeightUpdater:
         self.optimizer.zero_grad(set_to_none=True)
 
     def _counts(self, parts: Sequence[Masked]) -> Tensor:
-        counts = torch.zeros(len(TERMS), device=self.processes.device)
+        counts = torch.zeros(len(TERMS), device=self.device)
         for masked in parts:
             targets = (masked.atom_target, masked.fragment_masked, masked.bond_target)
             hidden = [t if t.dtype == torch.bool else t != IGNORE for t in targets]
@@ -111,31 +147,6 @@ class WeightUpdater:
         return counts
 
     def _tally(self, masked: Masked) -> Tensor:
-        with autocast(self.precision, self.processes.device):
+        with autocast(self.precision, self.device):
             terms = self.network(masked)
         return pretrain_tally(terms)
-
-    def _apply_gradients(self, number: int) -> tuple[Tensor, float]:
-        o = self.options
-        lr = learning_rate(
-            number, o.lr, o.schedule, o.warmup_steps, self.total_steps, o.min_lr_fraction
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.scaler.unscale_(self.optimizer)
-        norm = gradient_norm(self.named.values())
-        stops = self.processes.device.type == "cpu" and not self.scaler.is_enabled()
-        if stops and not torch.isfinite(norm):
-            return norm, lr  # the caller stops the run; the weights are unchanged
-        if o.clip:
-            clip_gradients(self.named.values(), norm, o.clip)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if self.average is not None:
-            self.average.update()
-        return norm, lr
-
-
-def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
-    """Return name -> parameter for the parameters that have a gradient."""
-    return {name: p for name, p in module.named_parameters() if p.requires_grad}

@@ -36,7 +36,7 @@ from pepland_model.train.pretrain_network import PretrainNetwork, save_network
 from pepland_model.train.profile import profile_steps
 from pepland_model.train.progress_text import baseline_line, evaluation_line, step_line
 from pepland_model.train.run_state import RunState, restore, state_tensors, state_values
-from pepland_model.train.step import StepResult, WeightUpdater
+from pepland_model.train.step import PretrainUpdater, StepResult
 from pepland_model.train.step_batches import StepBatches
 from pepland_model.train.train_data import RunData
 
@@ -91,7 +91,7 @@ class Trainer:
         progress.total = self.total
         self.masks = MaskOptions.of(config.mask)
         self.step_batches = StepBatches(data.train, config.data.accumulate, data.steps_per_epoch)
-        self.updater = WeightUpdater(network, config.optim, processes, self.total)
+        self.updater = PretrainUpdater(network, config.optim, processes, self.total)
         scaled = self.updater.scaler.is_enabled()
         self.guard = NonFiniteGuard(self.run_folder, processes, not scaled, remedy(self.run_folder))
         self.state = RunState()

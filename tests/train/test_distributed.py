@@ -52,7 +52,7 @@ def test_several_processes_have_the_losses_of_one(tmp_path, alone, size) -> None
 
 def test_a_run_with_a_killed_rank_resumes_with_another_number_of_ranks(tmp_path, alone) -> None:
     out = tmp_path / "run"
-    first, last = train_in(out, 2, die="pepland_model.train.step:WeightUpdater.step@8")
+    first, last = train_in(out, 2, die="pepland_model.train.step:PretrainUpdater.step@8")
     assert last == -signal.SIGKILL
     assert first != 0
     pretrain_tiny(out, max_steps=STEPS)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.train_worker import end, losses, pretrain_tiny, start
 
-STEP = "pepland_model.train.step:WeightUpdater"
+STEP = "pepland_model.train.step:PretrainUpdater"
 MOMENTS = {
     "before the first checkpoint": f"{STEP}.step@3",
     "between gradient and update": f"{STEP}._apply_gradients@13",

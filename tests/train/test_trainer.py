@@ -20,7 +20,7 @@ from pepland_model.train.mask import MaskOptions, mask_batch
 from pepland_model.train.nonfinite import NonFiniteError
 from pepland_model.train.out_of_memory import first_graphs
 from pepland_model.train.profile import bottleneck
-from pepland_model.train.step import WeightUpdater
+from pepland_model.train.step import PretrainUpdater
 from tests.helpers import train_worker
 from tests.helpers.pretrain_data import golden_batch
 from tests.helpers.train_worker import losses, pretrain_tiny
@@ -202,12 +202,12 @@ def test_a_full_disk_at_the_end_is_an_error_and_keeps_the_previous_checkpoint(
 
 
 def test_nan_stops_the_run_and_writes_down_the_graphs(tmp_path, monkeypatch) -> None:
-    original = WeightUpdater._tally
+    original = PretrainUpdater._tally
 
     def sometimes_nan(self, masked):
         return original(self, masked) * (float("nan") if 17 in masked.batch.graph_index else 1)
 
-    monkeypatch.setattr(WeightUpdater, "_tally", sometimes_nan)
+    monkeypatch.setattr(PretrainUpdater, "_tally", sometimes_nan)
     with pytest.raises(NonFiniteError, match="graph numbers"):
         pretrain_tiny(tmp_path / "run")
     document = json.loads((tmp_path / "run" / "nonfinite.json").read_text())
@@ -306,14 +306,14 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path) -> None:
 def test_out_of_memory_says_what_was_tried_and_fits(
     tmp_path, monkeypatch, limit, words, error
 ) -> None:
-    tally = WeightUpdater._tally
+    tally = PretrainUpdater._tally
 
     def full(self, masked):
         if masked.batch.num_graphs > limit:
             raise error
         return tally(self, masked)
 
-    monkeypatch.setattr(WeightUpdater, "_tally", full)
+    monkeypatch.setattr(PretrainUpdater, "_tally", full)
     with pytest.raises(InputError, match=words):
         pretrain_tiny(tmp_path / "run")
 
@@ -333,7 +333,7 @@ def test_other_errors_are_not_reported_as_out_of_memory(tmp_path, monkeypatch) -
     def broken(self, masked):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(WeightUpdater, "_tally", broken)
+    monkeypatch.setattr(PretrainUpdater, "_tally", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         pretrain_tiny(tmp_path / "run")
 
