@@ -84,7 +84,7 @@ def pick_device(name: str, local_rank: int = 0) -> torch.device:
         raise InputError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise InputError(f"device {name!r} was asked for, but torch sees no GPU; use cpu")
+            raise InputError(f"device {name!r} was asked for, but torch sees no CUDA GPU; use cpu")
         index = local_rank if device.index is None else device.index
         if index >= torch.cuda.device_count():
             raise InputError(

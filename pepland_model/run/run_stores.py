@@ -96,8 +96,8 @@ def common_cut(stores: Sequence[GraphStore]) -> str:
     if len(set(cuts.values())) > 1:
         found = ", ".join(f"{path} {cut}" for path, cut in cuts.items())
         raise InputError(
-            f"the stores have different cuts ({found}), so their fragments do not fit together; "
-            "build them with the same --cut"
+            f"the stores were cut in different ways ({found}), so their fragments do not fit "
+            "together; build them with the same --cut"
         )
     return next(iter(cuts.values()))
 
