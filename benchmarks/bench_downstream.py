@@ -32,8 +32,8 @@ from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.store.graph_store import GraphStore, open_store
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import write_split
+from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.finetune import finetune
-from pepland_model.finetune.intervals import interval
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
 from pepland_model.finetune.task_data import open_task
 from pepland_model.run.config import task_defaults, with_flags

@@ -68,8 +68,8 @@ def main(
         raise click.UsageError("--predict knows what its model pools; leave out --level and others")
     from pepland_data.chem.conversion import FeaturizeOptions
     from pepland_model.embed.embed import EmbedInput, embed
-    from pepland_model.finetune.predict import model_folders
     from pepland_model.finetune.predict import predict as run_predict
+    from pepland_model.finetune.predictor import model_folders
     from pepland_model.network.pooling import Pooling
     from pepland_model.run.load_encoder import trained_cut
 

@@ -18,7 +18,8 @@ from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import open_split, write_split
 from pepland_data.store.split.similarity import similar_groups
 from pepland_model.run.config import DataConfig
-from pepland_model.run.run_data import describe, open_source
+from pepland_model.run.run_stores import open_source
+from pepland_model.train.train_data import describe
 from tests.builder.test_build import cli
 
 
