@@ -119,25 +119,32 @@ def test_the_lock_of_another_machine_is_held_while_its_number_grows(
     monkeypatch.setattr(lock_module, "BEAT_SECONDS", 0.1)
     monkeypatch.setattr(lock_module, "WATCH_SECONDS", 5.0 if alive else 0.3)
     path, end = tmp_path / "lock", threading.Event()
+    path.touch()
 
-    def beat(number: int = 0) -> None:
+    def beat(number: int) -> None:
         held = {"host": "node7", "pid": 4, "machine": "other", "beat": number}
-        path.write_bytes(json.dumps(held).encode())
-        if alive and not end.wait(0.1):
-            beat(number + 1)
+        with path.open("r+b") as file:  # like the holder, without a moment of an empty file
+            file.write(json.dumps(held).encode())
 
-    other = threading.Thread(target=beat)
-    other.start()
-    wait_for(path.exists)
-    if alive:
-        with pytest.raises(BuildError, match="process 4 on node7"):
-            BuildLock(tmp_path).take()
-    else:
-        other.join()
+    def beat_until_the_end() -> None:
+        number = 1
+        while not end.wait(0.1):
+            number += 1
+            beat(number)
+
+    beat(1)
+    if not alive:
         with BuildLock(tmp_path):
             assert json.loads(path.read_bytes())["machine"] == lock_module.machine()
-    end.set()
-    other.join()
+        return
+    other = threading.Thread(target=beat_until_the_end)
+    other.start()
+    try:
+        with pytest.raises(BuildError, match="process 4 on node7"):
+            BuildLock(tmp_path).take()
+    finally:
+        end.set()
+        other.join()
 
 
 def test_on_a_file_system_without_locks_the_growing_number_decides(
@@ -185,7 +192,7 @@ def test_append_refuses_options_that_differ_from_those_of_the_store(
 
 def test_append_without_a_store_builds_with_the_options_given(inputs: Path, tmp_path: Path) -> None:
     out = tmp_path / "new"
-    flags = ["--append", "--out", out, "--cut", "amiibo", "--rows-per-shard", "5"]
+    flags = ["--append", "--out", out, "--cut", "amiibo", "--rows-per-shard", 5, "--workers", 1]
     assert run(inputs / "b.csv", *flags).exit_code == 0
     assert open_store(out).manifest.options["cut"] == "amiibo"
     assert len(open_store(out).manifest.shards) == 2
