@@ -15,7 +15,6 @@ that is stopped is resumed by the same command.
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,6 @@ from typing import Any
 import click
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.common import record
 from pepland_data import BuildOptions, build

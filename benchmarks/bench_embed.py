@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -22,8 +21,6 @@ from typing import Any
 import click
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.common import record
 from benchmarks.common.training_data import CORPUS, training_store

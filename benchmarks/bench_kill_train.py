@@ -22,8 +22,6 @@ from typing import Any
 
 import click
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from benchmarks.common import record
 from benchmarks.common.training_data import training_store
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +20,6 @@ from unittest import mock
 
 import click
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.common import record
 from benchmarks.common.training_data import training_store
