@@ -53,7 +53,7 @@ def peptide_store(folder: Path, count: int) -> GraphStore:
 
 
 def one(name: str, store: GraphStore, folder: Path, *options: str) -> str:
-    """Run `loader_one` and return what it prints; its last words if it fails."""
+    """Run `loaders.one` and return what it prints; its last words if it fails."""
     count = len(store) if RIVALS[name].most is None else min(len(store), RIVALS[name].most)
     command = [sys.executable, "-m", "benchmarks.loaders.one", name, "--store", str(store.path)]
     command += ["--folder", str(folder), "--count", str(count), *options]

@@ -98,7 +98,7 @@ def main(
     name: str, store: Path, folder: Path, count: int, batch_size: int,
     seconds: float, repeats: int, cold: bool, prepare: bool,
 ) -> None:  # fmt: skip
-    """Measure the loader NAME of `loader_rivals`."""
+    """Measure the loader NAME of `loaders.rivals`."""
     from benchmarks.loaders.rivals import RIVALS
     from pepland_data import open_store
 
