@@ -15,7 +15,7 @@ import pytest
 
 from pepland_data import build, open_store
 from pepland_data.builder.options import BuildOptions
-from pepland_data.builder.workers.engines import Checked, Engine, versions
+from pepland_data.builder.workers.engines import Engine, VersionChecked, versions
 from pepland_data.errors import BuildError, InputError, MissingDependencyError
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 from tests.builder.test_build import PEPTIDES, cli, files_of
@@ -165,9 +165,9 @@ def test_engines_are_checked_when_they_are_named() -> None:
 
 
 def test_a_checked_call_runs_where_versions_agree() -> None:
-    assert Checked(len, tuple(versions().items()))("abc") == 3
+    assert VersionChecked(len, tuple(versions().items()))("abc") == 3
     with pytest.raises(BuildError, match="install the same versions"):
-        Checked(len, (("rdkit", "1999.1"),))("abc")
+        VersionChecked(len, (("rdkit", "1999.1"),))("abc")
 
 
 def test_results_come_in_order_or_all_of_them() -> None:
@@ -204,3 +204,16 @@ def test_waiting_for_workers_costs_next_to_nothing() -> None:
     looks = psutil.Process().num_ctx_switches().voluntary
     list(engine.run(wait_and_name, [(1, 1.0)] * 6, ordered=False))
     assert psutil.Process().num_ctx_switches().voluntary - looks < 150
+
+
+def blocked_signals(_: int) -> set[signal.Signals]:
+    return {signal.Signals(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])}
+
+
+def test_workers_are_started_with_sigint_blocked() -> None:
+    """Workers set no mask themselves: what a task sees held when the process was started."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    engine = Engine(workers=3)  # another number than in other tests, so new workers
+    masks = list(engine.run(blocked_signals, [(i,) for i in range(6)], ordered=True))
+    assert all(signal.SIGINT in mask for mask in masks)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
