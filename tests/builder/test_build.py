@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,28 +34,23 @@ from pepland_data.store.manifest import manifest_bytes, read_manifest
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import write_split
 from pepland_data.store.verify import verify
+from tests.helpers.commands import PROGRAM, cli, wait_for
 from tests.helpers.paths import ROOT
-
-PEPTIDES = ["NCC(=O)NCC(=O)O", "C[C@H](N)C(=O)O", "NCC(=O)N1CCC[C@H]1C(=O)O", "CC(=O)[O-].[Na+]"]
-
-
-def write_csv(path: Path, count: int = 40, bad: tuple[int, ...] = ()) -> Path:
-    rows = [("not a smiles" if i in bad else PEPTIDES[i % 4], f"{i / 2}") for i in range(count)]
-    path.write_text(
-        "id,smiles,affinity\n" + "".join(f"p{i},{s},{a}\n" for i, (s, a) in enumerate(rows))
-    )
-    return path
+from tests.helpers.stores import PEPTIDES, files_of, write_csv
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+def build_without_commit(
+    source: Path, out: Path, options: BuildOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leave an unfinished build: all chunks are converted, and no store file is written."""
 
+    def stop(*_: object) -> None:
+        raise RuntimeError("stopped")
 
-def cli(*arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    code = "from pepland_cli.data import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], input=stdin, capture_output=True, check=False
-    )
+    with monkeypatch.context() as patch:
+        patch.setattr("pepland_data.builder.local_build.commit", stop)
+        with pytest.raises(RuntimeError):
+            build(source, out, options)
 
 
 def test_every_row_is_in_the_store_or_the_rejects(tmp_path: Path) -> None:
@@ -171,13 +165,7 @@ def test_chunks_that_did_not_reach_the_disk_are_made_again(
     source = write_csv(tmp_path / "in.csv", 30, (7,))
     build(source, tmp_path / "whole", BuildOptions(rows_per_shard=5))
 
-    def stop(*_: object) -> None:
-        raise RuntimeError("stopped")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("pepland_data.builder.local_build.commit", stop)
-        with pytest.raises(RuntimeError):
-            build(source, tmp_path / "out", BuildOptions(rows_per_shard=5))
+    build_without_commit(source, tmp_path / "out", BuildOptions(rows_per_shard=5), monkeypatch)
     for number, (name, length) in enumerate(
         (("shard.arrow", 0), ("tables/atom.arrow", 100), ("done.json", 0), ("notes.arrow", 8))
     ):
@@ -213,26 +201,23 @@ def test_another_input_or_option_is_refused_and_named(tmp_path: Path) -> None:
         build(write_csv(source, 41), tmp_path / "out")
 
 
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "in.csv", 400, (5,))
-    arguments = [str(source), "--rows-per-shard", "10", "--workers", "1", "--out"]
-    assert cli("build", *arguments, str(tmp_path / "whole")).returncode == 0
-    generator = random.Random(1)
-    for _ in range(6):
-        code = "from pepland_cli.data import main; main()"
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_build_is_resumed_to_the_same_bytes(tmp_path: Path, workers: int) -> None:
+    source, out = write_csv(tmp_path / "in.csv", 400, (5,)), tmp_path / "killed"
+    arguments = ["build", str(source), "--rows-per-shard", "10", "--workers", str(workers), "--out"]
+    for chunks in (1, 20):
         process = subprocess.Popen(
-            [sys.executable, "-c", code, "build", *arguments, str(tmp_path / "killed")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            [*PROGRAM, *arguments, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(0.8 + generator.random() * 0.6)
+        wait_for(lambda wanted=chunks: len(list(out.glob(".build/*/done.json"))) >= wanted)
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        if not (tmp_path / "killed/manifest.json").exists():
-            with pytest.raises(StoreNotFoundError):
-                open_store(tmp_path / "killed")
-    assert cli("build", *arguments, str(tmp_path / "killed")).returncode == 0
-    assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
+        assert process.wait() == -signal.SIGKILL
+        with pytest.raises(StoreNotFoundError):
+            open_store(out)
+    done = cli(*arguments, str(out), "--json")
+    assert json.loads(done.stdout)["resumed_shards"] >= 20
+    build(source, tmp_path / "whole", BuildOptions(rows_per_shard=10))
+    assert files_of(out) == files_of(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("name", ["in.smi", "in.txt", "in.tsv", "in.csv.gz", "in.parquet"])
@@ -297,15 +282,13 @@ def test_unusable_inputs_and_folders_are_one_sentence(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_a_sentence_with_a_remedy_and_the_build_goes_on(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", 40)
-    code = (
+    limit = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000));"
-        "from pepland_cli.data import main; main()"
     )
     arguments = ["build", str(source), "--workers", "1", "--out", str(tmp_path / "out")]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, check=False
-    )
+    command = [*PROGRAM[:2], limit + PROGRAM[2], *arguments]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 1
     assert b"File too large" in done.stderr
     with pytest.raises(StoreNotFoundError, match="unfinished build"):

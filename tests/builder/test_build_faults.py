@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,10 +13,10 @@ import psutil
 import pytest
 
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
-from tests.builder.test_build import cli, files_of
-from tests.files.test_folder_lock import wait_for
+from tests.helpers.commands import PROGRAM, cli, wait_for
+from tests.helpers.stores import files_of
 
-BUILD = [sys.executable, "-c", "from pepland_cli.data import main; main()", "build"]
+BUILD = [*PROGRAM, "build"]
 
 
 def allowed(*command: str) -> bool:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +11,8 @@ from pepland_data import BuildOptions, build, open_store
 from pepland_data.builder.convert_format import convert
 from pepland_data.builder.merge import merge
 from pepland_data.errors import BuildError, InputError, MissingDependencyError
-from tests.builder.test_build import cli, files_of, write_csv
+from tests.helpers.commands import cli
+from tests.helpers.stores import files_of, write_csv
 
 pytest.importorskip("zarr")
 
@@ -30,24 +27,6 @@ def test_it_has_the_bytes_of_a_converted_arrow_store_for_any_workers(tmp_path: P
         assert report.graphs == 59
         assert files_of(tmp_path / f"built{workers}") == files_of(tmp_path / "zarr")
     assert build(source, tmp_path / "built1", options).nothing_to_do
-
-
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "in.csv", 400, (5,))
-    arguments = [str(source), "--rows-per-shard", "20", "--workers", "1", "--format", "zarr"]
-    assert cli("build", *arguments, "--out", str(tmp_path / "whole")).returncode == 0
-    generator, code = random.Random(2), "from pepland_cli.data import main; main()"
-    for _ in range(5):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, "build", *arguments, "--out", str(tmp_path / "killed")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(1.2 + generator.random())
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert cli("build", *arguments, "--out", str(tmp_path / "killed")).returncode == 0
-    assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
 
 
 def test_killed_at_any_write_it_goes_on_to_the_same_bytes(

@@ -18,7 +18,8 @@ from pepland_data.chem.featurizer import FeaturizeOptions
 from pepland_data.errors import BuildError, InputError
 from pepland_data.inputs.input_blocks import count_rows, read_chunks
 from pepland_data.inputs.part import Part, joined_parts
-from tests.builder.test_build import PEPTIDES, cli, files_of
+from tests.helpers.commands import cli
+from tests.helpers.stores import PEPTIDES, files_of
 
 
 def write(path: Path, rows: int = 47) -> Path:

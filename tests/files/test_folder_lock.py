@@ -20,7 +20,8 @@ from pepland_data.builder.merge import merge
 from pepland_data.errors import BuildError
 from pepland_data.files.folder_lock import BuildLock
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
-from tests.builder.test_build import cli, files_of, write_csv
+from tests.helpers.commands import cli
+from tests.helpers.stores import files_of, write_csv
 
 PROGRAM = [sys.executable, "-c", "from pepland_cli.data import main; main()"]
 

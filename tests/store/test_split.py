@@ -19,7 +19,7 @@ from pepland_data.store.split.recorded import open_split, write_split
 from pepland_data.store.split.similarity import similar_groups
 from pepland_model.run.config import DataConfig
 from pepland_model.run.run_data import describe, open_source
-from tests.builder.test_build import cli
+from tests.helpers.commands import cli
 
 
 def store_of(folder: Path, texts: list[str]) -> Path:

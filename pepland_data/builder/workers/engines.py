@@ -22,7 +22,8 @@ from pepland_data.chem.conversion import FEATURIZER_VERSION
 from pepland_data.errors import BuildError, InputError, MissingDependencyError
 
 ENGINES = ("local", "dask", "ray")
-CONNECT_SECONDS = 30
+CONNECT_SECONDS, WORKERS_SECONDS = 30, 10
+"""How long to wait for the scheduler of a Dask cluster, and for its first worker."""
 POLL_SECONDS, ASK_SECONDS = 0.1, 3.0
 """Longest time between two checks for a result; time after which joblib is asked in any case."""
 WINDOW = 8
@@ -121,7 +122,8 @@ class Engine:
                 f"no Dask scheduler answers at {self.address}; start `dask scheduler` and workers, "
                 "or check the address"
             ) from error
-        with client, joblib.parallel_config("dask", client=client):
+        timeout = {"wait_for_workers_timeout": WORKERS_SECONDS}
+        with client, joblib.parallel_config("dask", client=client, **timeout):
             yield
 
     @contextmanager

@@ -195,9 +195,7 @@ class IsolatedFeaturizer:
         self._process = self._process or ConvertingProcess(self.memory_limit)
         try:
             done, counts = self._process.ask(texts, self.options)
-        except (
-            BaseException
-        ):  # also an interrupt: the answer would be taken for that of the next request
+        except BaseException:  # an interrupt too: the next request would read the old answer
             self.close()
             raise
         self.cache_counts.update(counts)
