@@ -1,4 +1,4 @@
-"""Appending: the rows of one build, splits kept, and a kill leaves one store or the other."""
+"""Appending gives the rows of one build and keeps splits; a failure leaves the old store."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -30,6 +31,11 @@ def cli(*arguments: str, stdin: bytes | None = None) -> CommandResult:
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return CommandResult(done.exit_code, done.stdout_bytes, done.stderr_bytes)
+
+
+def cli_process(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run ``pepland-data`` in a process of its own, which reads the environment anew."""
+    return subprocess.run([*PROGRAM, *arguments], capture_output=True, check=False)
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:

@@ -34,7 +34,7 @@ from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import open_split, split_names, write_split
 from pepland_data.store.summary import summarize
 from pepland_data.store.verify import verify
-from tests.helpers.commands import cli
+from tests.helpers.commands import cli_process as cli
 from tests.helpers.loader_checks import same
 from tests.helpers.object_store import (
     CREDENTIALS,
