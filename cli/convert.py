@@ -1,4 +1,4 @@
-"""``pepland-data convert``: the same store in the other format."""
+"""``pepland-data convert``: a store in the other format, Arrow or Zarr."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Examples:
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes [all cores].")
 @json_option
 def convert(store: str, out: str, kind: str, workers: int | None, as_json: bool) -> None:
-    """Write STORE in another format to OUT, a new folder; the way back gives the same bytes."""
+    """Write STORE in another format to OUT, a new folder; converting back gives the same bytes."""
     from tqdm import tqdm
 
     from pepland_data.builder.convert_format import convert as convert_store
@@ -37,14 +37,14 @@ def convert(store: str, out: str, kind: str, workers: int | None, as_json: bool)
             shown.total = total
             shown.update(done - shown.n)
 
-        processes = workers or len(os.sched_getaffinity(0))
-        report = convert_store(store, out, kind, processes, progress)
+        workers = workers or len(os.sched_getaffinity(0))
+        report = convert_store(store, out, kind, workers, progress)
     render(
         asdict(report),
         as_json,
         lambda r: (
             f"{r['path']}: {r['graphs']:,} graphs as {r['kind']}, {r['bytes'] / 1e6:,.1f} MB in "
-            f"{r['files']} files, {r['bytes'] / max(r['graphs'], 1):,.0f} bytes a graph "
+            f"{r['files']} files, {r['bytes'] / max(r['graphs'], 1):,.0f} bytes per graph "
             f"(before {r['bytes_before'] / max(r['graphs'], 1):,.0f})"
         ),
     )

@@ -1,4 +1,4 @@
-"""Full disks, missing permissions and Ctrl-C: a sentence, and the same bytes when it goes on."""
+"""Full disks, missing permissions and Ctrl-C: one sentence, and a resumed build of the same bytes."""
 
 from __future__ import annotations
 

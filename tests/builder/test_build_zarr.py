@@ -37,7 +37,7 @@ def test_killed_at_any_write_it_goes_on_to_the_same_bytes(
     source, options = write_csv(tmp_path / "in.csv", 12), BuildOptions(format="zarr")
     build(source, tmp_path / "whole", options)
     plain = zarr_write.write_atomic_bytes
-    for stop in range(0, 60, 7):
+    for stop in range(0, 60, 12):
         left = [stop]
 
         def write(path: Path, data: bytes, left: list[int] = left) -> None:

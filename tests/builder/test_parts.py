@@ -16,8 +16,8 @@ from pepland_data.builder.merge import merge
 from pepland_data.builder.options import BuildOptions
 from pepland_data.chem.featurizer import FeaturizeOptions
 from pepland_data.errors import BuildError, InputError
-from pepland_data.inputs.input_blocks import count_rows, read_chunks
 from pepland_data.inputs.part import Part, joined_parts
+from pepland_data.inputs.read_input import count_rows, read_chunks
 from tests.helpers.commands import cli
 from tests.helpers.stores import PEPTIDES, files_of
 

@@ -15,7 +15,7 @@ from pepland_data import BuildOptions, FeaturizeOptions, build, featurize, open_
 from pepland_data.chem.featurizer import Featurizer
 from pepland_data.chem.notation.detect import helm_of
 from pepland_data.errors import InputError
-from pepland_data.inputs.input_blocks import read_chunks
+from pepland_data.inputs.read_input import read_chunks
 from pepland_data.store.featurize_again import semantic_faults
 
 
@@ -136,8 +136,8 @@ def test_the_name_of_a_column_says_whether_letters_are_residues(
     (chunk,) = read_chunks(path, 99, None, "auto")
     ambiguous = {0: "CNC", 1: "CCC", 4: "FFF"}
     wanted = {i: helm_of(text) for i, text in ambiguous.items()} if sequences else {}
-    assert chunk.meant("auto") == wanted
-    assert chunk.meant("smiles") == {}
+    assert chunk.texts_as_helm("auto") == wanted
+    assert chunk.texts_as_helm("smiles") == {}
 
 
 def test_fasta_is_sequences_also_where_a_smiles_could_be_read(tmp_path: Path) -> None:

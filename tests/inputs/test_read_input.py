@@ -15,13 +15,8 @@ from hypothesis import strategies as st
 
 from pepland_data.errors import InputError
 from pepland_data.inputs import text_lines as lines_module
-from pepland_data.inputs.input_blocks import (
-    FileSpan,
-    LineBlock,
-    count_rows,
-    read_blocks,
-    read_chunks,
-)
+from pepland_data.inputs.line_block import FileSpan, LineBlock
+from pepland_data.inputs.read_input import count_rows, read_blocks, read_chunks
 from pepland_data.inputs.text_lines import Lines
 
 CELL = st.text(st.sampled_from('aC1"",;\t\r\n \x00é\ufeff\x85\u2028'), max_size=6)
