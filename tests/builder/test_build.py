@@ -1,4 +1,4 @@
-"""Build, store and verify: every row accounted for, the same bytes always, damage found."""
+"""Build, open and verify stores: every row is accounted for, bytes are stable, damage is found."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_number_of_workers_changes_no_byte(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize("form", ["arrow", "zarr"])
-def test_columns_named_as_ours_or_twice_or_not_at_all_are_passed_through(
+def test_columns_with_reserved_repeated_or_empty_names_are_passed_through(
     tmp_path: Path, suffix: str, form: str
 ) -> None:
     header = ["", "sequence", "smiles", "row_id", "atoms", "y", "y"]
@@ -115,7 +115,7 @@ def test_columns_named_as_ours_or_twice_or_not_at_all_are_passed_through(
 
 
 @pytest.mark.parametrize("workers", [2, 5, 32])
-def test_tasks_get_smaller_so_that_workers_end_together(tmp_path: Path, workers: int) -> None:
+def test_the_last_tasks_are_small(tmp_path: Path, workers: int) -> None:
     path = tmp_path / "in.csv"
     path.write_text("smiles\n" + "CCO\n" * 20_005)
     options = BuildOptions(rows_per_shard=10, workers=workers)
@@ -159,7 +159,7 @@ def test_shards_rewritten_in_groups_have_the_same_bytes(
     assert files_of(tmp_path / "single") == files_of(tmp_path / "groups")
 
 
-def test_chunks_that_did_not_reach_the_disk_are_made_again(
+def test_damaged_chunks_are_converted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_csv(tmp_path / "in.csv", 30, (7,))
@@ -175,7 +175,7 @@ def test_chunks_that_did_not_reach_the_disk_are_made_again(
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
-def test_what_the_process_met_before_changes_no_byte(tmp_path: Path) -> None:
+def test_earlier_builds_of_the_process_change_no_byte(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", 8)
     build(source, tmp_path / "first")
     (tmp_path / "other.smi").write_text("BrC(F)(Cl)C(=O)N[SiH3]\n")
@@ -184,7 +184,7 @@ def test_what_the_process_met_before_changes_no_byte(tmp_path: Path) -> None:
     assert files_of(tmp_path / "first") == files_of(tmp_path / "second")
 
 
-def test_a_second_run_says_that_nothing_is_left_to_do(tmp_path: Path) -> None:
+def test_a_second_run_has_nothing_to_do(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv")
     build(source, tmp_path / "out")
     before = files_of(tmp_path / "out")
@@ -260,7 +260,7 @@ def test_hostile_rows_are_rejected_with_a_reason(tmp_path: Path) -> None:
     assert all(r["reason"] for r in store.rejects)
 
 
-def test_unusable_inputs_and_folders_are_one_sentence(tmp_path: Path) -> None:
+def test_unusable_inputs_and_folders_are_one_line_errors(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv")
     (tmp_path / "empty.csv").touch()
     (tmp_path / "full").mkdir()
@@ -279,7 +279,7 @@ def test_unusable_inputs_and_folders_are_one_sentence(tmp_path: Path) -> None:
     assert (tmp_path / "full/notes.txt").read_text() == "mine"
 
 
-def test_a_full_disk_is_a_sentence_with_a_remedy_and_the_build_goes_on(tmp_path: Path) -> None:
+def test_a_file_size_limit_is_an_error_and_the_build_is_resumed(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", 40)
     limit = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
@@ -303,7 +303,7 @@ def test_a_file_of_bad_rows_ends_with_code_3_and_json_is_one_document(tmp_path: 
     assert b"every row was rejected" in done.stderr
 
 
-def test_open_store_tells_apart_what_is_wrong(tmp_path: Path) -> None:
+def test_open_store_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(StoreNotFoundError, match="no store"):
         open_store(tmp_path / "none")
     with pytest.raises(StoreNotFoundError, match=r"manifest\.json"):

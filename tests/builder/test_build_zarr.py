@@ -1,4 +1,4 @@
-"""``build --format zarr``: the bytes of a conversion, whatever happened on the way."""
+"""``build --format zarr`` gives the bytes of a converted store, also after an interrupt."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_it_has_the_bytes_of_a_converted_arrow_store_for_any_workers(tmp_path: P
     assert build(source, tmp_path / "built1", options).nothing_to_do
 
 
-def test_killed_at_any_write_it_goes_on_to_the_same_bytes(
+def test_a_build_interrupted_at_a_write_is_resumed_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pepland_data.builder import write_zarr as zarr_write
@@ -54,7 +54,7 @@ def test_killed_at_any_write_it_goes_on_to_the_same_bytes(
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
-def test_another_format_is_another_build(tmp_path: Path) -> None:
+def test_another_format_is_another_recipe(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", 8)
     build(source, tmp_path / "out")
     with pytest.raises(BuildError, match="format was 'arrow', now 'zarr'"):
@@ -63,7 +63,7 @@ def test_another_format_is_another_build(tmp_path: Path) -> None:
         BuildOptions(format="hdf5")
 
 
-def test_without_zarr_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_zarr_no_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(MissingDependencyError, match="pip install"):
         build(write_csv(tmp_path / "in.csv"), tmp_path / "out", BuildOptions(format="zarr"))

@@ -1,4 +1,4 @@
-"""Other engines: the same bytes from a Dask cluster, also when a worker is killed on the way."""
+"""Engines: a Dask cluster gives the same bytes, also when one of its workers is killed."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_one_process(
         below = psutil.Process(workers[0].pid).children(recursive=True)
         workers[0].send_signal(signal.SIGKILL)
         workers[0].wait()
-        assert len(list(tmp_path.glob("out/.build/*/done.json"))) < 60  # on the way, not behind it
+        assert (
+            len(list(tmp_path.glob("out/.build/*/done.json"))) < 60
+        )  # the build is not finished yet
         _, said = run.communicate(timeout=120)
         assert run.returncode == 0, said
         assert not psutil.wait_procs(below, timeout=5)[1]
@@ -124,7 +126,7 @@ def test_a_worker_with_other_versions_is_refused(
         end(worker)
 
 
-def test_a_scheduler_without_workers_is_a_sentence(
+def test_a_scheduler_without_workers_is_a_one_line_error(
     cluster: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pepland_data.builder.workers.engines.WORKERS_SECONDS", 1)
@@ -132,7 +134,7 @@ def test_a_scheduler_without_workers_is_a_sentence(
         list(Engine(name="dask", address=cluster[0]).run(len, [([],)], ordered=True))
 
 
-def test_clusters_that_are_not_there_are_one_sentence(tmp_path: Path) -> None:
+def test_missing_or_unexpected_addresses_are_one_line_errors(tmp_path: Path) -> None:
     (tmp_path / "in.smi").write_text("\n".join(PEPTIDES))
     flags = ["build", str(tmp_path / "in.smi"), "--out", str(tmp_path / "out"), "--engine"]
     for more, said in (
@@ -144,7 +146,7 @@ def test_clusters_that_are_not_there_are_one_sentence(tmp_path: Path) -> None:
         assert done.stderr.count(b"\n") == 1
 
 
-def test_no_scheduler_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_scheduler_is_a_one_line_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pepland_data.builder.workers.engines.CONNECT_SECONDS", 1)
     begin = time.monotonic()
     with pytest.raises(BuildError, match="no Dask scheduler answers at tcp:"):
@@ -194,7 +196,7 @@ def test_results_come_in_order_or_as_they_arrive_and_errors_too(workers: int) ->
 def test_waiting_for_workers_costs_next_to_nothing() -> None:
     """joblib alone polls a hundred times per second, 50 to 100 microseconds each time."""
     engine = Engine(workers=2)
-    list(engine.run(wait_and_name, [(1, 0.0)] * 4, ordered=False))  # workers are there
+    list(engine.run(wait_and_name, [(1, 0.0)] * 4, ordered=False))  # start the workers
     before = psutil.Process().num_ctx_switches().voluntary
     list(engine.run(wait_and_name, [(1, 0.5)] * 6, ordered=False))
     assert psutil.Process().num_ctx_switches().voluntary - before < 75

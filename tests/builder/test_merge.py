@@ -1,4 +1,4 @@
-"""Merging: the bytes of one build, whatever the cuts; nothing joined that does not belong."""
+"""Merging gives the bytes of one build of all inputs; stores that differ are refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_merged_stores_have_the_bytes_of_one_build(
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_shards_taken_over_as_files_are_those_made_again(tmp_path: Path, link: bool) -> None:
+def test_copied_shards_equal_shards_written_again(tmp_path: Path, link: bool) -> None:
     parts = [built_store(tmp_path, "a", range(0, 42)), built_store(tmp_path, "b", range(0, 20))]
     fast = merge(parts, tmp_path / "fast", link=link)
     plain = merge(parts, tmp_path / "plain", reuse=False)
@@ -46,7 +46,7 @@ def test_shards_taken_over_as_files_are_those_made_again(tmp_path: Path, link: b
     assert shared == link
 
 
-def test_a_store_merged_alone_is_cut_anew(tmp_path: Path, whole: Path) -> None:
+def test_merging_one_store_changes_its_rows_per_shard(tmp_path: Path, whole: Path) -> None:
     merge([whole], tmp_path / "cut", rows_per_shard=11)
     direct = built_store(tmp_path, "direct", range(60), 11)
     assert files_but_manifest(tmp_path / "cut") == files_but_manifest(direct)
@@ -79,14 +79,14 @@ def test_columns_are_joined_by_name_and_widened(tmp_path: Path) -> None:
     assert any("'y' was double, string, now large_string" in n for n in report.notes)
 
 
-def test_stores_of_rejects_alone_are_joined_too(tmp_path: Path) -> None:
+def test_a_store_without_graphs_can_be_merged(tmp_path: Path) -> None:
     bad, good = built_store(tmp_path, "bad", range(17, 22)), built_store(tmp_path, "good", range(5))
     report = merge([bad, good], tmp_path / "out")
     assert (report.graphs, report.rejects) == (4, 6)
     assert [r["row_id"] for r in open_store(tmp_path / "out").rejects] == [0, 1, 2, 3, 4, 8]
 
 
-def test_stores_that_do_not_belong_together_are_refused(tmp_path: Path, whole: Path) -> None:
+def test_stores_with_other_options_are_refused(tmp_path: Path, whole: Path) -> None:
     other = built_store(tmp_path, "other", range(5), cut="amiibo")
     with pytest.raises(BuildError, match=r"cut 'amiibo'.*has 'adafrag'"):
         merge([whole, other], tmp_path / "out")
@@ -102,7 +102,7 @@ def test_the_same_merge_again_has_nothing_to_do(tmp_path: Path) -> None:
     parts = [built_store(tmp_path, "a", range(20)), built_store(tmp_path, "b", range(20, 40))]
     assert not merge(parts, tmp_path / "out").nothing_to_do
     before = files_of(tmp_path / "out")
-    (tmp_path / ".out.merging").mkdir()  # left by one that was killed behind its last step
+    (tmp_path / ".out.merging").mkdir()  # left by a merge that was killed after its last step
     assert merge(parts, tmp_path / "out").nothing_to_do
     assert files_of(tmp_path / "out") == before
     assert not (tmp_path / ".out.merging").exists()
@@ -111,7 +111,7 @@ def test_the_same_merge_again_has_nothing_to_do(tmp_path: Path) -> None:
             merge(other, tmp_path / "out")
 
 
-def test_what_a_killed_merge_left_is_no_store_and_in_nobodys_way(
+def test_the_files_of_a_killed_merge_are_no_store_and_are_replaced(
     tmp_path: Path, whole: Path
 ) -> None:
     (tmp_path / ".out.merging/shards").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Parts of one build: joined they have its bytes, and what does not fit together is refused."""
+"""Parts of one build: merged they have its bytes; parts that do not fit are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.helpers.stores import PEPTIDES, files_of
 
 
 def write(path: Path, rows: int = 47) -> Path:
-    """A column that is whole numbers in the first rows, then fractions, then words."""
+    """Write columns whose first rows are integers and whose later rows are fractions or words."""
     lines = []
     for i in range(rows):
         text = "broken(" if i % 9 == 4 else PEPTIDES[i % 4]
