@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import click
 
+from pepland_cli.build import ProgressBars
 from pepland_cli.output import Command, json_option, render
 
 EPILOG = """\b
@@ -33,17 +35,11 @@ def merge(
 
     The result has the same bytes as one build of all their inputs.
     """
-    from tqdm import tqdm
-
     from pepland_data.builder.merge import merge as merge_stores
 
-    with tqdm(unit=" shards", mininterval=0.2) as shown:
-
-        def progress(done: int, total: int) -> None:
-            shown.total = total
-            shown.update(done - shown.n)
-
-        report = merge_stores(stores, out, rows_per_shard, link, progress=progress)
+    with ProgressBars() as progress:
+        shown = partial(progress, "merge")
+        report = merge_stores(stores, out, rows_per_shard, link, progress=shown)
     render(asdict(report), as_json, text)
 
 
