@@ -65,7 +65,9 @@ def stores(document: dict[str, Any]) -> Iterator[Row]:
 def loaders(document: dict[str, Any]) -> Iterator[Row]:
     """Yield graphs per second of each loader, fastest first."""
     r = document["results"]
-    about = f"{r['peptides']:,} peptides of {r['mean_atoms']:.0f} atoms, {r['batch_size']} per batch"
+    about = (
+        f"{r['peptides']:,} peptides of {r['mean_atoms']:.0f} atoms, {r['batch_size']} per batch"
+    )
     yield f"**Loaders**, {about}, graphs per second on one core, warm", ""
     ranked = sorted(r["loaders"].values(), key=lambda one: -one["graphs_per_s"]["median"])
     for one in ranked:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -24,23 +23,14 @@ from pepland_data.builder.merge import merge
 from pepland_data.errors import BuildError
 from pepland_data.files.folder_lock import BuildLock
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
+from tests.helpers.commands import wait_for
+from tests.helpers.stores import files_of
 
 ROWS = 400
 
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["build", *map(str, arguments)])
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from pepland_data.store.split.similarity import similar_groups
 from pepland_model.run.config import DataConfig
 from pepland_model.run.run_stores import open_source
 from pepland_model.train.train_data import describe
-from tests.builder.test_build import cli
+from tests.helpers.commands import cli
 
 
 def store_of(folder: Path, texts: list[str]) -> Path:
