@@ -244,7 +244,7 @@ def test_what_cannot_be_converted_is_one_sentence(both: dict[str, Path], tmp_pat
     with pytest.raises(InputError, match="arrow or zarr"):
         convert(both["arrow"], tmp_path / "x", "hdf5")
     for arguments, code, message in (
-        (["arrow", "x", "arrow"], 1, b"of format arrow already"),
+        (["arrow", "x", "arrow"], 1, b"has format arrow already"),
         (["arrow", "zarr", "zarr"], 1, b"is there already"),
         (["none", "x", "zarr"], 1, b"there is no store"),
         (["arrow", "x", "hdf5"], 2, b"'arrow', 'zarr'"),
