@@ -199,6 +199,7 @@ class Featurizer:
             batch = []
             for position in positions[start : start + size]:
                 text = texts[position]
+                log.take()  # messages about fragments, which come only while a fragment is new
                 try:
                     batch.append(read(position, text, log))
                 except InvalidMoleculeError as error:
