@@ -77,7 +77,8 @@ def build(
 ) -> None:
     """Turn SMILES, sequences or HELM into a store.
 
-    INPUT is a CSV, TSV, .smi, .txt, FASTA or Parquet file, gzipped or not, or - for standard input.
+    INPUT is a CSV, TSV, .smi, .txt, FASTA, Parquet, Arrow or JSON Lines file, compressed or not, or -
+    for standard input.
     Other columns are copied into the store. An interrupted build is resumed by the same command.
     """
     from pepland_data.builder.append import append as append_rows
