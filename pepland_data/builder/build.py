@@ -30,7 +30,7 @@ def build(
 
     Raises:
         InputError: the input cannot be used.
-        BuildError: the folder holds something else, or an unfinished build with another recipe.
+        BuildError: the folder holds something else, or an unfinished build of another recipe.
         RemoteError: a URL cannot be read or written.
     """
     options = options or BuildOptions()
