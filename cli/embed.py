@@ -63,8 +63,8 @@ def main(
 ) -> None:  # fmt: skip
     """Write one vector for each peptide of INPUT, in the order of INPUT.
 
-    INPUT is a store, or a file that pepland-data build can read (CSV, TSV, .smi, FASTA, Parquet,
-    gzipped or not, - for standard input). A peptide that cannot be read becomes null with a reason.
+    INPUT is a store, or a file that pepland-data build can read, or - for standard input. A peptide
+    that cannot be read becomes null with a reason.
     """
     if (source is None) == (not texts):
         raise click.UsageError("give either INPUT or --text")
