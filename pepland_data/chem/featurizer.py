@@ -196,17 +196,18 @@ class Featurizer:
         """Read texts in batches of `size`; add those that cannot be read to the rejects."""
         for start in range(0, len(positions), size):
             self._watch(None)
+            log.take()  # messages about fragments, which come only while a fragment is new
             batch = []
             for position in positions[start : start + size]:
                 text = texts[position]
-                log.take()  # messages about fragments, which come only while a fragment is new
                 try:
                     batch.append(read(position, text, log))
                 except InvalidMoleculeError as error:
                     rejects.append(Reject(position, text, error.stage, error.reason))
                     log.take()
                 else:
-                    notes += [Note(position, "warning", text, line) for line in log.take()]
+                    if lines := log.take():
+                        notes += [Note(position, "warning", text, line) for line in lines]
             yield batch
 
     def _read_sequence(self, position: int, text: str, log: RdkitMessages) -> _Text:
