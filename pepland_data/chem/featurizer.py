@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rdkit import Chem
@@ -48,8 +47,7 @@ MAX_FRAGMENT_ROWS = 200_000
 """A featurizer with more distinct fragments forgets its tables and caches before the next call."""
 
 
-@dataclass(frozen=True)
-class _Text:
+class _Text(NamedTuple):
     """A text that has been read."""
 
     position: int
