@@ -16,7 +16,7 @@ from pepland_data.graph.vocabulary import Vocabulary
 from pepland_data.inputs.synthetic import SynthOptions, peptides
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import open_split, write_split
-from pepland_data.store.split.similarity import similar_groups
+from pepland_data.store.split.similar_groups import similar_groups
 from pepland_model.run.config import DataConfig
 from pepland_model.run.run_data import describe, open_source
 from tests.builder.test_build import cli
