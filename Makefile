@@ -2,16 +2,18 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Modules are compiled when they are first imported; compiling all takes as long as unpacking them.
+PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 DEMO   ?= demo
 SAMPLE := pepland_data/resources/sample.csv
 
-.PHONY: demo test test-all test-gpu check lint types format bench readme clean
+.PHONY: demo test unit test-all test-gpu check lint types format bench readme clean
 
 # The virtual environment, made again when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check torch --constraint constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]" --constraint constraints.txt
+	$(PIP) torch --constraint constraints.txt
+	$(PIP) --editable ".[dev]" --constraint constraints.txt
 	touch $@
 
 demo: $(VENV)/.installed  ## SMILES in, trained PharmHGT out, in a few minutes on any machine
@@ -29,7 +31,10 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy
 
-test: check  ## linters, types and all tests that end within minutes
+test: lint  ## linters, types and all tests that end within minutes
+	$(MAKE) --jobs=2 types unit
+
+unit: $(VENV)/.installed
 	$(BIN)/pytest -n 2 -m "not slow"
 
 test-all: check  ## also the long campaigns: kills, bit flips, every tripeptide

@@ -12,15 +12,12 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.common import record
 from pepland_data import BuildOptions, build

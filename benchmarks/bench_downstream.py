@@ -1,4 +1,4 @@
-"""Is pre-training worth it? Affinity and cell penetration from vectors, and from composition alone.
+"""Does pre-training help? Affinity and cell penetration from vectors, and from composition alone.
 
 Five seeds, each with its own split in which peptides within one residue of each other stay together
 (``pepland-data split --by similarity``, 80/10/10). Side by side: the pre-trained encoder and one of
@@ -9,13 +9,12 @@ sets, with Student's 95 % interval over the seeds. The normalization before the 
 validation sets of the first two seeds, when their test figures had been seen (that of encoders
 trained along with smaller ones); warm-up and clipping were chosen by the validation set of the
 first. Not measured: larger corpora, longer pre-training, tuned settings. With ``--scratch`` a run
-that is stopped goes on when the same command comes again.
+that is stopped is resumed by the same command.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,14 @@ import click
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from benchmarks.common import record
 from pepland_data import BuildOptions, build
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.store.graph_store import GraphStore, open_store
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import write_split
+from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.finetune import finetune
-from pepland_model.finetune.intervals import interval
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
 from pepland_model.finetune.task_data import open_task
 from pepland_model.run.config import task_defaults, with_flags
@@ -74,7 +71,7 @@ def tuned(config: Any) -> list[dict[str, float]]:
     """Fine-tune; return the test figures of each seed."""
     summary = finetune(config)
     if summary["status"] != "finished":
-        raise SystemExit("a run was stopped; the same command with --scratch goes on")
+        raise SystemExit("a run was stopped; the same command with --scratch resumes it")
     return [one["metrics"]["test"] for one in summary["by_seed"]]
 
 
@@ -130,7 +127,7 @@ def one_task(
             found[variant] = tuned(configured(name, store, out, seeds, **flags))
     found["composition, boosted trees"] = boosted(name, store, seeds)
     sizes = open_task(configured(name, store, Path("unused"), 1), 0).describe()
-    del sizes["stores"]  # where they lie here tells nobody anything
+    del sizes["stores"]  # paths of this machine
     return {"data": sizes, "variants": {v: over_seeds(each) for v, each in found.items()}}
 
 
@@ -190,7 +187,7 @@ def draw(tasks: dict[str, Any], path: Path) -> None:
     help="Tasks that the encoder is trained on too (dear); default all.",
 )  # fmt: skip
 @click.option("--task", "tasks", multiple=True, type=click.Choice(list(TASKS)))
-@click.option("--scratch", help="Folder for the runs, so that they can go on; else a new one.")
+@click.option("--scratch", help="Folder for the runs, so that they can be resumed; else a new one.")
 @click.option("--threads", default=2, show_default=True)
 @click.option("--name", default="downstream", show_default=True, help="Of the result.")
 def main(

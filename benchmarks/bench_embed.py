@@ -1,4 +1,4 @@
-"""How fast are embeddings: peptides a second in bulk, milliseconds for a single one?
+"""How fast are embeddings: peptides per second in bulk, milliseconds for a single one?
 
 Bulk: a store through ``pepland-embed`` (graphs are there), a SMILES file through it (another
 process converts meanwhile), and one peptide at a time (``--exact``). Single: a new `Embedder` for
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -22,8 +21,6 @@ from typing import Any
 import click
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.common import record
 from benchmarks.common.training_data import CORPUS, training_store
@@ -51,7 +48,7 @@ def spread(values: Iterable[float]) -> dict[str, float]:
 def bulk(
     model: Path, source: str, out: Path, rounds: int, exact: bool = False
 ) -> tuple[dict[str, float], np.ndarray]:
-    """Return peptides a second (median of rounds) and the vectors."""
+    """Return peptides per second (median of rounds) and the vectors."""
     rates = []
     for _ in range(rounds):
         report = embed(model, EmbedInput(path=source), out, device="cpu", exact=exact)
@@ -104,7 +101,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     rates = {name: r["peptides_per_s"] for name, r in results["bulk"].items()}
     bars = right.barh(list(rates), list(rates.values()), color="#2e8b57", height=0.5)
     right.bar_label(bars, fmt=" %.0f")
-    right.set(xlabel="peptides a second", xlim=(0, 1.2 * max(rates.values())))
+    right.set(xlabel="peptides per second", xlim=(0, 1.2 * max(rates.values())))
     right.invert_yaxis()
     figure.savefig(path, dpi=130)
 

@@ -2,7 +2,7 @@
 
 Every round measures each way once, so that a noisy machine hits all alike; medians of the rounds.
 `heterograph` knows the pieces of earlier rounds, `first_time` starts from nothing each round,
-`plain` is our plain path: the same graph, RDKit asked every question anew for each molecule.
+`plain` is our plain path: the same graph, without any cache.
 Peers make atoms and bonds only; they run in the environments named with --peers. NVIDIA's
 cuik-molmaker needs one of its own: each version is made for the RDKit version of its number.
 
@@ -112,7 +112,7 @@ def peer_processes(
 
 
 def measure(texts: list[str], repeats: int, pythons: Sequence[str]) -> dict[str, Any]:
-    """Return peptides a second of each way: median, lowest and highest."""
+    """Return peptides per second of each way: median, lowest and highest."""
     sequences = random_sequences(20_000, 15)
     ways = our_ways(texts, sequences)
     assert featurize(texts[0]) == Featurizer(fast=False).featurize(texts[0])
@@ -175,7 +175,7 @@ def chart(results: dict[str, Any], path: Path) -> None:
     axes.bar_label(bars, [f"{rates[key]:,.0f}" for key in keys], padding=4)
     axes.set_xscale("log")
     axes.set_xlim(right=3 * max(rates.values()))
-    axes.set_xlabel("peptides a second and core (logarithmic)")
+    axes.set_xlabel("peptides per second per core (logarithmic)")
     about = f"{name}, {corpus['peptides']:,} peptides of {corpus['mean_atoms']:.0f} atoms"
     axes.set_title(f"{about}; blue: complete heterograph, grey: less", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""What does a store cost as Arrow and as Zarr: bytes a graph, seconds to convert, open and load?
+"""What does a store cost as Arrow and as Zarr: bytes per graph, seconds to convert, open and load?
 
 Synthetic peptides of about 130 atoms, texts and row numbers included, no pass-through columns.
 Loading is the host tier: everything decoded into memory, on one core.
@@ -37,7 +37,7 @@ def seconds(work: Callable[[], object], repeats: int) -> dict[str, float]:
 
 
 def parts(store: GraphStore) -> dict[str, float]:
-    """Return the bytes a graph of each part of a Zarr store, the small ones together."""
+    """Return the bytes per graph of each part of a Zarr store, the small ones together."""
     sums: dict[str, int] = {}
     for entry in store.manifest.entries():
         name = entry.file.split("/")[1] if "/" in entry.file else "others"
@@ -60,7 +60,7 @@ def measure(path: Path, repeats: int) -> dict[str, Any]:
 
 
 def chart(results: dict[str, Any], path: Path) -> None:
-    """Draw the bytes a graph of both formats, Zarr's by array."""
+    """Draw the bytes per graph of both formats, Zarr's by array."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -78,7 +78,7 @@ def chart(results: dict[str, Any], path: Path) -> None:
         start += value
     axes.text(start, 0, f" {start:,.0f}", va="center")
     axes.set_yticks([0, 1], ["Zarr", "Arrow"])
-    axes.set_xlabel(f"bytes a graph of {results['mean_atoms']:.0f} atoms")
+    axes.set_xlabel(f"bytes per graph of {results['mean_atoms']:.0f} atoms")
     axes.legend(
         frameon=False,
         fontsize=8,

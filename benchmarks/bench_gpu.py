@@ -27,11 +27,11 @@ from pepland_model.train.pretrain import pretrain
 
 TIERS = ("mmap", "host", "device")
 STEP_S = 0.005
-"""The step that batches have to hide behind."""
+"""Length of the step during which the next batch has to be made."""
 
 
 def loaders(store: str, batch_size: int, device: str, seconds: float) -> dict[str, Any]:
-    """Return tier -> graphs a second alone, and the waiting beside a step."""
+    """Return tier -> graphs per second alone, and the waiting beside a step."""
     opened = [open_store(store)]
     found = {}
     for tier in TIERS:

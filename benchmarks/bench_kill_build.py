@@ -26,8 +26,6 @@ from typing import Any
 
 import click
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from benchmarks.common import record
 from benchmarks.common.kill_steps import SCENARIOS, files_of, state
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides

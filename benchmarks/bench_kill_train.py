@@ -2,7 +2,7 @@
 
 At each of N moments (a step, plus a random delay) ``pepland-train`` gets SIGKILL, then the same
 command runs again to the end. All logged losses, of training and evaluation, are compared bit for
-bit with those of a run that nobody killed. Not measured: a machine that loses power, where what the
+bit with those of an undisturbed run. Not measured: a machine that loses power, where what the
 disk acknowledged but did not keep is lost.
 """
 
@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.common import record
 from benchmarks.common.training_data import training_store
@@ -77,7 +75,7 @@ def kill_once(store: Path, out: Path, step: int, delay_s: float) -> dict[str, An
     code = process.wait()
     reached = steps_done(out)
     said = finish(store, out)
-    resumed = [line for line in said.splitlines() if line.startswith("going on from step")]
+    resumed = [line for line in said.splitlines() if line.startswith("resuming from step")]
     from_step = int(resumed[0].split()[4]) if resumed else 0
     return {"killed_after_step": reached, "delay_ms": round(1e3 * delay_s, 1),
             "killed": code == -signal.SIGKILL, "resumed_from": from_step}  # fmt: skip

@@ -1,10 +1,10 @@
-"""How many graphs a second do loaders give on one core, from a cold and a warm disk cache?
+"""How many graphs per second do loaders give on one core, from a cold and a warm disk cache?
 
 The same peptides for all, in random order, in batches of 512: pickled DGL graphs with ``dgl.batch``
 (what is usually advised), DGL's GraphDataLoader, PyG in memory and on disk, LMDB, LitData, and ours
 on every tier on the CPU, and on the GPU where there is one. Array gathers from memory are the
 ceiling. Each loader runs in a process of its own on one core, without workers. Slow ones are
-measured on fewer peptides, as the result says, and an epoch that takes long is broken off. Not
+measured on fewer peptides, as the result says, and a long epoch is cut short. Not
 measured: worker processes.
 
 Peers that are not installed are left out with a reason; for all of them:
@@ -53,7 +53,7 @@ def peptide_store(folder: Path, count: int) -> GraphStore:
 
 
 def one(name: str, store: GraphStore, folder: Path, *options: str) -> str:
-    """Run `loader_one` and return what it prints; its last words if it fails."""
+    """Run `loaders.one` and return what it prints; its last words if it fails."""
     count = len(store) if RIVALS[name].most is None else min(len(store), RIVALS[name].most)
     command = [sys.executable, "-m", "benchmarks.loaders.one", name, "--store", str(store.path)]
     command += ["--folder", str(folder), "--count", str(count), *options]

@@ -1,4 +1,4 @@
-"""How many peptides a second does PharmHGT run, what does each technique add, and what limits it?
+"""How many peptides per second does PharmHGT run, what does each technique add, and what limits it?
 
 Forward passes and whole training steps (both heads, loss, backward, Adam), 80 % masked, beside the
 published formulation on DGL, with ceilings of arithmetic and memory measured in the same run.
@@ -28,10 +28,8 @@ from typing import Any
 import click
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from benchmarks.chart_model import draw
 from benchmarks.common import record
+from benchmarks.common.model_chart import draw
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 from pepland_data.resources import sample_path
 from pepland_model.measure.report import batches_of

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import click
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from benchmarks.common import record
 from benchmarks.common.training_data import training_store
 

@@ -1,7 +1,7 @@
 """What do many peptides cost: seconds, memory over time, bytes, verify, open?
 
 Synthetic peptides are built into a store by the command line, as a user would; memory and processor
-time are those of the parent and of all its workers, looked at four times a second. Processor time
+time are those of the parent and of all its workers, looked at four times per second. Processor time
 is given beside the seconds, for the machine may have been busy with other things. Memory is what
 belongs to no file, so that mapped pages, which the system takes back, do not count.
 
@@ -26,8 +26,6 @@ from typing import Any
 
 import click
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from benchmarks.common import record
 from benchmarks.common.processes import Usage, thinned, watch
 
@@ -42,7 +40,7 @@ OPEN = (
 def environment(folder: Path) -> dict[str, str]:
     """Return variables with which Python keeps what it compiled, as it does where it is installed.
 
-    Without, every process would compile the package anew, and the start would look dearer.
+    Without it, every process would compile the package again, which would be counted as start-up.
     """
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}

@@ -5,14 +5,13 @@ train on one store from the same initial weights, with the same batches and mask
 Asked: whether their loss curves differ by more than the seeds do, and how far losses and accuracies
 on held-out peptides get beside those of answering with the label frequencies. Not measured: speed,
 and what the embeddings are good for. With ``--scratch`` a run that is stopped (Ctrl-C, SIGTERM)
-goes on where it was when the same command comes again.
+is resumed by the same command.
 """
 
 from __future__ import annotations
 
 import importlib
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +20,6 @@ from unittest import mock
 
 import click
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.common import record
 from benchmarks.common.training_data import training_store
@@ -143,7 +140,7 @@ def draw_accuracies(axes: Any, found: dict[str, dict[str, float]], colors: dict[
     "--against", default="pepland_model.network.plain_pharmhgt:PlainPharmHGT", show_default=True,
     help="MODULE:CLASS of another encoder with the same parameters.",
 )  # fmt: skip
-@click.option("--scratch", help="Folder for the runs, so that they can go on; else a new one.")
+@click.option("--scratch", help="Folder for the runs, so that they can be resumed; else a new one.")
 @click.option("--threads", default=2, show_default=True)
 @click.option("--quick", is_flag=True, help="40 steps, one seed.")
 def main(

@@ -1,6 +1,6 @@
 """Does the memory of a build's workers grow with the input, or with what is hostile in it?
 
-Resident memory, shared libraries included, sampled four times a second: one worker building
+Resident memory, shared libraries included, sampled four times per second: one worker building
 10,000 and 200,000 synthetic peptides, and two building 10,000 rows of which most are hostile.
 """
 

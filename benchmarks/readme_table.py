@@ -37,10 +37,10 @@ def read(name: str) -> dict[str, Any]:
 
 
 def featurizers(document: dict[str, Any]) -> Iterator[Row]:
-    """Yield peptides a second and core from text to graph."""
+    """Yield peptides per second per core from text to graph."""
     name, f = next(iter(document["results"]["corpora"].items()))
     ratio = f["rdkit_parse"]["median"] / f["heterograph"]["median"]
-    about = f"{name}, {f['mean_atoms']:.0f} atoms, peptides a second and core"
+    about = f"{name}, {f['mean_atoms']:.0f} atoms, peptides per second per core"
     yield f"**Texts to graphs**, {about}", ""
     yield "sequences of 15 residues to complete heterographs", spread(f["sequence"])
     yield f"RDKit's parser alone ({ratio:.1f} times the next row)", spread(f["rdkit_parse"])
@@ -56,17 +56,19 @@ def stores(document: dict[str, Any]) -> Iterator[Row]:
     about = f"{run['peptides']:,} peptides of {run['atoms_a_graph']:.0f} atoms from a {run['form']}"
     yield f"**A store**, {about} file, {run['workers']} workers", ""
     yield "seconds to build; to verify every byte", f"{run['build_s']:.0f}; {run['verify_s']:.0f}"
-    yield "bytes a graph, texts included", f"{run['bytes_a_graph']:,.0f}"
+    yield "bytes per graph, texts included", f"{run['bytes_a_graph']:,.0f}"
     yield "seconds to open", f"{run['open_s']:.2f}"
     memory = f"{run['parent_peak_mib']:.0f}; {run['workers_peak_mib']:.0f}"
     yield "MiB of the parent; of all other processes together, at most", memory
 
 
 def loaders(document: dict[str, Any]) -> Iterator[Row]:
-    """Yield graphs a second of each loader, fastest first."""
+    """Yield graphs per second of each loader, fastest first."""
     r = document["results"]
-    about = f"{r['peptides']:,} peptides of {r['mean_atoms']:.0f} atoms, {r['batch_size']} a batch"
-    yield f"**Loaders**, {about}, graphs a second on one core, warm", ""
+    about = (
+        f"{r['peptides']:,} peptides of {r['mean_atoms']:.0f} atoms, {r['batch_size']} per batch"
+    )
+    yield f"**Loaders**, {about}, graphs per second on one core, warm", ""
     ranked = sorted(r["loaders"].values(), key=lambda one: -one["graphs_per_s"]["median"])
     for one in ranked:
         few = "" if one["peptides"] == r["peptides"] else f" (on {one['peptides']:,} of them)"
@@ -74,11 +76,11 @@ def loaders(document: dict[str, Any]) -> Iterator[Row]:
 
 
 def networks(document: dict[str, Any]) -> Iterator[Row]:
-    """Yield peptides a second through the network, the published formulation first."""
+    """Yield peptides per second through the network, the published formulation first."""
     r = document["results"]
     found, corpus = r["baseline"]["found"], r["corpus"]["found"]
     atoms = f"{found['corpus']['name']}, {found['corpus']['mean_atoms']:.0f} atoms"
-    yield f"**The network**, {atoms}, peptides a second of {r['baseline']['clock']} time", ""
+    yield f"**The network**, {atoms}, peptides per second of {r['baseline']['clock']} time", ""
     rates = {row["variant"]: row for row in found["rows"]}
     for variant, title in NETWORKS:
         row = rates[variant]
@@ -95,8 +97,8 @@ def embedding(document: dict[str, Any]) -> Iterator[Row]:
     r = document["results"]
     bulk, single = r["bulk"], r["single"]
     yield f"**Embeddings**, {r['settings']['atoms_a_peptide']:.0f} atoms, CPU", ""
-    yield "peptides a second from a store", f"{bulk['store']['peptides_per_s']:,.0f}"
-    yield "peptides a second from SMILES", f"{bulk['SMILES file']['peptides_per_s']:,.0f}"
+    yield "peptides per second from a store", f"{bulk['store']['peptides_per_s']:,.0f}"
+    yield "peptides per second from SMILES", f"{bulk['SMILES file']['peptides_per_s']:,.0f}"
     cold = single["model loaded and first peptide"]["median_ms"]
     known = single["states known, vector not kept"]["median_ms"]
     yield "milliseconds for one: model loaded too; loaded", f"{cold:.0f}; {known:.0f}"

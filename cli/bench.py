@@ -8,7 +8,10 @@ from pepland_cli.output import LazyGroup
 
 COMMANDS = {
     "loader": ("pepland_cli.bench_load:loader", "How long a training step waits for batches."),
-    "model": ("pepland_cli.bench_model:model", "Peptides a second in the network, and its limits."),
+    "model": (
+        "pepland_cli.bench_model:model",
+        "Peptides per second of the network, what limits.",
+    ),
 }
 
 

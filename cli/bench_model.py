@@ -19,7 +19,7 @@ Examples:
 @click.command(cls=Command, epilog=EPILOG)
 @click.argument("store", required=False)
 @click.option("--batch-size", "sizes", type=click.IntRange(1), multiple=True,
-              help="Graphs a batch; may be repeated [64 and 512].")  # fmt: skip
+              help="Graphs per batch; may be repeated [64 and 512].")  # fmt: skip
 @click.option("--precision", "precisions", multiple=True,
               type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
               help="May be repeated [fp32].")  # fmt: skip

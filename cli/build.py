@@ -1,4 +1,4 @@
-"""``pepland-data build``: texts to a store."""
+"""``pepland-data build``: a file of texts becomes a store."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Examples:
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes [all cores].")
 @click.option(
     "--engine", type=click.Choice(["local", "dask", "ray"]), default="local", show_default=True,
-    help="Where the work is done; the bytes are the same.",
+    help="Where tasks run; does not change the bytes of the store.",
 )  # fmt: skip
-@click.option("--address", help="Of the Dask scheduler (tcp://host:8786) or the Ray cluster.")
+@click.option("--address", help="Address of the Dask scheduler or the Ray cluster.")
 @click.option(
-    "--part", metavar="K/N", help="Build part K of N into a store of its own; `merge` joins them."
+    "--part", metavar="K/N", help="Build part K of N as a separate store; `merge` joins the parts."
 )
 @options.smiles_column
 @options.input_format
@@ -46,19 +46,21 @@ Examples:
     type=click.FloatRange(0, min_open=True),
     default=30.0,
     show_default=True,
-    help="Seconds of processor time for one molecule; what takes longer is rejected.",
+    help="Seconds of processor time per molecule; a molecule that takes longer is rejected.",
 )
 @options.standardize
-@click.option("--dedup", is_flag=True, help="Of rows that are one molecule keep the first.")
+@click.option("--dedup", is_flag=True, help="Keep only the first row of each molecule.")
 @options.max_reject_frac
 @click.option(
     "--format", type=click.Choice(["arrow", "zarr"]), default="arrow", show_default=True,
-    help="arrow is mapped into memory; zarr takes an eighth of the space and is decoded.",
+    help="arrow is mapped into memory; zarr takes an eighth of the space.",
 )  # fmt: skip
 @click.option(
-    "--append", is_flag=True, help="Add rows to the store in --out; other options must be its own."
+    "--append",
+    is_flag=True,
+    help="Add rows to the store in --out, with its options.",
 )
-@click.option("--verbose", is_flag=True, help="Show all reasons and notes, and the caches' hits.")
+@click.option("--verbose", is_flag=True, help="Show all reasons and notes, and the cache hits.")
 @json_option
 def build(
     source: str,
@@ -76,7 +78,7 @@ def build(
     """Turn SMILES, sequences or HELM into a store.
 
     INPUT is a CSV, TSV, .smi, .txt, FASTA or Parquet file, gzipped or not, or - for standard input.
-    Columns other than the text are passed through. Stop it and run it again: it goes on.
+    Other columns are copied into the store. An interrupted build is resumed by the same command.
     """
     from pepland_data.builder.append import append as append_rows
     from pepland_data.builder.build import build as build_store
@@ -84,16 +86,18 @@ def build(
     from pepland_data.inputs.part import Part
 
     if append and part:
-        raise click.UsageError("--append adds a whole file; build the parts, then merge")
-    where = {"workers": workers or len(os.sched_getaffinity(0)), "engine": engine}
-    where |= {"address": address}
-    with bar() as progress:
+        raise click.UsageError(
+            "--append and --part exclude each other; build the parts, then merge"
+        )
+    engine_options = {"workers": workers or len(os.sched_getaffinity(0)), "engine": engine}
+    engine_options |= {"address": address}
+    with ProgressBars() as progress:
         if append:
-            asked = _given(record) if (Path(out) / "manifest.json").exists() else record
-            report = append_rows(source, out, progress=progress, asked=asked, **where)
+            given = _given(record) if (Path(out) / "manifest.json").exists() else record
+            report = append_rows(source, out, progress=progress, given=given, **engine_options)
         else:
-            where |= {"part": part and Part.parse(part)}
-            report = build_store(source, out, options_of(record, **where), progress)
+            options_given = options_of(record, part=part and Part.parse(part), **engine_options)
+            report = build_store(source, out, options_given, progress)
     shown = {**asdict(report), "reject_fraction": report.reject_fraction}
     render(shown, as_json, partial(text, verbose=verbose))
     too_many = report.reject_fraction > max_reject_frac
@@ -104,17 +108,17 @@ def build(
 
 
 def _given(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that stood on the command line, without the defaults."""
+    """Return the options given on the command line, without the defaults."""
     source = click.get_current_context().get_parameter_source
     return {k: v for k, v in record.items() if source(k) is not ParameterSource.DEFAULT}
 
 
-UNITS = {"convert": " rows", "compress": " objects", "upload": " files"}
-"""Stage -> what its bar counts."""
+UNITS = {"convert": " rows", "compress": " objects", "upload": " files", "write": " files"}
+"""Stage -> unit of its progress bar; other stages count shards."""
 
 
-class bar:
-    """A progress bar on stderr with rate; with a known total, also the time left."""
+class ProgressBars:
+    """One progress bar per stage on stderr; if the total is known, with the time left."""
 
     def __enter__(self) -> Any:
         from tqdm import tqdm
@@ -130,8 +134,8 @@ class bar:
         self._bars[stage].update(done - self._bars[stage].n)
 
     def __exit__(self, *_: object) -> None:
-        for shown in self._bars.values():
-            shown.close()
+        for bar in self._bars.values():
+            bar.close()
 
 
 def text(r: dict[str, Any], verbose: bool = False) -> str:
@@ -142,24 +146,24 @@ def text(r: dict[str, Any], verbose: bool = False) -> str:
     lines = [
         f"{r['path']}: {r['graphs']:,} graphs of {r['rows']:,} rows in {r['seconds']:.1f} s "
         f"({rate:,.0f} rows/s), {r['bytes'] / 1e6:,.1f} MB, "
-        f"{r['bytes'] / max(r['graphs'], 1):,.0f} bytes a graph"
+        f"{r['bytes'] / max(r['graphs'], 1):,.0f} bytes per graph"
     ]
     if r["resumed_shards"]:
-        lines.append(f"{r['resumed_shards']} shards were there already")
+        lines.append(f"{r['resumed_shards']} shards were already converted")
     if r["rejects"]:
         lines.append(f"{r['rejects']:,} rows rejected (all in rejects.parquet):")
         lines += _counted(r["reasons"], verbose)
     if r["notes"]:
-        lines.append("worth knowing (all in notes.parquet):")
+        lines.append("notes (all in notes.parquet):")
         lines += _counted(r["notes"], verbose)
     if verbose and r["cache"].get("asked"):
         share = r["cache"].get("known", 0) / r["cache"]["asked"]
-        lines.append(f"{share:.2%} of {r['cache']['asked']:,} pieces were known already")
+        lines.append(f"{share:.2%} of {r['cache']['asked']:,} pieces came from the cache")
     return "\n".join(lines)
 
 
 def _counted(counts: dict[str, int], verbose: bool) -> list[str]:
-    """Return one line a reason, the rarer ones only where all were asked for."""
+    """Return one line per reason; the rare ones only with --verbose."""
     shown = list(counts.items())[: None if verbose else 10]
     lines = [f"  {count:>8,}  {reason}" for reason, count in shown]
     more = len(counts) - len(shown)

@@ -1,12 +1,14 @@
-"""``pepland-data convert``: the same store in the other format."""
+"""``pepland-data convert``: a store in the other format, Arrow or Zarr."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from functools import partial
 
 import click
 
+from pepland_cli.build import ProgressBars
 from pepland_cli.output import Command, json_option, render
 
 EPILOG = """\b
@@ -26,25 +28,18 @@ Examples:
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes [all cores].")
 @json_option
 def convert(store: str, out: str, kind: str, workers: int | None, as_json: bool) -> None:
-    """Write STORE in another format to OUT, a new folder; the way back gives the same bytes."""
-    from tqdm import tqdm
-
+    """Write STORE in another format to OUT, a new folder; converting back gives the same bytes."""
     from pepland_data.builder.convert_format import convert as convert_store
 
-    with tqdm(unit=" files", mininterval=0.2) as shown:
-
-        def progress(done: int, total: int) -> None:
-            shown.total = total
-            shown.update(done - shown.n)
-
-        processes = workers or len(os.sched_getaffinity(0))
-        report = convert_store(store, out, kind, processes, progress)
+    workers = workers or len(os.sched_getaffinity(0))
+    with ProgressBars() as progress:
+        report = convert_store(store, out, kind, workers, partial(progress, "write"))
     render(
         asdict(report),
         as_json,
         lambda r: (
             f"{r['path']}: {r['graphs']:,} graphs as {r['kind']}, {r['bytes'] / 1e6:,.1f} MB in "
-            f"{r['files']} files, {r['bytes'] / max(r['graphs'], 1):,.0f} bytes a graph "
+            f"{r['files']} files, {r['bytes'] / max(r['graphs'], 1):,.0f} bytes per graph "
             f"(before {r['bytes_before'] / max(r['graphs'], 1):,.0f})"
         ),
     )

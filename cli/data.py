@@ -1,4 +1,4 @@
-"""``pepland-data``: from texts to stores, and everything one does with a store."""
+"""``pepland-data``: build stores, and everything that is done with a store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMANDS = {
     "show": ("pepland_cli.show:show", "Draw one peptide, or print its graph."),
     "export": ("pepland_cli.export:export", "Write Parquet, DGL or PyG files."),
     "synth": ("pepland_cli.synth:synth", "Write synthetic peptides."),
-    "tier": ("pepland_cli.tier:tier", "Say where the loader would keep a store, and why."),
+    "tier": ("pepland_cli.tier:tier", "Show where the loader would keep a store, and why."),
     "vocab": ("pepland_cli.vocab:vocab", "Count fragments; make or check a vocabulary."),
 }
 
@@ -36,7 +36,7 @@ COMMANDS = {
     help="Folder for what is fetched from URLs, and for builds to them [~/.cache/pepland-data].",
 )  # fmt: skip
 def main(cache: str | None) -> None:
-    """Peptides in, heterograph stores out: parallel, resumable, verifiable.
+    """Turn peptides into stores of heterographs, and check, join, split or draw them.
 
     Stores and inputs may be URLs: s3://bucket/data, gs://..., file:///...
     """

@@ -29,7 +29,7 @@ Examples:
 @click.option("--text", "texts", multiple=True, help="A peptide itself; may be repeated.")
 @click.option(
     "--level", type=click.Choice(["peptide", "atom", "fragment"]), default="peptide",
-    show_default=True, help="One vector a peptide, or one for each of its nodes.",
+    show_default=True, help="One vector per peptide, or one for each of its nodes.",
 )  # fmt: skip
 @click.option(
     "--view", type=click.Choice(["both", "atom", "fragment"]), default="both", show_default=True,
@@ -68,8 +68,8 @@ def main(
         raise click.UsageError("--predict knows what its model pools; leave out --level and others")
     from pepland_data.chem.conversion import FeaturizeOptions
     from pepland_model.embed.embed import EmbedInput, embed
-    from pepland_model.finetune.predict import model_folders
     from pepland_model.finetune.predict import predict as run_predict
+    from pepland_model.finetune.predictor import model_folders
     from pepland_model.network.pooling import Pooling
     from pepland_model.run.load_encoder import trained_cut
 

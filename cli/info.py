@@ -31,7 +31,7 @@ def text(r: dict[str, Any]) -> str:
         f"  input      {r['input']['name']}, cut {r['options']['cut']}, "
         f"RDKit {r['versions']['rdkit']}",
         f"  size       {r['bytes'] / 1e6:,.1f} MB in {r['shards']} shards, "
-        f"{r['bytes_per_graph']:,.0f} bytes a graph",
+        f"{r['bytes_per_graph']:,.0f} bytes per graph",
         f"  rows       {tables['atom']} different atoms, {tables['bond']} bonds, "
         f"{tables['fragment']} fragments",
     ]

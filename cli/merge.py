@@ -1,12 +1,14 @@
-"""``pepland-data merge``: several stores as one."""
+"""``pepland-data merge``: join several stores into one."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import click
 
+from pepland_cli.build import ProgressBars
 from pepland_cli.output import Command, json_option, render
 
 EPILOG = """\b
@@ -20,39 +22,35 @@ Examples:
 @click.argument("stores", nargs=-1, required=True)
 @click.option("--out", required=True, help="Folder of the joined store; must be new.")
 @click.option(
-    "--rows-per-shard", type=click.IntRange(1), help="Input rows a shard [as the first store]."
+    "--rows-per-shard",
+    type=click.IntRange(1),
+    help="Input rows per shard [as in the first store].",
 )
 @click.option("--link", is_flag=True, help="Share unchanged shards on disk instead of copying.")
 @json_option
 def merge(
     stores: tuple[str, ...], out: str, rows_per_shard: int | None, link: bool, as_json: bool
 ) -> None:
-    """Join STORES, one after the other, or the parts of one build, whatever their order.
+    """Join STORES in the given order, or the parts of one build in any order.
 
-    The result has the bytes that one build of all their inputs would have given.
+    The result has the same bytes as one build of all their inputs.
     """
-    from tqdm import tqdm
-
     from pepland_data.builder.merge import merge as merge_stores
 
-    with tqdm(unit=" shards", mininterval=0.2) as shown:
-
-        def progress(done: int, total: int) -> None:
-            shown.total = total
-            shown.update(done - shown.n)
-
-        report = merge_stores(stores, out, rows_per_shard, link, progress=progress)
+    with ProgressBars() as progress:
+        shown = partial(progress, "merge")
+        report = merge_stores(stores, out, rows_per_shard, link, progress=shown)
     render(asdict(report), as_json, text)
 
 
 def text(r: dict[str, Any]) -> str:
     """Return the summary on screen."""
     if r["nothing_to_do"]:
-        return f"{r['path']}: nothing left to do, the same stores are joined there"
+        return f"{r['path']}: nothing left to do, it is the merge of these stores"
     lines = [
         f"{r['path']}: {r['graphs']:,} graphs and {r['rejects']:,} rejects of {r['rows']:,} rows "
         f"from {r['stores']} stores, {r['bytes'] / 1e6:,.1f} MB in {r['shards']} shards"
     ]
     if r["reused_shards"]:
-        lines.append(f"{r['reused_shards']} shards were taken over as they are")
+        lines.append(f"{r['reused_shards']} shards were copied unchanged")
     return "\n".join(lines + [f"note: {note}" for note in r["notes"]])

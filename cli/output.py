@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, ``--json``, and errors as one sentence on stderr."""
+"""Shared by all commands: exit codes, ``--json``, and errors as one sentence on stderr."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_REJECTED = 0, 1, 2, 3
-"""Done; expected failure; usage; more rejects than allowed, or damage found."""
+"""Done; expected error; wrong usage; too many rejects, or damage found."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def json_option(command: F) -> F:
-    """Add ``--json``: exactly one JSON document on stdout, everything else on stderr."""
+    """Add the option ``--json``: one JSON document on stdout, everything else on stderr."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
 
 
 def render(result: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
-    """Print a result as JSON or as the text that `text` makes of it."""
+    """Print a result as JSON, or as the text that `text` returns for it."""
     click.echo(json.dumps(result, indent=2, sort_keys=False) if as_json else text(result))
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
-    """Print one sentence on stderr and end with an exit code."""
+    """Print an error message on stderr and exit with a code."""
     click.echo(f"error: {message}", err=True)
     sys.exit(code)
 
 
 REMEDIES = {
-    errno.ENOSPC: "free some space and run the same command again: it goes on where it stopped",
-    errno.EDQUOT: "free some of your quota and run the same command again",
+    errno.ENOSPC: "free some space and run the same command again: it resumes where it stopped",
+    errno.EDQUOT: "delete files to get below your quota and run the same command again",
     errno.EACCES: "check the permissions, or name another folder",
     errno.EROFS: "the disk is read-only; name another folder",
 }
 
 
 def system_sentence(error: OSError) -> str:
-    """Return what the system refused, where, and what to do about it."""
+    """Return what the system refused, where, and what to do."""
     where = f"{error.filename}: " if error.filename else ""
     remedy = REMEDIES.get(error.errno or 0)
     return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
@@ -52,9 +52,9 @@ def system_sentence(error: OSError) -> str:
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Show warnings to people as ``warning: ...``, without file and line of the code.
+    """Show warnings as ``warning: ...``, without file and line of the code.
 
-    On a terminal a progress bar that stands on the line gives way.
+    On a terminal, the line of a progress bar is cleared first.
     """
     original = warnings.formatwarning
 
@@ -77,10 +77,10 @@ CLEAR_LINE = "\r\x1b[K"
 
 
 class Command(click.Command):
-    """A command that turns expected errors into one sentence and exit code 1."""
+    """A command that reports an expected error as one sentence and exits with code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a full disk or a missing permission is expected, a bug is not."""
+        """Run the command; errors of the system, such as a full disk, are expected errors."""
         from pepland_data.errors import PeplandError
 
         try:
@@ -91,15 +91,15 @@ class Command(click.Command):
         except OSError as error:
             fail(system_sentence(error))
         except KeyboardInterrupt:
-            fail("interrupted; run the same command again to go on", 130)
+            fail("interrupted; run the same command again to resume", 130)
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported only when they run, so that ``--help`` is quick.
+    """A group that imports its commands only when they run, so that ``--help`` is fast.
 
     Args:
         modules: command name -> "module:function" and a one-line help, in display order.
-        renamed: name of an earlier release, which still works -> name of today.
+        renamed: command name of an earlier release, which still works -> present name.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class LazyGroup(click.Group):
         return list(self.modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
+        """Import and return one command."""
         cmd_name = self.renamed.get(cmd_name, cmd_name)
         if cmd_name not in self.modules:
             return None

@@ -30,7 +30,7 @@ def show(
     """Show the heterograph of TEXT, a SMILES, sequence or HELM.
 
     Fragments are coloured by kind and cuts are marked in red. A long chain is broken into rows:
-    (1) at the end of a row goes on at (1) of the next.
+    (1) at the end of a row continues at (1) of the next row.
     """
     from pepland_data import FeaturizeOptions, Vocabulary
     from pepland_data.draw.drawing import draw, examine

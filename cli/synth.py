@@ -1,4 +1,4 @@
-"""``pepland-data synth``: peptides without a corpus."""
+"""``pepland-data synth``: write synthetic peptides."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ share = click.FloatRange(0, 1)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--form", type=click.Choice(["smiles", "sequence", "helm"]), default="smiles",
-    show_default=True, help="How peptides are written.",
+    show_default=True, help="Notation of the peptides.",
 )  # fmt: skip
 @click.option("--noncanonical", type=share, help="Share with residues beyond the twenty [0.3].")
 @click.option("--cyclic", type=share, help="Share closed head to tail [0.1].")
@@ -36,24 +36,21 @@ share = click.FloatRange(0, 1)
 def synth(out: str, as_json: bool, form: str, **given: Any) -> None:
     """Write synthetic peptides to OUT (.csv, .tsv, .smi or .txt, or these with .gz; - for stdout).
 
-    The same seed gives the same peptides, and fewer are the first of more. A sequence
-    of letters has natural residues and no rings: its three shares are 0 by default.
+    The same seed gives the same peptides; a smaller count gives the first of them. In a
+    sequence of letters all residues are natural and no peptide is cyclic or bridged, so these
+    three shares are 0 by default.
     """
+    from tqdm import tqdm
+
     from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 
     shares = ("noncanonical", "cyclic", "bridged")
     plain = dict.fromkeys(shares, 0.0) if form == "sequence" else {}
     options = SynthOptions(form=form, **plain | {k: v for k, v in given.items() if v is not None})
-    from tqdm import tqdm
-
     with tqdm(total=options.count, unit=" peptides", mininterval=0.2) as shown:
-        report = write_peptides(out, options, lambda done: void(shown.update(done - shown.n)))
-    if out != "-":  # standard output is taken by the peptides
+        report = write_peptides(out, options, lambda done: shown.update(done - shown.n))
+    if out != "-":  # then standard output holds the peptides
         render({**asdict(report), "options": asdict(options)}, as_json, text)
-
-
-def void(_: object) -> None:
-    """Drop a value."""
 
 
 def text(r: dict[str, Any]) -> str:

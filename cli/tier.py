@@ -24,7 +24,7 @@ def tier(
     reserve: float,
     as_json: bool,
 ) -> None:
-    """Say which tier the loader would take for STORES, without reading a shard."""
+    """Show which tier the loader would choose for STORES, without reading a shard."""
     from pepland_data import open_store
     from pepland_data.loader.tiers.choice import (
         choose_tier,

@@ -1,4 +1,4 @@
-"""``pepland-train``: pre-train, go on, and read published weights."""
+"""``pepland-train``: pre-train, fine-tune, resume, and import published weights."""
 
 from __future__ import annotations
 
@@ -28,44 +28,35 @@ TITLES = {
 
 
 class TrainGroup(Command, click.Group):
-    """Trains by itself; a word that is a subcommand runs that instead."""
+    """A group that trains if no subcommand is given."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the options in the sections of the configuration file."""
-        from pepland_model.run.config import section_of
+        """List the options by section of the configuration."""
+        from pepland_model.run.config import SECTIONS
 
-        known = {key for _, keys in config_keys() for key in keys}
+        titles = {f.name: TITLES[name] for name, keys in SECTIONS.items() for f in fields(keys)}
         rows: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
-                name = parameter.name or ""
-                title = TITLES[section_of(name)] if name in known else "Options"
-                rows.setdefault(title, []).append(record)
+                rows.setdefault(titles.get(parameter.name or "", "Options"), []).append(record)
         for title in ("Options", *TITLES.values()):
             with formatter.section(title):
                 formatter.write_dl(rows[title])
         self.format_commands(ctx, formatter)
 
 
-def config_keys() -> list[tuple[str, list[str]]]:
-    """Return the sections of the configuration with their keys, in the order of the help."""
-    from pepland_model.run.config import SECTIONS
-
-    return [(name, [f.name for f in fields(section)]) for name, section in SECTIONS.items()]
-
-
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add one flag for each key of the configuration."""
+    """Add one option for each key of the configuration."""
     from pepland_model.run.config import SECTIONS
 
     keys = [f for section in SECTIONS.values() for f in fields(section)]
     for key in reversed(keys):
-        command = _flag(key)(command)
+        command = _config_option(key)(command)
     return command
 
 
-def _flag(key: Field[Any]) -> Callable[..., Any]:
+def _config_option(key: Field[Any]) -> Callable[..., Any]:
     name, text, default = key.name.replace("_", "-"), key.metadata["help"], key.default
     if isinstance(default, bool):
         both, shown = f"--{name}/--no-{name}", f"{text} [default: {'yes' if default else 'no'}]"
@@ -80,6 +71,7 @@ def _flag(key: Field[Any]) -> Callable[..., Any]:
 
 
 def _shown_default(key: Field[Any]) -> str:
+    """Return the default of a key, with that of fine-tuning if it is different."""
     from pepland_model.run.task_config import DEFAULTS
 
     if key.name not in DEFAULTS:
@@ -104,17 +96,22 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EPILOG,
 )
-@click.option("--config", "config_file", type=click.Path(), help="TOML file; flags override it.")
-@click.option("--resume", is_flag=True, help="Insist on going on from a checkpoint.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(),
+    help="TOML file with settings, such as the config.toml of a run. Options override it.",
+)
+@click.option("--resume", is_flag=True, help="Fail if there is no checkpoint to resume from.")
 @config_options
 @json_option
 @click.pass_context
 def main(
     ctx: click.Context, config_file: str | None, resume: bool, as_json: bool, **flags: Any
 ) -> None:
-    """Pre-train PharmHGT on stores, or fine-tune it on a column of one.
+    """Pre-train PharmHGT on stores, or fine-tune it to predict a column of a store.
 
-    The same command again goes on where it stopped.
+    The same command again resumes an interrupted run.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -133,7 +130,7 @@ def main(
         from pepland_model.train.pretrain import pretrain
 
         found = pretrain(config, must_resume=resume)
-        if found is None:  # another rank reports
+        if found is None:  # rank 0 reports
             return
         summary, shown = found, summary_text
     render(summary, as_json, shown)
@@ -142,22 +139,22 @@ def main(
 
 
 def summary_text(summary: dict[str, Any]) -> str:
-    """Return the end of a run in a few lines."""
+    """Return the result of a pre-training run as a few lines."""
     lines = [f"{summary['status']} after {summary['steps']} steps"]
     for key, value in summary["metrics"].items():
-        beside = summary["baseline"].get(key)
-        base = f" (corpus frequencies: {beside:.4f})" if beside is not None else ""
-        lines.append(f"  validation {key.replace('_', ' ')}: {value:.4f}{base}")
+        baseline = summary["baseline"].get(key)
+        known = f" (corpus frequencies: {baseline:.4f})" if baseline is not None else ""
+        lines.append(f"  validation {key.replace('_', ' ')}: {value:.4f}{known}")
     lines += [f"  {name}: {path}" for name, path in summary["files"].items() if path]
     return "\n".join(lines)
 
 
 def finetune_text(summary: dict[str, Any]) -> str:
-    """Return the figures of fine-tuning in a few lines."""
+    """Return the result of a fine-tuning run as a few lines."""
     lines = [f"{summary['status']}: {summary['task']} of {summary['target']}, "
              f"{summary['seeds_done']} of {summary['seeds']} seeds"]  # fmt: skip
-    for name, figures in summary["metrics"].items():
-        for key, found in figures.items():
+    for name, metrics in summary["metrics"].items():
+        for key, found in metrics.items():
             width = "" if found["low"] is None else f" ({found['low']:.4f} to {found['high']:.4f})"
             value = "undefined" if found["mean"] is None else f"{found['mean']:.4f}"
             lines.append(f"  {name} {key.replace('_', ' ')}: {value}{width}")
@@ -170,15 +167,17 @@ def finetune_text(summary: dict[str, Any]) -> str:
 )
 @click.argument("checkpoint", type=click.Path())
 @click.argument("out", type=click.Path())
-@click.option("--atom-head", type=click.Path(), help="File of the head that predicts elements.")
-@click.option("--fragment-head", type=click.Path(), help="File of the one that predicts fragments.")
+@click.option(
+    "--atom-head", type=click.Path(), help="File of the atom head, which predicts elements."
+)
+@click.option("--fragment-head", type=click.Path(), help="File of the fragment head.")
 @click.option("--vocab", "vocabulary", type=click.Path(),
-              help="Fragments in the order of that head's labels.")  # fmt: skip
+              help="File with the fragments in the order of that head.")  # fmt: skip
 @json_option
 def import_upstream(checkpoint: str, out: str, as_json: bool, **heads: str | None) -> None:
-    """Turn a published PepLand checkpoint into a model folder, reading tensors only.
+    """Convert a published PepLand checkpoint to a model folder. Only tensors are read.
 
-    The linear heads of pre-training are taken along where their files are given.
+    The heads of pre-training are converted too if their files are given.
     """
     from pepland_model.network.published.import_upstream import import_upstream as run
 

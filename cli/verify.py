@@ -1,4 +1,4 @@
-"""``pepland-data verify``: is a store what was written."""
+"""``pepland-data verify``: check that a store is what was written."""
 
 from __future__ import annotations
 

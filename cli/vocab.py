@@ -12,7 +12,7 @@ from pepland_cli.output import Command, json_option, render
 @click.command(cls=Command, epilog="Example: pepland-data vocab data/ --top 258 -o vocab.txt")
 @click.argument("store")
 @click.option("--top", type=click.IntRange(1), default=258, show_default=True)
-@click.option("-o", "--out", default=None, help="Write the vocabulary, one SMILES a line.")
+@click.option("-o", "--out", default=None, help="Write the vocabulary, one SMILES per line.")
 @json_option
 def vocab(store: str, top: int, out: str | None, as_json: bool) -> None:
     """Count the fragments of STORE and make a vocabulary of the most frequent ones."""

@@ -1,8 +1,8 @@
-"""The errors this library raises. Each also inherits the builtin a caller would guess."""
+"""The errors of this library; each also inherits a matching builtin exception."""
 
 
 class PeplandError(Exception):
-    """Base of every expected failure; the message says what, where and the remedy."""
+    """Base of all expected errors; the message says what failed, where, and what to do."""
 
 
 class InvalidMoleculeError(PeplandError, ValueError):
@@ -10,9 +10,9 @@ class InvalidMoleculeError(PeplandError, ValueError):
 
     Attributes:
         text: the input text.
-        stage: where it failed,
+        stage: the step that failed,
             one of ``parse``, ``limits``, ``cut``, ``features``, ``timeout``, ``crash``.
-        reason: one sentence.
+        reason: why it failed, one sentence.
     """
 
     def __init__(self, text: str, stage: str, reason: str) -> None:
@@ -25,26 +25,26 @@ class InvalidMoleculeError(PeplandError, ValueError):
 
 
 class InputError(PeplandError, ValueError):
-    """An input file, column, option or vocabulary that cannot be used."""
+    """An input file, column, option or vocabulary cannot be used."""
 
 
 class MissingDependencyError(PeplandError, ImportError):
-    """An optional package that this call needs is not installed."""
+    """An optional package that is needed is not installed."""
 
 
 class StoreError(PeplandError):
-    """Base of what can be wrong with a store on disk."""
+    """Base of the errors of stores on disk."""
 
 
 class StoreNotFoundError(StoreError, FileNotFoundError):
     """There is no finished store at the path."""
 
-    def __str__(self) -> str:  # FileNotFoundError formats errno pairs otherwise
+    def __str__(self) -> str:  # FileNotFoundError expects a number and a text
         return str(self.args[0]) if self.args else ""
 
 
 class StoreDamagedError(StoreError, ValueError):
-    """The bytes of a store are not those that were written."""
+    """The bytes of a store differ from those that were written."""
 
 
 class StoreVersionError(StoreError, ValueError):
@@ -52,8 +52,8 @@ class StoreVersionError(StoreError, ValueError):
 
 
 class BuildError(PeplandError, RuntimeError):
-    """A build cannot start, go on or finish: the message says why and what to do."""
+    """A build cannot start, resume or finish; the message says why and what to do."""
 
 
 class RemoteError(PeplandError, OSError):
-    """An object store or web address could not be reached, refuses, or holds something else."""
+    """An object store or URL cannot be reached, denies access, or has unexpected contents."""

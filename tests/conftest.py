@@ -1,4 +1,4 @@
-"""Fixtures every test can use."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.helpers.paths import GOLDEN, ROOT
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Compute with one thread in every test: torch splits sums by the number of threads.
+    """Set one thread for every test and its fixtures.
 
-    Before the fixtures of the test, those of its module included: a run that one of them made with
-    two threads is not bit for bit that of a test with one.
+    torch splits sums by the number of threads, so a run of a fixture with two threads would not be
+    bit-identical to a run of a test with one.
     """
     try:
         import torch
@@ -27,16 +27,16 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
-    """The golden files that ship with the project."""
+    """Folder of the golden files that are shipped with the project."""
     return GOLDEN
 
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """Corpora and golden files that cannot be shipped; tests that need them skip elsewhere."""
+    """Folder of corpora that are not shipped; tests that need it are skipped without it."""
     folder = ROOT.parent / "shared"
     if not (folder / "golden").is_dir():
-        pytest.skip("the unshipped corpora (../shared) are not beside this checkout")
+        pytest.skip("the folder ../shared with corpora that are not shipped is missing")
     return folder
 
 
@@ -59,7 +59,7 @@ def small_store(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def other_store(tmp_path_factory):
-    """A store of other peptides, so with other tables than `small_store`."""
+    """A store of other peptides, with other tables than `small_store`."""
     folder = tmp_path_factory.mktemp("other")
     if not find_spec("rdkit"):
         from tests.helpers.golden_store import write_golden_store

@@ -24,8 +24,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import pepland_data.builder.workers.convert_chunk
 from pepland_data import BuildOptions, build
 from pepland_data.builder.append import append

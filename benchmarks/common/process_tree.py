@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-MARKS = {"convert_server": "converting", "loky": "worker"}
+MARKS = {"isolated_process": "converting", "loky": "worker"}
 """What stands in the command line of a process, and what it then does."""
 
 

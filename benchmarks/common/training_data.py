@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pepland_data import BuildOptions, build
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 CORPUS = ROOT.parent / "shared" / "data" / "canonical.csv"
 
 

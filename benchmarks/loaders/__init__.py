@@ -1,1 +1,1 @@
-"""TODO."""
+"""The loaders that `bench_loader` compares, how one of them is measured, and the chart."""

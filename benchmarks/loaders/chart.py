@@ -9,7 +9,7 @@ OURS, PEER, LIMIT = "#0b6e4f", "#9aa5b1", "#d9c36a"
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Draw graphs a second, warm as bars and cold as marks."""
+    """Draw graphs per second, warm as bars and cold as marks."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -25,7 +25,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     axes.set_xscale("log")
     axes.set_xlim(right=max(_rate(loader) for _, loader in loaders) * 6)
     axes.set_yticks(range(len(loaders)), [_label(loader, results) for _, loader in loaders])
-    axes.set_xlabel("peptide graphs a second on one core (black mark: first epoch, cold, "
+    axes.set_xlabel("peptide graphs per second on one core (black mark: first epoch, cold, "
                     "opening included)")  # fmt: skip
     axes.set_title(
         f"Batches of {results['batch_size']} peptides of {results['mean_atoms']:.0f} atoms, "

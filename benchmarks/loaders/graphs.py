@@ -20,7 +20,7 @@ from pepland_data.batch.dgl_import import import_dgl
 
 
 def prepare_pickles(store: GraphStore, folder: Path, count: int) -> None:
-    """Pickle one DGL heterograph a file."""
+    """Pickle one DGL heterograph per file."""
     loader = GraphLoader(store, tier="mmap")
     for row in range(count):
         (folder / f"{row}.pkl").write_bytes(pickle.dumps(loader.batch([row]).to_dgl()))

@@ -1,6 +1,6 @@
 """Measure one loader in a process of its own, on one core; `bench_loader` calls it.
 
-Prints one JSON document: graphs a second of each epoch, and what the process keeps in memory.
+Prints one JSON document: graphs per second of each epoch, and what the process keeps in memory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def drop_cached(folders: list[Path]) -> None:
 
 
 def timed(batches: Iterator[tuple[int, int]], seconds: float) -> dict[str, float]:
-    """Return graphs a second of an epoch, or of its first seconds, and the mean atoms a graph."""
+    """Return graphs per second of an epoch or of its first seconds, and mean atoms per graph."""
     graphs = atoms = 0
     began = time.perf_counter()
     for count, size in batches:
@@ -58,7 +58,7 @@ def measure(
     """Return the speed of one loader, cold if asked for, then warm, and its memory.
 
     Cold counts the seconds from opening its files to the end of the first epoch; epochs that take
-    longer than `seconds` are broken off, and the rate is of the graphs until then.
+    longer than `seconds` are cut short, and the rate counts the graphs until then.
     """
     from benchmarks.loaders.rivals import RIVALS
     from pepland_data import open_store
@@ -98,7 +98,7 @@ def main(
     name: str, store: Path, folder: Path, count: int, batch_size: int,
     seconds: float, repeats: int, cold: bool, prepare: bool,
 ) -> None:  # fmt: skip
-    """Measure the loader NAME of `loader_rivals`."""
+    """Measure the loader NAME of `loaders.rivals`."""
     from benchmarks.loaders.rivals import RIVALS
     from pepland_data import open_store
 

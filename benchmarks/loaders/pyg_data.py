@@ -1,4 +1,4 @@
-"""A peptide as PyG's ``Data``, for `loader_graphs`; it needs torch_geometric."""
+"""A peptide as PyG's ``Data``, for `loaders.graphs`; it needs torch_geometric."""
 
 from __future__ import annotations
 

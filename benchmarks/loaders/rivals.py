@@ -48,7 +48,7 @@ class Rival:
         if absent:
             return f"{', '.join(absent)} is not installed"
         no_gpu = self.device == "cuda" and not torch.cuda.is_available()
-        return "no CUDA device is at hand" if no_gpu else None
+        return "there is no CUDA device" if no_gpu else None
 
 
 def _ours(tier: str, device: str = "cpu") -> Rival:

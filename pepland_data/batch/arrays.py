@@ -68,9 +68,9 @@ class BatchArrays:
     """G graphs; atoms and fragments in graph order, atoms in RDKit order inside a graph.
 
     Row ``ptr[i]`` to ``ptr[i+1]`` belongs to graph i. With static shapes the arrays are longer than
-    ``ptr[-1]``: the rows behind it are ghosts (code 0, bonds from the last atom to itself, atoms in
-    the last fragment) that take part in no real graph; graphs behind the last real one are empty
-    and numbered -1.
+    ``ptr[-1]``: the rows after it are padding (code 0, bonds from the last atom to itself, atoms in
+    the last fragment) and belong to no real graph; graphs after the last real one are empty and
+    numbered -1.
     """
 
     tables: BatchTables

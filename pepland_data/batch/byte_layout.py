@@ -1,7 +1,8 @@
-"""A whole batch in one block of bytes, so that it travels to a device in one copy.
+"""All arrays of a batch in one block of bytes, so that one copy moves it to a device.
 
 First the int64 arrays (graph numbers, four pointers), then the ten int32 columns, each at a
-multiple of 64 bytes. With static shapes the arrays are as long as the capacity and end in ghosts.
+multiple of 64 bytes. With static shapes the arrays have the length of the capacity and end in
+padding.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Shape:
     """How many rows a batch has room for."""
 
     graphs: int
-    """Graphs; with static shapes those behind the last real one are empty and numbered -1."""
+    """Graphs; with static shapes those after the last real one are empty and numbered -1."""
     rows: Mapping[str, int]
     """Group -> rows; with static shapes at least one atom and one fragment more than real ones."""
 
@@ -99,7 +100,7 @@ def tensors(block: Tensor, shape: Shape) -> dict[str, Tensor]:
 
 
 def write_head(out: Mapping[str, npt.NDArray[Any]], parts: BatchOutline) -> None:
-    """Write graph numbers and pointers; graphs behind the last one are empty and numbered -1."""
+    """Write graph numbers and pointers; graphs after the last one are empty and numbered -1."""
     count = len(parts.graphs)
     out["graph_index"][:count] = parts.graphs
     out["graph_index"][count:] = -1
@@ -108,16 +109,16 @@ def write_head(out: Mapping[str, npt.NDArray[Any]], parts: BatchOutline) -> None
         out[f"{group}_ptr"][count + 1 :] = ptr[-1]
 
 
-def write_ghosts(out: Mapping[str, npt.NDArray[Any]], parts: BatchOutline) -> None:
-    """Fill the rows behind the real ones, see `HeteroBatch`."""
+def write_padding(out: Mapping[str, npt.NDArray[Any]], parts: BatchOutline) -> None:
+    """Fill the rows after the real ones, see `BatchArrays`."""
     for name, group in COLUMNS.items():
         used = int(parts.ptr[group][-1])
         if used < parts.shape.rows[group]:
-            out[name][used:] = ghost(name, parts.shape)
+            out[name][used:] = padding_value(name, parts.shape)
 
 
-def ghost(name: str, shape: Shape) -> int:
-    """Return what a ghost row holds: the last row where a column is an index, else 0."""
+def padding_value(name: str, shape: Shape) -> int:
+    """Return the value of a column in padding rows: for an index the last row, else 0."""
     return shape.rows[HOME[name]] - 1 if name in HOME else 0
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from pepland_data.batch.arrays import BatchArrays, BatchTables
-from pepland_data.batch.from_other import batch_from_dgl, batch_from_pyg
-from pepland_data.batch.to_other import batch_to_dgl, batch_to_pyg
+from pepland_data.batch.dgl_graphs import batch_from_dgl, batch_to_dgl
+from pepland_data.batch.pyg_graphs import batch_from_pyg, batch_to_pyg
 from pepland_data.graph.columns import GROUPS, GraphColumns, concat
 from pepland_data.graph.feature_tables import merge_tables
 from pepland_data.graph.heterograph import HeteroGraph
@@ -76,12 +76,12 @@ class HeteroBatch(BatchArrays):
 
     @classmethod
     def from_dgl(cls, graph: Any, tables: BatchTables) -> HeteroBatch:
-        """Return the way back from `to_dgl`; see `pepland_data.batch.from_other`."""
+        """Return the batch of a DGL graph with PepLand's field names; see `batch.dgl_graphs`."""
         return cls(**vars(batch_from_dgl(graph, tables)))
 
     @classmethod
     def from_pyg(cls, data: Any, tables: BatchTables) -> HeteroBatch:
-        """Return the way back from `to_pyg`; see `pepland_data.batch.from_other`."""
+        """Return the batch of a PyG graph that `to_pyg` made; see `batch.pyg_graphs`."""
         return cls(**vars(batch_from_pyg(data, tables)))
 
     def to_pyg(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pepland_data.builder.commit import Progress
+from pepland_data.builder.commit import StageProgress
 from pepland_data.builder.local_build import BuildReport, build_local
 from pepland_data.builder.options import BuildOptions
 from pepland_data.builder.publish import build_remote
@@ -17,19 +17,20 @@ def build(
     source: str | Path,
     out: str | Path,
     options: BuildOptions | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: StageProgress = lambda stage, done, total: None,
 ) -> BuildReport:
-    """Turn a file of texts into a store at `out`; go on where an earlier run was stopped.
+    """Turn a file of texts into a store at `out`; resume an interrupted build.
 
     Args:
-        source: CSV, TSV, .smi, .txt, FASTA or Parquet, gzipped or not, or ``-``; also by its URL.
-        out: folder of the store, or its URL: then it is built in the cache folder and uploaded.
+        source: CSV, TSV, .smi, .txt, FASTA or Parquet, gzipped or not, its URL, or ``-`` for
+            standard input.
+        out: folder of the store, or a URL, to which the store is uploaded from the cache folder.
         options: see `BuildOptions`.
-        progress: called with stage, rows or shards done, and their number where known.
+        progress: called with stage, rows or shards done, and their total or None.
 
     Raises:
         InputError: the input cannot be used.
-        BuildError: the folder holds something else, or an unfinished build of another kind.
+        BuildError: the folder holds something else, or an unfinished build with another recipe.
         RemoteError: a URL cannot be read or written.
     """
     options = options or BuildOptions()

@@ -1,4 +1,4 @@
-"""What a pass-through column of texts could be: numbers where all of it is, else text."""
+"""Kind of a pass-through column: int or float if all its texts are numbers, else text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINDS = (*NUMBERS, "text")
 
 
 def column_kind(array: Any) -> str:
-    """Return ``int``, ``float`` or ``text``; ``typed`` for what is no text in the first place."""
+    """Return ``int``, ``float`` or ``text``; ``typed`` for a column that the input gave a type."""
     if array.type != pa.large_string():
         return "typed"
     for kind, target in NUMBERS.items():
@@ -26,11 +26,11 @@ def column_kind(array: Any) -> str:
 
 
 def widest(kinds: Iterable[str]) -> str:
-    """Return the kind that fits all; none at all fit an ``int``."""
+    """Return the narrowest kind that fits all; ``int`` if there are none."""
     found = set(kinds) or {"int"}
     return "typed" if "typed" in found else max(found, key=KINDS.index)
 
 
 def cast(array: Any, kind: str) -> Any:
-    """Return a column of texts as its kind."""
+    """Return a column of texts converted to its kind."""
     return array.cast(NUMBERS[kind]) if kind in NUMBERS else array

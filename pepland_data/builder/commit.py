@@ -1,7 +1,7 @@
-"""The second half of a build: one set of codes for all shards, and every file but the manifest.
+"""Second half of a build: local shards become shards with common tables, and all other files.
 
-Workers join tables, rewrite shards and take their checksums; this process adds up a few numbers a
-shard, so that its work is a small part of theirs.
+Workers join tables, rewrite shards and compute checksums. This process adds a few numbers per
+shard, so its work is small.
 """
 
 from __future__ import annotations
@@ -45,14 +45,18 @@ from pepland_data.store.manifest import FileEntry, Manifest
 
 REJECTS = "rejects.parquet"
 NOTES = "notes.parquet"
-"""Rows that standardization changed or RDKit warned of; there only if there are any."""
+"""Rows that standardization changed or that RDKit warned about; no file if there are none."""
 UNION_SIZE = 64
-"""Tables that one task joins."""
-RECODE_SIZE, TASKS_EACH = 8, 16
-"""Shards that one task rewrites at most, and tasks that each worker is to have where that makes
-fewer: a task costs the parent half a millisecond, and a worker without one waits."""
+"""Sets of tables that one task joins, and folders that one task deletes."""
+RECODE_SIZE, TASKS_PER_WORKER = 8, 16
+"""Most shards that one task rewrites; fewer if a worker would get less than so many tasks.
+
+A task costs this process half a millisecond, and a worker without a task waits."""
 SIZE_NAMES = tuple(f"num_{group}s" for group in GROUPS)
-Progress = Callable[[str, int, int | None], None]
+StageProgress = Callable[[str, int, int | None], None]
+"""Called with a stage, rows or shards done, and their total or None."""
+CountProgress = Callable[[int, int], None]
+"""Called with shards or files done, and their total."""
 
 
 def commit(
@@ -61,9 +65,9 @@ def commit(
     summaries: list[ShardSummary],
     recipe: dict[str, Any],
     engine: Engine,
-    progress: Progress,
+    progress: StageProgress,
 ) -> Manifest:
-    """Write everything but the manifest, and return that.
+    """Write every file of a store but the manifest, and return the manifest.
 
     Args:
         out: folder of the store.
@@ -71,22 +75,20 @@ def commit(
         summaries: all shards in input order.
         recipe: ``versions``, ``options`` and ``input`` of the manifest.
         engine: where shards are rewritten.
-        progress: called with stage, shards done and their number.
+        progress: called with stage, shards done and their total.
     """
     tables = all_tables(work, summaries, engine)
-    write_tables(out, tables)
-    table_rows = (len(tables.atom_x), len(tables.bond_x), len(tables.fragment_x))
-    files = [FileEntry.of(out, f, n) for f, n in zip(TABLE_FILES, table_rows, strict=True)]
+    files = write_table_files(out, tables)
     kinds = _column_kinds(summaries)
-    if "first_row" in recipe["input"]:  # what a column is shows when all parts are there
+    if "first_row" in recipe["input"]:  # a part cannot know the kind of the whole column
         kinds = {name: "text" if kind in NUMBERS else kind for name, kind in kinds.items()}
-    target = ShardTarget(
+    common = ShardFormat(
         out.absolute(), tuple(f.sha256 for f in files), _dtypes(tables, summaries), kinds
     )
-    shards, sizes = _write_shards(target, work, summaries, engine, progress)
+    shards, sizes = _write_shards(common, work, summaries, engine, progress)
     write_sizes(out / SIZES_FILE, dict(zip(SIZE_NAMES, sizes, strict=True)))
     rows, graphs = sum(s.rows for s in summaries), sum(s.graphs for s in summaries)
-    first = [work / summaries[0].folder]  # has the columns, even where nobody has rows
+    first = [work / summaries[0].folder]  # for the columns, if no shard has rows
     rejected = [work / s.folder for s in summaries if s.graphs < s.rows] or first
     noted = [work / s.folder for s in summaries if s.notes] or first
     rejects = _write_rows(out / REJECTS, [folder / REJECTS_FILE for folder in rejected])
@@ -94,7 +96,9 @@ def commit(
     files += [FileEntry.of(out, SIZES_FILE, graphs), FileEntry.of(out, REJECTS, rejects)]
     files += [FileEntry.of(out, NOTES, notes)] if notes else []
     if graphs + rejects != rows:
-        raise BuildError(f"{graphs} graphs and {rejects} rejects are not {rows} rows; report this")
+        raise BuildError(
+            f"{graphs} graphs and {rejects} rejects are not {rows} rows; please report this"
+        )
     totals = sizes.sum(axis=1, dtype=np.int64).tolist()
     counts = {f"{g}s": total for g, total in zip(GROUPS, totals, strict=True)}
     return Manifest(
@@ -104,14 +108,14 @@ def commit(
         input={**recipe["input"], "rows": rows},
         counts={"rows": rows, "graphs": graphs, "rejects": rejects, **counts},
         columns=tuple(kinds),
-        dtypes=target.dtypes,
+        dtypes=common.dtypes,
         files=tuple(files),
         shards=tuple(shards),
     )
 
 
 def all_tables(work: Path, summaries: list[ShardSummary], engine: Engine) -> FeatureTables:
-    """Return the tables of all shards joined, in canonical order; workers join them in groups."""
+    """Return the joined tables of all shards, in canonical order; workers join them in groups."""
     work = work.absolute()
     folders, level = [work / s.folder for s in summaries], 0
     while level == 0 or len(folders) > 1:
@@ -124,19 +128,19 @@ def all_tables(work: Path, summaries: list[ShardSummary], engine: Engine) -> Fea
 
 
 def join_tables(folders: list[Path], target: Path) -> None:
-    """Write the joined tables of some folders into another."""
+    """Write the joined tables of some folders to the folder `target`."""
     with unflushed():
         write_tables(target, union_tables(read_tables(folder) for folder in folders))
 
 
 @dataclass(frozen=True)
-class ShardTarget:
-    """What all shards of a store have in common."""
+class ShardFormat:
+    """Properties that all shards of a store share."""
 
     out: Path
     """Folder of the store."""
     checksums: tuple[str, ...]
-    """SHA-256 of its tables."""
+    """SHA-256 of the table files."""
     dtypes: Mapping[str, str]
     """Dtype of each code and index column."""
     kinds: Mapping[str, str]
@@ -144,19 +148,19 @@ class ShardTarget:
 
 
 def _write_shards(
-    target: ShardTarget,
+    common: ShardFormat,
     work: Path,
     summaries: list[ShardSummary],
     engine: Engine,
-    progress: Progress,
+    progress: StageProgress,
 ) -> tuple[list[FileEntry], npt.NDArray[np.uint32]]:
-    """Write all shards; return their entries, and the sizes of all graphs [4, G] on disk."""
+    """Write all shards; return their entries, and the sizes of all graphs, [4, G] uint32."""
     full = [s for s in summaries if s.graphs]
     names = [f"shards/{place:06d}.arrow" for place in range(len(full))]
     work = work.absolute()
     pairs = [(work / s.folder, name) for s, name in zip(full, names, strict=True)]
-    size = max(1, min(RECODE_SIZE, len(pairs) // (TASKS_EACH * engine.workers)))
-    arguments = ((pairs[i : i + size], target) for i in range(0, len(pairs), size))
+    size = max(1, min(RECODE_SIZE, len(pairs) // (TASKS_PER_WORKER * engine.workers)))
+    arguments = ((pairs[i : i + size], common) for i in range(0, len(pairs), size))
     sizes = _sizes_on_disk(work / "sizes.bin", sum(s.graphs for s in full))
     shards: list[FileEntry] = []
     place = 0
@@ -166,12 +170,12 @@ def _write_shards(
         place += entry.rows
         shards.append(entry)
         progress("commit", len(shards), len(full))
-    _forget_old_shards(target.out, set(names))
+    _delete_old_shards(common.out, set(names))
     return shards, sizes
 
 
-def forget_chunks(work: Path, engine: Engine) -> None:
-    """Let workers delete the folders of the chunks: files by the thousand, a second for a few."""
+def delete_chunks(work: Path, engine: Engine) -> None:
+    """Delete the folders of the chunks; workers share this, because there are many files."""
     folders = [path for path in work.absolute().iterdir() if path.is_dir()]
     groups = [(folders[i : i + UNION_SIZE],) for i in range(0, len(folders), UNION_SIZE)]
     for _ in engine.run(delete_folders, groups, ordered=True):
@@ -185,52 +189,69 @@ def delete_folders(folders: list[Path]) -> None:
 
 
 def _sizes_on_disk(path: Path, graphs: int) -> npt.NDArray[np.uint32]:
-    """Return an array [4, graphs] that lies in a file, so that memory does not grow with it."""
+    """Return an array [4, graphs] uint32 in a file, so that it takes no memory."""
     shape = (len(SIZE_NAMES), graphs)
     return np.memmap(path, np.uint32, "w+", shape=shape) if graphs else np.zeros(shape, np.uint32)
 
 
 def recode_chunks(
-    pairs: list[tuple[Path, str]], target: ShardTarget
+    pairs: list[tuple[Path, str]], common: ShardFormat
 ) -> list[tuple[FileEntry, npt.NDArray[np.uint32]]]:
-    """Write some shards: folder and name of each; see `recode_chunk`."""
-    return [recode_chunk(folder, name, target) for folder, name in pairs]
+    """Write some shards, given as folder and name; see `recode_chunk`."""
+    return [recode_chunk(folder, name, common) for folder, name in pairs]
 
 
 def recode_chunk(
-    folder: Path, name: str, target: ShardTarget
+    folder: Path, name: str, common: ShardFormat
 ) -> tuple[FileEntry, npt.NDArray[np.uint32]]:
-    """Write a local shard with the store's codes, dtypes and column types.
+    """Write a local shard with the codes, dtypes and column kinds of the store.
 
     Returns:
-        The manifest's entry, and atoms, fragments, bonds and reactions of each graph [4, G].
+        The manifest entry; atoms, fragments, bonds and reactions of each graph, [4, G] uint32.
     """
     local = read_arrow_shard(folder / SHARD_FILE)
-    columns = local.columns.recode(_index(target.out, target.checksums).recode(read_tables(folder)))
-    extra = {n: cast(a, target.kinds[n]) for n, a in local.extra.items()}
+    columns = local.columns.recode(
+        _table_index(common.out, common.checksums).recode(read_tables(folder))
+    )
+    extra = {n: cast(a, common.kinds[n]) for n, a in local.extra.items()}
     data = ShardData(columns, local.row_id, local.smiles, extra)
-    write_arrow_shard(target.out / name, data, target.dtypes)
+    write_arrow_shard(common.out / name, data, common.dtypes)
     sizes = np.stack([columns.sizes(group) for group in GROUPS]).astype(np.uint32)
-    return FileEntry.of(target.out, name, len(columns)), sizes
+    return FileEntry.of(common.out, name, len(columns)), sizes
 
 
 @lru_cache(maxsize=1)
-def _index(out: Path, checksums: tuple[str, ...]) -> TableIndex:
-    """Return where each row of the store's tables is; a worker asks for the same ones again."""
+def _table_index(out: Path, checksums: tuple[str, ...]) -> TableIndex:
+    """Return the index of the tables of the store; cached, because a worker needs it again."""
     return TableIndex(read_tables(out))
 
 
-def _dtypes(tables: FeatureTables, summaries: list[ShardSummary]) -> dict[str, str]:
-    largest = {
-        "atom_code": len(tables.atom_x) - 1,
-        "bond_code": len(tables.bond_x) - 1,
-        "reaction_code": len(tables.bond_x) - 1,
-        "fragment_code": len(tables.fragment_x) - 1,
+def write_table_files(folder: Path, tables: FeatureTables) -> list[FileEntry]:
+    """Write tables and return their manifest entries."""
+    write_tables(folder, tables)
+    rows = (len(tables.atom_x), len(tables.bond_x), len(tables.fragment_x))
+    return [FileEntry.of(folder, file, n) for file, n in zip(TABLE_FILES, rows, strict=True)]
+
+
+def code_dtypes(tables: FeatureTables) -> dict[str, str]:
+    """Return the narrowest dtype of each code column."""
+    bonds = narrowest(len(tables.bond_x) - 1)
+    return {
+        "atom_code": narrowest(len(tables.atom_x) - 1),
+        "bond_code": bonds,
+        "reaction_code": bonds,
+        "fragment_code": narrowest(len(tables.fragment_x) - 1),
     }
+
+
+def _dtypes(tables: FeatureTables, summaries: list[ShardSummary]) -> dict[str, str]:
+    """Return the narrowest dtype of each code and index column."""
+    largest: dict[str, int] = {}
     for summary in summaries:
         for name, value in summary.largest.items():
             largest[name] = max(largest.get(name, 0), value)
-    return {name: narrowest(value) for name, value in sorted(largest.items())}
+    indices = {name: narrowest(value) for name, value in largest.items()}
+    return dict(sorted({**code_dtypes(tables), **indices}.items()))
 
 
 def _column_kinds(summaries: list[ShardSummary]) -> dict[str, str]:
@@ -240,7 +261,7 @@ def _column_kinds(summaries: list[ShardSummary]) -> dict[str, str]:
 
 
 def _write_rows(path: Path, parts: list[Path]) -> int:
-    """Join what each shard says of its rows to one Parquet file; return the number of lines."""
+    """Join the rejects or notes of all shards to one Parquet file; return their number."""
     import pyarrow.parquet as pq
 
     table = pa.Table.from_batches([map_batch(part) for part in parts])
@@ -249,14 +270,14 @@ def _write_rows(path: Path, parts: list[Path]) -> int:
 
 
 def _write_notes(path: Path, parts: list[Path]) -> int:
-    """Write the notes of all shards; without any there is no file."""
+    """Write the notes of all shards, without a file if there are none; return their number."""
     count = _write_rows(path, parts)
     if not count:
         path.unlink()
     return count
 
 
-def _forget_old_shards(out: Path, keep: set[str]) -> None:
+def _delete_old_shards(out: Path, keep: set[str]) -> None:
     for path in (out / "shards").glob("*"):
         if path.relative_to(out).as_posix() not in keep:
             path.unlink()

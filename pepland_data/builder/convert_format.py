@@ -1,4 +1,4 @@
-"""The same store in the other format, and back to the same bytes."""
+"""Convert a store to the other format; converting it back gives the same bytes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from pepland_data.builder.commit import CountProgress, write_table_files
 from pepland_data.builder.publish import publish
 from pepland_data.builder.workers.engines import Engine
-from pepland_data.builder.write_zarr import ROW_FILES, Progress, write_zarr
+from pepland_data.builder.write_zarr import ROW_FILES, write_zarr
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_data.files.remote import is_remote, local_path
-from pepland_data.store.arrow_shards import SIZES_FILE, TABLE_FILES, write_arrow_shard, write_sizes
-from pepland_data.store.arrow_shards import write_tables as write_arrow_tables
+from pepland_data.store.arrow_shards import SIZES_FILE, write_arrow_shard, write_sizes
 from pepland_data.store.graph_store import Address, GraphStore, open_store, reopened
 from pepland_data.store.manifest import KINDS, FileEntry, Manifest, write_manifest
 from pepland_data.store.split.recorded import split_names
@@ -23,7 +23,7 @@ from pepland_data.store.split.recorded import split_names
 
 @dataclass(frozen=True)
 class ConvertReport:
-    """What was written."""
+    """Result of a conversion."""
 
     path: str
     kind: str
@@ -39,19 +39,19 @@ def convert(
     out: str | Path,
     kind: str,
     workers: int = 1,
-    progress: Progress = lambda done, total: None,
+    progress: CountProgress = lambda done, total: None,
 ) -> ConvertReport:
-    """Write a store in another format into a new folder that appears whole, splits included.
+    """Write a store, with its splits, in another format to a new folder or URL.
 
     Args:
         path: folder or URL of a store.
-        out: folder or URL where nothing is yet.
+        out: new folder or URL.
         kind: ``arrow`` or ``zarr``.
-        workers: processes; does not change a byte.
-        progress: called with files done and their number.
+        workers: number of processes.
+        progress: called with files done and their total.
 
     Raises:
-        InputError: an unknown format, or the one the store has.
+        InputError: the format is unknown, or the store has it already.
         BuildError: `out` holds something.
         StoreNotFoundError: there is no store.
         MissingDependencyError: zarr is not installed.
@@ -60,12 +60,12 @@ def convert(
         raise InputError(f"unknown format {kind!r}; expected {' or '.join(KINDS)}")
     store = open_store(path)
     if kind == store.manifest.kind:
-        raise InputError(f"{path} is a store of format {kind} already; copy its folder")
+        raise InputError(f"{path} has format {kind} already; copy its folder instead")
     if is_remote(out):
         report = publish(
             str(out),
             {"convert": store.identity, "format": kind},
-            lambda aside: _convert(store, aside, kind, workers, progress),
+            lambda folder: _convert(store, folder, kind, workers, progress),
             lambda stage, done, total: progress(done, total or done),
         )
         return replace(report, path=str(out))
@@ -73,7 +73,7 @@ def convert(
 
 
 def _convert(
-    store: GraphStore, out: Path, kind: str, workers: int, progress: Progress
+    store: GraphStore, out: Path, kind: str, workers: int, progress: CountProgress
 ) -> ConvertReport:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BuildError(f"{out} is there already; name a new folder")
@@ -93,19 +93,17 @@ def _convert(
     )
 
 
-def write_arrow(store: GraphStore, folder: Path, engine: Engine, progress: Progress) -> Manifest:
-    """Write everything of a store but its manifest as Arrow, and return that."""
-    write_arrow_tables(folder, store.tables)
+def write_arrow(
+    store: GraphStore, folder: Path, engine: Engine, progress: CountProgress
+) -> Manifest:
+    """Write every file of a store but its manifest as Arrow, and return the manifest."""
+    files = write_table_files(folder, store.tables)
     sizes = {name: np.asarray(values, np.int64) for name, values in store.sizes.items()}
     write_sizes(folder / SIZES_FILE, sizes)
-    t = store.tables
-    table_rows = (len(t.atom_x), len(t.bond_x), len(t.fragment_x))
-    files = [FileEntry.of(folder, f, n) for f, n in zip(TABLE_FILES, table_rows, strict=True)]
     files.append(FileEntry.of(folder, SIZES_FILE, len(store)))
-    there = {entry.file: entry for entry in store.manifest.files}
-    for name in (name for name in ROW_FILES if name in there):
-        write_atomic_bytes(folder / name, (store.path / name).read_bytes())
-        files.append(FileEntry.of(folder, name, there[name].rows))
+    for old in (entry for entry in store.manifest.files if entry.file in ROW_FILES):
+        write_atomic_bytes(folder / old.file, (store.path / old.file).read_bytes())
+        files.append(FileEntry.of(folder, old.file, old.rows))
     shards = []
     arguments = [(store.address, folder, s) for s in range(store.num_shards)]
     for done, entry in enumerate(engine.run(write_shard, arguments, ordered=True), 1):

@@ -1,8 +1,8 @@
-"""Duplicates leave: of all rows that are one molecule the first stays.
+"""Reject duplicates: of all rows with the same molecule, only the first becomes a graph.
 
-Workers write what identifies each graph's molecule beside its shard (`notation.molecule_identity`).
-When all are there, shards with duplicates are written anew in a folder of their own, so that this
-step can be killed and repeated; the duplicates join the rejects and name the row that stays.
+Workers write the identity of each molecule beside its shard (`notation.molecule_identity`). After
+all chunks are converted, shards with duplicates are written again to another folder, so that this
+step can be killed and repeated. The duplicates become rejects that name the row that is kept.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from pepland_data.store.arrow_shards import (
 )
 
 Ints = npt.NDArray[np.int64]
-Run = Callable[[Any, list[tuple[Any, ...]]], Iterable[Any]]
+RunTasks = Callable[[Any, list[tuple[Any, ...]]], Iterable[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,32 +49,34 @@ class Duplicates:
     """The duplicates of one shard."""
 
     keep: npt.NDArray[np.bool_]
-    """[G] bool, whether a graph stays."""
+    """[G] bool, whether a graph is kept."""
     original: Ints
-    """[G] int64, input row of the graph that stays in its place."""
+    """[G] int64, input row of the graph that is kept for its molecule."""
 
 
-def drop_duplicates(work: Path, summaries: Sequence[ShardSummary], run: Run) -> list[ShardSummary]:
+def drop_duplicates(
+    work: Path, summaries: Sequence[ShardSummary], run: RunTasks
+) -> list[ShardSummary]:
     """Return the summaries of shards without duplicates.
 
     Args:
         work: folder with a folder for each shard.
         summaries: all shards in input order.
-        run: calls a function with each of some arguments, in order, wherever it likes.
+        run: calls a function with each of the arguments and yields the results in order.
     """
     identity = [np.load(work / s.folder / IDENTITY_FILE) for s in summaries]
     rows = [_row_ids(work / s.folder) for s in summaries]
     found = duplicates(identity, rows)
     chosen = [i for i, one in enumerate(found) if not one.keep.all()]
     cleaned = list(summaries)
-    done = run(without, [(work, summaries[i], found[i]) for i in chosen])
+    done = run(write_without_duplicates, [(work, summaries[i], found[i]) for i in chosen])
     for i, summary in zip(chosen, done, strict=True):
         cleaned[i] = summary
     return cleaned
 
 
 def duplicates(identity: Sequence[npt.NDArray[np.uint8]], rows: Sequence[Ints]) -> list[Duplicates]:
-    """Return for each shard which graphs stay.
+    """Return the duplicates of each shard.
 
     Args:
         identity: [G, 16] uint8 of each shard.
@@ -85,8 +87,8 @@ def duplicates(identity: Sequence[npt.NDArray[np.uint8]], rows: Sequence[Ints]) 
         joined.view([("", np.void, joined.shape[1])]).ravel(),
         return_index=True, return_inverse=True,
     )  # fmt: skip
-    stays = first[which]
-    keep, original = stays == np.arange(len(joined)), np.concatenate(rows)[stays]
+    kept = first[which]
+    keep, original = kept == np.arange(len(joined)), np.concatenate(rows)[kept]
     ends = np.cumsum([len(one) for one in rows])[:-1]
     return [
         Duplicates(k, o)
@@ -94,8 +96,8 @@ def duplicates(identity: Sequence[npt.NDArray[np.uint8]], rows: Sequence[Ints]) 
     ]
 
 
-def without(work: Path, summary: ShardSummary, found: Duplicates) -> ShardSummary:
-    """Write a shard without its duplicates beside the old one, and return its summary."""
+def write_without_duplicates(work: Path, summary: ShardSummary, found: Duplicates) -> ShardSummary:
+    """Write a shard without its duplicates to another folder, and return its summary."""
     old, cleaned = work / summary.folder, replace(summary, unique=True)
     target = work / cleaned.folder
     target.mkdir(exist_ok=True)
@@ -107,27 +109,27 @@ def without(work: Path, summary: ShardSummary, found: Duplicates) -> ShardSummar
     shard = ShardData(columns, data.row_id[kept], smiles, extra)
     write_arrow_shard(target / SHARD_FILE, shard, LOCAL_DTYPES)
     write_tables(target, tables)
-    gone = np.flatnonzero(~found.keep)
-    rejects = [_reject(data, int(i), int(found.original[i])) for i in gone]
-    write_batch(target / REJECTS_FILE, _with(map_batch(old / REJECTS_FILE), rejects))
+    dropped = np.flatnonzero(~found.keep)
+    rejects = [_reject(data, int(i), int(found.original[i])) for i in dropped]
+    write_batch(target / REJECTS_FILE, _merged(map_batch(old / REJECTS_FILE), rejects))
     notes = map_batch(old / NOTES_FILE)
-    stay = ~np.isin(view(notes["row_id"]), data.row_id[gone])
-    write_batch(target / NOTES_FILE, notes.filter(flags(stay)))
+    stays = ~np.isin(view(notes["row_id"]), data.row_id[dropped])
+    write_batch(target / NOTES_FILE, notes.filter(flags(stays)))
     return replace(
         cleaned,
         graphs=len(kept),
-        rejects={**summary.rejects, "duplicate: the molecule of an earlier row": len(gone)},
+        rejects={**summary.rejects, "duplicate: the molecule of an earlier row": len(dropped)},
         largest=largest_indices(columns),
     )
 
 
-def _reject(data: ShardData, place: int, original: int) -> Reject:
-    why = f"the molecule of row {original}"
-    return Reject(int(data.row_id[place]), data.smiles[place].as_py(), "duplicate", why)
+def _reject(data: ShardData, position: int, original: int) -> Reject:
+    reason = f"the molecule of row {original}"
+    return Reject(int(data.row_id[position]), data.smiles[position].as_py(), "duplicate", reason)
 
 
-def _with(batch: Any, rejects: list[Reject]) -> Any:
-    """Return rejects with more of them, in row order."""
+def _merged(batch: Any, rejects: list[Reject]) -> Any:
+    """Return old and new rejects in row order."""
     table = pa.Table.from_batches([batch, reject_batch(rejects, 0)]).sort_by("row_id")
     return table.combine_chunks().to_batches()[0]
 

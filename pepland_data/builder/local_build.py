@@ -1,4 +1,4 @@
-"""Build a store in a folder: shards in parallel, one set of codes for all, then the manifest."""
+"""Build a store in a folder: convert chunks in parallel, commit them, then write the manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pepland_data.builder.commit import Progress, commit, forget_chunks
+from pepland_data.builder.commit import StageProgress, commit, delete_chunks
 from pepland_data.builder.duplicates import drop_duplicates
 from pepland_data.builder.options import BuildOptions
 from pepland_data.builder.recipe import changes, recipe_of, rows_of, start_or_resume
@@ -21,16 +21,8 @@ from pepland_data.builder.write_zarr import write_zarr
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.atomic import file_sha256
 from pepland_data.files.folder_lock import BuildLock
-from pepland_data.inputs.input_blocks import (
-    Block,
-    FileSpan,
-    LineBlock,
-    changed,
-    check_input,
-    file_state,
-    read_blocks,
-    spool,
-)
+from pepland_data.inputs.line_block import Block, FileSpan, LineBlock, changed
+from pepland_data.inputs.read_input import check_input, file_state, read_blocks, spool
 from pepland_data.store.graph_store import open_store
 from pepland_data.store.manifest import (
     BUILD_FOLDER,
@@ -40,18 +32,19 @@ from pepland_data.store.manifest import (
     write_manifest,
 )
 
-ASIDE = "arrow"
-"""Folder inside the build for the Arrow store that a Zarr store is made of."""
-TASK_ROWS, TASKS_LEFT = 8000, 4
-"""Rows that one task converts at most, and tasks that each worker is still to have: a task costs
-the parent half a millisecond, and a worker without one waits."""
+ARROW_FOLDER = "arrow"
+"""Folder in the unfinished build for the Arrow store that is converted to Zarr."""
+ROWS_PER_TASK, TASKS_LEFT = 8000, 4
+"""Most rows that one task converts; fewer if a worker would have less than so many tasks left.
+
+A task costs this process half a millisecond, and a worker without a task waits."""
 SHARED_SECONDS = 60.0
-"""How long a network file system may take to show what a worker wrote."""
+"""Time after which a network file system must show the files of a worker."""
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did."""
+    """Result of a build."""
 
     path: str
     rows: int
@@ -64,24 +57,24 @@ class BuildReport:
     nothing_to_do: bool
     resumed_shards: int
     notes: dict[str, int] = field(default_factory=dict)
-    """``kind: note`` -> how often: what standardization changed and what RDKit warned of."""
+    """``kind: note`` -> rows: what standardization changed and what RDKit warned about."""
     cache: dict[str, int] = field(default_factory=dict)
-    """Pieces of molecules that were ``asked`` for, and those ``known`` from molecules before."""
+    """Pieces of molecules ``asked`` for, and those ``known`` from earlier molecules."""
 
     @property
     def reject_fraction(self) -> float:
-        """Share of the rows that did not become graphs."""
+        """Share of the rows that are rejects."""
         return self.rejects / self.rows if self.rows else 0.0
 
 
 def build_local(
-    source: str | Path, out: Path, options: BuildOptions, progress: Progress
+    source: str | Path, out: Path, options: BuildOptions, progress: StageProgress
 ) -> BuildReport:
-    """Turn a file of this machine into a store in a folder; arguments are those of `build`."""
+    """Turn a local file into a store in a folder; arguments as for `build`."""
     start = time.perf_counter()
     if str(source) != "-":
         check_input(Path(source))
-    _claim(out)
+    _check_folder(out)
     with BuildLock(out / BUILD_FOLDER) as lock:
         return _build_locked(source, out, options, progress, lock, start)
 
@@ -90,7 +83,7 @@ def _build_locked(
     source: str | Path,
     out: Path,
     options: BuildOptions,
-    progress: Progress,
+    progress: StageProgress,
     lock: BuildLock,
     start: float,
 ) -> BuildReport:
@@ -108,25 +101,25 @@ def _build_locked(
         if file_state(path) != before and file_sha256(path) != recipe["input"]["sha256"]:
             raise changed(path)
         if not summaries:
-            raise InputError(f"{source} holds no rows; expected one peptide a row")
+            raise InputError(f"{source} holds no rows; expected one peptide per row")
         if options.featurize.dedup:
             run = partial(options.runner.run, ordered=True)
             summaries = drop_duplicates(work, summaries, run)
     except InputError:
-        _forget_empty(out, work, lock)
+        _delete_if_empty(out, work, lock)
         raise
     if options.format == "zarr":
         manifest = _commit_zarr(out, work, summaries, recipe, options, progress)
     else:
         manifest = commit(out, work, summaries, recipe, options.runner, progress)
     write_manifest(out, manifest)
-    forget_chunks(work, options.runner)
+    delete_chunks(work, options.runner)
     lock.release(clear=True)
     return _report(out, manifest, summaries, start, resumed)
 
 
-def _claim(out: Path) -> None:
-    """Refuse a folder that holds something else."""
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that holds something other than a store or an unfinished build."""
     if out.exists() and not out.is_dir():
         raise BuildError(f"{out} is a file; name another folder with --out")
     ours = (out / MANIFEST_FILE).exists() or (out / BUILD_FOLDER).is_dir()
@@ -144,7 +137,7 @@ def _input_path(source: str | Path, work: Path) -> Path:
 
 
 def already_built(out: str, manifest: Manifest, recipe: dict[str, Any]) -> BuildReport:
-    """Return the report of a build that finds its store finished; refuse another build's store."""
+    """Return the report for a finished store; BuildError if its recipe is another one."""
     found = {
         "versions": dict(manifest.versions),
         "options": dict(manifest.options),
@@ -153,55 +146,55 @@ def already_built(out: str, manifest: Manifest, recipe: dict[str, Any]) -> Build
     }
     if changed := changes(found, recipe):
         raise BuildError(
-            f"{out} is a finished store of another build ({changed}); name another folder, "
+            f"{out} is a finished store with another recipe ({changed}); name another folder, "
             "or delete this one to build it again"
         )
     return _report(out, manifest, [], time.perf_counter(), len(manifest.shards), True)
 
 
-def _forget_empty(out: Path, work: Path, lock: BuildLock) -> None:
-    """Leave no trace of a build whose input cannot be used, unless it had got somewhere."""
+def _delete_if_empty(out: Path, work: Path, lock: BuildLock) -> None:
+    """Delete the folders of a build whose input cannot be used, unless chunks are converted."""
     if not any(work.glob("*/done.json")):
         lock.release(clear=True)
-        with suppress(OSError):  # not empty: something of another's
+        with suppress(OSError):  # the folder holds other files
             out.rmdir()
 
 
 def _convert(
-    path: Path, work: Path, options: BuildOptions, part: range | None, progress: Progress
+    path: Path, work: Path, options: BuildOptions, part: range | None, progress: StageProgress
 ) -> tuple[list[ShardSummary], int]:
-    """Return the summaries of all chunks in order, and how many were there already."""
-    form = options.featurize.input_format
+    """Return the summaries of all chunks in order, and the number of resumed ones."""
+    input_format, by_place = options.featurize.input_format, options.engine == "local"
     blocks = read_blocks(
-        path, options.rows_per_shard, options.smiles_column, form, part, options.engine == "local"
+        path, options.rows_per_shard, options.smiles_column, input_format, part, by_place
     )
-    folder, groups = work.absolute(), grouped(blocks, options, part, path.stat().st_size)
-    tasks = ((group, options.featurize, folder) for group in groups)
-    found: list[ShardSummary] = []
+    groups = task_blocks(blocks, options, part, path.stat().st_size)
+    tasks = ((group, options.featurize, work.absolute()) for group in groups)
+    summaries: list[ShardSummary] = []
     rows = 0
     done = options.runner.run(convert_chunks, tasks, ordered=False)
     for summary in (one for group in done for one in group):
-        if not found:
+        if not summaries:
             _check_shared(work / summary.folder)
-        found.append(summary)
+        summaries.append(summary)
         rows += summary.rows
         progress("convert", rows, None if part is None else len(part))
-    return sorted(found, key=lambda s: s.number), sum(s.resumed for s in found)
+    return sorted(summaries, key=lambda s: s.number), sum(s.resumed for s in summaries)
 
 
-def grouped(
+def task_blocks(
     blocks: Iterable[Block], options: BuildOptions, part: range | None, size: int
 ) -> Iterator[list[tuple[int, Block]]]:
-    """Yield numbered blocks by tasks, smaller ones towards the end: all workers end together.
+    """Yield the numbered blocks of each task; the last tasks are small: all workers end together.
 
     Args:
-        blocks: of the input.
-        options: of the build.
-        part: rows of the blocks, None where their number is unknown.
-        size: bytes of the input.
+        blocks: blocks of the input.
+        options: options of the build.
+        part: rows of the blocks, None if their number is unknown.
+        size: size of the input in bytes.
     """
     group: list[tuple[int, Block]] = []
-    most = TASK_ROWS // options.rows_per_shard if options.workers > 1 else 1
+    most = ROWS_PER_TASK // options.rows_per_shard if options.workers > 1 else 1
     for number, block in enumerate(blocks):
         group.append((number, block))
         left = _blocks_left(block, part, size)
@@ -213,7 +206,7 @@ def grouped(
 
 
 def _blocks_left(block: Block, part: range | None, size: int) -> int:
-    """Return about how many blocks come after this one; 0 where nobody knows."""
+    """Return an estimate of the number of blocks after this one; 0 if it is unknown."""
     if part is not None:
         return (len(part) - block.first_row) // max(len(block), 1)
     if isinstance(block, LineBlock) and isinstance(block.lines, FileSpan):
@@ -222,12 +215,12 @@ def _blocks_left(block: Block, part: range | None, size: int) -> int:
 
 
 def _check_shared(folder: Path) -> None:
-    """Refuse workers that write where this process cannot read."""
+    """Raise BuildError if this process cannot see the folder that a worker wrote."""
     until = time.monotonic() + SHARED_SECONDS
     while not (folder / DONE_FILE).exists():
         if time.monotonic() > until:
             raise BuildError(
-                f"a worker wrote {folder}, and it is not there for this process; "
+                f"a worker wrote {folder}, which this process cannot see; "
                 "all workers must see the folder of the store under the same path"
             )
         time.sleep(0.2)
@@ -239,17 +232,17 @@ def _commit_zarr(
     summaries: list[ShardSummary],
     recipe: dict[str, Any],
     options: BuildOptions,
-    progress: Progress,
+    progress: StageProgress,
 ) -> Manifest:
-    """Make the Arrow store aside, and of it everything of the Zarr store but the manifest."""
-    aside = work / ASIDE
-    write_manifest(aside, commit(aside, work, summaries, recipe, options.runner, progress))
+    """Write a temporary Arrow store and convert it to Zarr; return the manifest."""
+    arrow = work / ARROW_FOLDER
+    write_manifest(arrow, commit(arrow, work, summaries, recipe, options.runner, progress))
     compress = partial(progress, "compress")
-    return write_zarr(open_store(aside), out, options.runner, compress)
+    return write_zarr(open_store(arrow), out, options.runner, compress)
 
 
 def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    """Return the sums of several counts, largest first."""
+    """Return the sum of several counts, largest first."""
     total: Counter[str] = Counter()
     for one in counts:
         total.update(one)

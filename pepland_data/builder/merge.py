@@ -1,7 +1,7 @@
-"""Join stores into one: the bytes that one build of all inputs, one after the other, would give.
+"""Join stores into one, with the same bytes as one build of all inputs, one after the other.
 
-Input rows are numbered on from store to store and shards are cut again at multiples of the rows a
-shard, so where an input ended leaves no trace. The new folder appears whole, by one rename.
+Row numbers continue from store to store, and shards are split again at multiples of the rows per
+shard, so the ends of the inputs do not show. One rename makes the complete store visible.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pepland_data.builder.commit import CountProgress
 from pepland_data.builder.merge_layout import MergeTarget, merge_target
-from pepland_data.builder.merge_write import Progress, ShardWriter, described, write_all
+from pepland_data.builder.merge_write import ShardWriter, described, write_all
 from pepland_data.builder.publish import publish
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.folder_lock import LOCK_FILE, BuildLock, empty
@@ -23,12 +24,12 @@ from pepland_data.store.graph_store import GraphStore, open_store
 from pepland_data.store.manifest import MANIFEST_FILE, Manifest, read_manifest, write_manifest
 
 FREE_OPTIONS = {"smiles_column", "rows_per_shard"}
-"""Options that may differ: they change no graph."""
+"""Options that may differ, because they change no graph."""
 
 
 @dataclass(frozen=True)
 class MergeReport:
-    """What was joined."""
+    """Result of a merge."""
 
     path: str
     stores: int
@@ -37,12 +38,12 @@ class MergeReport:
     rejects: int
     shards: int
     reused_shards: int
-    """Shards taken over byte for byte."""
+    """Shards copied or linked without a change."""
     bytes: int
     notes: tuple[str, ...]
-    """Sentences on columns that had to change."""
+    """Sentences about columns whose type changed."""
     nothing_to_do: bool = False
-    """Whether the same stores had been joined there before."""
+    """Whether `path` already held the merge of these stores."""
 
 
 def merge(
@@ -51,21 +52,21 @@ def merge(
     rows_per_shard: int | None = None,
     link: bool = False,
     reuse: bool = True,
-    progress: Progress = lambda done, total: None,
+    progress: CountProgress = lambda done, total: None,
 ) -> MergeReport:
     """Join stores, in the given order, into a new one at `out`.
 
     Args:
-        paths: folders or URLs of stores, of one featurizer, RDKit and cut.
-        out: folder or URL where nothing is yet; an Arrow store, whatever the inputs are.
-        rows_per_shard: input rows a shard; None takes that of the first store.
-        link: let unchanged shards share their bytes on disk instead of copying them.
-        reuse: take unchanged shards over as files; False makes every shard again, to the same
+        paths: folders or URLs of stores, with the same versions and options.
+        out: new folder or URL; the result is an Arrow store, also for Zarr inputs.
+        rows_per_shard: input rows per shard; None takes the number of the first store.
+        link: make hard links to unchanged shards instead of copies.
+        reuse: copy unchanged shards as files; False writes every shard again, with the same
             bytes.
-        progress: called with shards done and their number.
+        progress: called with shards done and their total.
 
     Raises:
-        BuildError: stores that do not belong together, or `out` holds something else.
+        BuildError: the stores differ in versions or options, or `out` holds something else.
         StoreNotFoundError: one of them is no store.
     """
     stores = part_order([open_store(path) for path in paths])
@@ -76,7 +77,7 @@ def merge(
         report = publish(
             str(out),
             {"merge": [store.identity for store in stores], "rows_per_shard": rows_per_shard},
-            lambda aside: merge(paths, aside, rows_per_shard, link, reuse, progress),
+            lambda folder: merge(paths, folder, rows_per_shard, link, reuse, progress),
             lambda stage, done, total: progress(done, total or done),
         )
         return replace(report, path=str(out))
@@ -99,10 +100,10 @@ def merge(
 
 
 def _check_free(out: Path, target: MergeTarget) -> Manifest | None:
-    """Return the manifest of a merge that is done already, None where there is nothing.
+    """Return the manifest if `out` holds this merge already, None if `out` is empty.
 
     Raises:
-        BuildError: there is something else.
+        BuildError: `out` holds something else.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
@@ -114,8 +115,10 @@ def _check_free(out: Path, target: MergeTarget) -> Manifest | None:
     raise BuildError(f"{out} is there already; name a new folder")
 
 
-def _write(out: Path, target: MergeTarget, writer: ShardWriter, progress: Progress) -> Manifest:
-    """Write the store beside `out` and give it its name."""
+def _write(
+    out: Path, target: MergeTarget, writer: ShardWriter, progress: CountProgress
+) -> Manifest:
+    """Write the store in a temporary folder and rename it to `out`."""
     writer.folder.mkdir()
     manifest = write_all(writer.folder, target, writer, progress)
     write_manifest(writer.folder, manifest)
@@ -124,7 +127,7 @@ def _write(out: Path, target: MergeTarget, writer: ShardWriter, progress: Progre
 
 
 def part_order(stores: Sequence[GraphStore]) -> list[GraphStore]:
-    """Return parts of one build in the order of their rows; other stores as they were given."""
+    """Return parts of one build in the order of their rows; other stores in the given order."""
     starts = first_rows(store.manifest.input for store in stores)
     if starts is None:
         return list(stores)
@@ -132,7 +135,7 @@ def part_order(stores: Sequence[GraphStore]) -> list[GraphStore]:
 
 
 def check_same_kind(stores: Sequence[GraphStore]) -> None:
-    """Refuse stores whose graphs were made in different ways."""
+    """Refuse stores with different versions or options."""
     first = stores[0].manifest
     for store in stores[1:]:
         m = store.manifest

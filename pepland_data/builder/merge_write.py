@@ -1,9 +1,9 @@
-"""Write joined stores: shards, sizes, rejects, and what the manifest says of them."""
+"""Write a merged store: shards, sizes, rejects, notes, and its manifest."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -13,71 +13,66 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pepland_data.builder.commit import NOTES, REJECTS, CountProgress, write_table_files
 from pepland_data.builder.merge_layout import MergeTarget, ShardSlice, shard_slices
 from pepland_data.files.atomic import write_atomic
 from pepland_data.graph.columns import GROUPS, concat
 from pepland_data.inputs.part import joined_parts
 from pepland_data.store.arrow_shards import (
     SIZES_FILE,
-    TABLE_FILES,
     ShardData,
     large_texts,
     write_arrow_shard,
     write_sizes,
-    write_tables,
 )
 from pepland_data.store.manifest import FileEntry, Manifest
 
-REJECTS = "rejects.parquet"
-NOTES = "notes.parquet"
-Progress = Callable[[int, int], None]
-
 
 class ShardWriter:
-    """Writes joined shards; one that would not change is taken over as a file."""
+    """Writes merged shards; a shard that does not change is copied or linked as a file."""
 
     def __init__(self, folder: Path, target: MergeTarget, link: bool, reuse: bool) -> None:
         self.folder, self.target, self.link, self.reuse = folder, target, link, reuse
         self.reused = 0
 
-    def write(self, name: str, pieces: Sequence[ShardSlice]) -> FileEntry:
+    def write(self, name: str, slices: Sequence[ShardSlice]) -> FileEntry:
         """Write one shard and return its entry."""
         path = self.folder / name
-        if self.reuse and self._unchanged(pieces):
+        if self.reuse and self._unchanged(slices):
             self.reused += 1
-            self._take_over(pieces[0], path)
+            self._copy(slices[0], path)
         else:
-            write_arrow_shard(path, self.join(pieces), self.target.dtypes)
-        return FileEntry.of(self.folder, name, sum(p.stop - p.start for p in pieces))
+            write_arrow_shard(path, self.join(slices), self.target.dtypes)
+        return FileEntry.of(self.folder, name, sum(p.stop - p.start for p in slices))
 
-    def _unchanged(self, pieces: Sequence[ShardSlice]) -> bool:
-        """Whether the joined shard is a shard of its store to the last byte."""
-        first = pieces[0]
+    def _unchanged(self, slices: Sequence[ShardSlice]) -> bool:
+        """Whether the merged shard is bit-identical to a shard of its store."""
+        first = slices[0]
         source, target = self.target.sources[first.source], self.target
         manifest = source.store.manifest
-        if len(pieces) > 1 or source.first_row or manifest.kind != "arrow":
+        if len(slices) > 1 or source.first_row or manifest.kind != "arrow":
             return False
         whole = first.stop - first.start == manifest.shards[first.shard].rows
         data = source.store.shard(first.shard)
         same_types = [(n, a.type) for n, a in data.extra.items()] == list(target.columns.items())
         return whole and same_types and source.same_codes and manifest.dtypes == target.dtypes
 
-    def _take_over(self, piece: ShardSlice, path: Path) -> None:
-        store = self.target.sources[piece.source].store
-        old = store.path / store.manifest.shards[piece.shard].file
+    def _copy(self, one: ShardSlice, path: Path) -> None:
+        store = self.target.sources[one.source].store
+        old = store.path / store.manifest.shards[one.shard].file
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.link:
             try:
                 path.hardlink_to(old)
                 return
-            except OSError:  # a file system without links: copy
+            except OSError:  # no links on this file system: copy
                 pass
         with old.open("rb") as file:
             write_atomic(path, lambda new: shutil.copyfileobj(file, new, 1 << 20))
 
-    def join(self, pieces: Sequence[ShardSlice]) -> ShardData:
-        """Return the graphs of some pieces with the codes and columns of the joined store."""
-        parts = [self._part(piece) for piece in pieces]
+    def join(self, slices: Sequence[ShardSlice]) -> ShardData:
+        """Return the graphs of some slices with the codes and columns of the merged store."""
+        parts = [self._part(one) for one in slices]
         return ShardData(
             concat([part.columns for part in parts]),
             np.concatenate([part.row_id for part in parts]),
@@ -85,30 +80,32 @@ class ShardWriter:
             {n: pa.concat_arrays([p.extra[n] for p in parts]) for n in self.target.columns},
         )
 
-    def _part(self, piece: ShardSlice) -> ShardData:
-        source = self.target.sources[piece.source]
-        data, rows = source.store.shard(piece.shard), slice(piece.start, piece.stop)
-        count = piece.stop - piece.start
+    def _part(self, one: ShardSlice) -> ShardData:
+        source = self.target.sources[one.source]
+        data, rows = source.store.shard(one.shard), slice(one.start, one.stop)
+        count = one.stop - one.start
         extra = {
             name: data.extra[name][rows].cast(kind) if name in data.extra else pa.nulls(count, kind)
             for name, kind in self.target.columns.items()
         }
         return ShardData(
-            data.columns.slice(piece.start, piece.stop).recode(source.recode),
+            data.columns.slice(one.start, one.stop).recode(source.recode),
             data.row_id[rows] + source.first_row,
             large_texts(data.smiles[rows]),
             extra,
         )
 
 
-def write_all(work: Path, target: MergeTarget, writer: ShardWriter, progress: Progress) -> Manifest:
-    """Write every file of the joined store but its manifest, and return that."""
-    write_tables(work, target.tables)
-    plan = shard_slices(target)
+def write_all(
+    work: Path, target: MergeTarget, writer: ShardWriter, progress: CountProgress
+) -> Manifest:
+    """Write every file of the merged store but its manifest, and return the manifest."""
+    files = write_table_files(work, target.tables)
+    all_slices = shard_slices(target)
     shards = []
-    for place, pieces in enumerate(plan):
-        shards.append(writer.write(f"shards/{place:06d}.arrow", pieces))
-        progress(place + 1, len(plan))
+    for number, slices in enumerate(all_slices):
+        shards.append(writer.write(f"shards/{number:06d}.arrow", slices))
+        progress(number + 1, len(all_slices))
     stores = [source.store for source in target.sources]
     sizes = {
         f"num_{g}s": np.concatenate([getattr(s, f"num_{g}s") for s in stores]).astype(np.int64)
@@ -118,14 +115,9 @@ def write_all(work: Path, target: MergeTarget, writer: ShardWriter, progress: Pr
     rejects = _write_rows(work / REJECTS, target)
     noted = any((store.path / NOTES).exists() for store in stores)
     notes = _write_rows(work / NOTES, target) if noted else 0
-    t, graphs = target.tables, sum(len(s) for s in stores)
-    table_rows = (len(t.atom_x), len(t.bond_x), len(t.fragment_x))
-    files = [
-        *(FileEntry.of(work, f, n) for f, n in zip(TABLE_FILES, table_rows, strict=True)),
-        FileEntry.of(work, SIZES_FILE, graphs),
-        FileEntry.of(work, REJECTS, rejects),
-        *([FileEntry.of(work, NOTES, notes)] if noted else []),
-    ]
+    graphs = sum(len(s) for s in stores)
+    files += [FileEntry.of(work, SIZES_FILE, graphs), FileEntry.of(work, REJECTS, rejects)]
+    files += [FileEntry.of(work, NOTES, notes)] if noted else []
     counts = {"rows": sum(s.rows for s in target.sources), "graphs": graphs, "rejects": rejects}
     counts |= {f"{g}s": int(sizes[f"num_{g}s"].sum()) for g in GROUPS}
     return _manifest(target, counts, files, shards)
@@ -145,7 +137,7 @@ def _manifest(
 
 
 def described(target: MergeTarget) -> dict[str, Any]:
-    """Return what a manifest says of what a joined store was made from."""
+    """Return the manifest fields that follow from the merged stores alone."""
     stores = [source.store for source in target.sources]
     first = stores[0].manifest
     columns = {s.manifest.options["smiles_column"] for s in stores}
@@ -160,7 +152,7 @@ def described(target: MergeTarget) -> dict[str, Any]:
 
 
 def joined_input(manifests: Sequence[Manifest]) -> dict[str, Any]:
-    """Return what is known of the inputs: of one, of parts of one, or a list of several."""
+    """Return the manifest entry for the inputs: one, parts of one, or several."""
     inputs = [part for m in manifests for part in input_parts(m)]
     if joined := joined_parts(inputs):
         return joined
@@ -178,7 +170,7 @@ def input_parts(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _write_rows(path: Path, target: MergeTarget) -> int:
-    """Join what each store says of its rows, in the pieces in which a build writes them."""
+    """Join the rejects or notes of the stores, in the row groups that a build writes."""
     parts = []
     for source in target.sources:
         if not (source.store.path / path.name).exists():

@@ -1,4 +1,4 @@
-"""How a build runs."""
+"""Options of a build."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from pepland_data.store.manifest import KINDS
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How a build runs; `featurize`, the column and the rows per shard decide the bytes."""
+    """Options of a build; `workers`, `engine` and `address` do not change the bytes."""
 
     featurize: FeaturizeOptions = field(default_factory=FeaturizeOptions)
     """What decides which graph a text becomes."""
     smiles_column: str | None = None
-    """Column of the text; None finds it."""
+    """Name of the text column; None finds it."""
     rows_per_shard: int = 1000
     """Input rows per shard."""
     workers: int = 1
-    """Processes; does not change a byte of the store."""
+    """Processes."""
     engine: str = "local"
-    """``local``, ``dask`` or ``ray``; does not change a byte of the store."""
+    """``local``, ``dask`` or ``ray``."""
     address: str | None = None
-    """Of the cluster of another engine."""
+    """Address of the Dask or Ray cluster."""
     format: str = "arrow"
-    """``arrow``, which is mapped, or ``zarr``, which is compressed."""
+    """``arrow`` (memory-mapped) or ``zarr`` (compressed)."""
     part: Part | None = None
-    """Build this part of the input only; `pepland_data.builder.merge.merge` joins the parts."""
+    """Part of the input to build; `pepland_data.builder.merge.merge` joins the parts."""
 
     def __post_init__(self) -> None:
         if self.format not in KINDS:
             raise InputError(f"unknown format {self.format!r}; expected {' or '.join(KINDS)}")
         if self.rows_per_shard < 1:
-            raise InputError("rows per shard must be 1 or more")
+            raise InputError(f"rows per shard is {self.rows_per_shard}; expected 1 or more")
         if self.part and self.featurize.dedup:
             raise InputError(
-                "duplicates in other parts cannot be seen from one; build the whole with --dedup, "
-                "or the parts without"
+                "duplicates in other parts cannot be seen; build the whole input with --dedup, or "
+                "the parts without it"
             )
-        _ = self.runner
+        _ = self.runner  # checks workers, engine and address
 
     @property
     def runner(self) -> Engine:
-        """Where the work is done."""
+        """The engine that runs the tasks."""
         return Engine(self.workers, self.engine, self.address)
 
 
 def options_of(record: Mapping[str, Any], **others: Any) -> BuildOptions:
-    """Return build options from their names in a manifest; what is not named has its default.
+    """Return build options from the entries of a manifest; other options have their defaults.
 
     Args:
-        record: ``cut``, ``rows_per_shard`` and so on.
-        others: fields of `BuildOptions` that no manifest holds.
+        record: options by their manifest names: ``cut``, ``rows_per_shard``...
+        others: fields of `BuildOptions` that are not in a manifest.
     """
     names = ("smiles_column", "rows_per_shard", "format")
     given = {name: record[name] for name in names if name in record}

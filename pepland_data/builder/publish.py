@@ -1,7 +1,7 @@
-"""Stores at a URL: made here, uploaded file by file, and finished by the manifest, which goes last.
+"""Stores at a URL: made on this machine and uploaded file by file, the manifest last.
 
-A marker with the recipe goes first. It shows at once whether the place can be written, tells others
-that a build is on its way, and lets the same command, here or elsewhere, go on.
+A marker with the recipe is uploaded first. It shows at once whether the URL can be written, and
+tells other builds that this one has started. The same command resumes it, also on another machine.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pepland_data.builder.commit import Progress
+from pepland_data.builder.commit import StageProgress
 from pepland_data.builder.local_build import BuildReport, already_built, build_local
 from pepland_data.builder.options import BuildOptions
 from pepland_data.builder.recipe import RECIPE_FILE, changes, recipe_of
 from pepland_data.errors import BuildError, InputError, RemoteError
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_data.files.remote import RemoteFolder
-from pepland_data.inputs.input_blocks import check_input
+from pepland_data.inputs.read_input import check_input
 from pepland_data.store.manifest import BUILD_FOLDER, MANIFEST_FILE, read_manifest
 from pepland_data.store.mirror import AT_ONCE, Mirror, cache_folder
 
@@ -31,79 +31,83 @@ R = TypeVar("R")
 
 
 def build_remote(
-    source: str | Path, url: str, options: BuildOptions, progress: Progress
+    source: str | Path, url: str, options: BuildOptions, progress: StageProgress
 ) -> BuildReport:
-    """Build a store aside in the cache folder and upload it to `url`; see `builder.build`."""
+    """Build a store in the cache folder and upload it to `url`; see `builder.build`."""
     if str(source) == "-":
-        raise InputError(f"a build to {url} reads a file, so that it can go on; write one first")
+        raise InputError(
+            f"a build to {url} reads a file, not standard input; write the input to a file"
+        )
     check_input(Path(source))
     remote = RemoteFolder(url)
     recipe = recipe_of(Path(source), options, str(source))
-    found = remote.sizes()
-    if MANIFEST_FILE in found:
+    sizes = remote.sizes()
+    if MANIFEST_FILE in sizes:
         mirror = Mirror(remote)
         return already_built(url, read_manifest(mirror.folder), recipe)
-    _claim(remote, found, recipe)
-    aside = _aside(remote)
-    _forget_other(aside, recipe)
-    report = build_local(source, aside, options, progress)
-    upload(aside, remote, lambda done, total: progress("upload", done, total))
-    shutil.rmtree(aside)
-    _recipe_file(aside).unlink()
+    _place_marker(remote, sizes, recipe)
+    folder = _local_folder(remote)
+    _delete_other_build(folder, recipe)
+    report = build_local(source, folder, options, progress)
+    upload(folder, remote, lambda done, total: progress("upload", done, total))
+    shutil.rmtree(folder)
+    _recipe_file(folder).unlink()
     return replace(report, path=url, nothing_to_do=False)
 
 
-def publish(url: str, recipe: dict[str, Any], make: Callable[[Path], R], progress: Progress) -> R:
-    """Make a new store aside, in a folder that is given to `make`, and upload it to `url`.
+def publish(
+    url: str, recipe: dict[str, Any], make: Callable[[Path], R], progress: StageProgress
+) -> R:
+    """Make a new store in a temporary folder and upload it to `url`.
 
     Args:
-        url: where there is nothing yet, or what a killed run of the same recipe left.
+        url: new URL, or that of an interrupted run with the same recipe.
         recipe: what decides the bytes of the store, as JSON.
-        make: writes the store and returns its report.
-        progress: called with ``upload``, files done and their number.
+        make: writes the store into the given folder and returns its report.
+        progress: called with ``upload``, files done and their total.
     """
     remote = RemoteFolder(url)
-    found = remote.sizes()
-    if MANIFEST_FILE in found:
+    sizes = remote.sizes()
+    if MANIFEST_FILE in sizes:
         raise BuildError(f"{url} is there already; name a new folder")
-    _claim(remote, found, {"recipe": recipe})
-    aside = _aside(remote)
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    report = make(aside)
-    upload(aside, remote, lambda done, total: progress("upload", done, total))
-    shutil.rmtree(aside)
+    _place_marker(remote, sizes, {"recipe": recipe})
+    folder = _local_folder(remote)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    report = make(folder)
+    upload(folder, remote, lambda done, total: progress("upload", done, total))
+    shutil.rmtree(folder)
     return report
 
 
-def _aside(remote: RemoteFolder) -> Path:
-    """Return the folder on this machine for a store at a URL."""
+def _local_folder(remote: RemoteFolder) -> Path:
+    """Return the local folder for a store at a URL."""
     return cache_folder() / "builds" / sha256(remote.url.encode()).hexdigest()[:32]
 
 
-def _recipe_file(aside: Path) -> Path:
-    return aside.parent / f"{aside.name}.plan"
+def _recipe_file(folder: Path) -> Path:
+    return folder.parent / f"{folder.name}.plan"
 
 
-def _forget_other(aside: Path, recipe: dict[str, Any]) -> None:
-    """Delete what is left of a build of another kind, whose place at the URL is free again."""
-    path, text = _recipe_file(aside), json.dumps(recipe, sort_keys=True).encode()
+def _delete_other_build(folder: Path, recipe: dict[str, Any]) -> None:
+    """Delete the local files of a build with another recipe, which is no longer at the URL."""
+    path, text = _recipe_file(folder), json.dumps(recipe, sort_keys=True).encode()
     if not path.exists() or path.read_bytes() != text:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         write_atomic_bytes(path, text)
 
 
-def _claim(remote: RemoteFolder, found: dict[str, int], recipe: dict[str, Any]) -> None:
-    """Leave a marker, unless something else is there."""
-    if MARKER in found:
+def _place_marker(remote: RemoteFolder, sizes: dict[str, int], recipe: dict[str, Any]) -> None:
+    """Upload the marker; BuildError if the URL holds something else."""
+    if MARKER in sizes:
         old = json.loads(remote.read(MARKER))
         if changed := changes(old, recipe):
             raise BuildError(
-                f"{remote.url} holds an unfinished build of another kind ({changed}); "
+                f"{remote.url} holds an unfinished build with another recipe ({changed}); "
                 "repeat the old command to finish it, or delete the folder"
             )
         return
-    if found:
+    if sizes:
         raise BuildError(
             f"{remote.url} holds other files and no store; name an empty or new folder"
         )
@@ -111,13 +115,13 @@ def _claim(remote: RemoteFolder, found: dict[str, int], recipe: dict[str, Any]) 
 
 
 def upload(folder: Path, remote: RemoteFolder, progress: Callable[[int, int], None]) -> None:
-    """Upload a finished store, what is there already left alone, the manifest last.
+    """Upload a finished store, the manifest last; files that were sent before are skipped.
 
     Raises:
-        RemoteError: the network failed; called again, it goes on.
+        RemoteError: the network failed; the next call resumes the upload.
     """
     manifest = read_manifest(folder)
-    sent = Sent(folder, remote)
+    sent = SentFiles(folder, remote)
     splits = [p.relative_to(folder).as_posix() for p in (folder / "splits").glob("*.json")]
     files = [(entry.file, entry.sha256) for entry in manifest.entries()]
     files += [(name, "") for name in splits]
@@ -138,34 +142,33 @@ def upload(folder: Path, remote: RemoteFolder, progress: Callable[[int, int], No
             )
     remote.upload(folder / MANIFEST_FILE, MANIFEST_FILE)
     remote.delete(MARKER)
-    sent.forget()
+    sent.delete()
 
 
-class Sent:
-    """Which files of a folder were uploaded, on record beside it so that a killed upload goes on.
+class SentFiles:
+    """Record of uploaded files, in a file beside the folder, to resume an interrupted upload.
 
     Args:
-        folder: on this machine.
-        remote: where its files go.
+        folder: local folder of the store.
+        remote: destination of its files.
     """
 
     def __init__(self, folder: Path, remote: RemoteFolder) -> None:
         self._path = folder.parent / f"{folder.name}.sent"
-        self._there = remote.sizes()
+        self._remote_sizes = remote.sizes()
         self._folder = folder
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        self._lines = set(lines)
+        self._lines = set(self._path.read_text().splitlines()) if self._path.exists() else set()
 
     def has(self, name: str, sha: str) -> bool:
-        """Whether a file with this content was sent and is still there."""
+        """Return whether a file with this content was sent and is still at the URL."""
         size = (self._folder / name).stat().st_size
-        return bool(sha) and f"{sha} {name}" in self._lines and self._there.get(name) == size
+        return bool(sha) and f"{sha} {name}" in self._lines and self._remote_sizes.get(name) == size
 
     def add(self, name: str, sha: str) -> None:
-        """Record a file; a line that a kill cut short names no file."""
+        """Record a file; a line that a kill truncated matches no file."""
         with self._path.open("a") as file:
             file.write(f"{sha} {name}\n")
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Delete the record."""
         self._path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The recipe of a build: everything that decides the bytes of a store, and what changed in it."""
+"""Recipe of a build: everything that decides the bytes of a store."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pepland_data.builder.options import BuildOptions
 from pepland_data.builder.workers.engines import versions
 from pepland_data.errors import BuildError
 from pepland_data.files.atomic import file_sha256, remove_leftovers, write_atomic_bytes
-from pepland_data.inputs.input_blocks import count_rows
 from pepland_data.inputs.part import Part
+from pepland_data.inputs.read_input import count_rows
 
 RECIPE_FILE = "plan.json"
-"""Name of the recipe in an unfinished build; the first release called it a plan."""
-NOT_SHOWN = ("input.name", "input.first_row", "input.of_rows")
-"""What changes nothing, or follows from something else."""
+"""Recipe of an unfinished build; the file has the name that the first release gave it."""
+NOT_COMPARED = ("input.name", "input.first_row", "input.of_rows")
+"""Entries that change no byte, or that follow from another entry."""
 
 
 def recipe_of(path: Path, options: BuildOptions, name: str) -> dict[str, Any]:
     """Return the recipe of a build: versions, options, input and format, as plain JSON values.
 
     Args:
-        path: the input on this machine.
-        options: of the build.
-        name: what the user calls the input.
+        path: the local input file.
+        options: options of the build.
+        name: path or URL that the user gave for the input.
     """
     source: dict[str, Any] = {"name": Path(name).name, "sha256": file_sha256(path)}
     if options.part is not None:
@@ -45,7 +45,7 @@ def recipe_of(path: Path, options: BuildOptions, name: str) -> dict[str, Any]:
 
 
 def rows_of(recipe: dict[str, Any]) -> range | None:
-    """Return the rows to build of an input, None for all."""
+    """Return the input rows to build, None for all."""
     source = recipe["input"]
     if "part" not in source:
         return None
@@ -54,21 +54,21 @@ def rows_of(recipe: dict[str, Any]) -> range | None:
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Return in words what differs between two recipes, '' where nothing does."""
+    """Return a text that lists the differences of two recipes, '' if there are none."""
     flat_old = {f"{k}.{n}": v for k, part in old.items() for n, v in part.items()}
     flat_new = {f"{k}.{n}": v for k, part in new.items() for n, v in part.items()}
     names = sorted(flat_old.keys() | flat_new.keys())
-    different = [n for n in names if flat_old.get(n) != flat_new.get(n) and n not in NOT_SHOWN]
-    shown = (f"{n.split('.')[1] if n != 'input.sha256' else 'input content'}" for n in different)
-    values = (
-        "" if n == "input.sha256" else f" was {flat_old.get(n)!r}, now {flat_new.get(n)!r}"
-        for n in different
+    different = [n for n in names if flat_old.get(n) != flat_new.get(n) and n not in NOT_COMPARED]
+    return ", ".join(
+        "input content"
+        if name == "input.sha256"
+        else f"{name.split('.')[1]} was {flat_old.get(name)!r}, now {flat_new.get(name)!r}"
+        for name in different
     )
-    return ", ".join(a + b for a, b in zip(shown, values, strict=True))
 
 
 def start_or_resume(work: Path, recipe: dict[str, Any]) -> None:
-    """Record the recipe of a new build, or refuse to go on with another one."""
+    """Record the recipe of a new build; BuildError if an unfinished build has another recipe."""
     path = work / RECIPE_FILE
     remove_leftovers(work.parent)
     if not path.exists():
@@ -76,6 +76,6 @@ def start_or_resume(work: Path, recipe: dict[str, Any]) -> None:
         return
     if changed := changes(json.loads(path.read_bytes()), recipe):
         raise BuildError(
-            f"{work.parent} holds an unfinished build of another kind ({changed}); "
+            f"{work.parent} holds an unfinished build with another recipe ({changed}); "
             "repeat the old command to finish it, or delete the folder"
         )

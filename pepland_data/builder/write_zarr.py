@@ -1,8 +1,8 @@
-"""Write a store as Zarr: each task makes whole objects, so their bytes depend on nothing else."""
+"""Write a store as Zarr; each task writes complete objects, so the tasks do not change bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pepland_data.builder.commit import NOTES, REJECTS, CountProgress
 from pepland_data.builder.workers.engines import Engine
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_data.graph.columns import GROUPS
@@ -20,32 +21,31 @@ from pepland_data.store.manifest import FileEntry, Manifest
 from pepland_data.store.zarr.columns import column_folder, encode_column, encoding_of, type_message
 from pepland_data.store.zarr.layout import SIZES, ArrayEncoder, ArraySpec, GroupSpec
 
-Progress = Callable[[int, int], None]
-ROW_FILES = ("rejects.parquet", "notes.parquet")
+ROW_FILES = (REJECTS, NOTES)
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Arrays of one dimension, written together because they come from the same shards."""
+    """Arrays with one item per graph, atom and so on, written together from the same shards."""
 
     specs: tuple[ArraySpec, ...]
     counts: tuple[int, ...]
-    """Items that each shard of the store gives."""
+    """Number of items in each shard of the store."""
 
 
 def write_zarr(
     store: GraphStore,
     folder: Path,
     engine: Engine,
-    progress: Progress = lambda done, total: None,
+    progress: CountProgress = lambda done, total: None,
 ) -> Manifest:
-    """Write everything of a store but its manifest as Zarr, and return that.
+    """Write every file of a store but its manifest as Zarr, and return the manifest.
 
     Args:
         store: an Arrow store.
-        folder: where the store goes; objects of a killed run are replaced.
-        engine: where the work is done.
-        progress: called with objects done and their number.
+        folder: folder of the Zarr store; objects of a killed run are replaced.
+        engine: engine that runs the tasks.
+        progress: called with objects done and their total.
     """
     streams = _streams(store)
     files = [*_metadata(store, streams, folder), *_small(store, folder)]
@@ -72,7 +72,7 @@ def _number(file: str) -> int:
 
 
 def _streams(store: GraphStore) -> list[Stream]:
-    """Return what is cut into objects, and how much of it each shard has."""
+    """Return the arrays that are divided into objects, and the items that each shard has."""
     shards = range(store.num_shards)
     rows = tuple(np.diff(store.shard_ptr).tolist())
     per_graph = [_spec("row_id", len(store), "int64", "graph")]
@@ -128,7 +128,7 @@ def _metadata(store: GraphStore, streams: list[Stream], folder: Path) -> Iterato
 
 
 def _small(store: GraphStore, folder: Path) -> Iterator[FileEntry]:
-    """Write tables and rows a shard, and copy what is said of the input's rows."""
+    """Write the tables and the rows per shard, and copy the rejects and notes."""
     rows = np.diff(store.shard_ptr)
     arrays = {"shard_rows": (rows, ("shard",)), **_table_arrays(store.tables)}
     for name, kind in store.column_types().items():

@@ -1,1 +1,11 @@
-"""TODO."""
+"""Chemistry: a text (SMILES, sequence or HELM) becomes a heterograph.
+
+Read ``featurizer.py`` first. It takes each text through these steps:
+
+notation/ - text to RDKit molecule.
+cuts.py - which bonds are cut, and the pieces that remain.
+features.py - the feature row of an atom, a bond and a fragment.
+plain_path.py - one molecule to one graph, in the simplest way.
+fast/ - many molecules to many graphs at once, with the same result.
+conversion.py - the options, and what comes out: graphs, rejects and notes.
+"""

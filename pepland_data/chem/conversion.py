@@ -1,4 +1,4 @@
-"""What decides how texts become graphs, and what comes out of it."""
+"""The options of the featurizer, and its results: graphs, rejects and notes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from pepland_data.graph.feature_tables import FeatureTables, merge_tables
 
 INPUT_FORMATS = ("auto", "smiles", "sequence", "fasta", "helm")
 FEATURIZER_VERSION = 1
-"""Changes whenever the graph of any text changes; a store remembers it."""
+"""Increased whenever the graph of any text changes; stores record it."""
 CUT_NAMES = ("adafrag", "amiibo")
 
 
 @dataclass(frozen=True)
 class FeaturizeOptions:
-    """What decides which graph a text becomes, and whether it becomes one."""
+    """The options that decide which graph a text becomes, or that it becomes a reject."""
 
     cut: str = "adafrag"
     """``adafrag`` or ``amiibo``."""
     input_format: str = "smiles"
     """``auto``, ``smiles``, ``sequence``, ``fasta`` or ``helm``."""
     max_atoms: int = 5000
-    """Larger molecules are rejected."""
+    """Molecules with more heavy atoms are rejected."""
     standardize: bool = False
-    """Keep the largest piece without salts and charges; see `notation.standardize`."""
+    """Remove salts and charges; see `pepland_data.chem.notation.standardize`."""
     dedup: bool = False
-    """A build rejects molecules that an earlier row became; see `builder.duplicates`."""
+    """A build rejects a molecule that an earlier row has; see `pepland_data.builder.duplicates`."""
     time_limit: float = 30.0
-    """Seconds of processor time for one molecule; a build enforces it, `Featurizer` does not."""
+    """Processor seconds for one molecule. A build enforces the limit, `Featurizer` does not."""
 
     def __post_init__(self) -> None:
         if self.input_format not in INPUT_FORMATS:
@@ -45,15 +45,15 @@ class FeaturizeOptions:
         if self.cut not in CUT_NAMES:
             raise InputError(f"unknown cut {self.cut!r}; expected one of {', '.join(CUT_NAMES)}")
         if not 0 < self.time_limit < float("inf"):
-            raise InputError(f"time limit {self.time_limit} must be a number of seconds above 0")
+            raise InputError(f"time limit is {self.time_limit}; expected seconds above 0")
 
     def record(self) -> dict[str, Any]:
-        """Return the options as a manifest holds them."""
+        """Return the options as recorded in a manifest."""
         return asdict(self)
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> FeaturizeOptions:
-        """Return the options a manifest holds; what it does not name has its default."""
+        """Return the options recorded in a manifest; missing ones have their defaults."""
         return cls(**{f.name: record[f.name] for f in fields(cls) if f.name in record})
 
 
@@ -62,6 +62,7 @@ class Reject:
     """A text that did not become a graph."""
 
     position: int
+    """Number of the text in the call, from 0."""
     text: str
     stage: str
     """``read``, ``parse``, ``limits``, ``cut``, ``features``, ``timeout``, ``crash`` or
@@ -71,44 +72,44 @@ class Reject:
 
 @dataclass(frozen=True)
 class Note:
-    """Something a text's owner should know although it became a graph."""
+    """A change or warning for a text that became a graph."""
 
     position: int
+    """Number of the text in the call, from 0."""
     kind: str
-    """``changed`` by standardization or ``warning`` of RDKit."""
+    """``changed`` (by standardization) or ``warning`` (of RDKit)."""
     before: str
-    """The text as it was given."""
+    """The text as given."""
     note: str
 
 
 @dataclass(frozen=True, eq=False)
 class Converted:
-    """The graphs of some texts, and the texts that have none."""
+    """The graphs of some texts, and the rejects."""
 
     columns: GraphColumns
     tables: FeatureTables
     kept: npt.NDArray[np.int64]
-    """[K] int64, position of each graph's text."""
+    """[K] int64, position of the text of each graph."""
     rejects: list[Reject]
     notes: list[Note] = field(default_factory=list)
-    """What changed and what RDKit said, in order of position."""
+    """Changes and RDKit's warnings, in order of position."""
     renamed: dict[int, str] = field(default_factory=dict)
-    """Position -> the text of the molecule that was made into a graph, where it changed."""
-
+    """Position -> the text after standardization, for texts that it changed."""
     identity: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 16), np.uint8))
-    """[K, 16] uint8, equal where two graphs are of one molecule; [0, 16] without ``dedup``."""
+    """[K, 16] uint8, equal for graphs of the same molecule; [0, 16] without ``dedup``."""
 
     @property
     def warnings(self) -> list[tuple[int, str]]:
-        """Position of a text and what RDKit said about it while it was read."""
+        """RDKit's warnings, with the position of the text of each."""
         return [(n.position, n.note) for n in self.notes if n.kind == "warning"]
 
 
 def join(parts: Sequence[tuple[int, Converted]]) -> Converted:
-    """Return what consecutive runs of texts became, as if they had been converted at once.
+    """Return the results of consecutive runs of texts as one result.
 
     Args:
-        parts: position of the first text of each run, in order, and what the run became.
+        parts: position of the first text of each run, and the result of the run; in order.
     """
     if len(parts) == 1 and parts[0][0] == 0:
         return parts[0][1]

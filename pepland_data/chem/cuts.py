@@ -1,4 +1,4 @@
-"""Where a molecule is cut into fragments: the Amiibo rule, and BRICS on its pieces (AdaFrag)."""
+"""Cut a molecule into fragments: by the Amiibo rule, then by BRICS in each piece (AdaFrag)."""
 
 from __future__ import annotations
 
@@ -10,35 +10,33 @@ from rdkit import Chem
 from rdkit.Chem import BRICS
 
 NO_LIMIT = 2**31 - 1
+"""More matches than any molecule has; by default RDKit stops at 1,000."""
 Piece = tuple[Any, tuple[int, ...]]
+"""A sanitised molecule, and its atoms as atoms of the molecule that was cut."""
 
 
 @cache
 def amide_pattern() -> Any:
-    """Return the query ``C(=O)N``, parsed once a process."""
+    """Return the query ``C(=O)N``, parsed once per process."""
     return Chem.MolFromSmarts("C(=O)N")
 
 
 def amiibo_cuts(mol: Any) -> list[int]:
     """Return the bonds that the Amiibo rule cuts, each once, in the order they are found.
 
-    For every match (C, O, N) of ``C(=O)N``: each carbon-carbon single bond of C, then each bond of
-    N whose carbon end has no double bond to an oxygen. The amide bond itself stays.
+    For every match (C, O, N) of ``C(=O)N``, the rule cuts each carbon-carbon single bond of C, then
+    each bond of N to a carbon without a double bond to oxygen. It does not cut the amide bond.
     """
     cuts: dict[int, None] = {}
     for carbon, _, nitrogen in mol.GetSubstructMatches(amide_pattern(), maxMatches=NO_LIMIT):
         for bond in mol.GetAtomWithIdx(carbon).GetBonds():
-            if bond.GetBondType() == Chem.BondType.SINGLE and _other(bond, carbon) == 6:
+            other = mol.GetAtomWithIdx(bond.GetOtherAtomIdx(carbon)).GetAtomicNum()
+            if bond.GetBondType() == Chem.BondType.SINGLE and other == 6:
                 cuts.setdefault(bond.GetIdx())
         for bond in mol.GetAtomWithIdx(nitrogen).GetBonds():
             if _nitrogen_is_cut(bond):
                 cuts.setdefault(bond.GetIdx())
     return list(cuts)
-
-
-def _other(bond: Any, atom: int) -> int:
-    number: int = bond.GetOtherAtom(bond.GetOwningMol().GetAtomWithIdx(atom)).GetAtomicNum()
-    return number
 
 
 def _nitrogen_is_cut(bond: Any) -> bool:
@@ -55,18 +53,16 @@ def _is_carbonyl(carbon: Any) -> bool:
     )
 
 
-def brics_cuts(mol: Any, parts: list[Piece]) -> list[int]:
-    """Return the bonds that BRICS finds in pieces of `mol`, as bonds of `mol`."""
-    found = []
-    for piece, atoms in parts:
-        for i, j in brics_bonds(piece.ToBinary()):
-            found.append(mol.GetBondBetweenAtoms(atoms[i], atoms[j]).GetIdx())
-    return found
+def brics_cuts(mol: Any, piece: Any, atoms: tuple[int, ...]) -> list[int]:
+    """Return the bonds that BRICS cuts in a piece of `mol`, as bonds of `mol`, each once."""
+    pairs = brics_bonds(piece.ToBinary())
+    bonds = (mol.GetBondBetweenAtoms(atoms[i], atoms[j]).GetIdx() for i, j in pairs)
+    return list(dict.fromkeys(bonds))
 
 
 @lru_cache(maxsize=20_000)
 def brics_bonds(piece: bytes) -> tuple[tuple[int, int], ...]:
-    """Return the atom pairs that BRICS cuts in a piece; its serialised form determines them."""
+    """Return the atom pairs that BRICS cuts in a serialized piece."""
     mol: Any = Chem.Mol(piece)  # type: ignore[call-overload]
     found = BRICS.FindBRICSBonds(mol)  # type: ignore[no-untyped-call]
     return tuple(pair for pair, _ in found)
@@ -74,15 +70,15 @@ def brics_bonds(piece: bytes) -> tuple[tuple[int, int], ...]:
 
 @lru_cache(maxsize=20_000)
 def piece_smiles(piece: bytes) -> str:
-    """Return the canonical SMILES of a serialised piece."""
+    """Return the canonical SMILES of a serialized piece."""
     mol: Any = Chem.Mol(piece)  # type: ignore[call-overload]
     return str(Chem.MolToSmiles(mol))
 
 
-def pieces(mol: Any, cuts: list[int]) -> list[Piece]:
+def cut_into_pieces(mol: Any, cuts: list[int]) -> list[Piece]:
     """Return the sanitised pieces and their atoms, in the order of ``GetMolFrags``.
 
-    Without a cut the molecule is one piece, whatever its number of components.
+    Without cut bonds the molecule is one piece, even if it has several components.
     """
     if not cuts:
         return [(mol, tuple(range(mol.GetNumAtoms())))]
@@ -93,23 +89,24 @@ def pieces(mol: Any, cuts: list[int]) -> list[Piece]:
 
 
 @dataclass(frozen=True)
-class Cutting:
-    """A molecule taken apart."""
+class CutMolecule:
+    """A molecule after its cuts."""
 
     residues: list[Piece]
-    """Pieces of the Amiibo rule; one where nothing is cut."""
+    """Pieces after the cuts of the Amiibo rule."""
     fragments: list[Piece]
     """Pieces after all cuts."""
     cuts: list[int]
     """Cut bonds in the order they were found."""
 
 
-def cut_molecule(mol: Any, cut: str) -> Cutting:
-    """Take a molecule apart; one that Amiibo leaves whole stays whole."""
+def cut_molecule(mol: Any, cut: str) -> CutMolecule:
+    """Cut a molecule; BRICS is used only if the Amiibo rule cuts a bond."""
     amiibo = amiibo_cuts(mol)
-    residues = pieces(mol, amiibo)
+    residues = cut_into_pieces(mol, amiibo)
     if cut == "amiibo" or not amiibo:
-        return Cutting(residues, residues, amiibo)
-    more = [bond for bond in brics_cuts(mol, residues) if bond not in amiibo]
-    cuts = list(dict.fromkeys([*amiibo, *more]))
-    return Cutting(residues, pieces(mol, cuts) if more else residues, cuts)
+        return CutMolecule(residues, residues, amiibo)
+    brics = [bond for piece in residues for bond in brics_cuts(mol, *piece)]
+    cuts = list(dict.fromkeys([*amiibo, *brics]))
+    fragments = cut_into_pieces(mol, cuts) if len(cuts) > len(amiibo) else residues
+    return CutMolecule(residues, fragments, cuts)

@@ -1,4 +1,4 @@
-"""The feature row of an atom, a bond and a fragment."""
+"""The feature rows of an atom, a bond and a fragment, as bytes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ BOND_TYPES = ("SINGLE", "DOUBLE", "TRIPLE", "AROMATIC")
 
 
 def one_hot(value: Any, choices: Any) -> list[int]:
-    """Return a slot per choice and a last slot for anything else."""
+    """Return one slot per choice and a last slot for all other values."""
     slots = [int(value == choice) for choice in choices]
     return [*slots, int(not any(slots))]
 
 
 def atom_row(atom: Any) -> bytes:
-    """Return the 42 float32 of an atom as bytes."""
+    """Return the feature row of an atom: 42 float32 as bytes."""
     row = [
         *one_hot(atom.GetAtomicNum(), ATOMIC_NUMBERS),
         *one_hot(atom.GetTotalDegree(), range(6)),
@@ -38,7 +38,7 @@ def atom_row(atom: Any) -> bytes:
 
 
 def bond_row(bond: Any) -> bytes:
-    """Return the 14 uint8 of a bond as bytes."""
+    """Return the feature row of a bond: 14 uint8 as bytes."""
     kind = bond.GetBondType().name
     row = [
         0,
@@ -52,7 +52,7 @@ def bond_row(bond: Any) -> bytes:
 
 @cache
 def feature_factory() -> tuple[Any, tuple[str, ...]]:
-    """Return RDKit's base features and the 27 type names in their order, read once a process."""
+    """Return RDKit's base features and the names of their 27 types, read once per process."""
     path = os.path.join(RDConfig.RDDataDir, "BaseFeatures.fdef")
     factory = ChemicalFeatures.BuildFeatureFactory(path)  # type: ignore[attr-defined]
     return factory, tuple(name.split(".")[1] for name in factory.GetFeatureDefs())
@@ -60,7 +60,11 @@ def feature_factory() -> tuple[Any, tuple[str, ...]]:
 
 @lru_cache(maxsize=20_000)
 def fragment_row(smiles: str) -> bytes:
-    """Return the 196 uint8 of what ``MolFragmentToSmiles`` wrote, zero if unreadable."""
+    """Return the feature row of a fragment: 196 uint8 as bytes, 0 if RDKit cannot read it.
+
+    Args:
+        smiles: the fragment as written by ``MolFragmentToSmiles``.
+    """
     mol = Chem.MolFromSmiles(smiles)
     if mol is None:
         return bytes(196)

@@ -1,1 +1,6 @@
-"""TODO."""
+"""Pictures of one peptide: fragments coloured, cuts marked, a legend below.
+
+- `drawing`: from a text to an SVG or PNG file. Read it first.
+- `atom_places`: coordinates of all atoms, the least crowded of several layouts.
+- `backbone`: the zigzag and the circle that a backbone is drawn as.
+"""

@@ -1,4 +1,4 @@
-"""Where each atom of a peptide goes on paper: the least crowded layout, long chains in rows."""
+"""2D coordinates of the atoms of a peptide: the least crowded layout, long chains in rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lay_out(mol: Any, cuts: list[int]) -> Any:
         cuts: bonds at which a row may end.
 
     Returns:
-        The molecule with a 2D conformer. Where a row ends both sides carry a dummy atom behind the
+        The molecule with a 2D conformer. Where a row ends, both sides have a dummy atom after the
         atoms of `mol`, with the same isotope number, so that a reader finds the other side.
     """
     ends = row_ends(mol, backbone(mol), cuts)
@@ -71,7 +71,7 @@ def _path_bonds(mol: Any, path: list[int]) -> list[int]:
 
 
 def best_layout(mol: Any) -> Coordinates:
-    """Return the least crowded of the layouts at hand, the first of equals. [A, 2] Angstrom.
+    """Return the least crowded layout, the first one of equals. [A, 2] Angstrom.
 
     One that shows a double bond as its other stereoisomer is taken only where all others do, too.
     """

@@ -1,4 +1,4 @@
-"""Shapes that a peptide's backbone is given on paper: a zigzag to the right, a circle."""
+"""Shapes of a drawn backbone: a zigzag to the right, or a circle."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def backbone(mol: Any) -> list[int]:
 
 
 def _beyond(mol: Any, end: int, path: list[int]) -> list[int]:
-    """Return the alpha carbon behind the end of a backbone, and the dummy atom behind that."""
+    """Return the alpha carbon after the end of a backbone, and the dummy atom after that."""
     found: list[int] = []
     for allowed in ((0, 6), (0,)):
         neighbors = mol.GetAtomWithIdx(found[-1] if found else end).GetNeighbors()

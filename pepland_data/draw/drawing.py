@@ -26,7 +26,7 @@ from pepland_data.graph.heterograph import HeteroGraph
 from pepland_data.graph.vocabulary import Vocabulary
 
 MAX_DRAWN_ATOMS = 1500
-"""Larger molecules are not drawn: nobody could read them."""
+"""Larger molecules are not drawn, because the picture would be unreadable."""
 PIXELS = 22.0
 """Pixels an Angstrom."""
 MARGIN = 36
@@ -120,7 +120,7 @@ def draw(shown: ShownPeptide, path: str | Path) -> Path:
     if shown.mol.GetNumAtoms() > MAX_DRAWN_ATOMS:
         raise InputError(
             f"{shown.mol.GetNumAtoms():,} atoms cannot be read in a picture; "
-            f"{MAX_DRAWN_ATOMS:,} are drawn at most, --json gives the whole graph"
+            f"at most {MAX_DRAWN_ATOMS:,} are drawn; --json prints the whole graph"
         )
     with RdkitMessages():  # it warns of layouts that are not taken
         mol = lay_out(shown.mol, shown.cuts)
@@ -144,7 +144,7 @@ class _LegendGrid:
 
     entries: list[tuple[str, str, str]]
     offsets: list[float]
-    """Where label, number and SMILES begin behind the swatch (pixels)."""
+    """Where label, number and SMILES begin, after the colour field (pixels)."""
     column_width: float
     columns: int
     width: float

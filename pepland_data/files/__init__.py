@@ -1,1 +1,8 @@
-"""TODO."""
+"""Files and folders: complete files, one build per folder, and folders at a URL.
+
+Read ``atomic.py`` first; every file of a store is written with it.
+
+atomic.py - write a file under a temporary name, then rename it.
+folder_lock.py - let only one build at a time work in a folder.
+remote.py - read and write a folder at ``s3://`` or ``gs://``.
+"""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written aside, flushed to disk, renamed."""
+"""Write complete files only: under a temporary name, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -13,61 +13,57 @@ from pathlib import Path
 from typing import BinaryIO
 
 TEMP_PREFIX = ".tmp-"
-_OWN = threading.local()
+_THREAD = threading.local()
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a file beside `path`, flush it to disk, and give it its name.
+    """Let `write` fill a temporary file, flush it to disk, and rename it to `path`.
 
-    Whatever goes wrong on the way, `path` is what it was before, and nothing is left behind.
+    If an error occurs, `path` is unchanged and the temporary file is deleted.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    flushing = getattr(_THREAD, "flushing", True)
     temporary = path.parent / f"{TEMP_PREFIX}{secrets.token_hex(6)}-{path.name}"
     try:
         with temporary.open("wb") as file:
             write(file)
             file.flush()
-            if flushing():
+            if flushing:
                 os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if flushing():
+    if flushing:
         sync_folder(path.parent)
 
 
 @contextmanager
 def unflushed() -> Iterator[None]:
-    """Rename files without flushing them to disk first, in this thread.
+    """Let `write_atomic` rename files without flushing them to disk, in this thread.
 
-    For what is held against checksums before it is used: after a loss of power it is made again.
-    A chunk of a build is nine files, each of which would wait for the disk twice.
+    Only for files whose checksums are verified before use: after a loss of power they are written
+    again. A chunk of a build has nine files, and each would wait for the disk twice.
     """
-    _OWN.flushing = False
+    _THREAD.flushing = False
     try:
         yield
     finally:
-        _OWN.flushing = True
-
-
-def flushing() -> bool:
-    """Return whether `write_atomic` flushes in this thread."""
-    return getattr(_OWN, "flushing", True)
+        _THREAD.flushing = True
 
 
 def write_atomic_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` as `write_atomic` does."""
+    """Write `data` to `path` with `write_atomic`."""
     write_atomic(path, lambda file: file.write(data))
 
 
 def write_json(path: Path, document: object) -> None:
-    """Write a JSON document to `path` as `write_atomic` does."""
+    """Write a JSON document to `path` with `write_atomic`."""
     write_atomic_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a rename to disk; systems that cannot open folders do it by themselves."""
+    """Flush renames in a folder to disk, if the system can open folders."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -78,7 +74,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what killed writers left in a folder and below."""
+    """Delete the temporary files of killed processes in a folder and its subfolders."""
     for path in folder.rglob(f"{TEMP_PREFIX}*"):
         path.unlink(missing_ok=True)
 

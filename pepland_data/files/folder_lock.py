@@ -1,9 +1,9 @@
-"""One build at a time in a folder: a lock that dies with its holder, on this machine and others.
+"""Let only one build at a time work in a folder, on this machine or on others.
 
-The kernel's lock on a file ends with the process that holds it, however that ends, so a killed
-build leaves nothing to clean up. Network file systems may not carry such locks to other machines;
-therefore the holder also beats: it writes a number that grows. A file last written by another
-machine whose number still grows is held, one that stands still is not; no clocks are compared.
+The kernel holds the lock on a file. The lock ends with the process that took it, so a killed build
+leaves nothing to clean up. Network file systems may hide such locks from other machines. The holder
+therefore also writes a growing number (the heartbeat) to the file: another machine still holds a
+lock if its number grows. No clocks are compared.
 """
 
 from __future__ import annotations
@@ -24,53 +24,53 @@ from pepland_data.errors import BuildError
 
 LOCK_FILE = "lock"
 BEAT_SECONDS = 2.0
-"""How often the holder writes."""
+"""Time between two heartbeats of the holder."""
 WATCH_SECONDS = 10.0
-"""How long the file of another machine must stand still to be taken for left behind."""
+"""A lock of another machine is free if its file does not change for this time."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-"""What file systems without locks answer."""
+"""Error numbers of file systems without locks."""
 
 
 class BuildLock:
-    """Holds a folder from `take` to `release`."""
+    """The lock of a folder, held from `take` to `release`."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOCK_FILE
         self._file = -1
         self._beats = 0
-        self._end = threading.Event()
-        self._heart = threading.Thread(target=self._beat_on, name="build-lock", daemon=True)
+        self._released = threading.Event()
+        self._heartbeat = threading.Thread(target=self._beat_often, name="build-lock", daemon=True)
 
     def take(self) -> BuildLock:
-        """Take the lock, making the folder where it is missing.
+        """Take the lock; make the folder if it does not exist.
 
         Raises:
-            BuildError: another build holds it; the sentence says which.
+            BuildError: another build holds the lock; the message names its process and machine.
         """
-        local = self._open()
+        locked = self._open()
         try:
             held = _content(self._file)
-            if held and not (local and held.get("machine") == machine()):
-                self._watch(held)
+            if held and not (locked and held.get("machine") == machine()):
+                self._refuse_if_growing(held)
             self._beat()
         except BaseException:
             os.close(self._file)
             raise
-        self._heart.start()
+        self._heartbeat.start()
         return self
 
     def release(self, clear: bool = False) -> None:
-        """Let go and delete the file; with `clear` the folder and all that is in it."""
+        """Release the lock and delete its file; with `clear` also the folder and its contents."""
         if self._file < 0:
             return
-        self._end.set()
-        self._heart.join()
+        self._released.set()
+        self._heartbeat.join()
         if clear:
             empty(self.path.parent, but=LOCK_FILE)
-        if self._is_there():
+        if self._has_name():
             self.path.unlink()
         if clear:
-            with suppress(OSError):  # another build has just come in, and finds nothing to do
+            with suppress(OSError):  # another build may have locked the folder just now
                 self.path.parent.rmdir()
         os.close(self._file)
         self._file = -1
@@ -82,12 +82,12 @@ class BuildLock:
         self.release()
 
     def _open(self) -> bool:
-        """Open and lock the file; return False where the file system has no locks."""
+        """Open and lock the file; return False if the file system has no locks."""
         while True:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-            except FileNotFoundError:  # the folder went between the two lines
+            except FileNotFoundError:  # another build deleted the folder
                 continue
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,31 +98,31 @@ class BuildLock:
                     os.close(self._file)
                     raise self._refusal(held) from None
                 locked = False
-            if self._is_there():
+            if self._has_name():
                 return locked
-            os.close(self._file)  # the holder before deleted it while this one waited
+            os.close(self._file)  # the previous holder deleted the file meanwhile
 
-    def _is_there(self) -> bool:
-        """Whether the open file is the one that has the name."""
+    def _has_name(self) -> bool:
+        """Return whether the path still belongs to the open file."""
         try:
             return os.path.samestat(os.fstat(self._file), self.path.stat())
         except FileNotFoundError:
             return False
 
-    def _watch(self, held: dict[str, Any]) -> None:
-        """Refuse if the file of another machine changes while it is watched."""
+    def _refuse_if_growing(self, held: dict[str, Any]) -> None:
+        """Raise BuildError if the file changes within `WATCH_SECONDS`."""
         until = time.monotonic() + WATCH_SECONDS
         while time.monotonic() < until:
             time.sleep(BEAT_SECONDS / 4)
-            with self.path.open("rb") as again:  # opening asks a network file system for news
+            with self.path.open("rb") as again:  # opening updates the view of a network file system
                 if _content(again.fileno()) != held:
                     raise self._refusal(held)
 
     def _refusal(self, held: dict[str, Any]) -> BuildError:
         who = f"process {held.get('pid', '?')} on {held.get('host', '?')}"
         return BuildError(
-            f"{self.path.parent.parent} is being built already, by {who}; wait until it ends, "
-            "stop it, or name another folder"
+            f"{self.path.parent.parent} is already being built by {who}; wait until it "
+            "ends, stop it, or name another folder"
         )
 
     def _beat(self) -> None:
@@ -132,16 +132,16 @@ class BuildLock:
         os.pwrite(self._file, text.ljust(os.fstat(self._file).st_size), 0)
         os.fsync(self._file)
 
-    def _beat_on(self) -> None:
-        while not self._end.wait(BEAT_SECONDS):
+    def _beat_often(self) -> None:
+        while not self._released.wait(BEAT_SECONDS):
             try:
                 self._beat()
-            except OSError:  # a full disk is the build's to report
+            except OSError:  # the build itself reports a full disk
                 continue
 
 
 def empty(folder: Path, but: str) -> None:
-    """Delete everything in a folder but one name."""
+    """Delete everything in a folder except one name."""
     for path in folder.iterdir():
         if path.name == but:
             continue
@@ -152,7 +152,7 @@ def empty(folder: Path, but: str) -> None:
 
 
 def machine() -> str:
-    """Return what tells this running system from all others; containers on it share it."""
+    """Return an identifier of the running system; containers on it have the same one."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -160,7 +160,7 @@ def machine() -> str:
 
 
 def _content(file: int) -> dict[str, Any]:
-    """Return what the holder wrote, {} where that is nothing or half."""
+    """Return what the holder wrote, {} if the file is empty or incomplete."""
     try:
         found = json.loads(os.pread(file, 4096, 0))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Folders behind a URL (``s3://``, ``gs://``), through fsspec; failures become sentences."""
+"""Folders at a URL (``s3://``, ``gs://``), through fsspec, with plain error messages."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from urllib.parse import unquote, urlsplit
 from pepland_data.errors import InputError, MissingDependencyError, RemoteError
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs"}
-"""Scheme -> the package that fsspec needs for it."""
+"""Scheme of a URL -> the package that fsspec needs for it."""
 REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden", "403")
+"""Words in the messages of a server that denies access."""
 UNREACHED = ("ConnectionError", "EndpointConnectionError", "ClientConnectorError",
              "ConnectTimeoutError", "ReadTimeoutError", "ClientOSError", "ConnectionClosedError",
              "ServerDisconnectedError", "FSTimeoutError", "TimeoutError")  # fmt: skip
-"""Names of the exceptions that say that nobody answered, in whatever package they are."""
+"""Names of exceptions, of any package, for a server that does not answer."""
 
 
 def is_remote(path: str | Path) -> bool:
-    """Return whether a path is a URL of somewhere else; ``file://`` is here."""
+    """Return whether a path is a URL of another machine; ``file://`` is local."""
     return "://" in str(path) and not str(path).startswith("file://")
 
 
 def local_path(path: str | Path) -> Path:
-    """Return a path of this machine, also from ``file://``."""
+    """Return a local path from a path or a ``file://`` URL."""
     text = str(path)
     return Path(unquote(urlsplit(text).path) if text.startswith("file://") else path)
 
 
 class RemoteFolder:
-    """Files below a URL, by their names relative to it.
+    """The files below a URL, by their names relative to it.
 
     Args:
-        url: ``s3://bucket/folder`` or what else fsspec knows. Credentials, region and endpoint
-            come from where the packages look for them: environment, profiles, fsspec's own files.
+        url: ``s3://bucket/folder`` or another URL that fsspec knows. The packages look for
+            credentials, region and endpoint in the environment, profiles and fsspec's own files.
 
     Raises:
-        InputError: nobody knows the scheme.
-        MissingDependencyError: the package for it is not installed.
+        InputError: the scheme of the URL is unknown.
+        MissingDependencyError: the package for the scheme is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -53,19 +54,19 @@ class RemoteFolder:
         return f"{self._root}/{name}" if name else self._root
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a file; FileNotFoundError where there is none."""
-        with self._told(name):
+        """Return the bytes of a file; FileNotFoundError if it does not exist."""
+        with self._plain_errors(name):
             return bytes(self._fs.cat_file(self._path(name)))
 
     def read_many(self, names: Sequence[str]) -> Mapping[str, bytes]:
-        """Return the bytes of some files, fetched side by side."""
-        with self._told(names[0] if names else ""):
+        """Return the bytes of some files by name, fetched concurrently."""
+        with self._plain_errors(names[0] if names else ""):
             found = self._fs.cat([self._path(name) for name in names])
             return {name: bytes(found[self._path(name)]) for name in names}
 
     def sizes(self, below: str = "") -> dict[str, int]:
-        """Return name -> bytes of all files, {} where there is nothing."""
-        with self._told(below):
+        """Return name -> size in bytes of all files; {} if there are none."""
+        with self._plain_errors(below):
             try:
                 found = self._fs.find(self._path(below), detail=True)
             except FileNotFoundError:
@@ -75,8 +76,8 @@ class RemoteFolder:
         return {path[cut:]: int(info["size"]) for path, info in sorted(found.items())}
 
     def token(self, name: str = "") -> str:
-        """Return what changes when a file changes; FileNotFoundError where there is none."""
-        with self._told(name):
+        """Return a text that changes with the file; FileNotFoundError if it does not exist."""
+        with self._plain_errors(name):
             info = self._fs.info(self._path(name))
             if info.get("type") == "directory":
                 raise FileNotFoundError(name)
@@ -84,41 +85,43 @@ class RemoteFolder:
             return f"{info['size']} {[str(info[n]) for n in names if n in info]}"
 
     def download(self, name: str, path: Path) -> None:
-        """Copy a file to this machine."""
-        with self._told(name):
+        """Copy a file of the folder to a local path."""
+        with self._plain_errors(name):
             self._fs.get_file(self._path(name), str(path))
 
     def upload(self, path: Path, name: str) -> None:
-        """Copy a file of this machine to the folder."""
-        with self._told(name):
+        """Copy a local file to the folder."""
+        with self._plain_errors(name):
             self._fs.put_file(str(path), self._path(name))
 
     def write(self, name: str, data: bytes) -> None:
         """Write a small file."""
-        with self._told(name):
+        with self._plain_errors(name):
             self._fs.pipe_file(self._path(name), data)
 
     def delete(self, name: str) -> None:
         """Delete a file."""
-        with self._told(name):
+        with self._plain_errors(name):
             self._fs.rm_file(self._path(name))
 
     def _check_bucket(self) -> None:
-        """Tell a bucket that is not there from a folder with nothing in it."""
+        """Raise RemoteError if the bucket does not exist; an empty folder is no error."""
         bucket = self._root.split("/")[0]
         if self.url.split("://")[0] in PACKAGES and not self._fs.exists(bucket):
-            raise RemoteError(f"there is no bucket {bucket!r} for {self.url}; make it, or check it")
+            raise RemoteError(
+                f"{self.url}: there is no bucket {bucket!r}; create it or check the URL"
+            )
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
-        """Turn what the packages raise into a sentence."""
+    def _plain_errors(self, name: str) -> Iterator[None]:
+        """Raise the errors of the packages with plain messages."""
         where = f"{self.url}/{name}" if name else self.url
         try:
             yield
         except (RemoteError, InputError):
             raise
         except Exception as error:
-            raise _sentence(error, where) from error
+            raise _plain_error(error, where) from error
 
 
 def _file_system(url: str) -> tuple[Any, str]:
@@ -135,18 +138,18 @@ def _file_system(url: str) -> tuple[Any, str]:
         ) from error
     except ValueError as error:
         raise InputError(
-            f"{url}: no scheme {scheme!r} is known; expected a path, s3://, gs:// or file://"
+            f"{url}: unknown scheme {scheme!r}; expected a path, s3://, gs:// or file://"
         ) from error
     return fs, str(root).rstrip("/")
 
 
-def _sentence(error: Exception, where: str) -> Exception:
+def _plain_error(error: Exception, where: str) -> Exception:
     chain = [error, *filter(None, [error.__cause__, error.__context__])]
     names = {kind.__name__ for one in chain for kind in type(one).__mro__}
     text = " ".join(str(error).split())[:300]
     if isinstance(error, FileNotFoundError):
         if "bucket" in text.lower():
-            return RemoteError(f"{where}: there is no such bucket; make it, or check the name")
+            return RemoteError(f"{where}: there is no such bucket; create it or check the name")
         return RemoteFileNotFoundError(f"there is no {where}; check the path")
     if "NoCredentialsError" in names or "RefreshError" in names:
         return RemoteError(
@@ -154,14 +157,14 @@ def _sentence(error: Exception, where: str) -> Exception:
             "or name a profile with AWS_PROFILE"
         )
     if isinstance(error, PermissionError) or any(word in text for word in REFUSED):
-        return RemoteError(f"{where}: access is refused ({text}); check the credentials and rights")
+        return RemoteError(f"{where}: access is denied ({text}); check credentials and permissions")
     if names.intersection(UNREACHED):
         return RemoteError(
             f"{where} cannot be reached ({text}); check the network and run the command again: "
-            "it goes on where it stopped"
+            "it resumes where it stopped"
         )
     return RemoteError(f"{where}: {type(error).__name__}: {text}; run the command again")
 
 
 class RemoteFileNotFoundError(RemoteError, FileNotFoundError):
-    """There is no such file behind the URL."""
+    """The file does not exist at the URL."""

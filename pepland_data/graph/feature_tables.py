@@ -1,8 +1,8 @@
-"""The few distinct feature rows that every code points into.
+"""The tables of distinct feature rows; a code is the number of a row in a table.
 
-A corpus of millions of peptides has a few dozen different atom and bond rows and a few hundred
-fragments, so each distinct row is kept once and a graph is integers into these tables. Code 0 of
-every table is the mask row: masking a node is writing 0 over its code.
+Millions of peptides have only a few dozen different atom and bond rows and a few hundred different
+fragments. Each distinct row is stored once, and graphs hold its code. Code 0 of every table is the
+mask row: to mask a node, replace its code by 0.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+Codes = npt.NDArray[np.int64]
 MASK_CODE = 0
 ATOM_WIDTH, BOND_WIDTH, FRAGMENT_WIDTH = 42, 14, 196
 BARE_AMIDE = "NC=O"
-"""The fragment whose atoms are never masked in mode ``pep``."""
+"""The fragment that mask mode ``pep`` never masks."""
 
 
 def atom_mask_row() -> npt.NDArray[np.float32]:
-    """Return the atom mask row: the last slot of each one-hot group, 0 and 0.01. [42] float32."""
+    """Return the atom mask row: the last slot of each one-hot group, then 0 and 0.01.
+
+    [42] float32.
+    """
     row = np.zeros(ATOM_WIDTH, np.float32)
     row[np.cumsum((10, 7, 6, 5, 6, 6)) - 1] = 1
     row[-1] = 0.01
@@ -44,7 +48,7 @@ def fragment_mask_row() -> npt.NDArray[np.uint8]:
 
 @dataclass(frozen=True, eq=False)
 class FeatureTables:
-    """Distinct rows of one graph, shard or store. Row 0 of each table is the mask row."""
+    """The distinct feature rows of a graph, shard or store; row 0 of each table is the mask row."""
 
     atom_x: npt.NDArray[np.float32]
     """[Ua, 42] float32, atom features."""
@@ -59,11 +63,21 @@ class FeatureTables:
 
     @property
     def fragment_maskable(self) -> npt.NDArray[np.bool_]:
-        """[Uf] bool, False for the bare amide, whose atoms mode ``pep`` leaves alone."""
+        """[Uf] bool, False for the bare amide, which mask mode ``pep`` never masks."""
         return np.array([smiles != BARE_AMIDE for smiles in self.fragment_smiles], bool)
 
+    def take(self, atom: Codes, bond: Codes, fragment: Codes) -> FeatureTables:
+        """Return tables of the rows with these codes, in this order."""
+        return FeatureTables(
+            atom_x=self.atom_x[atom],
+            atom_label=self.atom_label[atom],
+            bond_x=self.bond_x[bond],
+            fragment_x=self.fragment_x[fragment],
+            fragment_smiles=tuple(self.fragment_smiles[i] for i in fragment),
+        )
+
     def same_as(self, other: FeatureTables) -> bool:
-        """Return whether both hold the same rows in the same order."""
+        """Return whether both have the same rows in the same order."""
         return table_keys(self) == table_keys(other)
 
 
@@ -73,7 +87,7 @@ TableKeys = tuple[list[AtomKey], list[bytes], list[FragmentKey]]
 
 
 def table_keys(tables: FeatureTables) -> TableKeys:
-    """Return per table the row contents as sortable keys, in code order, mask row included."""
+    """Return the rows of each table as sortable keys, in code order, with the mask row."""
     atoms = [
         (int(number), int(chiral), row.tobytes())
         for (number, chiral), row in zip(tables.atom_label, tables.atom_x, strict=True)
@@ -87,7 +101,7 @@ def table_keys(tables: FeatureTables) -> TableKeys:
 
 
 def tables_from_keys(keys: TableKeys) -> FeatureTables:
-    """Return the tables whose rows have these keys (mask row first), undoing `table_keys`."""
+    """Return the tables with these keys (mask row first); the inverse of `table_keys`."""
     atoms, bonds, fragments = keys
     return FeatureTables(
         atom_x=_rows((k[2] for k in atoms), np.float32, ATOM_WIDTH),
@@ -103,22 +117,22 @@ def _rows(keys: Iterable[bytes], dtype: type[Any], width: int) -> npt.NDArray[An
 
 
 def empty_keys() -> TableKeys:
-    """Return keys of tables that hold the mask rows only."""
+    """Return the keys of tables that have only the mask rows."""
     mask_atom = (-1, -1, atom_mask_row().tobytes())
     return [mask_atom], [bond_mask_row().tobytes()], [("", fragment_mask_row().tobytes())]
 
 
 @dataclass(frozen=True, eq=False)
 class Recode:
-    """Where each code of one set of tables went in another: ``new = recode.atom[old]``."""
+    """The new code for each old code of some tables: ``new = recode.atom[old]``."""
 
-    atom: npt.NDArray[np.int64]
-    bond: npt.NDArray[np.int64]
-    fragment: npt.NDArray[np.int64]
+    atom: Codes
+    bond: Codes
+    fragment: Codes
 
 
 class TableIndex:
-    """Where each row of some tables is."""
+    """Finds the code of a row by its content."""
 
     def __init__(self, tables: FeatureTables) -> None:
         atoms, bonds, fragments = table_keys(tables)
@@ -127,7 +141,7 @@ class TableIndex:
         self._fragment = {row: code for code, row in enumerate(fragments)}
 
     def recode(self, part: FeatureTables) -> Recode:
-        """Return where the codes of `part`, all of whose rows are here, go."""
+        """Return the codes here of the rows of `part`; KeyError if a row is missing."""
         atoms, bonds, fragments = table_keys(part)
         return Recode(
             np.array([self._atom[row] for row in atoms], np.int64),
@@ -137,67 +151,25 @@ class TableIndex:
 
 
 def union_tables(parts: Iterable[FeatureTables]) -> FeatureTables:
-    """Return the union of tables in canonical order, looking at one after the other.
+    """Return the union of tables in canonical order.
 
-    Canonical order is the mask row, then all other rows sorted by content, so the result does
-    not depend on the order of the parts or of the rows inside them.
+    In canonical order the mask row comes first and all other rows are sorted by content. The result
+    therefore does not depend on the order of the parts or of their rows.
     """
-    masks = empty_keys()
-    found: tuple[set[AtomKey], set[bytes], set[FragmentKey]] = (set(), set(), set())
+    found: tuple[set[Any], ...] = (set(), set(), set())
     for part in parts:
-        atoms, bonds, fragments = table_keys(part)
-        found[0].update(atoms)
-        found[1].update(bonds)
-        found[2].update(fragments)
-    return tables_from_keys(
-        (
-            masks[0] + sorted(found[0].difference(masks[0])),
-            masks[1] + sorted(found[1].difference(masks[1])),
-            masks[2] + sorted(found[2].difference(masks[2])),
-        )
+        keys: tuple[list[Any], ...] = table_keys(part)
+        for rows, new in zip(found, keys, strict=True):
+            rows.update(new)
+    masks: tuple[list[Any], ...] = empty_keys()
+    atoms, bonds, fragments = (
+        [*mask, *sorted(rows.difference(mask))] for mask, rows in zip(masks, found, strict=True)
     )
+    return tables_from_keys((atoms, bonds, fragments))
 
 
 def merge_tables(parts: Sequence[FeatureTables]) -> tuple[FeatureTables, list[Recode]]:
-    """Return the union of tables in canonical order, and for each part how its codes change."""
+    """Return the union of tables in canonical order, and the new codes of each part."""
     tables = union_tables(parts)
     index = TableIndex(tables)
     return tables, [index.recode(part) for part in parts]
-
-
-def used_rows(
-    tables: FeatureTables,
-    atom_code: npt.NDArray[Any],
-    bond_code: npt.NDArray[Any],
-    fragment_code: npt.NDArray[Any],
-) -> tuple[FeatureTables, Recode]:
-    """Return tables of the mask row and the rows named by the codes, in canonical order.
-
-    Returns:
-        The tables, and where each old code went; codes that are not used become 0.
-    """
-    atom, bond, fragment = (
-        np.union1d([MASK_CODE], code).astype(np.int64)
-        for code in (atom_code, bond_code, fragment_code)
-    )
-    kept = FeatureTables(
-        atom_x=tables.atom_x[atom],
-        atom_label=tables.atom_label[atom],
-        bond_x=tables.bond_x[bond],
-        fragment_x=tables.fragment_x[fragment],
-        fragment_smiles=tuple(tables.fragment_smiles[i] for i in fragment),
-    )
-    merged, (recode,) = merge_tables([kept])
-    return merged, Recode(
-        _scatter(len(tables.atom_x), atom, recode.atom),
-        _scatter(len(tables.bond_x), bond, recode.bond),
-        _scatter(len(tables.fragment_x), fragment, recode.fragment),
-    )
-
-
-def _scatter(
-    size: int, where: npt.NDArray[np.int64], values: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    full = np.zeros(size, np.int64)
-    full[where] = values
-    return full

@@ -1,4 +1,4 @@
-"""One peptide as a heterograph: the data contract of the project on one screen."""
+"""One peptide as a heterograph, the central data structure of the project."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.graph.columns import GROUPS, GraphColumns
+from pepland_data.graph.columns import GraphColumns, columns_of_one
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.graph.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
 class HeteroGraph:
-    """Atoms and fragments of one molecule as codes into small tables."""
+    """Atoms and fragments of one molecule as codes into feature tables."""
 
     smiles: str
     """The input text."""
     tables: FeatureTables
-    """The rows that the codes point into; local to the graph or shared by a store."""
+    """The feature rows of the codes; many graphs may share them."""
     columns: GraphColumns
-    """Exactly one graph."""
+    """The codes and indices of exactly one graph."""
 
     @property
     def num_atoms(self) -> int:
@@ -36,7 +36,7 @@ class HeteroGraph:
         return len(self.columns.fragment_code)
 
     def __eq__(self, other: object) -> bool:
-        """Compare what the codes mean, so that graphs with different tables can be equal."""
+        """Compare the feature rows behind the codes: graphs with other tables can be equal."""
         if not isinstance(other, HeteroGraph):
             return NotImplemented
         mine, theirs = self.dense(), other.dense()
@@ -47,7 +47,7 @@ class HeteroGraph:
     __hash__ = None  # type: ignore[assignment]
 
     def dense(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the graph as plain arrays, both directions of every bond and reaction adjacent.
+        """Return the graph as plain arrays; the two directions of a bond follow each other.
 
         Returns:
             ``atom_x`` [A, 42] float32; ``atom_label`` [A, 2] int16; ``atom_maskable`` [A] bool;
@@ -72,10 +72,10 @@ class HeteroGraph:
         }
 
     def fragment_label(self, vocab: Vocabulary | Sequence[str] | str) -> npt.NDArray[np.int64]:
-        """Return each fragment's line in a vocabulary, ``len(vocab)`` where it is not there.
+        """Return the label of each fragment, ``len(vocab)`` if the vocabulary lacks it.
 
         Args:
-            vocab: a `Vocabulary`, fragment SMILES in label order, or the path of a file of them.
+            vocab: a `Vocabulary`, a list of fragment SMILES in label order, or the path of a file.
 
         Returns:
             [P] int64.
@@ -85,7 +85,7 @@ class HeteroGraph:
 
 
 def both_directions(begin: npt.NDArray[Any], end: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    """Return [2, 2B] int32 where edge 2k goes begin -> end and 2k+1 back."""
+    """Return both directions of each bond: edge 2k is begin -> end. [2, 2B] int32."""
     index = np.empty((2, 2 * len(begin)), np.int32)
     index[0, 0::2] = index[1, 1::2] = begin
     index[1, 0::2] = index[0, 1::2] = end
@@ -94,7 +94,4 @@ def both_directions(begin: npt.NDArray[Any], end: npt.NDArray[Any]) -> npt.NDArr
 
 def graph_from_arrays(smiles: str, tables: FeatureTables, **flat: npt.ArrayLike) -> HeteroGraph:
     """Return a graph from its ten flat arrays (names in `pepland_data.graph.columns.GROUPS`)."""
-    arrays: dict[str, Any] = {name: np.asarray(value, np.int64) for name, value in flat.items()}
-    for group, names in GROUPS.items():
-        arrays[f"{group}_ptr"] = np.array([0, len(arrays[names[0]])], np.int64)
-    return HeteroGraph(smiles, tables, GraphColumns(**arrays))
+    return HeteroGraph(smiles, tables, columns_of_one(flat))

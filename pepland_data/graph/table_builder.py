@@ -1,4 +1,4 @@
-"""Distinct rows and their codes, for as long as a featurizer lives."""
+"""Feature tables that grow while graphs are made: a new row is added and gets the next code."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pepland_data.graph.feature_tables import FeatureTables, empty_keys, tables_
 
 
 class RowCodes:
-    """Distinct rows in the order of their first appearance; code 0 is the mask row."""
+    """One growing table: its distinct rows in the order of their codes."""
 
-    def __init__(self, first: Any) -> None:
-        self.rows: list[Any] = [first]
+    def __init__(self, mask: Any) -> None:
+        """Start with the mask row as code 0."""
+        self.rows: list[Any] = [mask]
         self._code: dict[Any, int] = {}
 
     def code(self, row: Any) -> int:
-        """Return the row's code, a new one for a new row."""
+        """Return the code of a row, and add the row if it is new."""
         code = self._code.get(row)
         if code is None:
             code = self._code[row] = len(self.rows)
@@ -23,20 +24,12 @@ class RowCodes:
         return code
 
 
-class FirstSeen(dict[Any, int]):
-    """Numbers its keys in the order in which they are asked for."""
-
-    def __missing__(self, key: Any) -> int:
-        number = self[key] = len(self)
-        return number
-
-
 class TableBuilder:
-    """The three interners of a featurizer."""
+    """The growing atom, bond and fragment tables."""
 
     def __init__(self) -> None:
         self.atoms, self.bonds, self.fragments = (RowCodes(mask) for (mask,) in empty_keys())
 
     def freeze(self) -> FeatureTables:
-        """Return the rows met so far."""
+        """Return the rows added so far as feature tables."""
         return tables_from_keys((self.atoms.rows, self.bonds.rows, self.fragments.rows))

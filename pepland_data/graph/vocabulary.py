@@ -1,7 +1,8 @@
-"""Which label a fragment has: a list of fragment SMILES, one a line, unknown ones last."""
+"""A vocabulary: the label of a fragment is the position of its SMILES in a list."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,16 +17,15 @@ from pepland_data.errors import InputError
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Fragment SMILES in label order; label ``len(vocabulary)`` means unknown."""
+    """Fragment SMILES in label order; the label ``len(vocabulary)`` means unknown."""
 
     fragments: tuple[str, ...]
     """[V] distinct canonical SMILES."""
 
     def __post_init__(self) -> None:
         if len(set(self.fragments)) != len(self.fragments):
-            seen: set[str] = set()
-            twice = next(f for f in self.fragments if f in seen or seen.add(f))  # type: ignore[func-returns-value]
-            raise InputError(f"vocabulary holds {twice!r} twice; remove one line")
+            twice = next(f for f, count in Counter(self.fragments).items() if count > 1)
+            raise InputError(f"the vocabulary has {twice!r} twice; remove one of the lines")
 
     def __len__(self) -> int:
         return len(self.fragments)
@@ -41,16 +41,16 @@ class Vocabulary:
         return sha256("\n".join(self.fragments).encode()).hexdigest()
 
     @cached_property
-    def _line(self) -> dict[str, int]:
-        return {smiles: line for line, smiles in enumerate(self.fragments)}
+    def _label(self) -> dict[str, int]:
+        return {smiles: label for label, smiles in enumerate(self.fragments)}
 
     def labels(self, fragment_smiles: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the label of each fragment. [N] int64."""
-        return np.array([self._line.get(s, self.unknown) for s in fragment_smiles], np.int64)
+        return np.array([self._label.get(s, self.unknown) for s in fragment_smiles], np.int64)
 
     @classmethod
     def of(cls, source: Vocabulary | Sequence[str] | str | Path) -> Vocabulary:
-        """Return a vocabulary from itself, a list of fragment SMILES, or a file of one a line."""
+        """Return the vocabulary given as itself, as fragment SMILES, or as the path of a file."""
         if isinstance(source, Vocabulary):
             return source
         if isinstance(source, str | Path):
@@ -59,16 +59,16 @@ class Vocabulary:
 
     @classmethod
     def from_file(cls, path: str | Path) -> Vocabulary:
-        """Read one fragment SMILES a line; InputError where that cannot be done."""
+        """Read a file with one fragment SMILES per line; InputError if that is impossible."""
         try:
             lines = Path(path).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read vocabulary {path}: {error}") from error
         fragments = tuple(line.strip() for line in lines if line.strip())
         if not fragments:
-            raise InputError(f"vocabulary {path} is empty; expected one fragment SMILES a line")
+            raise InputError(f"vocabulary {path} is empty; expected one fragment SMILES per line")
         return cls(fragments)
 
     def write(self, path: str | Path) -> None:
-        """Write one fragment SMILES a line."""
+        """Write a file with one fragment SMILES per line."""
         Path(path).write_text("".join(f"{s}\n" for s in self.fragments), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Columns of an input: which one holds the peptides, and what the others are called."""
+"""Columns of an input: which one holds the text, and the names of the others."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from pepland_data.inputs.text_lines import clean
 from pepland_data.store.arrow_shards import FIXED_COLUMNS
 
 TEXT_COLUMNS = ("smiles", "sequence", "peptide", "helm", "seq")
-"""Column names taken for the text where none is given, in this order, in any case."""
+"""Names by which the text column is found, in this order; upper and lower case are equal."""
 SEQUENCE_COLUMNS = ("seq", "peptide")
-"""Column names that, like all that speak of a sequence, promise sequences."""
+"""Column names that mean sequences, besides all names that contain ``sequence``."""
 
 
 def column_names(header: list[str], text_at: int) -> list[str]:
-    """Return a name of its own for each column that is passed through.
+    """Return a unique name for each pass-through column.
 
-    One that another column has, or that a shard has for itself, gets a number; one that is empty,
-    as of the index of a data frame, becomes ``column_1`` by its place.
+    A name that another column or the shard itself uses gets a number: ``smiles_2``. An empty name,
+    as of the index column of a data frame, becomes ``column_1``, after its position.
     """
     taken, found = set(FIXED_COLUMNS), list[str]()
-    for place, name in enumerate(header):
-        wanted = clean(name) or f"column_{place + 1}"
+    for position, name in enumerate(header):
+        wanted = clean(name) or f"column_{position + 1}"
         tries = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
-        found.append(name if place == text_at else next(t for t in tries if t not in taken))
-        if place != text_at:
+        found.append(name if position == text_at else next(t for t in tries if t not in taken))
+        if position != text_at:
             taken.add(found[-1])
     return found
 
 
 def text_column(header: list[str], column: str | None, path: Path) -> int:
-    """Return where the text is: the named column, a usual name, or the only column."""
+    """Return the index of the text column: the named one, a usual name, or the only column."""
     if column is not None:
         if column not in header:
             raise InputError(f"{path} has no column {column!r}; it has {', '.join(header)}")
@@ -51,13 +51,13 @@ def text_column(header: list[str], column: str | None, path: Path) -> int:
 
 
 def holds_sequences(column: str) -> bool:
-    """Return whether a column's name promises sequences."""
+    """Return whether the name of a column means sequences."""
     name = column.lower()
     return "sequence" in name or name in SEQUENCE_COLUMNS
 
 
 def check_header(names: list[str], path: Path) -> None:
-    """Refuse a first line that holds a peptide where names belong: its row would be lost."""
+    """Refuse a first line that holds a peptide: without a header its row would be lost."""
     known = {word for name in names for word in (name.lower(), name.lower().removesuffix("s"))}
     if known & set(TEXT_COLUMNS):
         return

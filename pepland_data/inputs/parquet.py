@@ -1,4 +1,4 @@
-"""Rows of a Parquet file, whose columns keep their types."""
+"""Rows of a Parquet file as chunks; the columns keep their types."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from pepland_data.errors import InputError
+from pepland_data.inputs.chunk import Chunk
 from pepland_data.inputs.header import column_names, holds_sequences, text_column
-from pepland_data.inputs.rows import Chunk
 from pepland_data.inputs.text_lines import unprintable
 
 
 def parquet_chunks(path: Path, rows_per_chunk: int, column: str | None) -> Iterator[Chunk]:
-    """Yield the rows of a file in chunks; InputError where it is no Parquet or lacks the column."""
+    """Yield the rows of a file in chunks; InputError if it is not Parquet or lacks the column."""
     import pyarrow.parquet as pq
 
     try:
@@ -39,9 +39,9 @@ def _parquet_rows(
 
 
 def _parquet_texts(values: list[Any]) -> tuple[list[str], dict[int, str]]:
-    """Return texts, and why some cannot be read; old writers store text as plain bytes."""
+    """Return texts, and why some cannot be read; old programs store text as plain bytes."""
     texts, problems = [], {}
-    for place, value in enumerate(values):
+    for position, value in enumerate(values):
         if isinstance(value, bytes):
             value = value.decode("utf-8", "surrogateescape")
         text = "" if value is None else str(value)
@@ -49,6 +49,6 @@ def _parquet_texts(values: list[Any]) -> tuple[list[str], dict[int, str]]:
         if not text.isprintable():
             text, problem = unprintable(text)
         if problem is not None:
-            problems[place] = problem
+            problems[position] = problem
         texts.append(text)
     return texts, problems

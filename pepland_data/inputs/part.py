@@ -1,4 +1,4 @@
-"""One part of an input, for array jobs: consecutive whole shards, cut the same way by each job."""
+"""One part of an input, for array jobs: consecutive whole shards, the same for each job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pepland_data.errors import BuildError, InputError
 
 @dataclass(frozen=True)
 class Part:
-    """Part `number` of `of`, counted from 1."""
+    """Part number `number` of `of` parts, counted from 1."""
 
     number: int
     of: int
@@ -30,7 +30,7 @@ class Part:
     def parse(cls, text: str) -> Part:
         """Return the part that ``3/16`` names."""
         if not re.fullmatch(r"[0-9]{1,9}/[0-9]{1,9}", text):
-            raise InputError(f"part {text!r}; expected a number of all, as 3/16")
+            raise InputError(f"part {text!r}; expected a number and a total, as 3/16")
         number, of = text.split("/")
         return cls(int(number), int(of))
 
@@ -39,7 +39,7 @@ class Part:
 
         Args:
             total: rows of the whole input.
-            rows_per_shard: parts begin at multiples of it.
+            rows_per_shard: every part starts at a multiple of this number.
 
         Raises:
             InputError: there are fewer shards than parts.
@@ -47,7 +47,7 @@ class Part:
         shards = -(-total // rows_per_shard)
         if shards < self.of:
             raise InputError(
-                f"{total} rows are {shards} shards of {rows_per_shard}, too few for {self.of} "
+                f"{total} rows are {shards} shards of {rows_per_shard} rows, too few for {self.of} "
                 "parts; take fewer parts or fewer --rows-per-shard"
             )
         first, end = (shards * n // self.of for n in (self.number - 1, self.number))
@@ -55,34 +55,34 @@ class Part:
 
 
 def joined_parts(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return what a manifest says of consecutive parts of one input, None if they are not that.
+    """Return the manifest entry for consecutive parts of one input; None for other inputs.
 
-    All parts together are the whole input, which says no more of parts.
+    The entry for all parts together is that of a build of the whole input.
 
     Raises:
-        BuildError: rows between the parts are missing, or there twice.
+        BuildError: rows are missing between the parts, or occur twice.
     """
     starts = first_rows(inputs)
     if starts is None:
         return None
-    first, place = starts[0], starts[0]
+    first, end = starts[0], starts[0]
     for start, one in zip(starts, inputs, strict=True):
-        if start != place:
-            low, high = sorted((place, start))
+        if start != end:
+            low, high = sorted((end, start))
             raise BuildError(
                 f"input rows {low} to {high - 1} of {one['name']} are "
-                f"{'missing' if start > place else 'there twice'}; name every part once"
+                f"{'missing' if start > end else 'there twice'}; give every part once"
             )
-        place += one["rows"]
+        end += one["rows"]
     total = inputs[0]["of_rows"]
-    whole = {"name": inputs[0]["name"], "sha256": inputs[0]["sha256"], "rows": place - first}
-    if (first, place) == (0, total):
+    whole = {"name": inputs[0]["name"], "sha256": inputs[0]["sha256"], "rows": end - first}
+    if (first, end) == (0, total):
         return whole
-    return {**whole, "part": f"rows {first} to {place - 1}", "first_row": first, "of_rows": total}
+    return {**whole, "part": f"rows {first} to {end - 1}", "first_row": first, "of_rows": total}
 
 
 def first_rows(inputs: Iterable[Mapping[str, Any]]) -> list[int] | None:
-    """Return the first row of each part, None where one is no part or they are of several."""
+    """Return the first row of each part; None unless all are parts of the same input."""
     found = list(inputs)
     if not found or not all("first_row" in one for one in found):
         return None

@@ -1,6 +1,6 @@
-"""Synthetic peptides: any number, realistic in length and composition, the same for one seed.
+"""Synthetic peptides with realistic lengths and residues, the same for the same seed.
 
-Every number is a hash of (seed, row, slot), so row i never depends on how many rows are asked for,
+Every random number is a hash of (seed, row, slot). So row i does not depend on the number of rows,
 on the machine, or on the version of a random number library.
 """
 
@@ -47,28 +47,28 @@ LENGTH_SPREAD = 0.45
 REPLACED = 0.25
 """Share of the residues of a non-canonical peptide that are not natural."""
 POOLS = ((MIRRORED, 0.35), (METHYLATED, 0.2), (UNUSUAL, 0.45))
-"""Non-natural residues and how often each kind is drawn."""
+"""Non-natural residues and the share of each kind."""
 CAPS = (("", 0.65), ("Ac", 0.25), ("Lau", 0.05), ("Myr", 0.05))
 AMIDE = 0.3
 """Share of the linear non-canonical peptides that end in an amide."""
 RING = 5
 """Fewest residues of a cyclic or bridged peptide."""
 BLOCK = 4096
-"""Rows made at once."""
+"""Peptides made at once."""
 
 
 @dataclass(frozen=True)
 class SynthOptions:
-    """What peptides to make."""
+    """Number and kind of the peptides."""
 
     count: int = 1000
     """Number of peptides."""
     seed: int = 0
-    """Another seed, other peptides."""
+    """Decides which peptides are made."""
     form: str = "smiles"
     """``smiles``, ``sequence`` or ``helm``."""
     noncanonical: float = 0.3
-    """Share with residues or ends that are not natural."""
+    """Share with non-natural residues or ends."""
     cyclic: float = 0.1
     """Share closed head to tail."""
     bridged: float = 0.05
@@ -76,7 +76,7 @@ class SynthOptions:
     min_length: int = 3
     """Fewest residues."""
     median_length: int = 14
-    """Half of the peptides are shorter, up to the cut at both ends."""
+    """Median number of residues before lengths are limited to min_length..max_length."""
     max_length: int = 50
     """Most residues."""
 
@@ -88,11 +88,13 @@ class SynthOptions:
             if not 0 <= share <= 1:
                 raise InputError(f"{name} is {share}; expected a share from 0 to 1")
         if self.cyclic + self.bridged > 1:
-            raise InputError("cyclic and bridged peptides together are more than all; lower one")
+            raise InputError(
+                f"cyclic + bridged is {self.cyclic + self.bridged}; expected 1 or less"
+            )
         if self.form == "sequence" and any(shares.values()):
             raise InputError(
-                "a sequence of letters cannot say non-canonical, cyclic or bridged; "
-                "set these shares to 0 or take smiles or helm"
+                "a sequence of letters cannot write non-canonical, cyclic or bridged peptides; "
+                "set these shares to 0, or use form smiles or helm"
             )
         if self.count < 0 or not 1 <= self.min_length <= self.median_length <= self.max_length:
             raise InputError(
@@ -100,7 +102,9 @@ class SynthOptions:
                 f"{self.max_length}: expected 0 or more, and 1 <= min <= median <= max"
             )
         if self.cyclic + self.bridged > 0 and self.max_length < RING:
-            raise InputError(f"rings need {RING} residues; raise the largest length")
+            raise InputError(
+                f"rings need {RING} residues, max_length is {self.max_length}; raise it"
+            )
 
     @cached_property
     def length_cdf(self) -> npt.NDArray[np.float64]:
@@ -113,7 +117,7 @@ class SynthOptions:
 
     @property
     def pools(self) -> tuple[tuple[tuple[str, ...], float], ...]:
-        """Non-natural residues and their shares; HELM has those that RDKit can read."""
+        """Non-natural residues and their shares; with HELM only those that RDKit can read."""
         return ((HELM_MONOMERS, 1.0),) if self.form == "helm" else POOLS
 
     @property
@@ -124,7 +128,7 @@ class SynthOptions:
 
 @dataclass(frozen=True)
 class Peptide:
-    """One peptide before it is written down."""
+    """One peptide, independent of its notation."""
 
     names: tuple[str, ...]
     """Residues from N to C, names of `pepland_data.chem.notation.monomers`."""
@@ -147,7 +151,7 @@ class Peptide:
         return write(self.names, self.cap, self.cyclic, self.amide, self.bridge)
 
     def label(self) -> str:
-        """Return the residues for people: ``cyclo(A-dF-G)``, ``Ac-A-C-Aib-NH2``."""
+        """Return the residues in readable form: ``cyclo(A-dF-G)``, ``Ac-A-C-Aib-NH2``."""
         chain = "-".join(self.names)
         if self.cyclic:
             return f"cyclo({chain})"
@@ -162,7 +166,7 @@ def draws(seed: int, rows: npt.NDArray[np.int64], slots: range) -> npt.NDArray[n
 
 
 def peptides(options: SynthOptions) -> Iterator[Peptide]:
-    """Yield the peptides in order, a block at a time, so that memory does not depend on count."""
+    """Yield the peptides in order; memory does not grow with their number."""
     for start in range(0, options.count, BLOCK):
         yield from _block(options, np.arange(start, min(start + BLOCK, options.count)))
 
@@ -194,7 +198,7 @@ def _residues(
     unnatural: npt.NDArray[np.bool_],
     one: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.object_]:
-    """Return residue names [N, longest]; each non-canonical row has at least one unnatural."""
+    """Return residue names [N, longest]; each non-canonical row has a non-natural residue."""
     which, replaced, what = body[:, 0::3], body[:, 1::3] < REPLACED, body[:, 2::3]
     natural = np.array(NATURAL, object)[_choose([SWISS_PROT[n] for n in NATURAL], which)]
     replaced[np.arange(len(one)), (one * lengths).astype(np.int64)] = True
@@ -205,13 +209,13 @@ def _residues(
 
 
 def _choose(weights: list[float], u: Any) -> Any:
-    """Return the numbers drawn with these weights by uniform numbers `u`."""
+    """Return the indices that uniform numbers `u` choose by these weights."""
     cdf = np.cumsum(weights) / np.sum(weights)
     return np.minimum(np.searchsorted(cdf, u, "right"), len(weights) - 1)
 
 
 def _bridged(made: Peptide, u: float, v: float) -> Peptide:
-    """Put two cysteines with two or more residues between them, and bind them."""
+    """Insert two cysteines with two or more residues between them, and connect them."""
     names, n = list(made.names), len(made.names)
     first = int(u * (n - 3))
     second = first + 3 + int(v * (n - first - 3))
@@ -222,7 +226,7 @@ def _bridged(made: Peptide, u: float, v: float) -> Peptide:
 
 @dataclass(frozen=True)
 class SynthReport:
-    """What was written."""
+    """Numbers of a written file."""
 
     path: str
     count: int
@@ -231,7 +235,7 @@ class SynthReport:
     topologies: dict[str, int]
     """``linear``, ``cyclic`` and ``bridged`` -> peptides."""
     mean_length: float
-    """Residues a peptide."""
+    """Residues per peptide."""
 
 
 SUFFIXES = (".csv", ".tsv", ".smi", ".txt")
@@ -240,7 +244,7 @@ SUFFIXES = (".csv", ".tsv", ".smi", ".txt")
 def write_peptides(
     out: str | Path,
     options: SynthOptions,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> SynthReport:
     """Write synthetic peptides to ``.csv``, ``.tsv``, ``.smi`` or ``.txt``, gzipped with ``.gz``.
 
@@ -248,7 +252,7 @@ def write_peptides(
     ``.smi`` has text and residues; ``.txt`` the text alone. ``-`` writes CSV to standard output.
 
     Raises:
-        InputError: for another suffix.
+        InputError: `out` has another suffix.
     """
     path = Path(out)
     suffix = ".csv" if str(out) == "-" else Path(path.name.removesuffix(".gz")).suffix

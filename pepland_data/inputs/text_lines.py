@@ -1,7 +1,7 @@
-"""Lines of a file, one by one or many at a stroke, and bytes in them that are no text.
+"""Lines of a file as bytes, one by one or many at once, and bytes that are not text.
 
-The process that hands out work reads the whole input, so its cost per line counts: where lines end
-is looked up for a quarter of a megabyte at once, and a thousand of them are one slice.
+One process reads the whole input and sends lines to the workers, so the cost per line counts. Line
+ends are found for 256 KiB at once, and a thousand lines are one slice of these bytes.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from pepland_data.errors import InputError
 READ_SIZE = 1 << 18
 """Bytes read at once."""
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
-"""How a file in UTF-16 begins."""
+"""First bytes of a file in UTF-16."""
 BOM = b"\xef\xbb\xbf"
-"""How some programs begin a file in UTF-8; it is no part of the first line."""
+"""First bytes of some files in UTF-8; they are not part of the first line."""
 
 
 class Lines:
-    r"""Iterates over the lines of a file as bytes, each with its ``\n``, bar perhaps the last.
+    r"""Iterator over the lines of a file as bytes, each with its ``\n`` except perhaps the last.
 
     Args:
-        path: the file; it is closed when its end is reached or nobody holds the lines.
-        gzipped: whether it is to be unpacked.
+        path: the file; it is closed at its end, or when this object is deleted.
+        gzipped: whether to decompress it.
 
     Raises:
-        InputError: on the way, where the file cannot be read to its end.
+        InputError: during the iteration, if the file cannot be read to its end.
     """
 
     def __init__(self, path: Path, gzipped: bool) -> None:
         self.path = path
         self._file: Any = gzip.open(path) if gzipped else path.open("rb", buffering=0)  # noqa: SIM115
         self._bytes = b""
-        self._before = 0  # bytes that were read and left
-        self._start = 0  # of the next line in the bytes
-        self._ends = np.zeros(0, np.int64)  # of the whole lines in the bytes
-        self._next = 0  # line in the bytes
+        self._before = 0  # bytes of the content before these
+        self._start = 0  # position of the next line
+        self._ends = np.zeros(0, np.int64)  # ends of the complete lines
+        self._next = 0  # index of the next line
         self._read()
-        self._skip_mark()
+        self._skip_bom()
 
-    def _skip_mark(self) -> None:
+    def _skip_bom(self) -> None:
         if self._bytes.startswith(UTF16):
             raise InputError(f"{self.path} is written in UTF-16; save it as UTF-8")
         if self._bytes.startswith(BOM):
             self._start = len(BOM)
-            self._next = int(self._bytes == BOM)  # then there is no line at all
+            self._next = int(self._bytes == BOM)  # then the file has no line
 
     def __iter__(self) -> Iterator[bytes]:
         while self._next < len(self._ends) or self._read():
@@ -61,65 +61,65 @@ class Lines:
 
     @property
     def position(self) -> int:
-        """Bytes of the content before the next line."""
+        """Position of the next line in the content, in bytes."""
         return self._before + self._start
 
     def peek(self) -> bytes:
-        """Return the next line and leave it there; nothing at the end of the file."""
+        """Return the next line without taking it; nothing at the end of the file."""
         if self._next == len(self._ends) and not self._read():
             return b""
         return self._bytes[self._start : int(self._ends[self._next])]
 
     def take(self, count: int) -> tuple[bytes, int]:
-        """Return the next lines as one piece, and their number: below `count` at the end only."""
-        pieces: list[bytes] = []
+        """Return the next `count` lines joined, and their number, smaller only at the end."""
+        blocks: list[bytes] = []
         missing = count
         while missing and (self._next < len(self._ends) or self._read()):
             here = min(missing, len(self._ends) - self._next)
             self._next += here
             start, self._start = self._start, int(self._ends[self._next - 1])
-            pieces.append(self._bytes[start : self._start])
+            blocks.append(self._bytes[start : self._start])
             missing -= here
-        return b"".join(pieces), count - missing
+        return b"".join(blocks), count - missing
 
     def _read(self) -> bool:
-        """Read on until a whole line is there; return False at the end of the file."""
+        """Read until a complete line is there; return False at the end of the file."""
         self._before += self._start
-        pieces = [self._bytes[self._start :]]
-        size, ends = len(pieces[0]), np.zeros(0, np.int64)
-        while not len(ends) and (piece := self._piece()):
-            ends = np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n")) + (size + 1)
-            pieces.append(piece)
-            size += len(piece)
+        blocks = [self._bytes[self._start :]]
+        size, ends = len(blocks[0]), np.zeros(0, np.int64)
+        while not len(ends) and (data := self._read_block()):
+            ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + (size + 1)
+            blocks.append(data)
+            size += len(data)
         if not len(ends) and size:
-            ends = np.array([size])  # the last line has no end
-        self._bytes, self._start, self._ends, self._next = b"".join(pieces), 0, ends, 0
+            ends = np.array([size])  # the last line has no line end
+        self._bytes, self._start, self._ends, self._next = b"".join(blocks), 0, ends, 0
         return bool(size)
 
-    def _piece(self) -> bytes:
+    def _read_block(self) -> bytes:
         if self._file.closed:
             return b""
         try:
-            piece: bytes = self._file.read(READ_SIZE)
+            data: bytes = self._file.read(READ_SIZE)
         except (EOFError, zlib.error, OSError) as error:
             raise InputError(f"{self.path} cannot be read to its end: {error}") from error
-        if not piece:
+        if not data:
             self._file.close()
-        return piece
+        return data
 
 
 def decoded(lines: Iterable[bytes]) -> Iterator[str]:
-    """Return lines as text; bytes that are not UTF-8 are kept as lone surrogates."""
+    """Return lines as str; bytes that are not UTF-8 become lone surrogates."""
     return (line.decode("utf-8", "surrogateescape") for line in lines)
 
 
 def clean(text: str) -> str:
-    """Return the text with bytes that are not UTF-8 replaced."""
+    """Return the text with U+FFFD in place of bytes that are not UTF-8."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def unprintable(text: str) -> tuple[str, str | None]:
-    """Return a text that is not printable without its ends, and what is wrong with the rest."""
+    """Return an unprintable text without white space at its ends, and its problem, if any."""
     stripped = text.strip()
     if stripped.isprintable():
         return stripped, None

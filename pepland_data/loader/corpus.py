@@ -15,11 +15,11 @@ from pepland_data.store.graph_store import GraphStore
 
 Rows = npt.NDArray[np.int64]
 Subset = npt.ArrayLike | Callable[[Mapping[str, Any]], npt.ArrayLike]
-"""Row numbers, a bool a row, or a function that makes either of a store's columns."""
+"""Row numbers, a bool per row, or a function of the columns of a store that returns either."""
 
 
 class Corpus:
-    """Graphs of some stores, numbered one store behind the other.
+    """Graphs of some stores, numbered one store after the other.
 
     Args:
         stores: opened stores.
@@ -57,7 +57,7 @@ class Corpus:
         return np.searchsorted(self.start, graphs, side="right") - 1
 
     def together(self, graphs: Rows) -> Rows:
-        """Return the graphs with those of one store side by side, else in their order."""
+        """Return the graphs grouped by store, in their order inside a store."""
         if len(self.stores) == 1:
             return graphs
         return graphs[np.argsort(self.owner(graphs), kind="stable")]

@@ -1,4 +1,4 @@
-"""A view of stores for those who bring their own ``torch.utils.data.DataLoader``."""
+"""A map-style dataset over stores, for users of ``torch.utils.data.DataLoader``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pepland_data.store.graph_store import GraphStore
 class GraphDataset(Dataset[HeteroGraph]):
     """Graphs by number; whole batches where PyTorch asks for many at once.
 
-    `GraphLoader` is faster and can be resumed; this is for code that insists on a DataLoader. It
-    can be pickled and forked: a worker process opens the stores anew.
+    `GraphLoader` is faster and can be resumed; this is for code that needs a DataLoader. It can be
+    pickled and forked: a worker process opens the stores again.
 
     Args:
         store: an opened store, or several.

@@ -1,8 +1,8 @@
-"""Batches from stores: a seeded global order, three tiers with equal results, resume anywhere.
+"""Batches from stores: a seeded global order, three tiers with equal results, resume at any step.
 
-No worker processes. One thread makes the next batches while the step runs: from the mapped shards
-(``mmap``) or from memory (``host``), in one block that goes to the device in one copy. On the
-``device`` tier the coded corpus lies on the GPU, and batches are put together there.
+There are no worker processes. One thread makes the next batches while the step runs: from the
+mapped shards (``mmap``) or from memory (``host``), in one block that goes to the device in one
+copy. On the ``device`` tier the coded corpus lies on the GPU, and batches are put together there.
 """
 
 from __future__ import annotations
@@ -50,35 +50,35 @@ Made = HeteroBatch | Uploaded
 class GraphLoader:
     """Iterate over the batches of an epoch, as any PyTorch loader; `iter` begins the next epoch.
 
-    The global order of an epoch depends on seed and epoch alone. With W ranks a step is
-    ``batch_size * W`` graphs of it, of which rank r takes every W-th from place r; with a budget it
-    is W runs of the order, of which rank r takes the r-th. The last step is shorter; a rank that
-    gets none of it yields an empty batch, so that all ranks take equally many steps. ``drop_last``
-    leaves it out. An epoch that was broken off is not gone on with, unless `load_state_dict` says
-    so; `set_epoch` names the epoch that comes next.
+    The global order of an epoch depends on seed and epoch only. With W ranks, a step is
+    ``batch_size * W`` graphs of the order, of which rank r takes every W-th from place r. With a
+    budget it is W runs of the order, of which rank r takes the r-th. The last step is shorter; a
+    rank without graphs in it yields an empty batch, so that all ranks take the same number of
+    steps. ``drop_last`` omits it. An epoch that was interrupted is not resumed, unless
+    `load_state_dict` is called; `set_epoch` sets the next epoch.
 
-    Several stores are one corpus: graph numbers of the second start behind the last of the first,
-    and inside a batch the graphs of one store stand together.
+    Several stores are one corpus: graph numbers of the second start after the last of the first,
+    and inside a batch the graphs of one store are adjacent.
 
     Args:
         store: an opened store, or several.
-        batch_size: graphs a batch and rank; with a budget, at most so many.
-        shuffle: True for a global shuffle, ``"block"`` for one that reads a cold disk in long
-            strokes, False for the order of the store.
+        batch_size: graphs per batch and rank; with a budget, at most so many.
+        shuffle: True for a global shuffle, ``"block"`` for one with long sequential reads
+            from a cold disk, False for the order of the store.
         seed: of the order.
         device: where batches are wanted.
         tier: ``mmap``, ``host``, ``device``, or ``auto`` for what fits; see `tier_choice`.
-        subset: rows to draw from, a bool a row, a function of the pass-through columns that
+        subset: rows to draw from, a bool per row, a function of the pass-through columns that
             returns either, or None for all; a list of those for several stores.
         rank: number of this process.
         world_size: number of processes.
         drop_last: leave out a last step in which not every rank has a full batch.
-        weights: share of each store in an epoch, empty for shares by size. A store gives each of
-            its graphs equally often, give or take once.
-        max_atoms: most atoms a batch.
-        max_edges: most directed edges between atoms a batch, two for each bond.
-        static_shapes: arrays of the same length in every batch, filled up with ghosts that take
-            part in no real graph; graphs behind the last one are empty and numbered -1.
+        weights: share of each store in an epoch, empty for shares by size. Each graph of
+            a store comes equally often, plus or minus one.
+        max_atoms: most atoms per batch.
+        max_edges: most directed edges between atoms per batch, two for each bond.
+        static_shapes: arrays of the same length in every batch, filled up with padding that
+            belongs to no real graph; graphs after the last one are empty and numbered -1.
         reserve: share of the free memory that ``auto`` leaves to training.
 
     Raises:
@@ -157,12 +157,12 @@ class GraphLoader:
 
     @property
     def tier_reason(self) -> str:
-        """One sentence why."""
+        """Why this tier was chosen, in one sentence."""
         return self.tier_choice.reason
 
     @property
     def batch_size(self) -> int:
-        """Graphs a batch and rank, at most."""
+        """Graphs per batch and rank, at most."""
         return self.batching.batch_size
 
     @property
@@ -193,7 +193,7 @@ class GraphLoader:
         return {**state, "num_graphs": self.num_graphs}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Let the next iteration go on where `state_dict` was taken, on any number of ranks.
+        """Let the next iteration resume where `state_dict` was taken, on any number of ranks.
 
         Raises:
             InputError: the state is of an epoch with another number of graphs.

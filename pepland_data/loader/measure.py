@@ -1,4 +1,4 @@
-"""Measure a loader on real stores: as fast as it can, and beside a step of known length."""
+"""Measure a loader on real stores: at full speed, and beside a step of known length."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def measure(
     step_s: float,
     seconds: float,
 ) -> dict[str, Any]:
-    """Return the speed of a loader alone, and the waiting of a step beside it.
+    """Return the speed of a loader alone, and the time that a step waits for it.
 
     The step on a CPU sleeps, so the loader has a core; on a GPU it keeps the device busy.
 
     Args:
         stores: opened stores.
-        batch_size: graphs a batch.
+        batch_size: graphs per batch.
         tier: as of `GraphLoader`.
         device: ``auto``, ``cpu`` or ``cuda``.
         step_s: seconds of the step.

@@ -1,7 +1,7 @@
-"""The starvation meter: how long the consumer waited for batches, and for what.
+"""The waiting-time meter: how long the consumer waited for batches, and for what.
 
-Counted are the seconds in ``next``, what the loader's thread did meanwhile, and on a GPU the time
-between the end of a step's work and the arrival of the next batch, from events.
+It counts the seconds in ``next`` and what the loader's thread did meanwhile. On a GPU it also
+measures, with events, the time from the end of a step to the arrival of the next batch.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PER_THREAD = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a loader did between two looks at its meter."""
+    """What a loader did between two readings of its meter."""
 
     steps: int
     """Batches handed out."""
@@ -43,13 +43,13 @@ class LoadReport:
     gather_s: float
     """Time spent on making batches."""
     blocked_s: float
-    """Part of it in which the making did not run on a processor."""
+    """Part of it in which the thread did not run on a processor."""
     pages_read: int
     """Pages that had to come from a disk."""
     copy_s: float
     """Time for which making batches had to wait for copies to the device."""
     device_idle_s: float | None
-    """Time the device stood still before batches, from events; None on a CPU."""
+    """Time in which the device was idle before batches, from events; None on a CPU."""
 
     @property
     def waiting_share(self) -> float:
@@ -58,19 +58,19 @@ class LoadReport:
 
     @property
     def device_idle_share(self) -> float | None:
-        """Share of the time the device stood still for want of a batch."""
+        """Share of the time in which the device was idle because no batch had arrived."""
         if self.device_idle_s is None or not self.seconds:
             return None
         return min(1.0, self.device_idle_s / self.seconds)
 
     @property
     def graphs_per_s(self) -> float:
-        """Graphs a second."""
+        """Graphs per second."""
         return self.graphs / self.seconds if self.seconds else 0.0
 
     @property
     def bytes_per_s(self) -> float:
-        """Bytes a second."""
+        """Bytes per second."""
         return self.bytes / self.seconds if self.seconds else 0.0
 
     @property
@@ -84,7 +84,7 @@ class LoadReport:
 
     @property
     def _idle_unseen(self) -> bool:
-        """Whether the device waits for batches that the host handed out in time."""
+        """Whether the device waits although the host handed out batches in time."""
         return self.waiting_share < TOLERATED_SHARE <= (self.device_idle_share or 0.0)
 
     @property
@@ -112,7 +112,7 @@ class Meter:
         self.reset()
 
     def reset(self) -> None:
-        """Start to count anew."""
+        """Set all counters to zero."""
         self._began: float | None = None
         self._ended = 0.0
         self._steps = self._graphs = self._bytes = self._pages = 0

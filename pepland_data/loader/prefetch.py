@@ -1,4 +1,4 @@
-"""Make items ahead of their consumer in one thread that cannot be left behind."""
+"""Make items ahead of their consumer in one thread, which always ends with the iteration."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def ahead(items: Iterator[T], count: int) -> Iterator[T]:
     """Yield `items`, made in a thread up to `count` ahead.
 
     The thread ends when the items do, when making one fails (the consumer gets the error), and when
-    the consumer goes away: at `close`, at the end of the `for` loop that it broke off, or when an
-    exception of the consumer has been dealt with.
+    the consumer stops: at `close`, at the end of a `for` loop that was left early, or after an
+    exception of the consumer was handled.
 
     Args:
         items: used by the thread alone.

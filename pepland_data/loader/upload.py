@@ -1,7 +1,7 @@
 """Batches on their way to a device: pinned blocks used again and again, one copy a batch.
 
 The copy runs on a stream of its own beside the step. The consumer's stream waits for it on the
-device; the host waits only before a pinned block is written anew, and in the loader's thread.
+device; the host waits only before a pinned block is written again, and in the loader's thread.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROOM = 1.25
 class _Slot:
     block: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.uint8))
     copied: Any = None
-    """CUDA event behind the last copy out of the block."""
+    """CUDA event after the last copy out of the block."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Uploaded:
     """[nbytes] uint8."""
     shape: Shape
     copied: Any
-    """CUDA event behind the copy, None on a CPU."""
+    """CUDA event after the copy, None on a CPU."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the arrays; from here on the current stream waits for the copy, not the host."""

@@ -1,4 +1,4 @@
-"""Write the bundled sample: windows of well-known proteins, and non-canonical peptides."""
+"""Write the sample: parts of well-known proteins, and non-canonical peptides."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODIFIED = [*(f"d{n}" for n in SIDE_CHAINS if len(n) == 1), *(f"me{n}" for n in 
 
 
 def canonical(generator: random.Random) -> list[tuple[str, str, str]]:
-    """Return windows of 8 to 22 residues, each sequence once."""
+    """Return different parts of proteins, 8 to 22 residues long, as rows of the sample."""
     windows = {
         sequence[start : start + length]: name
         for name, sequence in PROTEINS.items()
@@ -44,7 +44,7 @@ def canonical(generator: random.Random) -> list[tuple[str, str, str]]:
 
 
 def noncanonical(generator: random.Random) -> list[tuple[str, str, str]]:
-    """Return peptides of 5 to 16 residues, a third of them modified, capped or cyclic."""
+    """Return peptides of 5 to 16 residues, many modified, capped or cyclic, as rows."""
     rows = []
     for number in range(NONCANONICAL):
         pools = generator.choices(
@@ -53,7 +53,7 @@ def noncanonical(generator: random.Random) -> list[tuple[str, str, str]]:
         names = [generator.choice(pool) for pool in pools]
         cyclic = number % 4 == 0
         if cyclic:
-            # A ring is closed through an alpha amino acid at both ends.
+            # A ring needs an alpha amino acid at both ends.
             names[0], names[-1] = generator.choice("ALFK"), generator.choice("GAVY")
             names[-1] = "A" if names[-1] == "G" else names[-1]
         cap = "" if cyclic else generator.choice(["", "", "Ac", "Lau", "Myr"])
@@ -63,7 +63,7 @@ def noncanonical(generator: random.Random) -> list[tuple[str, str, str]]:
 
 
 def write_sample(path: Path) -> None:
-    """Write the sample as CSV; the same bytes every time."""
+    """Write the sample as CSV; the bytes are the same every time."""
     generator = random.Random(SEED)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

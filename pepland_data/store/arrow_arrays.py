@@ -1,7 +1,7 @@
-"""Arrow arrays made of numpy arrays and texts without pandas.
+"""Arrow arrays from numpy arrays and texts, made without importing pandas.
 
-``pa.array`` imports pandas where that is installed, to ask whether what it got is a series. That
-takes longer than all else a build does to start, and every worker would pay it, in memory too.
+``pa.array`` imports pandas, if installed, to check whether its argument is a Series. This import
+takes longer than the rest of the start of a build, and costs memory in every worker.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def flags(values: npt.NDArray[np.bool_]) -> Any:
 
 
 def texts(values: Sequence[str | None]) -> Any:
-    """Return texts as a ``large_string`` array; None is a gap.
+    """Return texts as a ``large_string`` array; None becomes a null.
 
     Raises:
         UnicodeEncodeError: a text has no UTF-8 form.

@@ -1,4 +1,4 @@
-"""Arrow files of a store: shards, tables and sizes. Writer and reader are mirror images."""
+"""The Arrow files of a store: shards, tables and sizes, written and read."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def write_batch(path: Path, batch: Any) -> None:
 
 
 def write_arrow_shard(path: Path, data: ShardData, dtypes: Mapping[str, str]) -> None:
-    """Write a shard: one row a graph, list columns of codes, uncompressed, 64-byte aligned."""
+    """Write a shard: one row per graph, list columns of codes, uncompressed, 64-byte aligned."""
     write_batch(path, shard_batch(data, dtypes))
 
 
 def view(array: Any) -> npt.NDArray[Any]:
-    """Return an array of numbers without gaps as a view; ValueError for one with gaps.
+    """Return a view of an array of numbers; ValueError if it has nulls.
 
-    As ``array.to_numpy()`` does, which imports pandas where that is installed: 0.3 s a start.
+    ``array.to_numpy()`` does the same but imports pandas if installed, which takes 0.3 s.
     """
     if array.null_count:
         raise ValueError(f"{array.null_count} values are missing")
@@ -116,7 +116,7 @@ def damaged(path: Path, why: object) -> StoreDamagedError:
 
 
 def check_size(folder: Path, entry: FileEntry) -> None:
-    """Refuse a file that is gone or of another size, before anything in it is used."""
+    """Refuse a missing file and one of another size, before anything in it is used."""
     path = folder / entry.file
     try:
         size = path.stat().st_size

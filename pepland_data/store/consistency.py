@@ -1,4 +1,4 @@
-"""What must hold between the numbers of a store, beyond what is checked whenever it is opened."""
+"""Checks between the numbers of a store that are too slow for every opening of it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ CODES = ("atom_code", "bond_code", "reaction_code", "fragment_code")
 def structure_faults(store: GraphStore) -> list[str]:
     """Return a sentence for each fault: rows, masked codes, bonds of an atom to itself.
 
-    Every input row must be a graph or a reject, once; graphs come in the order of their rows. No
-    graph has the mask row, and no bond begins where it ends. (A cut in a ring may: both its ends
-    are in one fragment.)
+    Every input row must be exactly one graph or one reject, and graphs must be in the order of
+    their rows. No graph may contain the mask row, and no bond may connect an atom to itself. (A cut
+    bond in a ring may connect a fragment to itself.)
     """
     rejected = _rejected(store)
     faults = _row_faults(rejected, store.manifest.counts["rows"], REJECTS)

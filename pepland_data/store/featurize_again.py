@@ -1,4 +1,4 @@
-"""Make stored graphs again from their texts and compare: does a store mean what it says."""
+"""Make some stored graphs again from their texts and compare them with the store."""
 
 from __future__ import annotations
 

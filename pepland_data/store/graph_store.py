@@ -1,4 +1,4 @@
-"""A finished store, read-only: Arrow files are mapped, Zarr is decoded."""
+"""A finished store, read-only. Arrow files are memory-mapped, Zarr files are decoded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Address = tuple[str, str | Path | None, str]
 
 
 class Shards(Protocol):
-    """What each format gives: sizes and tables at once, shards by number."""
+    """What a format provides: sizes and tables at once, shards by number."""
 
     sizes: dict[str, npt.NDArray[Any]]
     """``num_atoms`` and so on, [G]."""
@@ -94,7 +94,7 @@ INDEXED = (
 
 @lru_cache(maxsize=1)
 def reopened(location: str, cache: str | Path | None, identity: str) -> GraphStore:
-    """Return a store that a worker process opens once for many tasks; `identity` tells it apart."""
+    """Return a store; a worker process opens it once for many tasks. `identity` is a cache key."""
     return open_store(location, cache)
 
 
@@ -194,7 +194,7 @@ class GraphStore:
         return str(self.path / self._shards.file(s))
 
     def _check(self, s: int) -> None:
-        """Look once at what is in a shard."""
+        """Check the contents of a shard when it is used for the first time."""
         if s not in self._checked:
             columns = self._shards.columns(s)
             problem = _other_dtype(columns, self.manifest) or problem_in(columns, self.tables)
@@ -273,9 +273,10 @@ class GraphStore:
 
 
 def _other_dtype(columns: GraphColumns, manifest: Manifest) -> str | None:
-    """Return which column has another dtype than the manifest says, None where all is well.
+    """Return which column has another dtype than the manifest says, None if none has.
 
-    Bytes are read by the manifest's dtypes, and a signed code could point in front of its table.
+    The loader reads bytes by the manifest's dtypes, and a negative code would point before its
+    table.
     """
     for name, wanted in manifest.dtypes.items():
         found = getattr(columns, name).dtype
@@ -285,9 +286,9 @@ def _other_dtype(columns: GraphColumns, manifest: Manifest) -> str | None:
 
 
 def problem_in(columns: GraphColumns, tables: FeatureTables) -> str | None:
-    """Return what would make codes or indices point outside, None where all is well.
+    """Return which codes or indices point outside their table or graph, None if none does.
 
-    Looked at once a shard, before anything in it is used as an address.
+    This is checked once per shard, before anything in it is used as an address.
     """
     for group, names in GROUPS.items():
         ptr = getattr(columns, f"{group}_ptr")
@@ -310,7 +311,7 @@ def problem_in(columns: GraphColumns, tables: FeatureTables) -> str | None:
 
 
 def _points_outside(index: npt.NDArray[Any], counts: IntArray, rows: IntArray) -> bool:
-    """Return whether indices name rows that their graphs do not have; compared in their own dtype.
+    """Return whether an index is not below the number of rows of its graph.
 
     Args:
         index: [sum of counts] int, local to the graph.

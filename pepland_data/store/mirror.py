@@ -1,4 +1,4 @@
-"""Remote stores and inputs on this machine: fetched once, checked, complete or not there.
+"""Local copies of remote stores and inputs: fetched once, checked, complete or absent.
 
 A store's mirror is named by the checksum of its manifest, which holds the checksums of all files.
 So a store that was built again gets a mirror of its own, and equal stores share one.

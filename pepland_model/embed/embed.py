@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pepland_data
 from pepland_data.chem.conversion import FeaturizeOptions
-from pepland_data.inputs.input_blocks import spool
+from pepland_data.inputs.read_input import spool
 from pepland_model.embed.encoder import Encoder
 from pepland_model.embed.rows import (
     EmbeddedRows,

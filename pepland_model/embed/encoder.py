@@ -42,7 +42,7 @@ class Encoder:
         source: run folder, checkpoint folder or model folder.
         device: where it computes.
         exact: every graph alone, on its own feature rows, without states of other graphs, so that
-            its vectors have the same bits in any company.
+            its vectors are bit-identical in any batch.
     """
 
     def __init__(

@@ -16,8 +16,8 @@ from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables
-from pepland_data.inputs.input_blocks import read_chunks
-from pepland_data.inputs.rows import Chunk
+from pepland_data.inputs.chunk import Chunk
+from pepland_data.inputs.read_input import read_chunks
 from pepland_data.loader.prefetch import ahead
 from pepland_model.embed.embedder import Embeddings, gathered, reason_of
 from pepland_model.embed.encoder import NodeVectors
@@ -120,7 +120,7 @@ def entries_of(chunk: Chunk, done: Any, encoder: Runner, wanted: Pooling) -> lis
 def converted(chunk: Chunk, featurizer: Any) -> Any:
     """Return what the readable texts of a chunk became, by their place in the chunk."""
     good = np.array([i for i in range(len(chunk)) if i not in chunk.problems], np.int64)
-    meant = chunk.meant(featurizer.options.input_format)
+    meant = chunk.texts_as_helm(featurizer.options.input_format)
     done = featurizer.convert([meant.get(i, chunk.texts[i]) for i in good.tolist()])
     rejects = [replace(reject, position=int(good[reject.position])) for reject in done.rejects]
     return replace(done, kept=good[done.kept], rejects=rejects)

@@ -1,4 +1,4 @@
-"""Vectors to a file that is whole or not there: Parquet, NumPy's npz, or Zarr v3.
+"""Files of vectors, complete or absent: Parquet, NumPy's npz, or Zarr v3.
 
 All three keep the rows of the input in their order. A row without a vector is null (Parquet) or NaN
 with ``valid`` false (npz, Zarr), and says why in ``reason``.
@@ -59,7 +59,7 @@ class Writer(ABC):
 
     def __init__(self, path: Path, width: int, level: str, about: dict[str, Any]) -> None:
         self.path, self.width, self.level, self.about = path, width, level, about
-        self.aside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+        self.temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
 
     def __enter__(self) -> Self:
         self._remove()
@@ -83,21 +83,21 @@ class Writer(ABC):
             self._remove()
 
     def _publish(self) -> None:
-        for file in [f for f in self.aside.rglob("*") if f.is_file()] or [self.aside]:
+        for file in [f for f in self.temporary.rglob("*") if f.is_file()] or [self.temporary]:
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
         old = self.path.with_name(f".old-{os.getpid()}-{self.path.name}")
         if self.path.is_dir():  # a folder cannot be replaced in one step
             os.replace(self.path, old)
-        os.replace(self.aside, self.path)
+        os.replace(self.temporary, self.path)
         sync_folder(self.path.parent)
         shutil.rmtree(old, ignore_errors=True)
 
     def _remove(self) -> None:
-        if self.aside.is_dir():
-            shutil.rmtree(self.aside, ignore_errors=True)
+        if self.temporary.is_dir():
+            shutil.rmtree(self.temporary, ignore_errors=True)
         else:
-            self.aside.unlink(missing_ok=True)
+            self.temporary.unlink(missing_ok=True)
 
     @abstractmethod
     def write(self, part: EmbeddedRows) -> None:
@@ -121,7 +121,7 @@ class ParquetWriter(Writer):
         fields = [("row_id", pa.int64()), ("text", pa.large_string()),
                   ("embedding", self._vector), ("reason", pa.string())]  # fmt: skip
         self._schema = pa.schema(fields, {"pepland": json.dumps(self.about)})
-        self._file = pq.ParquetWriter(self.aside, self._schema, compression="zstd")
+        self._file = pq.ParquetWriter(self.temporary, self._schema, compression="zstd")
 
     def write(self, part: EmbeddedRows) -> None:
         """Append a row group."""
@@ -172,7 +172,7 @@ class NpzWriter(Writer):
         if self.level != "peptide":
             ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))
             arrays["ptr"] = ends.astype(np.int64)
-        with self.aside.open("wb") as file:
+        with self.temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 
 
@@ -186,7 +186,7 @@ class ZarrWriter(Writer):
             raise MissingDependencyError(
                 "writing .zarr needs the zarr package: pip install pepland-data[zarr]"
             ) from error
-        self._group = zarr.open_group(self.aside, mode="w", zarr_format=3)
+        self._group = zarr.open_group(self.temporary, mode="w", zarr_format=3)
         shapes: dict[str, tuple[tuple[int, ...], str]] = {
             "embedding": ((self.width,), "float32"),
             "row_id": ((), "int64"), "valid": ((), "bool"), "reason": ((), "int32"),

@@ -1,16 +1,17 @@
-"""``finetune(config)``: an encoder and a head on a column of a store, one run a seed.
+"""``finetune(config)``: train an encoder and a head on a column of a store, once per seed.
 
-Each seed has a folder of its own; a finished one is not run again. The figures of all seeds come
-with Student's t interval of their mean, which says how much seeds (and splits, where each seed has
-its own) matter, not how far the data stands for other data.
+Each seed has its own folder; a finished seed is not run again. The metrics have a confidence
+interval of their mean over the seeds. It shows the effect of the seed (and of the split, if each
+seed has its own), not how well the results hold for other data.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,49 +22,49 @@ from torch import Tensor
 from pepland_data.errors import InputError
 from pepland_data.files.atomic import file_sha256, write_json
 from pepland_data.loader.graph_loader import GraphLoader
-from pepland_model.finetune.intervals import interval
-from pepland_model.finetune.predictions import join_predictions, write_seed_predictions
+from pepland_model.finetune.confidence_interval import interval
+from pepland_model.finetune.run_predictions import join_predictions, write_seed_predictions
 from pepland_model.finetune.seed_run import SeedRun
 from pepland_model.finetune.task_data import TaskData, open_task
-from pepland_model.finetune.task_network import HeadConfig, TaskNetwork, save_task, view_count
+from pepland_model.finetune.task_network import HeadConfig, TaskNetwork, save_task
 from pepland_model.network.model_files import MODEL
 from pepland_model.network.pharmhgt import PharmHGT, is_junction
 from pepland_model.run.checkpoint import FOLDER
 from pepland_model.run.config import TrainConfig, differences, from_toml
-from pepland_model.run.distributed import World, pick_device
-from pepland_model.run.folder import CONFIG, locked, write_provenance
+from pepland_model.run.distributed import ProcessGroup, pick_device
+from pepland_model.run.folder import CONFIG, locked, refuse_changes, write_provenance
 from pepland_model.run.load_encoder import check_cut, load_encoder, source_folder, trained_cut
 from pepland_model.run.progress import Progress
-from pepland_model.run.run_data import common_cut
+from pepland_model.run.run_stores import common_cut
 from pepland_model.run.signals import StopRequest
-from pepland_model.train.init_from import sized_as_source
-from pepland_model.train.memory import OutOfMemoryError, is_out_of_memory
-from pepland_model.train.pretrain import EXIT_CODES, out_of_memory
-from pepland_model.train.pretrain_network import recompute_attention
+from pepland_model.train.init_from import with_source_sizes
+from pepland_model.train.out_of_memory import OutOfMemoryError, general_message, is_out_of_memory
+from pepland_model.train.pretrain import EXIT_CODES
+from pepland_model.train.pretrain_network import build_encoder, recompute_attention
 
 DONE = "done.json"
 MODEL_FOLDER = "model"
 
 
 def finetune(config: TrainConfig, must_resume: bool = False) -> dict[str, Any]:
-    """Fine-tune as configured, or go on with what is in ``config.run.out``.
+    """Fine-tune as configured, or resume the run in ``config.run.out``.
 
     Args:
-        config: the run; its section ``finetune`` names task and target.
-        must_resume: refuse to start a new run.
+        config: the run; its section ``finetune`` has task and target.
+        must_resume: raise InputError if there is no run to resume.
 
     Returns:
-        What ``summary.json`` holds.
+        The content of ``summary.json``.
 
     Raises:
-        InputError: data, settings or run folder that cannot be used.
-        CheckpointError: the encoder to start from cannot be used.
-        NonFiniteError: a loss became NaN or infinite; its peptides are written down.
-        OSError: no space for what has to be written.
+        InputError: data, settings or run folder cannot be used.
+        CheckpointError: the encoder in ``init_from`` cannot be used.
+        NonFiniteError: a loss became NaN or infinite; ``nonfinite.json`` has the peptides.
+        OSError: there is no space for the files of the run.
     """
     check_supported(config)
     device = pick_device(config.run.device)
-    config = sized_as_source(config)
+    config = with_source_sizes(config)
     run = Path(config.run.out)
     check_run(run, config, must_resume)
     progress = Progress(total=1)
@@ -73,7 +74,8 @@ def finetune(config: TrainConfig, must_resume: bool = False) -> dict[str, Any]:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemoryError(out_of_memory(config, World(0, 1, device), error)) from error
+        alone = ProcessGroup(0, 1, device)
+        raise OutOfMemoryError(general_message(config, alone, error)) from error
     finally:
         progress.close()
 
@@ -82,63 +84,56 @@ PRETRAINING_ONLY = {
     "data": ("weights", "vocab", "vocab_size"), "run": ("profile", "eval_every", "eval_batches"),
     "mask": ("mode", "atom_rate", "mask_fragments", "fragment_rate", "mask_bonds"),
 }  # fmt: skip
-"""Settings that would have no effect."""
+"""Keys that fine-tuning does not use."""
 
 
 def check_supported(config: TrainConfig) -> None:
-    """Refuse settings that fine-tuning does not know."""
-    import os
-
-    fresh = TrainConfig()
+    """Raise InputError for settings that fine-tuning does not support."""
+    defaults = TrainConfig()
     for section, keys in PRETRAINING_ONLY.items():
-        mine, default = getattr(config, section), getattr(fresh, section)
         for key in keys:
-            if getattr(mine, key) != getattr(default, key):
+            if getattr(getattr(config, section), key) != getattr(getattr(defaults, section), key):
                 raise InputError(f"{key} is for pre-training; leave it out of fine-tuning")
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("fine-tuning runs in one process; start it without torchrun")
     if config.optim.ema or config.optim.precision == "fp16":
-        raise InputError("fine-tuning knows neither --ema nor fp16; leave them out (bf16 is fine)")
+        raise InputError("fine-tuning supports neither --ema nor fp16; leave them out, or use bf16")
     if config.data.batch_size % config.data.accumulate:
         raise InputError(
-            f"batch_size {config.data.batch_size} is no multiple of accumulate "
-            f"{config.data.accumulate}"
+            f"batch_size {config.data.batch_size} is not a multiple of accumulate "
+            f"{config.data.accumulate}; choose one that is"
         )
 
 
-MAY_DIFFER = {"run": {"epochs", "max_steps", "patience", "eval_every"}}
-"""What a pre-training run may change when it goes on, and a fine-tuning run may not."""
+FIXED_KEYS = ("epochs", "eval_every", "max_steps", "patience")
+"""Keys of ``[run]`` that a resumed pre-training run may change, and a fine-tuning run may not."""
 
 
 def check_run(run: Path, config: TrainConfig, must_resume: bool) -> None:
-    """Refuse a folder that holds something else, or a run with other settings."""
+    """Raise InputError for a folder that is not a run folder, or of a run with other settings."""
     stored = from_toml(run / CONFIG) if (run / CONFIG).is_file() else None
     if stored is None and must_resume:
-        raise InputError(f"{run} holds no run to go on with; leave out --resume")
+        raise InputError(f"{run} has no run to resume; leave out --resume")
     if stored is None:
         if run.exists() and (not run.is_dir() or any(p.name != ".lock" for p in run.iterdir())):
-            raise InputError(f"{run} holds something else than a run; choose another --out")
+            raise InputError(f"{run} is not empty and not a run folder; choose another --out")
         return
     now = replace(config, finetune=replace(config.finetune, seeds=stored.finetune.seeds))
     changed = differences(stored, now)
     changed += [
         f"{key}: {getattr(stored.run, key)!r} -> {getattr(now.run, key)!r}"
-        for key in sorted(MAY_DIFFER["run"] & {f.name for f in fields(stored.run)})
+        for key in FIXED_KEYS
         if getattr(stored.run, key) != getattr(now.run, key)
     ]
-    if changed:
-        raise InputError(
-            f"the run in {run} has other settings ({'; '.join(changed)}); choose another --out, "
-            "or give its settings to go on with it"
-        )
+    refuse_changes(run, changed)
 
 
 def _all_seeds(
     config: TrainConfig, run: Path, device: torch.device, progress: Progress, stop: StopRequest
 ) -> dict[str, Any]:
     seeds = [config.run.seed + i for i in range(config.finetune.seeds)]
-    facts = provenance(run, config, open_task(config, seeds[0]))
+    provenance = write_run_files(run, config, open_task(config, seeds[0]))
     features: dict[str, Tensor] = {}
     status = "finished"
     for seed in seeds:
@@ -148,11 +143,15 @@ def _all_seeds(
         ):
             status = stop.received or "stopped"
             break
-    return finish(run, config, seeds, status, facts)
+    return finish(run, config, seeds, status, provenance)
 
 
-def provenance(run: Path, config: TrainConfig, data: TaskData) -> dict[str, Any]:
-    """Write configuration and origin; refuse to go on with other data or another encoder."""
+def write_run_files(run: Path, config: TrainConfig, data: TaskData) -> dict[str, Any]:
+    """Write configuration and provenance; InputError if data or encoder are not those of the run.
+
+    Returns:
+        The provenance, as in ``run.json``.
+    """
     fingerprint = data.fingerprint()
     if config.run.init_from:
         fingerprint["encoder"] = file_sha256(source_folder(config.run.init_from) / MODEL)
@@ -163,7 +162,7 @@ def provenance(run: Path, config: TrainConfig, data: TaskData) -> dict[str, Any]
         if changed:
             raise InputError(
                 f"{', '.join(changed)} changed since the run in {run} began; choose another "
-                "--out, or go back to its data"
+                "--out, or use the data and the encoder of that run"
             )
     return write_provenance(run, config, data.describe(), fingerprint)
 
@@ -172,7 +171,7 @@ def _one_seed(
     config: TrainConfig, seed: int, folder: Path, device: torch.device, progress: Progress,
     stop: StopRequest, features: dict[str, Tensor],
 ) -> bool:  # fmt: skip
-    """Run a seed and write its files; return whether it came to its end."""
+    """Run a seed and write its files; return False if a signal stopped it."""
     data = open_task(config, seed)
     if config.run.init_from:
         check_cut(trained_cut(config.run.init_from), common_cut(data.stores), "the store")
@@ -186,7 +185,7 @@ def _one_seed(
             features[key] = all_features(network, data, config, device)
         train = torch.from_numpy(data.sets["train"]).to(device)
         network.head.fit_inputs(features[key][train])
-    else:  # of the same weights in every life of the run, so a resume finds the same numbers
+    else:  # from the weights before training, so that a resumed run computes the same values
         network.head.fit_inputs(all_features(network, data, config, device, "train"))
     run = SeedRun(config, data, task, network, next(iter(features.values()), None), seed, folder,
                   progress)  # fmt: skip
@@ -204,29 +203,28 @@ def _one_seed(
 
 
 def make_network(config: TrainConfig, seed: int, outputs: int, device: torch.device) -> TaskNetwork:
-    """Return encoder and fresh head of one seed."""
-    from pepland_model.train.pretrain_network import build_encoder
-
+    """Return the encoder with a new head for one seed."""
     torch.manual_seed(seed)
     m, f = config.model, config.finetune
     if config.run.init_from:
-        encoder = train_again(load_encoder(config.run.init_from))
+        encoder = enable_gradients(load_encoder(config.run.init_from))
     else:
         encoder = build_encoder(m)
     if config.run.freeze:
         encoder.requires_grad_(False)
     elif config.optim.activation_checkpointing:
         recompute_attention(encoder)
-    torch.manual_seed(seed)  # the same head whether the encoder is fresh or not
+    torch.manual_seed(seed)  # the same head with and without init_from
+    width = m.hidden * (2 if f.view == "both" else 1)
     head = HeadConfig(
-        view_count(f.view) * m.hidden, outputs, f.head_width, f.head_layers, f.dropout,
-        f.view, f.pooling, config.run.freeze,
+        width, outputs, f.head_width, f.head_layers, f.dropout, f.view, f.pooling,
+        config.run.freeze,
     )  # fmt: skip
     return TaskNetwork(encoder, head).to(device)
 
 
-def train_again(encoder: PharmHGT) -> PharmHGT:
-    """Let every weight that its output needs have a gradient."""
+def enable_gradients(encoder: PharmHGT) -> PharmHGT:
+    """Return the encoder with a gradient for every weight that its output depends on."""
     for name, parameter in encoder.named_parameters():
         parameter.requires_grad_(encoder.config.junction or not is_junction(name))
     return encoder
@@ -236,7 +234,7 @@ def train_again(encoder: PharmHGT) -> PharmHGT:
 def all_features(
     network: TaskNetwork, data: TaskData, config: TrainConfig, device: torch.device, part: str = ""
 ) -> Tensor:
-    """Return the pooled views of all peptides or of a set, [G, width] float32 on the device."""
+    """Return the pooled views of all peptides, or of the set `part`. [G, width] float32."""
     network.eval()
     loader = GraphLoader(
         data.stores, 256, shuffle=False, device=device, tier=config.data.tier,
@@ -246,7 +244,7 @@ def all_features(
 
 
 def finish(
-    run: Path, config: TrainConfig, seeds: list[int], status: str, facts: Mapping[str, Any]
+    run: Path, config: TrainConfig, seeds: list[int], status: str, provenance: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write predictions of all seeds and the summary; return the summary."""
     folders = [run / f"seed-{seed}" for seed in seeds if (run / f"seed-{seed}" / DONE).is_file()]
@@ -257,19 +255,19 @@ def finish(
     summary = {
         "status": status, "exit_code": EXIT_CODES.get(status, 0),
         "task": config.finetune.task, "target": config.finetune.target,
-        "seeds": len(seeds), "seeds_done": len(done), "metrics": over_seeds(done),
-        "by_seed": done, **facts,
+        "seeds": len(seeds), "seeds_done": len(done), "metrics": mean_over_seeds(done),
+        "by_seed": done, **provenance,
     }  # fmt: skip
     write_json(run / "summary.json", summary)
     return {**summary, "files": files}
 
 
-def over_seeds(done: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return set -> figure -> mean over seeds with its interval."""
+def mean_over_seeds(done: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return set -> metric -> mean over the seeds with its confidence interval."""
     found: dict[str, dict[str, list[float]]] = {}
-    for one in done:
-        for name, figures in one["metrics"].items():
-            for key, value in figures.items():
-                known = np.nan if value is None else value
-                found.setdefault(name, {}).setdefault(key, []).append(known)
-    return {name: {k: interval(v) for k, v in figures.items()} for name, figures in found.items()}
+    for result in done:
+        for name, metrics in result["metrics"].items():
+            for key, value in metrics.items():
+                number = np.nan if value is None else value
+                found.setdefault(name, {}).setdefault(key, []).append(number)
+    return {name: {k: interval(v) for k, v in metrics.items()} for name, metrics in found.items()}

@@ -1,4 +1,4 @@
-"""How good predictions are: the usual figures of regression and classification, in plain numpy."""
+"""Metrics of regression and classification, in NumPy."""
 
 from __future__ import annotations
 
@@ -13,39 +13,40 @@ NAN = float("nan")
 
 
 def rmse(target: Numbers, prediction: Numbers) -> float:
-    """Return the root of the mean squared error, in units of the target."""
+    """Return the root mean squared error, in the unit of the target."""
     return float(np.sqrt(np.mean((target - prediction) ** 2)))
 
 
 def r2(target: Numbers, prediction: Numbers) -> float:
-    """Return the share of the variance that is explained; below 0 worse than the mean."""
+    """Return the coefficient of determination; NaN if the target is constant."""
     total = np.sum((target - target.mean()) ** 2)
     return float(1 - np.sum((target - prediction) ** 2) / total) if total > 0 else NAN
 
 
 def ranks(values: Numbers) -> Numbers:
-    """Return ranks from 1 on; equal values share the mean of their ranks. [N]."""
+    """Return the ranks, from 1; equal values get the mean of their ranks. [N]."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return np.asarray((ends - (counts - 1) / 2)[inverse], np.float64)
 
 
 def pearson(a: Numbers, b: Numbers) -> float:
-    """Return the linear correlation, NaN where one of them is constant."""
+    """Return the linear correlation; NaN if one of the inputs is constant."""
     a, b = a - a.mean(), b - b.mean()
     scale = np.sqrt(np.sum(a * a) * np.sum(b * b))
     return float(np.sum(a * b) / scale) if scale > 0 else NAN
 
 
 def spearman(target: Numbers, prediction: Numbers) -> float:
-    """Return the correlation of ranks."""
+    """Return the correlation of the ranks; NaN if one of the inputs is constant."""
     return pearson(ranks(target), ranks(prediction))
 
 
 def roc_auc(positive: npt.NDArray[np.bool_], score: Numbers) -> float:
-    """Return the area under the ROC curve: the chance that a positive scores above a negative.
+    """Return the area under the ROC curve; NaN if one of the two classes is absent.
 
-    Computed as the Mann-Whitney statistic (Hanley and McNeil 1982); ties count half.
+    It is the probability that a positive has a higher score than a negative, computed as the
+    Mann-Whitney statistic (Hanley and McNeil 1982); ties count half.
     """
     hits, misses = int(positive.sum()), int((~positive).sum())
     if not hits or not misses:
@@ -54,30 +55,33 @@ def roc_auc(positive: npt.NDArray[np.bool_], score: Numbers) -> float:
 
 
 def pr_auc(positive: npt.NDArray[np.bool_], score: Numbers) -> float:
-    """Return the average precision: precision at each threshold, weighted by the recall it adds."""
+    """Return the average precision; NaN without positives.
+
+    It is the mean of the precision at each threshold, weighted by the increase in recall.
+    """
     if not positive.any():
         return NAN
     order = np.argsort(-score, kind="stable")
     found = np.cumsum(positive[order])
-    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))  # one a distinct score
+    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))  # last of each score
     precision = found[last] / (last + 1)
     recall = found[last] / found[-1]
     return float(np.sum(precision * np.diff(recall, prepend=0.0)))
 
 
 def mcc(target: Labels, prediction: Labels, classes: int) -> float:
-    """Return Matthews' correlation for any number of classes (Gorodkin 2004), 0 where undefined."""
+    """Return Matthews' correlation for any number of classes (Gorodkin 2004); 0 if undefined."""
     confusion = np.zeros((classes, classes))
     np.add.at(confusion, (target, prediction), 1)
-    right, all_of_them = np.trace(confusion), confusion.sum()
-    truth, guess = confusion.sum(1), confusion.sum(0)
-    cross = right * all_of_them - truth @ guess
-    scale = np.sqrt(all_of_them**2 - guess @ guess) * np.sqrt(all_of_them**2 - truth @ truth)
+    correct, total = np.trace(confusion), confusion.sum()
+    actual, predicted = confusion.sum(1), confusion.sum(0)
+    cross = correct * total - actual @ predicted
+    scale = np.sqrt(total**2 - predicted @ predicted) * np.sqrt(total**2 - actual @ actual)
     return float(cross / scale) if scale > 0 else 0.0
 
 
 def regression_metrics(target: Numbers, prediction: Numbers) -> dict[str, float]:
-    """Return RMSE, R2 and Spearman's correlation.
+    """Return RMSE, R2 and Spearman's rank correlation.
 
     Args:
         target: [N].
@@ -92,10 +96,10 @@ def regression_metrics(target: Numbers, prediction: Numbers) -> dict[str, float]
 
 
 def classification_metrics(target: Labels, probability: Numbers) -> dict[str, float]:
-    """Return areas under ROC and precision-recall curves, MCC and accuracy.
+    """Return the areas under the ROC and precision-recall curves, MCC and accuracy.
 
-    With two classes the areas are those of class 1; with more, means over classes, each against
-    the rest, classes that do not occur left out.
+    For two classes, the areas are those of class 1. For more classes, they are means over the
+    classes that occur, each against the rest.
 
     Args:
         target: [N] class of each row.
@@ -104,15 +108,15 @@ def classification_metrics(target: Labels, probability: Numbers) -> dict[str, fl
     classes = probability.shape[1]
     chosen = range(1, 2) if classes == 2 else range(classes)
     scores = [(target == c, probability[:, c].astype(np.float64)) for c in chosen]
-    guess = probability.argmax(1)
+    predicted = probability.argmax(1)
     return {
         "roc_auc": _mean([roc_auc(positive, score) for positive, score in scores]),
         "pr_auc": _mean([pr_auc(positive, score) for positive, score in scores]),
-        "mcc": mcc(target, guess, classes),
-        "accuracy": float(np.mean(guess == target)),
+        "mcc": mcc(target, predicted, classes),
+        "accuracy": float(np.mean(predicted == target)),
     }
 
 
 def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else NAN
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else NAN

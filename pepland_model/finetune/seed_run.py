@@ -1,4 +1,4 @@
-"""One seed of a fine-tuning run: train, keep the best, go on after a kill, predict every set."""
+"""One seed of a fine-tuning run: train, keep the best weights, resume, predict every set."""
 
 from __future__ import annotations
 
@@ -17,27 +17,31 @@ from pepland_data.loader.graph_loader import GraphLoader
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
 from pepland_model.finetune.task_data import TaskData
 from pepland_model.finetune.task_network import Task, TaskNetwork
-from pepland_model.finetune.task_step import TaskStepper
+from pepland_model.finetune.task_step import TaskUpdater
 from pepland_model.finetune.vector_loader import VectorLoader
 from pepland_model.run.checkpoint import latest_checkpoint, prune, step_folder, write_checkpoint
 from pepland_model.run.config import TrainConfig
-from pepland_model.run.distributed import World
-from pepland_model.run.log import RunLog, rewind
+from pepland_model.run.distributed import ProcessGroup
+from pepland_model.run.log import RunLog, drop_events_after
 from pepland_model.run.progress import Progress
 from pepland_model.run.signals import StopRequest
-from pepland_model.train.feed import Feed
-from pepland_model.train.guard import Guard
+from pepland_model.train.nonfinite import NonFiniteGuard
 from pepland_model.train.optim import load_optimizer_tensors, optimizer_tensors
-from pepland_model.train.run_state import warn_of_threads
+from pepland_model.train.run_state import (
+    generator_states,
+    restore_generators,
+    warn_if_threads_differ,
+)
+from pepland_model.train.step_batches import StepBatches
 
 
 @dataclass
 class SeedState:
-    """Where the run of a seed is; plain values, as a checkpoint keeps them."""
+    """Progress of the run of a seed, as in its checkpoints."""
 
     step: int = 0
     evaluated_epoch: int = -1
-    """Last epoch that was evaluated."""
+    """Last evaluated epoch."""
     best_loss: float | None = None
     best_epoch: int = -1
     without_gain: int = 0
@@ -45,26 +49,27 @@ class SeedState:
     window_loss: float = 0.0
     """Loss sum since the last line of metrics."""
     window_weight: float = 0.0
+    """Weight sum of these losses."""
     best: dict[str, Tensor] = field(default_factory=dict)
     """Trained weights of the best epoch."""
 
     def values(self) -> dict[str, Any]:
-        """Return all but the tensors."""
+        """Return the JSON values, which are all but the tensors."""
         return {key: value for key, value in vars(self).items() if key != "best"}
 
 
 class SeedRun:
-    """One seed, with everything built.
+    """The run of one seed.
 
     Args:
         config: the run.
-        data: its peptides.
-        task: what is predicted.
-        network: fresh, on the device.
-        features: pooled views of all peptides where the encoder is frozen, else None.
-        seed: of head, order and dropout.
-        folder: where this seed's files go.
-        progress: where people look.
+        data: targets and sets.
+        task: the task.
+        network: a new network, on the device.
+        features: pooled views of all peptides if the encoder is frozen, else None.
+        seed: seed of head, order and dropout.
+        folder: folder of this seed.
+        progress: shows the progress to people.
     """
 
     def __init__(
@@ -77,14 +82,14 @@ class SeedRun:
         self.part = config.data.batch_size // config.data.accumulate
         loader = self._loader("train", shuffle=True)
         steps = -(-len(loader) // config.data.accumulate)
-        self.feed = Feed(loader, config.data.accumulate, steps)
+        self.step_batches = StepBatches(loader, config.data.accumulate, steps)
         self.total = config.run.max_steps or config.run.epochs * steps
         self.targets = torch.from_numpy(data.targets).to(self.device)
-        self.stepper = TaskStepper(network, task, self.targets, config, self.total)
+        self.updater = TaskUpdater(network, task, self.targets, config, self.total)
         remedy = "try a lower --lr or --head-lr, or --precision fp32, with another --out"
-        self.guard = Guard(folder, World(0, 1, self.device), True, remedy)
+        self.guard = NonFiniteGuard(folder, ProcessGroup(0, 1, self.device), True, remedy)
         self.state = SeedState()
-        self._held: dict[str, Any] = {}
+        self._set_loaders: dict[str, Any] = {}
         self._saved_at = time.perf_counter()
 
     def _loader(self, name: str, shuffle: bool = False) -> Any:
@@ -97,7 +102,7 @@ class SeedRun:
         )  # fmt: skip
 
     def run(self, stop: StopRequest) -> dict[str, Any] | None:
-        """Train to the end; return what is known then, None where a signal came before.
+        """Train to the end; return metrics and predictions, or None if a signal stopped the run.
 
         Raises:
             NonFiniteError: the loss became NaN or infinite.
@@ -108,16 +113,16 @@ class SeedRun:
         try:
             while not self._done():
                 if stop.received:
-                    self._save(must=True)
+                    self._save(final=True)
                     return None
                 if self._epoch_is_over():
                     self._end_of_epoch(log)
                 else:
                     self._step(log)
-            if self.state.evaluated_epoch < self.feed.epoch:
+            if self.state.evaluated_epoch < self.step_batches.epoch:
                 self._evaluate(log)
         finally:
-            self.feed.close()
+            self.step_batches.close()
             log.close()
         return self._finish()
 
@@ -126,36 +131,34 @@ class SeedRun:
         return self.state.step >= self.total or 0 < patience <= self.state.without_gain
 
     def _epoch_is_over(self) -> bool:
-        over = self.feed.step_in_epoch == self.feed.steps_per_epoch
-        return over and self.state.evaluated_epoch < self.feed.epoch
+        over = self.step_batches.step_in_epoch == self.step_batches.steps_per_epoch
+        return over and self.state.evaluated_epoch < self.step_batches.epoch
 
     def _resume(self) -> None:
         found = latest_checkpoint(self.folder)
-        rewind(self.folder, -1 if found is None else found.state["step"])
+        drop_events_after(self.folder, -1 if found is None else found.state["step"])
         if found is None:
             return
-        warn_of_threads(found.state, self.device)
+        warn_if_threads_differ(found.state, self.device)
         values = {key: found.state[key] for key in self.state.values()}
         self.state = SeedState(**values, best=found.tensors.get("best", {}))
-        self._put(found.tensors["weights"])
+        self._load_weights(found.tensors["weights"])
         load_optimizer_tensors(
-            self.stepper.optimizer, self.stepper.named, found.tensors.get("optimizer", {})
+            self.updater.optimizer, self.updater.named, found.tensors.get("optimizer", {})
         )
-        self.feed.load_state_dict(found.state["feed"])
-        torch.set_rng_state(found.tensors["generators"]["cpu"])
-        if "cuda" in found.tensors["generators"]:
-            torch.cuda.set_rng_state(found.tensors["generators"]["cuda"], self.device)
-        self.progress.say(f"seed {self.seed}: going on from step {self.state.step}")
+        self.step_batches.load_state_dict(found.state["feed"])
+        restore_generators(found.tensors["generators"], self.device)
+        self.progress.say(f"seed {self.seed}: resuming from step {self.state.step}")
 
-    def _put(self, weights: dict[str, Tensor]) -> None:
+    def _load_weights(self, weights: dict[str, Tensor]) -> None:
         with torch.no_grad():
             for name, value in weights.items():
-                self.stepper.named[name].copy_(value)
+                self.updater.named[name].copy_(value)
 
     def _step(self, log: RunLog) -> None:
         self.network.train()
-        epoch, parts = self.feed.next()
-        result = self.stepper.step(self.state.step, parts)
+        epoch, parts = self.step_batches.next()
+        result = self.updater.step(self.state.step, parts)
         self.state.step += 1
         self.guard.add(self.state.step, epoch, parts, result)
         logs = self.state.step % self.config.run.log_every == 0
@@ -176,83 +179,80 @@ class SeedRun:
             self._save()
 
     def _evaluate(self, log: RunLog) -> None:
-        """Look at the validation set; without one the last epoch counts as the best."""
+        """Evaluate on the validation set; without one, the last epoch counts as the best."""
         self.guard.check()
         state = self.state
-        state.evaluated_epoch = self.feed.epoch
+        state.evaluated_epoch = self.step_batches.epoch
         found: dict[str, float] = {}
         if "valid" in self.data.sets:
             predictions, loss = self.predict("valid")
             found = {"loss": loss, **self.metrics("valid", predictions)}
-            log.write("eval", state.step, {"epoch": self.feed.epoch, **known(found)})
-        better = not found or state.best_loss is None or found["loss"] < state.best_loss
-        state.without_gain = 0 if better else state.without_gain + 1
-        if better:
-            state.best_loss, state.best_epoch = found.get("loss"), self.feed.epoch
-            state.best = {n: p.detach().cpu().clone() for n, p in self.stepper.named.items()}
+            log.write("eval", state.step, {"epoch": self.step_batches.epoch, **nan_as_none(found)})
+        state.without_gain += 1
+        if not found or state.best_loss is None or found["loss"] < state.best_loss:
+            state.without_gain = 0
+            state.best_loss, state.best_epoch = found.get("loss"), self.step_batches.epoch
+            state.best = {n: p.detach().cpu().clone() for n, p in self.updater.named.items()}
 
     @torch.no_grad()
     def predict(self, name: str) -> tuple[npt.NDArray[np.float32], float]:
-        """Return predictions for a set, in the order of `TaskData.sets`, and their loss."""
+        """Return the predictions for a set, in the order of `TaskData.sets`, and their loss."""
         self.network.eval()
         loss = weight = 0.0
         index, parts = [], []
-        if name not in self._held:
-            self._held[name] = self._loader(name)
-        self._held[name].set_epoch(0)
-        for batch in self._held[name]:
-            outputs, target = self.stepper.outputs(batch), self.targets[batch.graph_index]
+        if name not in self._set_loaders:
+            self._set_loaders[name] = self._loader(name)
+        self._set_loaders[name].set_epoch(0)
+        for batch in self._set_loaders[name]:
+            outputs, target = self.updater.outputs(batch), self.targets[batch.graph_index]
             loss += float(self.task.loss_sum(outputs, target))
             weight += float(self.task.weight_sum(target))
             index.append(batch.graph_index.cpu().numpy())
             parts.append(self.task.predictions(outputs).cpu().numpy())
-        order = np.argsort(np.concatenate(index))  # a set's rows are ascending
+        order = np.argsort(np.concatenate(index))  # the rows of a set are ascending
         return np.concatenate(parts)[order], loss / weight
 
     def metrics(self, name: str, predictions: npt.NDArray[np.float32]) -> dict[str, float]:
-        """Return the figures of a set."""
+        """Return the metrics of a set."""
         target = self.data.targets[self.data.sets[name]]
         if self.task.kind == "regression":
             return regression_metrics(target, predictions[:, 0].astype(np.float64))
         return classification_metrics(target, predictions.astype(np.float64))
 
-    def _save(self, must: bool = False) -> None:
-        """Write a checkpoint; a full disk costs this one, not the run, unless it is a last one."""
+    def _save(self, final: bool = False) -> None:
+        """Write a checkpoint. If the disk is full, warn; OSError for a final checkpoint."""
         self.guard.check()
-        generators = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            generators["cuda"] = torch.cuda.get_rng_state(self.device)
-        named = self.stepper.named
+        named = self.updater.named
         tensors: dict[str, dict[str, Tensor]] = {
             "weights": {name: p.detach() for name, p in named.items()},
             "best": self.state.best,
-            "generators": generators,
-            "optimizer": optimizer_tensors(self.stepper.optimizer, named),
+            "generators": generator_states(self.device),
+            "optimizer": optimizer_tensors(self.updater.optimizer, named),
         }
-        values = {**self.state.values(), "feed": self.feed.state_dict()}
+        values = {**self.state.values(), "feed": self.step_batches.state_dict()}
         values["threads"] = torch.get_num_threads()
         try:
             write_checkpoint(step_folder(self.folder, self.state.step), values, tensors)
             prune(self.folder, self.config.run.keep)
         except OSError as error:
             message = f"the checkpoint of step {self.state.step} could not be written: {error}"
-            if must:
+            if final:
                 raise OSError(f"{message}; make room, then run the same command again") from error
-            warnings.warn(f"{message}; training goes on, free some space", stacklevel=2)
+            warnings.warn(f"{message}; free some space, training continues", stacklevel=2)
         self._saved_at = time.perf_counter()
 
     def _finish(self) -> dict[str, Any]:
-        """Return the figures and predictions of the best epoch's weights, which stay in place."""
-        self._put(self.state.best)
+        """Load the weights of the best epoch; return their metrics and predictions."""
+        self._load_weights(self.state.best)
         predictions = {name: self.predict(name)[0] for name in self.data.sets}
         return {
-            "seed": self.seed, "steps": self.state.step, "epochs": self.feed.epoch + 1,
+            "seed": self.seed, "steps": self.state.step, "epochs": self.step_batches.epoch + 1,
             "best_epoch": self.state.best_epoch, "best_loss": self.state.best_loss,
-            "metrics": {n: known(self.metrics(n, p)) for n, p in predictions.items()},
+            "metrics": {n: nan_as_none(self.metrics(n, p)) for n, p in predictions.items()},
             "predictions": predictions,
         }  # fmt: skip
 
 
-def known(figures: dict[str, float]) -> dict[str, float | None]:
-    """Return figures for a JSON file: NaN becomes None."""
-    return {key: None if value != value else value for key, value in figures.items()}
+def nan_as_none(metrics: dict[str, float]) -> dict[str, float | None]:
+    """Return metrics for a JSON file, with None for NaN."""
+    return {key: None if value != value else value for key, value in metrics.items()}

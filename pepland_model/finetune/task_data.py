@@ -1,4 +1,4 @@
-"""The peptides of a fine-tuning run: targets from a column, sets from recorded splits."""
+"""The peptides of a fine-tuning run: targets from a column, and sets from a recorded split."""
 
 from __future__ import annotations
 
@@ -6,58 +6,56 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pepland_data.errors import InputError
-from pepland_data.store.graph_store import GraphStore, open_store
+from pepland_data.store.graph_store import GraphStore
 from pepland_data.store.split.random_sets import random_sets
 from pepland_data.store.split.recorded import Split, open_split, split_names
 from pepland_model.finetune.task_network import Task
 from pepland_model.run.config import TrainConfig
-from pepland_model.run.run_data import PARTS, split_rows, store_digest
+from pepland_model.run.run_stores import PARTS, Rows, hold_out, open_sets, store_digest
 
-Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[Any]
-DRAWN = {"train": 0.8, "valid": 0.1, "test": 0.1}
+RANDOM_SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 MAX_CLASSES = 100
 LARGEST = 1e15
-"""Of a target; its square is still a float32."""
+"""Largest target; its square still fits into float32."""
 
 
 @dataclass(frozen=True, eq=False)
 class TaskData:
-    """Targets and sets of all peptides; peptides are numbered one store behind the other."""
+    """Targets and sets of all peptides, which are numbered through all stores."""
 
     stores: tuple[GraphStore, ...]
     targets: Values
-    """[G] float32, NaN where unknown; or int64 class, -1 where unknown."""
+    """[G] float32, NaN if missing; or int64 class, -1 if missing."""
     classes: tuple[str, ...]
     """Names of the classes; empty for regression."""
     sets: dict[str, Rows]
-    """``train``, ``valid`` and ``test``, those that are not empty: peptides with a target."""
-    told: str
-    """Where the sets come from."""
+    """Peptides with a target in ``train``, ``valid`` and ``test``; empty sets are left out."""
+    split_origin: str
+    """Origin of the sets, for people."""
 
     def subset(self, name: str) -> list[Rows]:
         """Return the rows of a set in each store."""
-        ends = np.cumsum([0, *map(len, self.stores)])
+        bounds = np.cumsum([0, *map(len, self.stores)])
         rows = self.sets[name]
-        return [rows[(rows >= a) & (rows < b)] - a for a, b in pairwise(ends)]
+        return [rows[(rows >= a) & (rows < b)] - a for a, b in pairwise(bounds)]
 
     def task(self, config: TrainConfig) -> Task:
-        """Return the task with what the training set says of the targets."""
+        """Return the task, with mean, deviation or class weights of the training targets."""
         kind, target = config.finetune.task, config.finetune.target
         known = self.targets[self.sets["train"]]
         if kind == "regression":
             std = float(known.std(dtype=np.float64))
             if not std:
                 raise InputError(
-                    f"all {len(known)} training peptides have {target} {known[0]:g}; there is "
-                    "nothing to learn from one value"
+                    f"all {len(known)} training peptides have {target} {known[0]:g}, so there is "
+                    "nothing to learn; choose another --target or --split"
                 )
             return Task(kind, target, mean=float(known.mean(dtype=np.float64)), std=std)
         counts = np.bincount(known, minlength=len(self.classes))
@@ -65,17 +63,17 @@ class TaskData:
         return Task(kind, target, self.classes, weights=weights)
 
     def describe(self) -> dict[str, Any]:
-        """Return what people want to know."""
+        """Return facts about the data, for people."""
         counts: dict[str, Any] = {f"{name} peptides": len(rows) for name, rows in self.sets.items()}
         missing = np.isnan(self.targets) if not self.classes else self.targets < 0
-        counts |= {"without target": int(missing.sum()), "split": self.told}
+        counts |= {"without target": int(missing.sum()), "split": self.split_origin}
         stores = ", ".join(str(store.path) for store in self.stores)
         return {"stores": stores, **counts, **({"classes": self.classes} if self.classes else {})}
 
     def text(self) -> str:
-        """Return one line."""
-        told = {k: " ".join(v) if k == "classes" else v for k, v in self.describe().items()}
-        return ", ".join(f"{name} {value}" for name, value in told.items())
+        """Return the description as one line."""
+        facts = {k: " ".join(v) if k == "classes" else v for k, v in self.describe().items()}
+        return ", ".join(f"{name} {value}" for name, value in facts.items())
 
     def fingerprint(self) -> dict[str, Any]:
         """Return digests of graphs, sets and targets."""
@@ -88,21 +86,21 @@ class TaskData:
 
 
 def open_task(config: TrainConfig, seed: int) -> TaskData:
-    """Open the stores of a run and their sets for one seed.
+    """Return targets and sets of a run for one seed.
 
     Raises:
         InputError: no such column or split, targets of the wrong kind, nothing to train on.
     """
-    opened = [one_store for path in config.data.shards for one_store in stores_of(path)]
-    stores = tuple(store for store, _ in opened)
+    opened = [item for path in config.data.shards for item in open_sets(path).items()]
+    stores = tuple(store for _, store in opened)
     columns = [column_of(store, config.finetune.target) for store in stores]
     values, classes = targets_of(columns, config.finetune.task, config.finetune.target)
     known = ~np.isnan(values) if not classes else values >= 0
     sets: dict[str, list[Rows]] = {name: [] for name in PARTS}
-    told, start = [], 0
-    for store, part in opened:
-        found, how = _sets_of(store, part, config, seed)
-        told.append(how)
+    origins, start = [], 0
+    for part, store in opened:
+        found, origin = _sets_of(store, part, config, seed)
+        origins.append(origin)
         for name, rows in found.items():
             sets[name].append(start + rows)
         start += len(store)
@@ -110,51 +108,47 @@ def open_task(config: TrainConfig, seed: int) -> TaskData:
     kept = {name: rows[known[rows]] for name, rows in joined.items()}
     if len(kept["train"]) < 2:
         raise InputError(
-            f"{config.data.shards[0]} has {len(kept['train'])} training peptides with a "
-            f"value of {config.finetune.target!r}; expected 2 or more"
+            f"{config.data.shards[0]} has {len(kept['train'])} training peptides with a value of "
+            f"{config.finetune.target!r}; expected 2 or more: choose another --target or --split"
         )
     if not len(kept["test"]) and not len(kept["valid"]):
         raise InputError("nothing is held out; record a split with a test set: pepland-data split")
-    present = {name: rows for name, rows in kept.items() if len(rows)}
-    return TaskData(stores, values, classes, present, ", ".join(dict.fromkeys(told)))
-
-
-def stores_of(path: str) -> list[tuple[GraphStore, str]]:
-    """Return a store with '', or the stores of a folder with the name of their set."""
-    folder = Path(path)
-    if not (folder / "manifest.json").is_file() and (folder / "train").is_dir():
-        return [(open_store(folder / name), name) for name in PARTS if (folder / name).is_dir()]
-    return [(open_store(folder), "")]
+    filled = {name: rows for name, rows in kept.items() if len(rows)}
+    return TaskData(stores, values, classes, filled, ", ".join(dict.fromkeys(origins)))
 
 
 def _sets_of(
     store: GraphStore, part: str, config: TrainConfig, seed: int
 ) -> tuple[dict[str, Rows], str]:
+    """Return the sets of a store and their origin; `part` is the set of a whole store, or ''."""
     if part:
         return {part: np.arange(len(store))}, "folders"
     wanted = config.finetune.split.replace("{seed}", str(seed))
     if wanted == "default" and wanted not in split_names(store):
-        sets = random_sets(store, DRAWN, config.data.split_seed)
-        split, told = Split("default", "random", tuple(DRAWN), sets, {}), "drawn at random"
+        sets = random_sets(store, RANDOM_SHARES, config.data.split_seed)
+        split, origin = (
+            Split("default", "random", tuple(RANDOM_SHARES), sets, {}),
+            "drawn at random",
+        )
     else:
         split = open_split(store, wanted)
-        told = f"{split.name} by {split.method}, recorded"
+        origin = f"{split.name} by {split.method}, recorded"
     found = {name: split.rows(name) for name in PARTS if name in split.sets}
     if "train" not in found:
-        raise InputError(f"split {split.name!r} of {store.path} has no set 'train'")
+        raise InputError(
+            f"split {split.name!r} of {store.path} has no set 'train'; choose another --split"
+        )
     if not len(found.get("valid", ())):
-        train = found["train"]
-        kept, held = split_rows(len(train), config.data.valid_fraction, config.data.split_seed)
-        found |= {"train": train[kept], "valid": train[held]}
-    return found, told
+        found["train"], found["valid"] = hold_out(found["train"], config.data)
+    return found, origin
 
 
 def column_of(store: GraphStore, name: str) -> Values:
-    """Return a column; InputError names those there are."""
+    """Return a column of a store; InputError names the columns if it is not among them."""
     if name not in store.columns:
-        there = ", ".join(store.columns) or "none"
+        columns = ", ".join(store.columns) or "none"
         raise InputError(
-            f"{store.path} has no column {name!r} to predict; it has {there}; build the store "
+            f"{store.path} has no column {name!r} to predict; it has {columns}; build the store "
             "from a file with that column"
         )
     return store.columns[name]
@@ -164,9 +158,9 @@ def targets_of(columns: Sequence[Values], kind: str, name: str) -> tuple[Values,
     """Return the targets of all rows, and the names of the classes.
 
     Args:
-        columns: one a store; numbers, or texts with None where there is none.
+        columns: one per store; numbers, or texts with None for a missing value.
         kind: ``regression`` or ``classification``.
-        name: of the column.
+        name: name of the column.
     """
     if kind == "regression":
         return np.concatenate([_numbers(column, name) for column in columns]), ()
@@ -175,7 +169,7 @@ def targets_of(columns: Sequence[Values], kind: str, name: str) -> tuple[Values,
     if not 2 <= len(classes) <= MAX_CLASSES:
         raise InputError(
             f"column {name!r} has {len(classes)} different values; classification needs 2 to "
-            f"{MAX_CLASSES}"
+            f"{MAX_CLASSES}, so choose another --target or --task regression"
         )
     number = {label: i for i, label in enumerate(classes)}
     return np.array([number.get(label, -1) for label in labels], np.int64), classes
@@ -186,19 +180,20 @@ def _numbers(column: Values, name: str) -> Values:
         values = column.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"column {name!r} is not all numbers ({error}); regression needs numbers"
+            f"column {name!r} has values that are not numbers ({error}); regression needs numbers, "
+            "so choose another --target or --task classification"
         ) from error
     values[~np.isfinite(values)] = np.nan
     if (largest := np.nanmax(np.abs(values), initial=0.0)) > LARGEST:
         raise InputError(
-            f"column {name!r} has a value of {largest:g}; regression computes with numbers up to "
-            f"{LARGEST:g}, so take the logarithm or another unit"
+            f"column {name!r} has a value of {largest:g}; regression needs numbers up to "
+            f"{LARGEST:g}, so use the logarithm or another unit"
         )
     return np.asarray(values, np.float32)
 
 
 def _labels(column: Values) -> list[str]:
-    """Return values as texts, '' where there is none; 1.0 is the class 1."""
+    """Return values as texts, '' for a missing value; 1.0 becomes '1'."""
     if column.dtype.kind == "f":
         return ["" if np.isnan(v) else str(int(v)) if v == int(v) else str(v) for v in column]
     return ["" if value is None else str(value) for value in column.tolist()]
@@ -212,19 +207,20 @@ def _numerically(label: str) -> tuple[int, float, str]:
 
 
 def class_weights(text: str, counts: Rows, classes: Sequence[str]) -> tuple[float, ...]:
-    """Return what an error in each class costs.
+    """Return the weight of each class in the loss.
 
     Args:
-        text: ``balanced`` (training peptides / classes / those of the class), ``none``, or numbers.
+        text: ``balanced`` (all training peptides / number of classes / training peptides of the
+            class), ``none``, or comma-separated numbers.
         counts: [C] training peptides of each class.
-        classes: their names.
+        classes: names of the classes.
     """
     if text == "none":
         return (1.0,) * len(counts)
     if text == "balanced":
         if not counts.all():
             empty = classes[int(np.argmin(counts))]
-            raise InputError(f"class {empty!r} has no training peptide; use another split")
+            raise InputError(f"class {empty!r} has no training peptide; choose another --split")
         return tuple((counts.sum() / len(counts) / counts).tolist())
     try:
         weights = tuple(float(part) for part in text.split(","))
@@ -232,7 +228,7 @@ def class_weights(text: str, counts: Rows, classes: Sequence[str]) -> tuple[floa
         weights = ()
     if len(weights) != len(counts) or min(weights) < 0 or not max(weights) > 0:
         raise InputError(
-            f"class_weights is {text!r}; expected balanced, none, or {len(counts)} numbers for "
-            f"the classes {', '.join(classes)}"
+            f"class_weights is {text!r}; choose balanced, none, or {len(counts)} numbers for the "
+            f"classes {', '.join(classes)}"
         )
     return weights

@@ -1,4 +1,4 @@
-"""An encoder with a head for one property, and what the head's outputs mean."""
+"""The network of fine-tuning: an encoder with a head for one property."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from pepland_model.run.checkpoint import write_checkpoint
 
 @dataclass(frozen=True)
 class Task:
-    """What is predicted."""
+    """What a fine-tuned model predicts."""
 
     kind: str
     """``regression`` or ``classification``."""
     target: str
     """Name of the column."""
     classes: tuple[str, ...] = ()
-    """Of a classification, in the order of the outputs."""
+    """Class names of a classification, in the order of the outputs."""
     mean: float = 0.0
-    """Of the training targets of a regression; outputs are in units of `std` around it."""
+    """Mean of the training targets of a regression; an output is (value - mean) / std."""
     std: float = 1.0
-    """Of the same."""
+    """Standard deviation of the training targets of a regression."""
     weights: tuple[float, ...] = ()
-    """What an error in each class costs."""
+    """Weight of each class in the loss."""
 
     @property
     def outputs(self) -> int:
-        """Numbers the head returns for each peptide."""
+        """Number of outputs of the head per peptide."""
         return len(self.classes) if self.kind == "classification" else 1
 
     def loss_sum(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return squared error in units of `std`, or weighted cross entropy, summed over rows.
 
         Args:
-            outputs: [G, outputs], of the head.
-            target: [G] float32 in the column's unit, or int64 class.
+            outputs: [G, outputs] of the head.
+            target: [G] float32 in the unit of the column, or int64 class.
         """
         if self.kind == "regression":
             return ((outputs.squeeze(1) - (target - self.mean) / self.std) ** 2).sum()
@@ -51,13 +51,13 @@ class Task:
         return cross_entropy(outputs, target, weight=weights, reduction="sum")
 
     def weight_sum(self, target: Tensor) -> Tensor:
-        """Return what the loss of these rows is divided by: their number, or sum of weights."""
+        """Return the divisor of the loss of these rows: their number, or the sum of weights."""
         if self.kind == "regression":
             return torch.tensor(float(len(target)), device=target.device)
         return torch.tensor(self.weights, device=target.device)[target].sum()
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """Return values in the column's unit [G, 1], or probabilities [G, C]. float32."""
+        """Return values in the unit of the column [G, 1], or probabilities [G, C]. float32."""
         if self.kind == "regression":
             return outputs.float() * self.std + self.mean
         return outputs.float().softmax(1)
@@ -71,10 +71,10 @@ class Task:
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Sizes of the head and what it sees."""
+    """Sizes and inputs of the head."""
 
     width: int
-    """Numbers a peptide's pooled views have together."""
+    """Number of inputs per peptide: the widths of its pooled views together."""
     outputs: int
     hidden: int = 256
     layers: int = 1
@@ -82,21 +82,20 @@ class HeadConfig:
     view: str = "both"
     pooling: str = "mean"
     frozen: bool = False
-    """Whether the inputs stay what they are, so that each may be standardized by itself."""
+    """Whether the encoder is frozen; then each input is standardized on its own."""
 
 
 class Standardize(nn.Module):
-    """Inputs minus their mean over the training peptides, in units of their spread there.
+    """Subtract the mean over the training peptides, and divide by the standard deviation.
 
-    Pooled vectors of different peptides differ by a tenth of what they have in common; the head
-    should see the differences. (Layer norm takes the mean of each peptide's own numbers away, which
-    leaves the common part in.) The numbers are those of the encoder before training, and stay.
+    The differences between the pooled vectors of peptides are about a tenth of their common part,
+    which layer norm would not remove. Mean and deviation are computed once, before the training.
 
     Args:
-        width: numbers a peptide.
-        each: units of each input by itself. Else one unit for all, the mean of their standard
-            deviations: where the encoder is trained along, a small change of an input that hardly
-            varied at first would be a large one in units of its own.
+        width: number of inputs per peptide.
+        each: whether each input has its own deviation. Otherwise all share the mean deviation: if
+            the encoder is trained, an input that hardly varied at first would change too much in
+            units of its own deviation.
     """
 
     def __init__(self, width: int, each: bool) -> None:
@@ -108,7 +107,7 @@ class Standardize(nn.Module):
         self.register_buffer("std", torch.ones(width))
 
     def fit(self, features: Tensor) -> None:
-        """Take mean and standard deviation of [N, width] features; tiny ones are not blown up."""
+        """Store mean and deviation of [N, width] features; a tiny deviation is replaced by 1."""
         wide = features.double()
         std = wide.std(0, correction=0)
         if not self.each:
@@ -118,12 +117,12 @@ class Standardize(nn.Module):
         self.std.copy_(torch.where(std > floor, std, torch.ones_like(std)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return [N, width]."""
+        """Return the standardized features. [N, width]."""
         return (features - self.mean) / self.std
 
 
 class TaskHead(nn.Sequential):
-    """Normalized inputs, hidden layers with ReLU and dropout, and a linear layer."""
+    """Standardized inputs, hidden layers with ReLU and dropout, and a linear layer."""
 
     def __init__(self, config: HeadConfig) -> None:
         parts: list[nn.Module] = [Standardize(config.width, config.frozen)]
@@ -134,7 +133,7 @@ class TaskHead(nn.Sequential):
         super().__init__(*parts, nn.Linear(width, config.outputs))
 
     def fit_inputs(self, features: Tensor) -> None:
-        """Standardize by the [N, width] features of the training peptides before training."""
+        """Set mean and deviation of the inputs from [N, width] features of training peptides."""
         inputs = self[0]
         assert isinstance(inputs, Standardize)
         inputs.fit(features)
@@ -142,10 +141,10 @@ class TaskHead(nn.Sequential):
 
 @dataclass(frozen=True, eq=False)
 class VectorBatch:
-    """Pooled views of some peptides, in place of their graphs."""
+    """The pooled views of some peptides, computed before."""
 
     graph_index: Tensor
-    """[G] int64, row of each peptide."""
+    """[G] int64, number of each peptide."""
     features: Tensor
     """[G, width] float32."""
 
@@ -156,11 +155,11 @@ class VectorBatch:
 
 
 class TaskNetwork(nn.Module):
-    """What is fine-tuned.
+    """Encoder and head.
 
     Args:
-        encoder: pre-trained or fresh.
-        config: of the head.
+        encoder: pre-trained or new.
+        config: sizes and inputs of the head.
     """
 
     def __init__(self, encoder: PharmHGT, config: HeadConfig) -> None:
@@ -169,7 +168,7 @@ class TaskNetwork(nn.Module):
         self.head = TaskHead(config)
 
     def features(self, batch: HeteroBatch | VectorBatch) -> Tensor:
-        """Return the pooled views of each peptide, side by side. [G, width]."""
+        """Return the concatenated pooled views of each peptide. [G, width]."""
         if isinstance(batch, VectorBatch):
             return batch.features
         view = self.config.view
@@ -177,18 +176,13 @@ class TaskNetwork(nn.Module):
         return torch.cat(pooled_views(batch, out, self.config.view, self.config.pooling), 1)
 
     def forward(self, batch: HeteroBatch | VectorBatch) -> Tensor:
-        """Return the head's outputs, [G, outputs]."""
+        """Return the outputs of the head. [G, outputs]."""
         outputs: Tensor = self.head(self.features(batch))
         return outputs
 
 
-def view_count(view: str) -> int:
-    """Return how many pooled views stand side by side."""
-    return 2 if view == "both" else 1
-
-
 def save_task(network: TaskNetwork, task: Task, folder: Path, facts: dict[str, Any]) -> Path:
-    """Write encoder, head and task as a checkpoint folder, whole or not at all."""
+    """Write encoder, head and task as a checkpoint folder, complete or not at all."""
     state = {"task": asdict(task), "head": asdict(network.config), **facts}
     tensors = {"head": network.head.state_dict()}
     return write_checkpoint(folder, state, tensors, network.encoder.save)

@@ -1,4 +1,4 @@
-"""One optimizer step of fine-tuning, with a rate of its own for the head."""
+"""One optimizer step of fine-tuning; the head has its own learning rate."""
 
 from __future__ import annotations
 
@@ -10,55 +10,36 @@ from torch import Tensor
 
 from pepland_model.finetune.task_network import Task, TaskNetwork
 from pepland_model.run.config import TrainConfig
-from pepland_model.train.optim import clip_gradients, gradient_norm
-from pepland_model.train.schedule import learning_rate
-from pepland_model.train.step import StepResult, autocast, pick_precision, trainable
+from pepland_model.train.step import StepResult, WeightUpdater, autocast
 
 
-class TaskStepper:
-    """The weights of a fine-tuning run and the one way in which they change.
+class TaskUpdater(WeightUpdater):
+    """Run the optimizer steps of fine-tuning.
 
     Args:
-        network: on its device; parameters without a gradient stay as they are.
-        task: what is predicted.
-        targets: [G] of all peptides, on the device.
+        network: encoder and head, on the device.
+        task: the task.
+        targets: [G] targets of all peptides, on the device.
         config: the run.
-        total_steps: of the whole run, for the cosine schedule.
+        total: steps of the whole run, for the cosine schedule.
     """
 
     def __init__(
-        self, network: TaskNetwork, task: Task, targets: Tensor, config: TrainConfig,
-        total_steps: int,
-    ) -> None:  # fmt: skip
-        self.network, self.task, self.targets = network, task, targets
-        self.config, self.total_steps = config, total_steps
-        self.device = targets.device
-        self.precision = pick_precision(config.optim.precision, self.device)
-        self.named = trainable(network)
-        self.optimizer = self._optimizer()
-
-    def _optimizer(self) -> torch.optim.Optimizer:
-        o, head = self.config.optim, self.config.finetune.head_lr
-        groups: dict[tuple[float, float], list[Any]] = {}
-        for name, parameter in self.named.items():
-            peak = head if name.startswith("head.") else o.lr
-            decay = o.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((peak, decay), []).append(parameter)
-        cls = torch.optim.AdamW if o.optimizer == "adamw" else torch.optim.Adam
-        return cls(
-            [{"params": p, "peak": peak, "weight_decay": d} for (peak, d), p in groups.items()],
-            foreach=True,
-        )
+        self, network: TaskNetwork, task: Task, targets: Tensor, config: TrainConfig, total: int
+    ) -> None:
+        head_lr = config.finetune.head_lr
+        super().__init__(network, config.optim, targets.device, total, head_lr=head_lr)
+        self.task, self.targets = task, targets
 
     def step(self, number: int, parts: Sequence[Any]) -> StepResult:
-        """Do one optimizer step.
+        """Run one optimizer step.
 
         Args:
             number: steps done before this one.
-            parts: batches that make up the step together.
+            parts: batches of the step.
 
         Returns:
-            A tally of one row: loss sum, 0, what it is divided by.
+            A tally of one row: loss sum, 0, and the weight sum by which it is divided.
         """
         self.optimizer.zero_grad(set_to_none=True)
         targets = [self.targets[part.graph_index] for part in parts]
@@ -69,27 +50,10 @@ class TaskStepper:
             torch.autograd.backward(loss / weight)
             tally[0, 0] += loss.detach()
         tally[0, 2] = weight
-        return StepResult(tally, *self._update(number))
+        return StepResult(tally, *self._apply_gradients(number))
 
     def outputs(self, batch: Any) -> Tensor:
         """Return the head's outputs as float32."""
         with autocast(self.precision, self.device):
             outputs: Tensor = self.network(batch)
         return outputs.float()
-
-    def _update(self, number: int) -> tuple[Tensor, float]:
-        o = self.config.optim
-        lr = 0.0
-        for group in self.optimizer.param_groups:
-            lr = learning_rate(
-                number, group["peak"], o.schedule, o.warmup_steps, self.total_steps,
-                o.min_lr_fraction,
-            )  # fmt: skip
-            group["lr"] = lr
-        norm = gradient_norm(self.named.values())
-        if self.device.type == "cpu" and not torch.isfinite(norm):
-            return norm, lr  # the caller stops; the weights stay as they were
-        if o.clip:
-            clip_gradients(self.named.values(), norm, o.clip)
-        self.optimizer.step()
-        return norm, lr

@@ -1,4 +1,4 @@
-"""Batches of vectors that were computed once: a frozen encoder gives the same in every epoch."""
+"""Batches of vectors computed once, for a frozen encoder: they are the same in every epoch."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pepland_model.finetune.task_network import VectorBatch
 
 
 class VectorLoader:
-    """Keeps the promises of `GraphLoader`: a seeded order, and a position to go on from.
+    """A loader like `GraphLoader`: a seeded order, and a position to resume from.
 
     Args:
-        features: [G, width] float32, of all peptides.
-        rows: [N] int64, those to draw from.
-        batch_size: peptides a batch; the last one of an epoch is smaller.
-        shuffle: another order each epoch.
-        seed: of the order.
+        features: [G, width] float32, vectors of all peptides.
+        rows: [N] int64, rows of `features` to draw from.
+        batch_size: peptides per batch; the last batch of an epoch may be smaller.
+        shuffle: whether each epoch has another order.
+        seed: seed of the order.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class VectorLoader:
         return -(-len(self.rows) // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the start of an epoch."""
+        """Move to the start of an epoch."""
         self.epoch, self.position = epoch, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where it is."""
+        """Return the position."""
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Restore a position of `state_dict`."""
         self.epoch, self.position = state["epoch"], state["position"]
 
     def __iter__(self) -> Iterator[VectorBatch]:

@@ -22,7 +22,7 @@ from pepland_model.measure.variants import VARIANTS
 from pepland_model.network.config import PharmHGTConfig
 
 SLOW_GRAPHS = 32
-"""Graphs a batch of formulations that compute every row: on a CPU hundreds take many seconds."""
+"""Graphs per batch of formulations that compute every row: on a CPU hundreds take many seconds."""
 
 
 def report(
@@ -41,7 +41,7 @@ def report(
 
     Args:
         store: folder of a store; None means the bundled sample, for which RDKit is needed.
-        sizes: graphs a batch; where there are fewer graphs, all of them.
+        sizes: graphs per batch; where there are fewer graphs, all of them.
         precisions: as of `Settings`; one the device has not is left out with a reason.
         output: as of `PharmHGTConfig`.
         graphs: to run inference on.
@@ -129,14 +129,14 @@ class GraphSource:
 
     @property
     def mean_atoms(self) -> float:
-        """Atoms a graph."""
+        """Atoms per graph."""
         return float(self.columns.atom_ptr[-1]) / len(self)
 
     def batches(self, size: int, count: int | None, device: torch.device) -> list[HeteroBatch]:
         """Return batches in order; one that is not full is left out.
 
         Args:
-            size: graphs a batch; all of them where there are fewer.
+            size: graphs per batch; all of them where there are fewer.
             count: batches at most; None means all.
             device: of the batches.
         """

@@ -171,7 +171,7 @@ def wait(device: torch.device) -> None:
 
 
 def spread(seconds: list[float], items: int) -> dict[str, float]:
-    """Return items a second: median, lowest and highest, to four digits."""
+    """Return items per second: median, lowest and highest, to four digits."""
     rates = [items / s for s in seconds]
     found = {"median": statistics.median(rates), "low": min(rates), "high": max(rates)}
     return {k: round(v, 3 - math.floor(math.log10(v))) for k, v in found.items()}

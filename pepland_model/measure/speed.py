@@ -85,7 +85,7 @@ def measure_inference(
     ceiling: Ceilings,
     atoms_only: bool = False,
 ) -> dict[str, Any]:
-    """Return graphs a second over some batches, from an empty cache on, and what limits them.
+    """Return graphs per second over some batches, from an empty cache on, and what limits them.
 
     Args:
         variant: one of `pepland_model.measure.variants.VARIANTS`.
@@ -121,7 +121,7 @@ def inference_run(
 def measure_training(
     variant: Variant, batch: HeteroBatch, settings: Settings, ceiling: Ceilings
 ) -> dict[str, Any]:
-    """Return graphs a second in training steps on one masked batch, and what limits them.
+    """Return graphs per second in training steps on one masked batch, and what limits them.
 
     Masks are the published ones (80 % of side chains' atoms and of fragments), made beforehand.
     """
@@ -145,7 +145,7 @@ def training_run(
 def estimate(
     variant: Variant, batch: HeteroBatch, settings: Settings, card: Ceilings
 ) -> dict[str, float]:
-    """Return graphs a second on a card that is not here: counted here, at the card's ceilings.
+    """Return graphs per second on a card that is not here: counted here, at the card's ceilings.
 
     An upper bound for one operator after another: neither launches nor the search for equal states
     are counted, and no operator is fused with the next.

@@ -81,7 +81,7 @@ class GraphedInference:
 
 @contextmanager
 def uncached_autocast(device: str) -> Iterator[None]:
-    """Keep the autocast type in force, and cast each weight anew wherever it is used.
+    """Keep the autocast type, and cast each weight again wherever it is used.
 
     Casts that autocast keeps are freed when its context ends; a recorded program would go on
     reading that memory.

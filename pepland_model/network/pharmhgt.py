@@ -3,8 +3,8 @@
 Legend of names and shapes: N nodes (A atoms or P fragments), E directed edges, d hidden width.
 f [N, d] input of a node, f_h its state; x [E, d] input of an edge, h its state; j, j_h the same
 in the junction view. Parameters carry the published names: a published state dict fits as it is.
-`network.plain_pharmhgt` is the same network, plainly; this one runs on the rows that a plan
-names: on table rows first, then on each distinct state (`states.distinct`) or every row.
+`network.plain_pharmhgt` is the reference. This module computes the rows that a plan names: rows of
+the feature tables first, then each distinct state (`states.distinct`) or every row.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pepland_data.errors import InputError
 from pepland_data.graph.feature_tables import ATOM_WIDTH, BOND_WIDTH, FRAGMENT_WIDTH
 from pepland_model.network.attention import Attention
 from pepland_model.network.config import PharmHGTConfig
-from pepland_model.network.edges import Edges, directed_edges
+from pepland_model.network.indexed_rows import chosen, linear_of_taken, message, named
 from pepland_model.network.model_files import (
     CONFIG,
     MODEL,
@@ -33,12 +33,9 @@ from pepland_model.network.model_files import (
 )
 from pepland_model.network.published_names import encoder_weights
 from pepland_model.network.segments import segment_sum, take
-from pepland_model.network.states.distinct import (
-    JunctionPlan,
-    distinct_junction,
-    distinct_plan,
-    plain_junction,
-)
+from pepland_model.network.states.batch_plan import Plan, view_edges
+from pepland_model.network.states.distinct import distinct_plan
+from pepland_model.network.states.junction import JunctionPlan, distinct_junction, plain_junction
 from pepland_model.network.states.kept_states import StateCache, ViewCache
 from pepland_model.network.states.plan import NodeLevel, ViewPlan, plain_plan
 
@@ -85,7 +82,8 @@ class MessagePassing(nn.Module):
 
 
 PAYS = 0.9
-"""Share of distinct rows up to which finding them costs less than computing all."""
+"""Largest share of distinct rows at which the search saves time: a training step takes 0.187 GFLOP
+per peptide with 0.9, and 0.200 with 0.5 (docs/performance.md)."""
 VIEWS = ("aba", "prp", "ajp", "pja")
 KEPT = {"aba": ("atom", "a", "atom", "bond", "bond"),
         "prp": ("fragment", "p", "pharm", "reac", "reaction")}  # fmt: skip
@@ -93,7 +91,7 @@ KEPT = {"aba": ("atom", "a", "atom", "bond", "bond"),
 
 
 class PharmHGT(nn.Module):
-    """The network of PepLand, its three outputs, and nothing that no output needs.
+    """The network of PepLand with its three outputs.
 
     Example:
         >>> import pepland_data
@@ -121,8 +119,9 @@ class PharmHGT(nn.Module):
         """Return which rows each view computes; a loader's thread may call this ahead of a step.
 
         Args:
-            batch: masked already. Searching distinct states reads its codes on the CPU; with
-                ``dedup`` "auto" a batch on another device is planned there, every row, no wait.
+            batch: masked already. The search for distinct states reads its codes on the CPU. With
+                ``dedup`` "auto", the plan of a batch on another device has every row and is made
+                there without a wait.
             atoms: plan the atom view.
             fragments: plan the fragment view.
         """
@@ -160,10 +159,10 @@ class PharmHGT(nn.Module):
 
         Args:
             batch: on the device of the parameters.
-            atom_rows: [K] int64, atoms wanted, in the order wanted; None means all. The last
-                layer runs on no others, and nothing of the view where K is 0.
+            atom_rows: [K] int64, wanted atoms in the wanted order; None means all. The last layer
+                runs on these only, and the view is not computed if K is 0.
             fragment_rows: [L] int64, the same for fragments.
-            plan: of this very batch, made ahead by `plan`.
+            plan: the plan of this batch, if it was made ahead by `plan`.
         """
         atoms, fragments = (rows is None or len(rows) > 0 for rows in (atom_rows, fragment_rows))
         plan = plan or self.plan(batch, atoms, fragments)
@@ -201,7 +200,7 @@ class PharmHGT(nn.Module):
     def _kept(
         self, view: str, f: Tensor, x: Tensor, batch: HeteroBatch, wanted: Tensor | None
     ) -> Tensor:
-        """Compute the states of a view that no batch has brought before, and look all of them up.
+        """Compute the states of a view that are not kept yet, and look all of them up.
 
         Arguments are those of `_view`.
         """
@@ -247,13 +246,13 @@ class PharmHGT(nn.Module):
             x: [Ub, d], inputs of the rows of the bond table.
             plan: rows of each round.
             wanted: [K] int64, nodes to return; None means all.
-            cache: states of earlier batches; the plan's rows are behind them.
+            cache: states of earlier batches; the rows of the plan follow them.
         """
         attend, layers = self.mp.attn[view], cast(nn.ModuleList, self.mp.mp_list[view])
         n, h, kind = f, x, self.w_atom.weight.dtype
         for i, layer in enumerate(layers):
             node, edge = plan.nodes[i], plan.edges[i]
-            # Of states kept from earlier batches only those that new ones need are looked at.
+            # Of the kept states, only those that new states need are used.
             (n_in, own), (h_in, inputs) = named(n, node.own, cache), named(h, node.inputs, cache)
             mixed = attend(n_in, h_in, own, inputs, node.ptr, node.dst)
             n = (mixed + take(n_in, own)) * connected(node, kind)
@@ -345,83 +344,16 @@ class PharmHGT(nn.Module):
         return model.eval()
 
 
-def named(
-    rows: Tensor, index: Tensor | None, cache: ViewCache | None
-) -> tuple[Tensor, Tensor | None]:
-    """Return the rows that an index names, each once, and the index into them.
-
-    Where no states are kept from earlier batches nearly all are named, and both stay as they are.
-    """
-    if cache is None or index is None:
-        return rows, index
-    distinct, places = torch.unique(index, return_inverse=True)
-    return rows.index_select(0, distinct), places
-
-
-def message(
-    layer: nn.Module, n: Tensor, h: Tensor, src: Tensor | None, reverse: Tensor | None
-) -> Tensor:
-    """Return L (n[src] - h[reverse]) of each edge. [L, d].
-
-    A linear map of a difference is the difference of the maps: where states are fewer than the
-    edges they meet at, they are mapped first.
-    """
-    edges = len(n) if src is None else len(src)
-    if len(n) + len(h) >= edges:
-        out: Tensor = layer(take(n, src) - take(h, reverse))
-        return out
-    linear = cast(nn.Linear, layer)
-    back = nn.functional.linear(h, linear.weight)
-    return take(linear(n), src) - take(back, reverse)
-
-
-def linear_of_taken(rows: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
-    """Return W rows[index], mapped first or taken first, whichever is fewer rows."""
-    if index is None or len(rows) < len(index):
-        return take(nn.functional.linear(rows, weight), index)
-    return nn.functional.linear(take(rows, index), weight)
-
-
 def is_junction(name: str) -> bool:
     """Return whether only the junction view uses the parameter."""
     return name.startswith(("w_junc", "mp.attn.ajp", "mp.attn.pja", "mp.node_last_layer.junc"))
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """Which rows the views of one batch compute."""
-
-    atoms: ViewPlan | None
-    """None where the states kept across batches are used, or the view is not wanted."""
-    fragments: ViewPlan | None
-    """None as above."""
-    junction: JunctionPlan | None
-    """None with output ``homo``."""
-
-    def to(self, device: torch.device | str) -> Plan:
-        """Return the plan on another device."""
-        parts = (self.atoms, self.fragments, self.junction)
-        return Plan(*(part if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
-
-
-def view_edges(batch: HeteroBatch, prefix: str, num_nodes: int) -> Edges:
-    """Return the directed edges of ``bond`` or ``reaction``."""
-    begin, end, code = (getattr(batch, f"{prefix}_{name}") for name in ("begin", "end", "code"))
-    return directed_edges(begin, end, code, num_nodes)
+def on_cpu(batch: HeteroBatch) -> bool:
+    """Return whether the batch lives on the CPU."""
+    return batch.device.type == "cpu"
 
 
 def connected(level: NodeLevel, kind: torch.dtype) -> Tensor:
     """Return 1 for rows with an incoming edge, else 0. [K, 1] of the weights' dtype."""
     return (level.ptr.diff() > 0).to(kind).unsqueeze(1)
-
-
-def chosen(rows: Tensor | None, wanted: Tensor | None) -> Tensor | None:
-    """Return the wanted ones of the rows; None means all, in order."""
-    if rows is None or wanted is None:
-        return wanted if rows is None else rows
-    return rows.index_select(0, wanted)
-
-
-def on_cpu(batch: HeteroBatch) -> bool:
-    """Return whether the batch lives on the CPU."""
-    return batch.device.type == "cpu"

@@ -51,7 +51,7 @@ class Pooling:
 def run_views(
     model: Callable[..., PharmHGTOutput], batch: HeteroBatch, atoms: bool, fragments: bool
 ) -> PharmHGTOutput:
-    """Run a model on a batch without the rows of a view that nobody asks for.
+    """Run a model on a batch, without the rows of views that are not wanted.
 
     Args:
         model: `PharmHGT`.
@@ -85,10 +85,10 @@ def pool(rows: Tensor, ptr: Tensor, how: str) -> Tensor:
 
 
 def pooled(batch: HeteroBatch, out: PharmHGTOutput, view: str, how: str) -> Tensor:
-    """Return one vector a graph of the batch. [G, d].
+    """Return one vector per graph of the batch. [G, d].
 
     Args:
-        batch: what the model was given, without ghost rows.
+        batch: the input of the model, without padding.
         out: what it returned.
         view: ``atom``, ``fragment`` or ``both``.
         how: ``mean`` or ``max``.
@@ -98,7 +98,7 @@ def pooled(batch: HeteroBatch, out: PharmHGTOutput, view: str, how: str) -> Tens
 
 
 def pooled_views(batch: HeteroBatch, out: PharmHGTOutput, view: str, how: str) -> list[Tensor]:
-    """Return one vector a graph for each view, atoms first. One or two times [G, d]."""
+    """Return one vector per graph for each view, atoms first. One or two times [G, d]."""
     found = []
     if view != "fragment":
         found.append(pool(out.atom_embedding, batch.atom_ptr, how))

@@ -1,8 +1,8 @@
-"""Checkpoints that are whole or not there: safetensors and JSON, no pickle.
+"""Read and write checkpoints: safetensors and JSON, no pickle.
 
-A checkpoint is a folder of named tensor files and ``state.json``, which holds plain state and the
-SHA-256 of every other file. It is written beside its place, flushed, and renamed; a reader that
-meets a damaged one says so and takes the one before.
+A checkpoint is a folder of tensor files and ``state.json``, which holds JSON values and the SHA-256
+of every other file. It is written to a temporary folder, flushed to disk, and renamed, so that it
+is complete or absent. A reader warns of a damaged checkpoint and takes the previous one.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ BEST = "best.json"
 
 
 class CheckpointError(PeplandError, ValueError):
-    """A checkpoint that is damaged, missing, or of another model."""
+    """A checkpoint is damaged, missing, or of another model."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """One moment of a run."""
+    """Everything a run needs to resume from one step."""
 
     state: dict[str, Any]
-    """Plain JSON values: step, epoch, loader position, configuration."""
+    """JSON values: step, epoch, loader position, configuration."""
     tensors: dict[str, dict[str, Tensor]]
     """File stem -> name -> tensor on the CPU."""
     path: Path | None = None
-    """Where it was read from."""
+    """Folder it was read from."""
 
 
 def step_folder(run: str | Path, step: int) -> Path:
-    """Return where the checkpoint of a step lives."""
+    """Return the folder of the checkpoint of a step."""
     return Path(run) / FOLDER / f"step-{step:09d}"
 
 
@@ -54,56 +54,56 @@ def write_checkpoint(
     tensors: Mapping[str, Mapping[str, Tensor]],
     extra: Callable[[Path], None] | None = None,
 ) -> Path:
-    """Write a checkpoint folder that appears complete or not at all.
+    """Write a checkpoint folder, complete or not at all.
 
     Args:
-        folder: final name; a folder of that name is replaced.
+        folder: final name; an existing folder of that name is replaced.
         state: JSON values.
-        tensors: file stem -> name -> tensor; empty groups make no file.
-        extra: writes more files into the folder it is given (the model in its own format).
+        tensors: file stem -> name -> tensor; no file is written for an empty mapping.
+        extra: function that writes more files into the folder it is given, such as the model.
 
     Raises:
-        OSError: no space or no permission; what was there before is untouched.
+        OSError: no space or no permission; the existing folder is unchanged.
     """
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        aside.mkdir()
-        _write_files(aside, state, tensors, extra)
+        temporary.mkdir()
+        _write_files(temporary, state, tensors, extra)
         if folder.exists():
             shutil.rmtree(folder)
-        os.replace(aside, folder)
+        os.replace(temporary, folder)
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
     _flush(folder.parent)
     return folder
 
 
 def _write_files(
-    aside: Path,
+    temporary: Path,
     state: Mapping[str, Any],
     tensors: Mapping[str, Mapping[str, Tensor]],
     extra: Callable[[Path], None] | None,
 ) -> None:
     for stem, named in tensors.items():
         if named:
-            write_tensors(aside / f"{stem}.safetensors", named)
+            write_tensors(temporary / f"{stem}.safetensors", named)
     if extra is not None:
-        extra(aside)
-    files = sorted(p for p in aside.rglob("*") if p.is_file())
-    sums = {str(p.relative_to(aside)): file_sha256(p) for p in files}
+        extra(temporary)
+    files = sorted(p for p in temporary.rglob("*") if p.is_file())
+    sums = {str(p.relative_to(temporary)): file_sha256(p) for p in files}
     for path in files:
         _flush(path)
     document = {**state, "files": sums}
-    (aside / STATE).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    _flush(aside / STATE)
-    _flush(aside)
+    (temporary / STATE).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    _flush(temporary / STATE)
+    _flush(temporary)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint and check every byte; CheckpointError where it is damaged."""
+    """Return a checkpoint after checking every file; CheckpointError if it is damaged."""
     from safetensors.torch import load_file
 
     try:
@@ -111,13 +111,18 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         sums = state.pop("files")
         for name, expected in sums.items():
             if file_sha256(folder / name) != expected:
-                raise CheckpointError(f"{folder / name} is damaged: its checksum does not match")
+                raise CheckpointError(
+                    f"{folder / name} is damaged: its checksum does not match; delete this "
+                    "checkpoint folder"
+                )
         stems = [name for name in sums if name.endswith(".safetensors") and "/" not in name]
         tensors = {name.removesuffix(".safetensors"): load_file(folder / name) for name in stems}
     except (OSError, ValueError, KeyError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"checkpoint {folder} cannot be read: {error}") from error
+        raise CheckpointError(
+            f"checkpoint {folder} cannot be read: {error}; delete this folder"
+        ) from error
     return Checkpoint(state, tensors, folder)
 
 
@@ -127,23 +132,23 @@ def checkpoints(run: str | Path) -> list[Path]:
 
 
 def latest_checkpoint(run: str | Path) -> Checkpoint | None:
-    """Return the newest whole checkpoint, warning of each damaged one that is passed over."""
+    """Return the newest undamaged checkpoint, and warn of each damaged one that is skipped."""
     found = checkpoints(run)
     for folder in reversed(found):
         try:
             return read_checkpoint(folder)
         except CheckpointError as error:
-            then = "no whole one is left" if folder == found[0] else "taking the one before it"
+            then = "no other is left" if folder == found[0] else "using the previous checkpoint"
             warnings.warn(f"{error}; {then}", stacklevel=2)
     return None
 
 
 def resolve_checkpoint(path: str | Path, which: str = "best") -> Path:
-    """Return the checkpoint folder that a run folder or checkpoint folder stands for.
+    """Return the checkpoint folder of a run folder; a checkpoint folder is returned as it is.
 
     Args:
         path: a run folder, or one of its checkpoint folders.
-        which: ``best`` (falls back to the last one) or ``last``.
+        which: ``best`` (the last one if the best is not known) or ``last``.
     """
     path = Path(path)
     if (path / STATE).is_file():
@@ -161,32 +166,31 @@ def resolve_checkpoint(path: str | Path, which: str = "best") -> Path:
 
 
 def best_folder(run: str | Path) -> Path | None:
-    """Return the checkpoint with the best validation loss, if it is there and known."""
+    """Return the checkpoint folder with the lowest validation loss, None if it is not known."""
     path = Path(run) / BEST
     if not path.is_file():
         return None
     try:
         folder = Path(run) / json.loads(path.read_text(encoding="utf-8"))["checkpoint"]
     except (ValueError, KeyError, TypeError):
-        warnings.warn(f"{path} is damaged, so the best checkpoint is not known", stacklevel=2)
+        warnings.warn(f"{path} is damaged, so the best checkpoint is unknown", stacklevel=2)
         return None
     return folder if (folder / STATE).is_file() else None
 
 
 def mark_best(run: str | Path, folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Name a checkpoint the best one."""
-    document = {"checkpoint": str(folder.relative_to(run)), **metrics}
-    write_json(Path(run) / BEST, document)
+    """Record a checkpoint as the best one, with its metrics."""
+    write_json(Path(run) / BEST, {"checkpoint": str(folder.relative_to(run)), **metrics})
 
 
 def prune(run: str | Path, keep: int) -> None:
-    """Delete all but the newest `keep` checkpoints and the best one, and what crashes left."""
-    spared = best_folder(run)
+    """Delete all checkpoints but the newest `keep` and the best one, and temporary folders."""
+    best = best_folder(run)
     for folder in checkpoints(run)[:-keep]:
-        if folder != spared:
+        if folder != best:
             shutil.rmtree(folder, ignore_errors=True)
-    for aside in (Path(run) / FOLDER).glob(".step-*.tmp"):
-        shutil.rmtree(aside, ignore_errors=True)
+    for temporary in (Path(run) / FOLDER).glob(".step-*.tmp"):
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

@@ -1,9 +1,12 @@
-"""What a training run is: five small sections, from flags or one TOML file."""
+"""The configuration of a training run: sections of keys, from options or one TOML file.
+
+To add a key, add one field to a section: the TOML key, the command-line option, its help text and
+the check of its value follow from it.
+"""
 
 from __future__ import annotations
 
 import difflib
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -11,98 +14,148 @@ from pathlib import Path
 from typing import Any
 
 from pepland_data.errors import InputError
-from pepland_model.run.option import option
+from pepland_model.run.config_option import (
+    INT64,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    SHARE_BELOW_1,
+    Limit,
+    check_section,
+    option,
+)
 from pepland_model.run.task_config import DEFAULTS, TaskConfig, check_task
 
+ATOM_RATE = Limit("lie between 0 and 1", lambda rate: rate == -1 or 0 <= rate <= 1)
+MASK_MODES = {"pep": "not those of bare amides", "residue": "whole residues", "atom": "any"}
+"""Mode -> its help text. The rules are in `pepland_model.train.mask`."""
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "cosine", "noam")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 
 
+# fmt: off
 @dataclass(frozen=True)
 class DataConfig:
-    """Which graphs, in which batches."""
+    """Which graphs are trained on, and how they are batched."""
 
     shards: tuple[str, ...] = option(
-        (), "A store, or a folder with train/, valid/ and test/; several: repeat it."
-    )
-    weights: tuple[float, ...] = option((), "Share of each store in a mixture: 0.7,0.3.")
-    vocab: str = option("", "Fragment vocabulary, one SMILES a line; default: the store's own.")
-    vocab_size: int = option(258, "How many of the store's fragments make its own vocabulary.")
-    valid_fraction: float = option(0.05, "Share of one store kept for validation.")
-    split_seed: int = option(0, "Seed of that split.")
-    batch_size: int = option(512, "Graphs an optimizer step, over all processes and parts.")
-    accumulate: int = option(1, "Parts in which each process takes its share of a batch.")
-    tier: str = option("auto", "Where the graphs live.", ("auto", "mmap", "host", "device"))
+        (), "Store, or folder with the stores train/, valid/ and test/. Repeat it for several.")
+    weights: tuple[float, ...] = option(
+        (), "Share of each store in an epoch: 0.7,0.3. Default: by the size of the stores.")
+    vocab: str = option(
+        "", "Fragment vocabulary, a file with one SMILES per line. Default: from the stores.")
+    vocab_size: int = option(
+        258, "Size of a vocabulary taken from the stores, in fragments.", POSITIVE)
+    valid_fraction: float = option(
+        0.05, "Share of graphs held out, if there is no validation set.", SHARE_BELOW_1)
+    split_seed: int = option(
+        0, "Random seed that decides which graphs --valid-fraction holds out.", INT64)
+    batch_size: int = option(
+        512, "Graphs per optimizer step, over all processes and parts.", POSITIVE)
+    accumulate: int = option(
+        1, "Parts per batch and process. More parts need less memory and give the same "
+        "losses.", POSITIVE)
+    tier: str = option(
+        "auto", "Where the graphs are kept: mmap (on disk), host (in memory) or device (in GPU "
+        "memory). auto takes the fastest one that fits.", ("auto", "mmap", "host", "device"))
     shuffle: str = option(
-        "global", "Order; block reads a slow disk in long strokes.", ("global", "block")
-    )
+        "global", "Order of the graphs. block reads long consecutive parts of the file: faster on "
+        "a slow disk.", ("global", "block"))
 
 
 @dataclass(frozen=True)
 class MaskConfig:
-    """What the model has to guess; see `train.mask.MaskOptions`."""
+    """What the network has to predict; see `pepland_model.train.mask.MaskOptions`."""
 
-    mode: str = option("pep", "Which atoms are masked.", ("pep", "residue", "atom"))
-    atom_rate: float = option(-1.0, "Share of atoms (or pieces); -1: 0.8, of pieces 0.3.")
-    mask_fragments: bool = option(True, "Mask fragments too.")
-    fragment_rate: float = option(0.8, "Share of fragments.")
-    mask_bonds: bool = option(False, "Mask bonds at masked atoms and predict their type.")
+    mode: str = option(
+        "pep", f"Atoms to mask: {', '.join(f'{k} ({v})' for k, v in MASK_MODES.items())}.",
+        tuple(MASK_MODES))
+    atom_rate: float = option(
+        -1.0, "Share of the atoms to mask per graph; in mode residue, of the residues. -1 means "
+        "the published rate: 0.8, in mode residue 0.3.", ATOM_RATE)
+    mask_fragments: bool = option(True, "Mask fragments and predict them.")
+    fragment_rate: float = option(0.8, "Share of the fragments to mask per graph.", SHARE)
+    mask_bonds: bool = option(False, "Mask the bonds of masked atoms and predict their type.")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the encoder; the rest is `PharmHGTConfig`'s own defaults."""
+    """Sizes of the encoder. `PharmHGTConfig` has the remaining settings."""
 
-    output: str = option("homo", "Which view is the embedding.", ("homo", "checkpoint", "fused"))
-    hidden: int = option(300, "Width.")
-    depth: int = option(5, "Depth; depth - 1 rounds of message passing.")
-    heads: int = option(4, "Attention heads.")
+    output: str = option(
+        "homo", "Embedding of a node: homo (its own state), checkpoint (for atoms, the mean with "
+        "the state of the junction view, as in the published weights) or fused (that mean for "
+        "fragments too).", ("homo", "checkpoint", "fused"))
+    hidden: int = option(300, "Width of the hidden states.", POSITIVE)
+    depth: int = option(5, "Depth of the encoder; it runs depth - 1 rounds of message passing.")
+    heads: int = option(4, "Number of attention heads. It must divide --hidden.", POSITIVE)
     dedup: str = option(
-        "auto", "Compute each distinct state once.", choices=("auto", "always", "never")
-    )
+        "auto", "Compute equal states of a batch once. auto does so on a CPU where it saves "
+        "time.", ("auto", "always", "never"))
 
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """How weights follow from losses."""
+    """How the weights are updated."""
 
     optimizer: str = option("adam", "Optimizer.", OPTIMIZERS)
-    lr: float = option(1e-3, "Highest learning rate.")
-    weight_decay: float = option(0.0, "Weight decay of matrices.")
+    lr: float = option(1e-3, "Peak learning rate.", POSITIVE)
+    weight_decay: float = option(
+        0.0, "Weight decay of weight matrices. Biases have none.", NOT_NEGATIVE)
     schedule: str = option("constant", "Learning rate after the warm-up.", SCHEDULES)
-    warmup_steps: int = option(0, "Steps of linear warm-up.")
-    min_lr_fraction: float = option(0.0, "Share of the rate that cosine ends with.")
-    clip: float = option(0.0, "Largest gradient norm; 0 = no clipping.")
-    ema: float = option(0.0, "Decay of a moving average of the weights; 0 = none.")
-    precision: str = option("auto", "auto: bf16 on cards that have it, else fp32.", PRECISIONS)
-    activation_checkpointing: bool = option(False, "Less memory, about a third more time.")
+    warmup_steps: int = option(
+        0, "Steps in which the learning rate rises linearly to its peak.", NOT_NEGATIVE)
+    min_lr_fraction: float = option(
+        0.0, "Share of the peak learning rate at the end of the cosine schedule.", SHARE)
+    clip: float = option(
+        0.0, "Largest norm of the gradient; larger ones are scaled down. 0 means no "
+        "clipping.", NOT_NEGATIVE)
+    ema: float = option(
+        0.0, "Decay per step of a moving average of the weights. 0 means no "
+        "average.", SHARE_BELOW_1)
+    precision: str = option(
+        "auto", "Number format of the forward pass. auto means bf16 on GPUs that support it, else "
+        "fp32.", PRECISIONS)
+    activation_checkpointing: bool = option(
+        False, "Recompute attention in the backward pass: less memory, about one third more time.")
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """How long, how often, and where to."""
+    """How long a run takes, how often it evaluates and saves, and where."""
 
-    out: str = option("run", "Run folder; the same command again goes on from its checkpoint.")
-    epochs: int = option(50, "Passes over the training graphs.")
-    max_steps: int = option(0, "Stop after that many optimizer steps; 0 = after the epochs.")
-    eval_every: int = option(500, "Steps between evaluations; 0 = at the end only.")
-    eval_batches: int = option(0, "Batches an evaluation; 0 = all validation graphs.")
-    checkpoint_every: int = option(500, "Steps between checkpoints; 0 = at the end only.")
-    checkpoint_minutes: float = option(10.0, "And whenever that much time has passed; 0 = never.")
-    keep: int = option(2, "Checkpoints kept beside the best one.")
-    log_every: int = option(10, "Steps between lines of metrics.jsonl.")
-    patience: int = option(0, "Stop after that many evaluations without a better loss; 0 = never.")
-    seed: int = option(0, "Seed of weights, order and masks.")
-    device: str = option("auto", "auto, cpu, cuda or cuda:N.")
-    init_from: str = option("", "Run or checkpoint whose weights, heads and vocabulary to take.")
-    freeze: bool = option(False, "Train the heads only.")
-    profile: bool = option(False, "Write a profiler trace of ten steps and print what limits.")
+    out: str = option("run", "Run folder. The same command again resumes from its last checkpoint.")
+    epochs: int = option(50, "Passes over the training graphs.", POSITIVE)
+    max_steps: int = option(
+        0, "Stop after this number of optimizer steps. 0 means after --epochs.", NOT_NEGATIVE)
+    eval_every: int = option(
+        500, "Optimizer steps between evaluations. 0 means only at the end.", NOT_NEGATIVE)
+    eval_batches: int = option(
+        0, "Number of batches per evaluation. 0 means all validation graphs.", NOT_NEGATIVE)
+    checkpoint_every: int = option(
+        500, "Optimizer steps between checkpoints. 0 means only at the end.", NOT_NEGATIVE)
+    checkpoint_minutes: float = option(
+        10.0, "Also write a checkpoint when the last one is older than this many minutes. 0 means "
+        "never.", NOT_NEGATIVE)
+    keep: int = option(2, "Number of newest checkpoints to keep, besides the best.", POSITIVE)
+    log_every: int = option(10, "Optimizer steps between two lines of metrics.jsonl.", POSITIVE)
+    patience: int = option(
+        0, "Stop after this number of evaluations without a lower validation loss. 0 means "
+        "never.", NOT_NEGATIVE)
+    seed: int = option(0, "Random seed of weights, order and masks.", INT64)
+    device: str = option("auto", "auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.")
+    init_from: str = option(
+        "", "Run folder or model folder to start from; its weights, heads and vocabulary are used.")
+    freeze: bool = option(False, "Train only the heads, not the encoder.")
+    profile: bool = option(
+        False, "Profile ten steps, write a Chrome trace and print what limits the speed.")
+# fmt: on
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A whole run."""
+    """All sections of a run."""
 
     data: DataConfig = DataConfig()
     mask: MaskConfig = MaskConfig()
@@ -112,7 +165,10 @@ class TrainConfig:
     finetune: TaskConfig = field(default=TaskConfig())
 
     def __post_init__(self) -> None:
-        _check(self)
+        for name in SECTIONS:
+            check_section(getattr(self, name))
+        check_task(self.finetune)
+        _check_weights(self.data)
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Return section -> key -> value, as in the TOML file."""
@@ -134,38 +190,37 @@ MAY_CHANGE = {
     },
     "data": {"tier", "accumulate"},
 }  # fmt: skip
-"""Keys that a resumed run may set differently without being another run."""
+"""Keys that may change when a run is resumed."""
 
 
 def section_of(key: str) -> str:
-    """Return the section of a key; every key belongs to one section only."""
-    for name, section in SECTIONS.items():
-        if key in {f.name for f in fields(section)}:
-            return name
-    raise InputError(f"configuration key {key!r} is unknown; {_nearest(key, _all_keys())}")
+    """Return the section of a key. No two sections have a key of the same name."""
+    sections = {f.name: name for name, section in SECTIONS.items() for f in fields(section)}
+    if key not in sections:
+        raise InputError(f"configuration key {key!r} is unknown; {_nearest(key, sections)}")
+    return sections[key]
 
 
 def from_dict(sections: Mapping[str, Any], where: str = "configuration") -> TrainConfig:
-    """Build a configuration from sections; every unknown name is refused.
+    """Return the configuration of nested sections.
 
     Args:
-        sections: section -> key -> value; missing ones take their default.
-        where: named in errors.
+        sections: section -> key -> value; a missing key has its default.
+        where: source of the sections, for error messages.
+
+    Raises:
+        InputError: an unknown section or key, or a value that is not allowed.
     """
-    built: dict[str, Any] = {}
-    task = sections.get("finetune", {})
-    fresh = task_defaults(task.get("task") if isinstance(task, Mapping) else None)
     for name, values in sections.items():
         if name not in SECTIONS or not isinstance(values, Mapping):
             raise InputError(f"{where}: section [{name}] is unknown; {_nearest(name, SECTIONS)}")
-        known = {f.name: f for f in fields(SECTIONS[name])}
+        known = [f.name for f in fields(SECTIONS[name])]
         for key in values:
             if key not in known:
                 hint = _nearest(key, known)
                 raise InputError(f"{where}: key {key!r} in [{name}] is unknown; {hint}")
-        converted = {k: _convert(v, known[k].default, f"{where}: {k}") for k, v in values.items()}
-        built[name] = replace(getattr(fresh, name), **converted)
-    return replace(fresh, **built)
+    given = {key: value for values in sections.values() for key, value in values.items()}
+    return with_flags(task_defaults(given.get("task")), given, f"{where}: ")
 
 
 def from_toml(path: str | Path) -> TrainConfig:
@@ -174,28 +229,38 @@ def from_toml(path: str | Path) -> TrainConfig:
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file; InputError where that cannot be done."""
+    """Return the sections of a TOML file; InputError if it cannot be read."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"cannot read configuration {path}: {error}") from error
+        raise InputError(
+            f"cannot read configuration {path}: {error}; expected a TOML file such as the "
+            "config.toml of a run"
+        ) from error
 
 
 def task_defaults(task: str | None) -> TrainConfig:
-    """Return the configuration that flags start from where there is no file."""
-    fresh = TrainConfig()
-    return fresh if task in (None, "pretrain") else with_flags(fresh, DEFAULTS)
+    """Return the default configuration of a task."""
+    defaults = TrainConfig()
+    return defaults if task in (None, "pretrain") else with_flags(defaults, DEFAULTS)
 
 
-def with_flags(config: TrainConfig, flags: Mapping[str, Any]) -> TrainConfig:
-    """Return the configuration with single keys replaced, each named without its section."""
-    changed: dict[str, Any] = {}
+def with_flags(config: TrainConfig, flags: Mapping[str, Any], where: str = "") -> TrainConfig:
+    """Return the configuration with some keys replaced.
+
+    Args:
+        config: the configuration to start from.
+        flags: key -> value, without sections, as on the command line.
+        where: start of error messages.
+    """
+    changed: dict[str, dict[str, Any]] = {}
     for key, value in flags.items():
         name = section_of(key)
-        section = changed.get(name, getattr(config, name))
-        default = {f.name: f.default for f in fields(section)}[key]
-        changed[name] = replace(section, **{key: _convert(value, default, key)})
-    return replace(config, **changed)
+        changed.setdefault(name, {})[key] = _convert(
+            value, getattr(SECTIONS[name], key), f"{where}{key}"
+        )
+    sections = {name: replace(getattr(config, name), **keys) for name, keys in changed.items()}
+    return replace(config, **sections)
 
 
 def to_toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
@@ -208,7 +273,7 @@ def to_toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
-    """Return ``key: old -> new`` for each key that makes it another run."""
+    """Return ``key: old -> new`` for each changed key that a resumed run may not change."""
     found = []
     for name, values in old.as_dict().items():
         other = new.as_dict()[name]
@@ -216,10 +281,6 @@ def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
             if value != other[key] and key not in MAY_CHANGE.get(name, set()):
                 found.append(f"{key}: {value!r} -> {other[key]!r}")
     return found
-
-
-def _all_keys() -> list[str]:
-    return [f.name for section in SECTIONS.values() for f in fields(section)]
 
 
 def _nearest(name: str, known: Any) -> str:
@@ -233,8 +294,7 @@ def _convert(value: Any, default: Any, where: str) -> Any:
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):
-        expected = type(default).__name__
-        raise InputError(f"{where} is {value!r}; expected {expected}")
+        raise InputError(f"{where} is {value!r}; expected {type(default).__name__}")
     return value
 
 
@@ -252,47 +312,10 @@ def _toml_value(value: Any) -> str:
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\x7f": "\\u007f"}
 
 
-def _check(config: TrainConfig) -> None:
-    check_task(config.finetune)
-    for name, section in config.as_dict().items():
-        for f in fields(SECTIONS[name]):
-            choices, value = f.metadata["choices"], section[f.name]
-            if choices and value not in choices:
-                raise InputError(f"{f.name} is {value!r}; choose from {', '.join(choices)}")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise InputError(f"{f.name} is {value}; it must be a finite number")
-    data, optim, run = config.data, config.optim, config.run
-    positive = {"batch_size": data.batch_size, "accumulate": data.accumulate, "keep": run.keep,
-                "vocab_size": data.vocab_size, "lr": optim.lr, "log_every": run.log_every,
-                "epochs": run.epochs, "hidden": config.model.hidden,
-                "heads": config.model.heads}  # fmt: skip
-    for key, number in positive.items():
-        if number <= 0:
-            raise InputError(f"{key} is {number}; it must be above 0")
-    counts = {"max_steps": run.max_steps, "eval_every": run.eval_every, "patience": run.patience,
-              "checkpoint_every": run.checkpoint_every,
-              "checkpoint_minutes": run.checkpoint_minutes, "clip": optim.clip,
-              "warmup_steps": optim.warmup_steps, "weight_decay": optim.weight_decay,
-              "eval_batches": run.eval_batches}  # fmt: skip
-    for key, number in counts.items():
-        if number < 0:
-            raise InputError(f"{key} is {number}; it must be 0 or more")
-    for key, share in {"valid_fraction": data.valid_fraction, "ema": optim.ema}.items():
-        if not 0 <= share < 1:
-            raise InputError(f"{key} is {share}; it must lie in 0 to 1, 1 excluded")
+def _check_weights(data: DataConfig) -> None:
     if data.weights and len(data.weights) != len(data.shards):
         raise InputError(
-            f"{len(data.weights)} weights for {len(data.shards)} stores; give one weight a store"
+            f"{len(data.weights)} weights for {len(data.shards)} stores; give one weight per store"
         )
     if any(weight <= 0 for weight in data.weights):
         raise InputError(f"weights are {data.weights}; each must be above 0")
-    for key, seed in {"seed": run.seed, "split_seed": data.split_seed}.items():
-        if not -(2**63) <= seed < 2**63:
-            raise InputError(f"{key} is {seed}; it must fit into 64 bits")
-    if config.mask.atom_rate < 0 and config.mask.atom_rate != MaskConfig.atom_rate:
-        raise InputError(f"atom_rate is {config.mask.atom_rate}; it must lie between 0 and 1")
-    for key, rate in {"atom_rate": max(0.0, config.mask.atom_rate),
-                      "fragment_rate": config.mask.fragment_rate,
-                      "min_lr_fraction": optim.min_lr_fraction}.items():  # fmt: skip
-        if not 0 <= rate <= 1:
-            raise InputError(f"{key} is {rate}; it must lie between 0 and 1")

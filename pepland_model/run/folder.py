@@ -1,4 +1,4 @@
-"""The run folder: who may write into it, what it says about where it came from."""
+"""The run folder: its lock, its settings, and the versions and data it was made with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ PACKAGES = ("pepland-data", "torch", "numpy", "pyarrow", "safetensors")
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """Hold the run folder for this process; the system lets go of it even after kill -9."""
+    """Lock the run folder for this process; the system releases the lock even after kill -9."""
     run.mkdir(parents=True, exist_ok=True)
     with (run / ".lock").open("w") as file:
         try:
@@ -40,22 +40,26 @@ def locked(run: Path) -> Iterator[None]:
 
 
 def check_folder(run: Path, config: TrainConfig) -> None:
-    """Refuse a folder that holds something else, or a run with other settings."""
+    """Raise InputError for a folder that is not a run folder, or of a run with other settings."""
     if not run.exists():
         return
     if not run.is_dir():
         raise InputError(f"{run} is a file; --out must name a folder")
     ours = (run / CONFIG).is_file() or (run / FOLDER).is_dir() or (run / ".lock").is_file()
     if any(run.iterdir()) and not ours:
-        raise InputError(f"{run} holds something else than a run; choose another --out")
+        raise InputError(f"{run} is not empty and not a run folder; choose another --out")
     stored = _stored_config(run)
     if stored is None:
         return
-    changed = differences(stored, config)
+    refuse_changes(run, differences(stored, config))
+
+
+def refuse_changes(run: Path, changed: Sequence[str]) -> None:
+    """Raise InputError if there are changed settings."""
     if changed:
         raise InputError(
             f"the run in {run} has other settings ({'; '.join(changed)}); choose another --out, "
-            f"or give its settings to go on with it"
+            "or use the same settings to resume it"
         )
 
 
@@ -64,24 +68,32 @@ def _stored_config(run: Path) -> TrainConfig | None:
         try:
             return from_dict(read_checkpoint(folder).state["config"], str(folder))
         except (ValueError, KeyError):
-            continue  # a damaged checkpoint is reported when it would be used
+            continue  # `latest_checkpoint` reports a damaged checkpoint
     return None
 
 
 def write_provenance(
     run: Path, config: TrainConfig, data: Mapping[str, Any], fingerprint: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write the resolved configuration and where data and code came from; return the latter."""
+    """Write ``config.toml`` and ``run.json`` (versions, commit, data, threads); return the latter.
+
+    Args:
+        run: run folder.
+        config: all settings.
+        data: description of the data, for people.
+        fingerprint: digests of the data.
+    """
     write_atomic_bytes(run / CONFIG, to_toml(config.as_dict()).encode())
-    facts: dict[str, Any] = {"versions": versions(), "commit": commit(), "data": dict(data)}
-    facts["fingerprint"] = dict(fingerprint)
-    facts["threads"] = torch.get_num_threads()
-    write_json(run / "run.json", facts)
-    return facts
+    provenance: dict[str, Any] = {
+        "versions": versions(), "commit": commit(), "data": dict(data),
+        "fingerprint": dict(fingerprint), "threads": torch.get_num_threads(),
+    }  # fmt: skip
+    write_json(run / "run.json", provenance)
+    return provenance
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that matter."""
+    """Return the versions of Python and of the packages that affect the results."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for name in PACKAGES:
         try:
@@ -92,7 +104,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Return the git commit of the code that runs, None where it is not in a checkout."""
+    """Return the git commit of the running code, None if it is not in a git checkout."""
     root = Path(pepland_data.__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None
@@ -101,5 +113,5 @@ def commit() -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
-        return None  # no git on this machine: the version is all there is to say
+        return None  # no git on this machine
     return done.stdout.strip() or None

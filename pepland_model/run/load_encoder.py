@@ -1,4 +1,4 @@
-"""The encoder of a run, a checkpoint or imported weights, ready to compute embeddings."""
+"""Load the encoder of a run, a checkpoint or imported weights, ready to compute embeddings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pepland_model.run.checkpoint import STATE, CheckpointError, resolve_checkpo
 
 
 def source_folder(source: str | Path) -> Path:
-    """Return the model folder or checkpoint folder that a path stands for."""
+    """Return the folder with the model files of a run, a checkpoint or a model folder."""
     folder = Path(source)
-    tuned = sorted(folder.glob(f"seed-*/model/{MODEL}"))
-    if tuned:
+    models = sorted(folder.glob(f"seed-*/model/{MODEL}"))
+    if models:
         raise CheckpointError(
-            f"{source} is a fine-tuned run; name one of its encoders, such as {tuned[0].parent} "
-            "(pepland-embed --predict takes the run itself)"
+            f"{source} is a fine-tuned run; name one of its models, such as {models[0].parent} "
+            "(only pepland-embed --predict takes the run itself)"
         )
     return folder if (folder / MODEL).is_file() else resolve_checkpoint(folder)
 
@@ -34,16 +34,16 @@ def load_encoder(
     """Load the encoder of a run (its best checkpoint), a checkpoint folder or a model folder.
 
     Args:
-        source: the folder; of a run with a moving average of the weights, the average is taken.
-        device: where it will compute.
-        dedup: see `PharmHGTConfig`; None keeps what the run was trained with.
+        source: the folder. If the run kept a moving average of the weights, the average is loaded.
+        device: device of the returned encoder.
+        dedup: see `PharmHGTConfig`; None keeps the setting of the run.
 
     Returns:
         The encoder in evaluation mode, without gradients.
 
     Raises:
-        CheckpointError: there is no checkpoint, or it is not what was written.
-        InputError: a file cannot be read, or the weights do not fit their configuration.
+        CheckpointError: there is no checkpoint, or it is damaged.
+        InputError: a file cannot be read, or the weights do not fit the configuration.
     """
     folder = source_folder(source)
     if (folder / STATE).is_file():
@@ -53,41 +53,45 @@ def load_encoder(
 
 
 def trained_cut(source: str | Path) -> str | None:
-    """Return where the molecules were cut that an encoder was trained on; None if not known."""
+    """Return the cut of the data that an encoder was trained on; None if it is not known."""
     path = source_folder(source) / STATE
     if not path.is_file():
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8")).get("cut")
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+        raise CheckpointError(
+            f"{path} cannot be read: {error}; name another checkpoint of the run"
+        ) from error
     return str(found) if found else None
 
 
 def check_cut(trained: str | None, wanted: str, what: str) -> None:
-    """Refuse fragments of another kind than the encoder knows.
+    """Raise InputError if an encoder was trained on fragments of another cut.
 
     Args:
-        trained: cut of the encoder's training data; None if not known.
-        wanted: cut of what it is to be used on.
-        what: that is, for the message.
+        trained: cut of the encoder's training data; None if it is not known.
+        wanted: cut of the new data; '' if it is not known.
+        what: name of the new data, for the message.
     """
     if trained and wanted and trained != wanted:
         raise InputError(
-            f"the encoder was trained on fragments of {trained!r}, but {what} is cut by "
+            f"the encoder was trained on fragments of {trained!r}, but the cut of {what} is "
             f"{wanted!r}; use --cut {trained}"
         )
 
 
 def _check_sum(folder: Path) -> None:
-    """Compare the weights with the checksum in a checkpoint's state; a model folder has none."""
+    """Raise CheckpointError if the weights of a checkpoint do not have the recorded checksum."""
     try:
         expected = json.loads((folder / STATE).read_text(encoding="utf-8"))["files"].get(MODEL)
-        whole = expected == file_sha256(folder / MODEL)
+        undamaged = expected == file_sha256(folder / MODEL)
     except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"checkpoint {folder} cannot be read: {error}") from error
-    if not whole:
+        raise CheckpointError(
+            f"checkpoint {folder} cannot be read: {error}; name another checkpoint of the run"
+        ) from error
+    if not undamaged:
         raise CheckpointError(
             f"{folder / MODEL} is damaged: its checksum does not match; "
-            f"name another checkpoint folder of the run"
+            f"name another checkpoint of the run"
         )

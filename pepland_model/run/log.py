@@ -1,13 +1,14 @@
-"""Where the numbers of a run go: ``metrics.jsonl``, TensorBoard, and MLflow if it is installed.
+"""Write the metrics of a run to ``metrics.jsonl``, TensorBoard and MLflow, if installed.
 
-The JSONL file is the truth; curves and the report are made from it. Each line is one event with
-``kind`` (``train``, ``eval``, ``start``, ``end``) and ``step``.
+Loss curves and the report are made from the JSONL file. Each line is one event with ``kind``
+(``train``, ``eval``, ``start``) and ``step``.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,34 +20,26 @@ METRICS = "metrics.jsonl"
 
 
 class RunLog:
-    """Append events to the files of a run.
+    """Append events to the metrics of a run folder."""
 
-    Args:
-        run: run folder.
-        tensorboard: write event files too where the package is installed.
-    """
-
-    def __init__(self, run: Path, tensorboard: bool = True) -> None:
+    def __init__(self, run: Path) -> None:
         self.path = run / METRICS
         self._file = self.path.open("a", encoding="utf-8")
-        self._board: Any = None
-        if tensorboard and importlib.util.find_spec("tensorboard"):
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(run / "tensorboard"))
+        self._board = tensorboard_writer(run)
         self._mlflow = MlflowLog(run)
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
-        """Append one event; a full disk costs the line, not the run."""
+        """Append one event. If the disk is full, warn and continue without it."""
         line = json.dumps({"kind": kind, "step": step, **values})
         try:
             self._file.write(line + "\n")
             self._file.flush()
             self._mirror(kind, step, values)
         except OSError as error:
-            import warnings
-
-            warnings.warn(f"{self.path} could not be written: {error}", stacklevel=2)
+            warnings.warn(
+                f"{self.path} could not be written: {error}; free some space, this line is lost",
+                stacklevel=2,
+            )
 
     def _mirror(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         numbers = {f"{kind}/{k}": v for k, v in values.items() if isinstance(v, int | float)}
@@ -56,15 +49,24 @@ class RunLog:
         self._mlflow.write(numbers, step)
 
     def close(self) -> None:
-        """Flush and close."""
+        """Close all files."""
         self._file.close()
         if self._board is not None:
             self._board.close()
         self._mlflow.close()
 
 
+def tensorboard_writer(run: Path) -> Any | None:
+    """Return a writer of event files, None if TensorBoard is not installed."""
+    if not importlib.util.find_spec("tensorboard"):
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(run / "tensorboard"))
+
+
 def events(run: str | Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the events of a run; lines cut short by a crash or damaged are passed over."""
+    """Yield the events of a run, of one kind if given. Damaged lines are skipped."""
     path = Path(run) / METRICS
     if not path.is_file():
         return
@@ -79,13 +81,13 @@ def events(run: str | Path, kind: str | None = None) -> Iterator[dict[str, Any]]
             yield event
 
 
-def rewind(run: Path, step: int) -> None:
-    """Drop what was logged after a checkpoint, so that a resumed run leaves one clean curve.
+def drop_events_after(run: Path, step: int) -> None:
+    """Delete the events after a step, so that a resumed run logs no step twice.
 
     Args:
         run: run folder.
-        step: step of the checkpoint the run goes on from.
+        step: step of the checkpoint from which the run resumes; -1 deletes all.
     """
-    kept = [json.dumps(e) for e in events(run) if e["step"] <= step and e["kind"] != "end"]
+    kept = [json.dumps(e) for e in events(run) if e["step"] <= step]
     if (run / METRICS).is_file():
         write_atomic_bytes(run / METRICS, "".join(f"{line}\n" for line in kept).encode())

@@ -1,4 +1,4 @@
-"""Metrics to MLflow where it is installed and a tracking address is set; never at a run's cost."""
+"""Send metrics to MLflow, if it is installed and a tracking address is set."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import json
 import os
+import tomllib
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,10 +19,12 @@ ID_FILE = "mlflow.json"
 
 
 class MlflowLog:
-    """One MLflow run, the same one after a resume; an error of the server ends it with a warning.
+    """One MLflow run. A resumed run continues it.
+
+    After the first error of client or server, nothing more is sent, and the training continues.
 
     Args:
-        run: run folder; ``mlflow.json`` in it remembers the run's id.
+        run: run folder; its ``mlflow.json`` holds the id of the MLflow run.
     """
 
     def __init__(self, run: Path) -> None:
@@ -40,20 +43,18 @@ class MlflowLog:
         self._parameters(run)
 
     def _parameters(self, run: Path) -> None:
-        import tomllib
-
         if (run / "config.toml").is_file():
             sections = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
             flat = {f"{s}.{k}": v for s, values in sections.items() for k, v in values.items()}
             self._mlflow.log_params(flat)
 
     def write(self, numbers: Mapping[str, float], step: int) -> None:
-        """Send numbers."""
+        """Send the metrics of a step."""
         if self._mlflow is not None:
             self._try(lambda: self._mlflow.log_metrics(dict(numbers), step=step))
 
     def close(self) -> None:
-        """End the run."""
+        """End the MLflow run."""
         if self._mlflow is not None:
             self._try(lambda: self._mlflow.end_run())
             self._mlflow = None
@@ -61,8 +62,10 @@ class MlflowLog:
     def _try(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except Exception as error:  # whatever a server or client comes up with, training goes on
+        except Exception as error:  # no error of a client or server may end the training
             self._mlflow = None
             warnings.warn(
-                f"MLflow is left out from here on: {type(error).__name__}: {error}", stacklevel=2
+                f"no more metrics are sent to MLflow: {type(error).__name__}: {error}; check "
+                f"{ADDRESS}, metrics.jsonl has all metrics",
+                stacklevel=2,
             )

@@ -1,4 +1,4 @@
-"""A progress line on stderr that needs no package, and stays quiet in log files."""
+"""A progress line on stderr: one line that is redrawn on a terminal, few lines in a log file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import time
 from typing import TextIO
 
 CLEAR = "\r\x1b[K"
-"""Goes to the start of the terminal's line and empties it."""
+"""Terminal codes: go to the start of the line and clear it."""
 
 
 class Progress:
-    """Show one line: redrawn on a terminal, every half minute in a file.
+    """Write progress lines and messages.
 
     Args:
-        total: steps until the end.
-        start: steps already done.
-        enabled: False shows nothing (other ranks).
-        stream: where to write.
-        every_s: seconds between lines that cannot be redrawn.
+        total: number of steps of the run.
+        start: steps already done when the run was resumed.
+        enabled: False writes nothing, for ranks other than 0.
+        stream: where to write, by default stderr.
+        every_s: seconds between lines where the line cannot be redrawn.
     """
 
     WIDTH = 24
@@ -38,10 +38,10 @@ class Progress:
         self.every_s = 0.2 if self.redraw else every_s
         self._began = time.monotonic()
         self._shown = 0.0
-        self._standing = False
+        self._line_open = False
 
     def update(self, step: int, text: str, force: bool = False) -> None:
-        """Show the state after `step` steps, if it is time to."""
+        """Write a line for the state after `step` steps, unless the last one is too recent."""
         now = time.monotonic()
         if not self.enabled or (now - self._shown < self.every_s and not force):
             return
@@ -49,45 +49,46 @@ class Progress:
         done = step / max(1, self.total)
         left = (self.total - step) * (now - self._began) / max(1, step - self.start)
         bar = "#" * int(done * self.WIDTH)
-        told = f"{step}/{self.total} left {duration(left)}, {text}"
+        bar = f"[{bar:<{self.WIDTH}}] "
+        text = f"{step}/{self.total} left {duration(left)}, {text}"
         if self.redraw:
-            self.stream.write(CLEAR + fitting(f"[{bar:<{self.WIDTH}}] ", told, self._columns()))
-            self._standing = True
+            self.stream.write(CLEAR + fit_line(bar, text, self._columns()))
+            self._line_open = True
         else:
-            self.stream.write(f"[{bar:<{self.WIDTH}}] {told}\n")
+            self.stream.write(f"{bar}{text}\n")
         self.stream.flush()
 
     def _columns(self) -> int:
-        """Return the width of the terminal, which may change at any time."""
+        """Return the present width of the terminal in characters."""
         try:
             return os.get_terminal_size(self.stream.fileno()).columns or 80
         except (OSError, ValueError):
             return 80
 
     def say(self, message: str) -> None:
-        """Write a line of its own."""
+        """Write a message on a line of its own."""
         if self.enabled:
             if self.redraw:
                 self.stream.write(CLEAR)
-                self._standing = False
+                self._line_open = False
             self.stream.write(message + "\n")
             self.stream.flush()
 
     def close(self) -> None:
-        """Leave the last state standing."""
-        if self.enabled and self._standing:
+        """End the line that was drawn last."""
+        if self._line_open:
             self.stream.write("\n")
             self.stream.flush()
-            self._standing = False
+            self._line_open = False
 
 
-def fitting(bar: str, text: str, columns: int) -> str:
-    """Return a line that does not wrap: without the bar where both are too long, then cut.
+def fit_line(bar: str, text: str, columns: int) -> str:
+    """Return a line that does not wrap: without the bar if both are too long, then shortened.
 
     Args:
-        bar: what goes first.
-        text: with what matters most in front.
-        columns: of the terminal.
+        bar: start of the line.
+        text: rest of the line, the most important first.
+        columns: width of the terminal.
     """
     room = columns - 1  # the last column makes some terminals wrap
     line = bar + text

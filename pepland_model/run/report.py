@@ -1,4 +1,4 @@
-"""The run on one page: ``report.html`` without a single outside file, and the loss curve as PNG."""
+"""The report of a run: ``report.html``, which needs no other file, and ``loss.png``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from pepland_data.files.atomic import write_atomic_bytes
+from pepland_model.run.folder import CONFIG
 from pepland_model.run.log import events
 
 Point = tuple[float, float]
+"""Step and value."""
+Lines = dict[str, list[Point]]
+"""Name -> points."""
 COLORS = ("#0b6fb8", "#d1495b", "#2e8b57", "#8a5fbf")
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
@@ -47,7 +51,7 @@ def write_report(run: str | Path) -> Path:
         "<h2>Versions</h2>",
         table(summary.get("versions", {}).items()),
         "<h2>Configuration</h2>",
-        f"<pre>{html.escape(_read(run / 'config.toml'))}</pre>",
+        f"<pre>{html.escape((run / CONFIG).read_text(encoding='utf-8'))}</pre>",
     ]
     page = (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
@@ -59,15 +63,15 @@ def write_report(run: str | Path) -> Path:
     return run / "report.html"
 
 
-Lines = dict[str, list[Point]]
-
-
 def curves(
     train: Sequence[Mapping[str, Any]],
     evaluation: Sequence[Mapping[str, Any]],
     summary: Mapping[str, Any],
 ) -> list[tuple[str, Lines]]:
-    """Return title -> named lines; a line whose name ends in ``frequencies`` is a baseline."""
+    """Return the title and the lines of each chart.
+
+    A line whose name ends in ``frequencies`` is a baseline.
+    """
     found: list[tuple[str, Lines]] = []
     for what in ("loss", "accuracy"):
         for term in ("atom", "fragment", "bond"):
@@ -79,7 +83,7 @@ def curves(
                 lines["corpus frequencies"] = [(min(steps), base), (max(steps), base)]
             if steps:
                 found.append((f"{term.capitalize()} {what}", lines))
-    for key, title in (("graphs_per_s", "Peptides a second"), ("lr", "Learning rate")):
+    for key, title in (("graphs_per_s", "Peptides per second"), ("lr", "Learning rate")):
         if points := _points(train, key):
             found.append((title, {title: points}))
     return found
@@ -94,7 +98,7 @@ def _figure(title: str, lines: Lines) -> str:
 
 
 def chart(lines: Lines, width: int = 520, height: int = 274) -> str:
-    """Return lines over steps as an inline SVG with axes, ticks and, of several, a legend."""
+    """Return lines over steps as an inline SVG with axes, ticks and, for several, a legend."""
     points = [p for line in lines.values() for p in line]
     x_ticks, y_ticks = ticks([p[0] for p in points]), ticks([p[1] for p in points])
     x0, x1, y0, y1 = x_ticks[0], x_ticks[-1], y_ticks[0], y_ticks[-1]
@@ -130,7 +134,7 @@ def chart(lines: Lines, width: int = 520, height: int = 274) -> str:
 
 
 def ticks(values: Sequence[float]) -> list[float]:
-    """Return four to eight round numbers that span the values."""
+    """Return three to ten round numbers that span the values."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if high <= low:
         low, high = min(0.0, 2 * low), max(0.0, 2 * high) or 1.0
@@ -169,8 +173,8 @@ def _result_rows(
     last = evaluation[-1] if evaluation else {}
     for key, value in last.items():
         if key.endswith(("_loss", "_accuracy")):
-            beside = f" (corpus frequencies: {base[key]:.4g})" if key in base else ""
-            rows.append((f"validation {key.replace('_', ' ')}", f"{value:.4g}{beside}"))
+            known = f" (corpus frequencies: {base[key]:.4g})" if key in base else ""
+            rows.append((f"validation {key.replace('_', ' ')}", f"{value:.4g}{known}"))
     return rows
 
 
@@ -180,7 +184,7 @@ def _speed_rows(train: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
     memory = [r["memory_gib"] for r in train if r.get("memory_gib") is not None]
     rows: list[tuple[str, Any]] = []
     if rates:
-        rows.append(("peptides a second, median", rates[len(rates) // 2]))
+        rows.append(("peptides per second, median", rates[len(rates) // 2]))
     if waits:
         rows.append(("share of time waiting for data", f"{sum(waits) / len(waits):.2%}"))
     if memory:
@@ -188,12 +192,8 @@ def _speed_rows(train: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
     return rows
 
 
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
-
-
 def write_loss_curve(run: str | Path) -> Path | None:
-    """Draw ``loss.png`` beside the metrics; None where matplotlib is not installed."""
+    """Draw ``loss.png`` into the run folder; return None if matplotlib is not installed."""
     if not importlib.util.find_spec("matplotlib"):
         return None
     from matplotlib.backends.backend_agg import FigureCanvasAgg

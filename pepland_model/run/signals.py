@@ -1,4 +1,4 @@
-"""Being told to stop: SIGTERM and Ctrl-C set a flag, so that a checkpoint can be written first."""
+"""SIGTERM and Ctrl-C set a flag, so that the run can write a checkpoint before it ends."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 class StopRequest:
-    """A flag set by SIGTERM or SIGINT while the context is open; a second Ctrl-C ends at once."""
+    """A flag that SIGTERM and SIGINT set inside the context. A second Ctrl-C ends at once."""
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(self) -> None:
-        self.received: str | None = None
+        self.received: str | None = None  # name of the signal
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:

@@ -1,4 +1,4 @@
-"""Figures that compare: fixed masks, no gradient, sums over all ranks; and the baselines beside."""
+"""Evaluate a network on validation batches with fixed masks, and compute the baseline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pepland_data.batch.hetero_batch import HeteroBatch
-from pepland_model.run.distributed import World
+from pepland_model.run.distributed import ProcessGroup
 from pepland_model.train.loss import (
     CORRECT,
     COUNT,
@@ -23,11 +23,11 @@ from pepland_model.train.pretrain_network import PretrainNetwork
 from pepland_model.train.step import autocast
 
 EVALUATION_SEED, EVALUATION_EPOCH = 20231105, 0
-"""The masks of every evaluation of every run."""
+"""Every evaluation of every run uses the same masks, so that results can be compared."""
 
 
 def fixed_masks(batch: HeteroBatch, options: MaskOptions) -> Masked:
-    """Mask a batch as in every other evaluation."""
+    """Return a batch with the masks of evaluations."""
     return mask_batch(batch, options, EVALUATION_SEED, EVALUATION_EPOCH)
 
 
@@ -36,29 +36,29 @@ def evaluate(
     network: PretrainNetwork,
     batches: Iterable[HeteroBatch],
     options: MaskOptions,
-    world: World,
+    processes: ProcessGroup,
     precision: str,
 ) -> dict[str, float]:
-    """Return loss and accuracy of each term over this and all other ranks' batches."""
+    """Return loss and accuracy of each term over the batches of all ranks."""
     training = network.training
     network.eval()
-    tally = torch.zeros(len(TERMS), 3, device=world.device, dtype=torch.float64)
+    tally = torch.zeros(len(TERMS), 3, device=processes.device, dtype=torch.float64)
     for batch in batches:
         if batch.num_graphs:
-            with autocast(precision, world.device):
+            with autocast(precision, processes.device):
                 terms = network(fixed_masks(batch, options))
             tally += pretrain_tally(terms)
     network.train(training)
-    return tally_metrics(world.sum(tally))
+    return tally_metrics(processes.sum(tally))
 
 
 def tally_metrics(tally: Tensor) -> dict[str, float]:
-    """Return ``<term>_loss``, ``<term>_accuracy`` and their joint ``loss`` as plain numbers.
+    """Return ``<term>_loss`` and ``<term>_accuracy``, and the sum of the losses as ``loss``.
 
-    A term without masked nodes is left out. This waits for the device.
+    A term without masked nodes is left out. The host waits for the device.
 
     Args:
-        tally: [3, 3], summed over batches.
+        tally: [3, 3], summed over batches; see `pretrain_tally`.
     """
     rows = tally.double().cpu()
     found: dict[str, float] = {"loss": 0.0}
@@ -72,24 +72,27 @@ def tally_metrics(tally: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def frequency_baseline(
-    network: PretrainNetwork, batches: Iterable[HeteroBatch], options: MaskOptions, world: World
+    network: PretrainNetwork,
+    batches: Iterable[HeteroBatch],
+    options: MaskOptions,
+    processes: ProcessGroup,
 ) -> dict[str, float]:
-    """Return the loss and accuracy of always answering with the frequencies of the masked labels.
+    """Return loss and accuracy of predicting the label frequencies for every masked node.
 
-    The loss is the entropy of the labels that an evaluation asks for, so no fixed answer, that of
-    the training corpus included, can do better.
+    The frequencies are those of the masked labels of the evaluation, so the loss is their entropy,
+    and no other fixed prediction has a lower one.
     """
     classes = network.num_classes
-    counts = [torch.zeros(n, dtype=torch.float64, device=world.device) for n in classes]
+    counts = [torch.zeros(n, dtype=torch.float64, device=processes.device) for n in classes]
     for batch in batches:
         targets = network.targets(fixed_masks(batch, options))
         for count, target in zip(counts, targets, strict=True):
-            # An extra class takes what is not masked, so that nothing is selected on the device.
+            # Nodes that are not masked count in an extra class: selecting would make the host wait.
             label = torch.where(target == IGNORE, len(count), target)
             count += torch.bincount(label, minlength=len(count) + 1)[: len(count)]
     found: dict[str, float] = {}
     for term, count in zip(TERMS, counts, strict=True):
-        total = world.sum(count)
+        total = processes.sum(count)
         if float(total.sum()) > 0:
             found[f"{term}_loss"] = frequency_loss(total)
             found[f"{term}_accuracy"] = most_frequent_share(total)

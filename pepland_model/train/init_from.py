@@ -1,4 +1,4 @@
-"""Stage 2 goes on from stage 1: weights, heads and vocabulary of another run."""
+"""Start a run from the weights, heads and vocabulary of another run (``--init-from``)."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from pepland_model.train.pretrain_network import PretrainNetwork
 HEAD = "heads.fragment."
 
 
-def starting_vocabulary(config: TrainConfig) -> Vocabulary | None:
-    """Return the vocabulary of the run whose weights are taken over, if it has one."""
+def source_vocabulary(config: TrainConfig) -> Vocabulary | None:
+    """Return the vocabulary of the source run, None if there is none."""
     if not config.run.init_from:
         return None
     path = source_folder(config.run.init_from) / VOCABULARY
     return Vocabulary.from_file(path) if path.is_file() else None
 
 
-def sized_as_source(config: TrainConfig) -> TrainConfig:
-    """Return the configuration with sizes and output of the encoder that is taken over.
+def with_source_sizes(config: TrainConfig) -> TrainConfig:
+    """Return the configuration with the sizes and the output of the source encoder.
 
     Raises:
-        InputError: a size was given and is another one.
+        InputError: the configuration sets a size or output that differs from the source.
     """
     if not config.run.init_from:
         return config
@@ -55,36 +55,40 @@ def sized_as_source(config: TrainConfig) -> TrainConfig:
         if given not in (default, value):
             raise InputError(
                 f"--{key} is {given!r}, but the encoder of {config.run.init_from} has {value!r}; "
-                "leave it out"
+                f"leave out --{key}"
             )
     return replace(config, model=replace(config.model, **taken))
 
 
 def carry_over(network: PretrainNetwork, source: str | Path) -> str:
-    """Load another run's weights into a network, rows of the fragment head by fragment SMILES.
+    """Load the weights of another run into a network.
+
+    Rows of the fragment head are matched by fragment SMILES; rows of new fragments do not change.
 
     Args:
-        network: fresh; rows of fragments that the source does not know stay as they are.
-        source: run folder or checkpoint folder.
+        network: a new network.
+        source: run folder, checkpoint folder or model folder.
 
     Returns:
-        One line that names what was taken over and which fragments are new.
+        One line that names what was loaded, and the new fragments.
     """
     folder = source_folder(source)
     if not (folder / STATE).is_file():
-        return _encoder_only(network, folder)
+        return _load_model_folder(network, folder)
     tensors = read_checkpoint(folder).tensors
     if "weights" not in tensors and (folder / MODEL).is_file():
-        return _encoder_only(network, folder)
+        return _load_model_folder(network, folder)
     if "weights" not in tensors:
-        raise CheckpointError(f"{folder} holds no weights of a pre-training run")
+        raise CheckpointError(
+            f"{folder} has no weights of a pre-training run; name another run or model folder"
+        )
     weights = tensors["weights"] | tensors.get("average", {})
     known = Vocabulary.from_file(folder / VOCABULARY)
     own = network.state_dict()
     taken = {name: value for name, value in weights.items() if not name.startswith(HEAD)}
     _check_shapes(taken, own, folder)
     for name in (n for n in weights if n.startswith(HEAD) and n in own):
-        taken[name] = mapped_rows(own[name], weights[name], network.vocabulary, known)
+        taken[name] = match_rows(own[name], weights[name], network.vocabulary, known)
     network.load_state_dict({**own, **taken})
     new = [f for f in network.vocabulary.fragments if f not in set(known.fragments)]
     if not new:
@@ -92,16 +96,19 @@ def carry_over(network: PretrainNetwork, source: str | Path) -> str:
     return f"weights and heads from {folder}; {len(new)} new fragments: {', '.join(new)}"
 
 
-def _encoder_only(network: PretrainNetwork, folder: Path) -> str:
+def _load_model_folder(network: PretrainNetwork, folder: Path) -> str:
+    """Load the encoder of a model folder, and its heads if it has some."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         weights = {f"encoder.{n}": t for n, t in load_file(folder / MODEL).items()}
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot read {folder / MODEL}: {error}") from error
+        raise CheckpointError(
+            f"cannot read {folder / MODEL}: {error}; name another run or model folder"
+        ) from error
     own = network.state_dict()
-    # An output without the junction view leaves that view's weights where they are.
+    # Without the junction view, its weights in the source are not used.
     taken = {n: t for n, t in weights.items() if n in own}
     _check_shapes(taken, own, folder)
     heads = _imported_heads(network, folder)
@@ -112,34 +119,34 @@ def _encoder_only(network: PretrainNetwork, folder: Path) -> str:
 
 
 def _imported_heads(network: PretrainNetwork, folder: Path) -> dict[str, Tensor]:
-    """Return the heads beside an imported encoder, rows of fragments by their SMILES."""
+    """Return the heads of an imported model, with their rows matched by fragment SMILES."""
     if not (folder / HEADS).is_file():
         return {}
     own, heads = network.state_dict(), read_weights(folder / HEADS)
     for name in (n for n in heads if n.startswith(HEAD)):
         known = Vocabulary.from_file(folder / VOCABULARY)
-        heads[name] = mapped_rows(own[name], heads[name], network.vocabulary, known)
+        heads[name] = match_rows(own[name], heads[name], network.vocabulary, known)
     _check_shapes(heads, own, folder)
     return heads
 
 
-def mapped_rows(
-    fresh: Tensor, trained: Tensor, vocabulary: Vocabulary, known: Vocabulary
+def match_rows(
+    new_rows: Tensor, trained: Tensor, vocabulary: Vocabulary, known: Vocabulary
 ) -> Tensor:
-    """Return `fresh` with the trained rows of the fragments both vocabularies know.
+    """Return `new_rows` with the trained rows of the fragments that are in both vocabularies.
 
     Args:
-        fresh: [V', ...] rows of the new head, one a label, then unknown, then padding.
-        trained: [V, ...] rows of the old head.
+        new_rows: [V', ...] rows of the new head: one per label, then unknown, then padding.
+        trained: [V, ...] rows of the trained head.
         vocabulary: labels of the new head.
-        known: labels of the old head.
+        known: labels of the trained head.
     """
-    result = fresh.clone()
+    result = new_rows.clone()
     old = torch.from_numpy(known.labels(vocabulary.fragments))
     new = torch.arange(len(vocabulary))
     shared = old != known.unknown
     result[new[shared]] = trained[old[shared]].to(result)
-    # Unknown and the padding behind it, which training has taught never to win.
+    # Unknown and padding: training has made the logits of the padding low.
     rest = torch.arange(vocabulary.unknown, len(result))
     source = (rest - vocabulary.unknown + known.unknown).clamp(max=len(trained) - 1)
     result[rest] = trained[source].to(result)
@@ -152,5 +159,5 @@ def _check_shapes(taken: Mapping[str, Tensor], own: Mapping[str, Tensor], folder
             mine = tuple(own[name].shape) if name in own else "absent"
             raise CheckpointError(
                 f"{folder} does not fit this model: {name} is {tuple(value.shape)} there and "
-                f"{mine} here; use the [model] section of its configuration"
+                f"{mine} here; use the settings in the [model] section of that run"
             )

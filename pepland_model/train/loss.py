@@ -1,8 +1,8 @@
-"""Cross entropy over masked nodes, summed, so that it can be divided by global counts.
+"""Cross entropy over masked nodes, as sums that are divided by global counts.
 
-A mean per batch would weigh a masked atom more in a batch (or on a rank) that has few of them.
-So every part gives sums and counts, and the divisor is the number of masked nodes in the whole
-optimizer step: all ranks, all accumulated parts.
+With a mean per batch, a masked atom would count more in a batch or on a rank that has few of them.
+So each part of a batch gives a sum and a count, and the divisor is the number of masked nodes in
+the whole optimizer step: on all ranks and in all accumulated parts.
 """
 
 from __future__ import annotations
@@ -18,31 +18,30 @@ from pepland_model.train.mask import IGNORE
 
 TERMS = ("atom", "fragment", "bond")
 LOSS_SUM, CORRECT, COUNT = 0, 1, 2
-"""Columns of a tally."""
+"""Columns of a tally, whose rows are the terms."""
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """What one head predicts and what is right."""
+    """The predictions of one head and their labels."""
 
     logits: Tensor
     """[N, classes], any float dtype."""
     target: Tensor
-    """[N] int64, -100 where nothing is to be predicted."""
+    """[N] int64, -100 for nodes that are not masked."""
 
 
 def pretrain_tally(terms: Sequence[Term | None]) -> Tensor:
-    """Return loss sum, correct answers and masked nodes of each term. [3, 3] float32.
+    """Return loss sum, correct predictions and masked nodes of each term. [3, 3] float32.
 
-    The first column has a gradient. The classes' logits are taken to float32 first.
+    The first column has a gradient. Logits are converted to float32.
 
     Args:
-        terms: atom, fragment, bond; None where there is no such head.
+        terms: atom, fragment, bond; None if there is no such head.
     """
-    rows = [_tally(term) for term in terms if term is not None]
-    zero = torch.zeros_like(rows[0])
-    filled = iter(rows)
-    return torch.stack([zero if term is None else next(filled) for term in terms])
+    rows = [None if term is None else _tally(term) for term in terms]
+    zero = next(torch.zeros_like(row) for row in rows if row is not None)
+    return torch.stack([zero if row is None else row for row in rows])
 
 
 def _tally(term: Term) -> Tensor:
@@ -54,25 +53,25 @@ def _tally(term: Term) -> Tensor:
 
 
 def total_loss(tally: Tensor, counts: Tensor) -> Tensor:
-    """Return the sum over terms of loss sum / count; a term without masked nodes adds nothing.
+    """Return the sum over terms of loss sum / count; a term without masked nodes adds zero.
 
     Args:
-        tally: [3, 3], of this part.
+        tally: [3, 3], of one part.
         counts: [3] float, masked nodes of each term in the whole optimizer step.
     """
     return (tally[:, LOSS_SUM] / counts.clamp(min=1)).sum()
 
 
 def frequency_loss(counts: Tensor) -> float:
-    """Return the loss of always answering with the label frequencies (their entropy, in nats).
+    """Return the loss of predicting the label frequencies, which is their entropy, in nats.
 
     Args:
-        counts: [classes], how often each label occurs.
+        counts: [classes], number of nodes with each label.
     """
     share = counts.double() / counts.sum().clamp(min=1)
     return float(-(share * share.clamp(min=1e-300).log()).sum())
 
 
 def most_frequent_share(counts: Tensor) -> float:
-    """Return the accuracy of always answering with the most frequent label."""
+    """Return the accuracy of predicting the most frequent label."""
     return float(counts.max() / counts.sum().clamp(min=1))

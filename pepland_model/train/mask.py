@@ -1,14 +1,16 @@
-"""Which atoms, fragments and bonds a training step hides, chosen on the device without a wait.
+"""Choose and mask the atoms, fragments and bonds that a training step predicts.
 
 Every candidate gets a key from a counter-based hash of (seed, epoch, graph number, position), and
-the k smallest keys of a graph are masked. So the masks of a graph depend on nothing else: not on
-its batch mates, the rank that holds it, or the device. Masking is writing code 0 before anything is
-derived from the codes, so that no view of the model sees what it has to predict.
+the candidates with the k smallest keys of a graph are masked. So the masks of a graph do not depend
+on the rest of the batch, the rank or the device, and the host does not wait for the device. A
+masked node gets code 0 before anything is computed from the codes, so no label reaches the network.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,27 +21,25 @@ from pepland_data.graph.feature_tables import MASK_CODE
 from pepland_model.run.config import MaskConfig
 
 IGNORE = -100
-"""Target of everything that is not masked."""
-MODES = {"pep": 0.8, "residue": 0.3, "atom": 0.8}
-"""Mode -> published rate."""
-_ATOMS, _FRAGMENTS, _PIECES = 1, 2, 3  # streams of the hash
+"""Target of nodes and bonds that are not masked."""
+_ATOMS, _FRAGMENTS, _RESIDUES = 1, 2, 3  # streams of the hash
 _KEY_BITS = 40
 
 
 @dataclass(frozen=True)
 class MaskOptions:
-    """What is masked, and how much of it."""
+    """What to mask, and how much of it."""
 
     mode: str = "pep"
-    """``pep`` (atoms outside bare amides), ``residue`` (whole Amiibo pieces) or ``atom``."""
+    """``pep`` (atoms outside bare amides), ``residue`` (whole residues) or ``atom`` (any)."""
     atom_rate: float | None = None
-    """Share of the candidates of each graph; None means the published rate of the mode."""
+    """Share of the candidates to mask per graph; None means the published rate of the mode."""
     mask_fragments: bool = True
-    """Mask fragments too."""
+    """Whether fragments are masked."""
     fragment_rate: float = 0.8
-    """Share of the fragments of each graph."""
+    """Share of the fragments to mask per graph."""
     mask_bonds: bool = False
-    """Mask the bonds at masked atoms too, in both directions."""
+    """Whether the bonds of masked atoms are masked, in both directions."""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -50,7 +50,7 @@ class MaskOptions:
 
     @classmethod
     def of(cls, config: MaskConfig) -> MaskOptions:
-        """Return what the ``[mask]`` section of a configuration asks for."""
+        """Return the options of the ``[mask]`` section of a configuration."""
         rate = None if config.atom_rate < 0 else config.atom_rate
         return cls(
             config.mode, rate, config.mask_fragments, config.fragment_rate, config.mask_bonds
@@ -58,13 +58,13 @@ class MaskOptions:
 
     @property
     def rate(self) -> float:
-        """The atom (or piece) rate that is in force."""
-        return MODES[self.mode] if self.atom_rate is None else self.atom_rate
+        """Share of the candidates that is masked per graph."""
+        return MODES[self.mode].rate if self.atom_rate is None else self.atom_rate
 
 
 @dataclass(frozen=True, eq=False)
 class Masked:
-    """A batch whose masked codes are 0, and what they were."""
+    """A batch whose masked codes are 0, and the labels to predict."""
 
     batch: HeteroBatch
     atom_target: Tensor
@@ -89,43 +89,49 @@ def mask_batch(batch: HeteroBatch, options: MaskOptions, seed: int, epoch: int) 
     """Mask a batch; the same (seed, epoch, graph number) always gives the same masks.
 
     Args:
-        batch: on any device; padded batches are fine, ghosts are never masked.
+        batch: on any device, with or without padding; padding is never masked.
         options: what to mask.
         seed: any integer.
         epoch: any integer; evaluation uses a fixed one.
     """
-    of_atom = segment_of(batch.atom_ptr, len(batch.atom_code))
-    of_fragment = segment_of(batch.fragment_ptr, len(batch.fragment_code))
-    if options.mode == "residue":
-        atoms = _atoms_of_pieces(batch, of_fragment, options.rate, seed, epoch)
-    else:
-        candidates = _atom_candidates(batch, of_atom, options.mode)
-        keys = _keys(batch.atom_ptr, of_atom, batch.graph_index, seed, epoch, _ATOMS)
-        atoms = choose(batch.atom_ptr, of_atom, candidates, keys, options.rate)
-    fragments = torch.zeros_like(of_fragment, dtype=torch.bool)
+    atoms = MODES[options.mode].choose(batch, options.rate, seed, epoch)
+    fragments = torch.zeros_like(batch.fragment_code, dtype=torch.bool)
     if options.mask_fragments:
+        of_fragment = segment_of(batch.fragment_ptr, len(batch.fragment_code))
         keys = _keys(batch.fragment_ptr, of_fragment, batch.graph_index, seed, epoch, _FRAGMENTS)
         real = of_fragment < batch.num_graphs
         fragments = choose(batch.fragment_ptr, of_fragment, real, keys, options.fragment_rate)
     return _apply(batch, atoms, fragments, options.mask_bonds)
 
 
-def _atom_candidates(batch: HeteroBatch, of_atom: Tensor, mode: str) -> Tensor:
-    real = of_atom < batch.num_graphs
-    if mode == "atom":
-        return real
+def _any_atoms(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> Tensor:
+    """Choose among all atoms of each graph. [A] bool."""
+    return _atoms_among(
+        batch, torch.ones_like(batch.atom_code, dtype=torch.bool), rate, seed, epoch
+    )
+
+
+def _atoms_outside_amides(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> Tensor:
+    """Choose among the atoms whose fragment is not a bare amide. [A] bool."""
     maskable = batch.tables.fragment_maskable[batch.fragment_code.long()]
-    return real & maskable[batch.atom_fragment.long()]
+    return _atoms_among(batch, maskable[batch.atom_fragment.long()], rate, seed, epoch)
 
 
-def _atoms_of_pieces(
-    batch: HeteroBatch, of_fragment: Tensor, rate: float, seed: int, epoch: int
+def _atoms_among(
+    batch: HeteroBatch, candidates: Tensor, rate: float, seed: int, epoch: int
 ) -> Tensor:
-    """Return which atoms lie in a chosen Amiibo piece. [A] bool.
+    of_atom = segment_of(batch.atom_ptr, len(batch.atom_code))
+    keys = _keys(batch.atom_ptr, of_atom, batch.graph_index, seed, epoch, _ATOMS)
+    return choose(batch.atom_ptr, of_atom, candidates & (of_atom < batch.num_graphs), keys, rate)
 
-    Piece numbers of a graph with P fragments lie in 0..P, so P + 1 slots a graph hold them all.
+
+def _whole_residues(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> Tensor:
+    """Choose residues, the pieces of the amiibo cut, and return their atoms. [A] bool.
+
+    Residue numbers of a graph with P fragments are 0..P, so P + 1 slots per graph hold them all.
     """
     graphs, device = batch.num_graphs, batch.device
+    of_fragment = segment_of(batch.fragment_ptr, len(batch.fragment_code))
     slot_ptr = batch.fragment_ptr + torch.arange(graphs + 1, device=device)
     slots = len(batch.fragment_code) + graphs + 1
     slot = slot_ptr[of_fragment] + batch.fragment_residue
@@ -133,9 +139,26 @@ def _atoms_of_pieces(
     of_slot = segment_of(slot_ptr, slots)
     present = torch.zeros(slots, dtype=torch.bool, device=device)
     present.scatter_(0, slot, torch.ones_like(slot, dtype=torch.bool))
-    keys = _keys(slot_ptr, of_slot, batch.graph_index, seed, epoch, _PIECES)
+    keys = _keys(slot_ptr, of_slot, batch.graph_index, seed, epoch, _RESIDUES)
     chosen = choose(slot_ptr, of_slot, present & (of_slot < graphs), keys, rate)
     return chosen[slot][batch.atom_fragment.long()]
+
+
+class MaskMode(NamedTuple):
+    """One rule for the atoms to mask."""
+
+    rate: float
+    """Published rate."""
+    choose: Callable[[HeteroBatch, float, int, int], Tensor]
+    """Takes batch, rate, seed and epoch; returns the chosen atoms, [A] bool."""
+
+
+MODES = {
+    "pep": MaskMode(0.8, _atoms_outside_amides),
+    "residue": MaskMode(0.3, _whole_residues),
+    "atom": MaskMode(0.8, _any_atoms),
+}
+"""A new mode is one entry here, and one in `pepland_model.run.config.MASK_MODES`."""
 
 
 def _apply(batch: HeteroBatch, atoms: Tensor, fragments: Tensor, mask_bonds: bool) -> Masked:
@@ -161,7 +184,7 @@ def _apply(batch: HeteroBatch, atoms: Tensor, fragments: Tensor, mask_bonds: boo
 
 
 def segment_of(ptr: Tensor, rows: int) -> Tensor:
-    """Return the graph of each row, the number of graphs for ghost rows. [rows] int64."""
+    """Return the graph of each row, the number of graphs for rows of padding. [rows] int64."""
     return torch.searchsorted(
         ptr[1:].contiguous(), torch.arange(rows, device=ptr.device), right=True
     )
@@ -170,12 +193,12 @@ def segment_of(ptr: Tensor, rows: int) -> Tensor:
 def choose(ptr: Tensor, segment: Tensor, candidate: Tensor, key: Tensor, rate: float) -> Tensor:
     """Choose min(n, int(rate * n + 1)) of the n candidates of each segment, smallest keys first.
 
-    Sorting by (segment, not a candidate, key) leaves every segment in its place, so a row's rank
-    in its segment is its sorted position minus the segment's start.
+    Rows are sorted by (segment, not a candidate, key). Segments keep their places, so the rank of a
+    row in its segment is its sorted position minus the start of the segment.
 
     Args:
         ptr: [G+1] int64.
-        segment: [N] int64, sorted, G for ghosts.
+        segment: [N] int64, sorted, G for padding.
         candidate: [N] bool.
         key: [N] int64 below 2**40.
         rate: 0..1.
@@ -197,12 +220,12 @@ def choose(ptr: Tensor, segment: Tensor, candidate: Tensor, key: Tensor, rate: f
 def _keys(
     ptr: Tensor, segment: Tensor, graph_index: Tensor, seed: int, epoch: int, stream: int
 ) -> Tensor:
-    """Return one key below 2**40 a row, from its graph number and its place in the graph. [N]."""
+    """Return a key below 2**40 for each row, from its graph number and position in the graph."""
     base = mix_int(mix_int(mix_int(seed) + epoch) + stream)
     per_graph = mix(mix(graph_index ^ base) + base)
     per_graph = torch.cat([per_graph, per_graph.new_zeros(1)])
-    place = torch.arange(len(segment), device=ptr.device) - ptr[segment]
-    return mix(per_graph[segment] + place * _GOLDEN) & ((1 << _KEY_BITS) - 1)
+    position = torch.arange(len(segment), device=ptr.device) - ptr[segment]
+    return mix(per_graph[segment] + position * _GOLDEN) & ((1 << _KEY_BITS) - 1)
 
 
 def _signed(value: int) -> int:
@@ -210,13 +233,14 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-# The finaliser of SplitMix64 (Steele, Lea, Flood 2014, doi 10.1145/2660193.2660195).
+# The finaliser of SplitMix64 (Steele, Lea, Flood 2014, doi 10.1145/2660193.2660195), with wrapping
+# multiplication and logical shifts.
 _GOLDEN = _signed(0x9E3779B97F4A7C15)
 _STAGES = ((30, _signed(0xBF58476D1CE4E5B9)), (27, _signed(0x94D049BB133111EB)))
 
 
 def mix(x: Tensor) -> Tensor:
-    """Hash int64 values, the same on every device (wrapping multiplication, logical shifts)."""
+    """Return the hashes of int64 values, the same on every device."""
     for shift, factor in _STAGES:
         x = (x ^ _shift(x, shift)) * factor
     return x ^ _shift(x, 31)
@@ -227,7 +251,7 @@ def _shift(x: Tensor, bits: int) -> Tensor:
 
 
 def mix_int(x: int) -> int:
-    """Hash one Python integer as `mix` does. Signed 64 bit."""
+    """Return the hash of one integer, equal to that of `mix`, as a signed 64-bit integer."""
     x &= (1 << 64) - 1
     for shift, factor in _STAGES:
         x = ((x ^ (x >> shift)) * factor) & ((1 << 64) - 1)

@@ -9,43 +9,40 @@ import torch
 from torch import Tensor, nn
 
 from pepland_data.errors import InputError
+from pepland_model.run.config import OptimConfig
 
 Named = Mapping[str, nn.Parameter]
 
 
 def make_optimizer(
-    named: Named, kind: str, lr: float, weight_decay: float, device: torch.device
+    named: Named, options: OptimConfig, fused: bool, head_lr: float | None = None
 ) -> torch.optim.Optimizer:
-    """Return Adam (decay as L2, as published) or AdamW; biases never decay.
+    """Return Adam (with weight decay as an L2 penalty, as published) or AdamW.
+
+    Each group has its highest learning rate under ``peak``. Biases have no weight decay.
 
     Args:
         named: name -> parameter, trainable ones only.
-        kind: ``adam`` or ``adamw``.
-        lr: learning rate, overwritten by the schedule before each step.
-        weight_decay: 0 for none.
-        device: where the parameters are; CUDA gets the fused kernel.
+        options: optimizer section of the configuration.
+        fused: whether to use the fused kernel of CUDA.
+        head_lr: highest learning rate of parameters named ``head.*``; None for that of the others.
     """
-    matrices = [p for p in named.values() if p.ndim > 1]
-    vectors = [p for p in named.values() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    cls = torch.optim.AdamW if kind == "adamw" else torch.optim.Adam
-    # CPU: the plain loop, the same bits in every process. CUDA: one kernel.
-    speed: dict[str, Any] = {"fused": True} if device.type == "cuda" else {"foreach": True}
-    return cls(groups, lr=lr, **speed)
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every group the same rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in named.items():
+        peak = head_lr if head_lr and name.startswith("head.") else options.lr
+        decay = options.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((peak, decay), []).append(parameter)
+    cls = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
+    # On a CPU, foreach gives bit-identical results in every process.
+    speed: dict[str, Any] = {"fused": True} if fused else {"foreach": True}
+    return cls(
+        [{"params": p, "peak": peak, "weight_decay": decay} for (peak, decay), p in groups.items()],
+        lr=options.lr, **speed,
+    )  # fmt: skip
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Named) -> dict[str, Tensor]:
-    """Return the state as ``<key>/<parameter name>`` -> tensor."""
+    """Return the optimizer state as ``<key>/<parameter name>`` -> tensor."""
     return {
         f"{key}/{name}": torch.as_tensor(value)
         for name, parameter in named.items()
@@ -56,16 +53,19 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Named) -> dict[st
 def load_optimizer_tensors(
     optimizer: torch.optim.Optimizer, named: Named, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Undo `optimizer_tensors`; InputError where a name or shape does not fit."""
+    """Restore the state of `optimizer_tensors`; InputError if a name or shape does not fit."""
     for full_name, value in tensors.items():
         key, name = full_name.split("/", 1)
         parameter = named.get(name)
         if parameter is None:
-            raise InputError(f"the checkpoint's optimizer knows {name!r}, this model does not")
+            raise InputError(
+                f"the checkpoint has an optimizer state of {name!r}, which this model does not "
+                "have; use the configuration of that run"
+            )
         if value.ndim and value.shape != parameter.shape:
             raise InputError(
-                f"optimizer state {full_name} has shape {tuple(value.shape)}, "
-                f"the parameter {tuple(parameter.shape)}"
+                f"optimizer state {full_name} has shape {tuple(value.shape)}, its parameter "
+                f"{tuple(parameter.shape)}; use the configuration of that run"
             )
         on_host = key == "step" and not optimizer.param_groups[0].get("fused")
         device = torch.device("cpu") if on_host else parameter.device
@@ -73,11 +73,11 @@ def load_optimizer_tensors(
 
 
 class MovingAverage:
-    """Exponential moving average of parameters (Polyak averaging), kept beside them.
+    """Exponential moving average of parameters (Polyak averaging).
 
     Args:
         named: name -> parameter.
-        decay: share of the old average that stays at each step.
+        decay: weight of the old average at each step.
     """
 
     def __init__(self, named: Named, decay: float) -> None:
@@ -87,7 +87,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move the average towards the present weights."""
+        """Update the average with the present weights."""
         torch._foreach_lerp_(
             list(self.average.values()),
             [p.detach() for p in self.named.values()],
@@ -96,7 +96,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def swap(self) -> None:
-        """Exchange weights and average; call it twice to come back."""
+        """Exchange weights and average; a second call undoes it."""
         for name, parameter in self.named.items():
             kept = parameter.detach().clone()
             parameter.copy_(self.average[name])
@@ -104,17 +104,17 @@ class MovingAverage:
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over averages by name."""
+        """Load averages by name."""
         for name, value in tensors.items():
             self.average[name].copy_(value)
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Return the L2 norm of all gradients together, on their device. [] float32."""
+    """Return the L2 norm of all gradients together, as a tensor on their device. [] float32."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     return torch.nn.utils.get_total_norm(gradients)
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], norm: Tensor, limit: float) -> None:
-    """Scale gradients so that their joint norm is at most `limit`; no host synchronisation."""
+    """Scale gradients so that their joint norm is at most `limit`. The host does not wait."""
     torch.nn.utils.clip_grads_with_norm_(list(parameters), limit, norm)

@@ -1,9 +1,10 @@
-"""``pretrain(config)``: everything between a configuration and a finished run folder."""
+"""``pretrain(config)``: from a configuration to a finished run folder."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,126 +15,119 @@ from pepland_data.files.atomic import write_json
 from pepland_model.run import distributed
 from pepland_model.run.checkpoint import checkpoints, latest_checkpoint
 from pepland_model.run.config import TrainConfig
-from pepland_model.run.distributed import World
+from pepland_model.run.distributed import ProcessGroup
 from pepland_model.run.folder import check_folder, locked, write_provenance
 from pepland_model.run.host_memory import keep_freed_memory
-from pepland_model.run.log import RunLog, rewind
+from pepland_model.run.log import RunLog, drop_events_after
 from pepland_model.run.progress import Progress
 from pepland_model.run.report import write_loss_curve, write_report
-from pepland_model.run.run_data import RunData, open_data
 from pepland_model.run.signals import StopRequest
-from pepland_model.train.init_from import carry_over, sized_as_source, starting_vocabulary
-from pepland_model.train.memory import OutOfMemoryError, is_out_of_memory
+from pepland_model.train.init_from import carry_over, source_vocabulary, with_source_sizes
+from pepland_model.train.out_of_memory import OutOfMemoryError, general_message, is_out_of_memory
 from pepland_model.train.pretrain_network import (
     PretrainNetwork,
     build_network,
     recompute_attention,
 )
-from pepland_model.train.run_state import warn_of_threads
-from pepland_model.train.trainer import Outcome, Trainer
+from pepland_model.train.run_state import warn_if_threads_differ
+from pepland_model.train.train_data import RunData, open_data
+from pepland_model.train.trainer import RunResult, Trainer
 
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143}
 
 
 def pretrain(config: TrainConfig, must_resume: bool = False) -> dict[str, Any] | None:
-    """Train as configured, or go on with the run in ``config.run.out``.
+    """Pre-train as configured, or resume the run in ``config.run.out``.
 
     Args:
         config: the run; see `pepland_model.run.config`.
-        must_resume: refuse to start a new run.
+        must_resume: raise InputError if there is no checkpoint to resume from.
 
     Returns:
-        What ``summary.json`` holds; None on ranks other than 0.
+        The content of ``summary.json``; None on ranks other than 0.
 
     Raises:
-        InputError: data, settings or run folder that cannot be used.
-        NonFiniteError: a loss became NaN or infinite; its graphs are written down.
+        InputError: data, settings or run folder cannot be used.
+        NonFiniteError: a loss became NaN or infinite; ``nonfinite.json`` has the graphs.
         OSError: the last checkpoint could not be written.
     """
-    config = sized_as_source(config)
-    world = distributed.start(config.run.device)
+    config = with_source_sizes(config)
+    processes = distributed.start(config.run.device)
     run = Path(config.run.out)
-    if world.device.type == "cpu":
+    if processes.device.type == "cpu":
         keep_freed_memory()
     try:
         with StopRequest() as stop:
             check_folder(run, config)
-            with locked(run) if world.is_main else nullcontext():
-                return _train(config, world, run, must_resume, stop)
+            with locked(run) if processes.is_main else nullcontext():
+                return _train(config, processes, run, must_resume, stop)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error) or isinstance(error, OutOfMemoryError):
             raise
-        raise OutOfMemoryError(out_of_memory(config, world, error)) from error
+        raise OutOfMemoryError(general_message(config, processes, error)) from error
     finally:
         distributed.stop()
 
 
 def _train(
-    config: TrainConfig, world: World, run: Path, must_resume: bool, stop: StopRequest
+    config: TrainConfig, processes: ProcessGroup, run: Path, must_resume: bool, stop: StopRequest
 ) -> dict[str, Any] | None:
-    progress = Progress(total=1, enabled=world.is_main)
+    progress = Progress(total=1, enabled=processes.is_main)
     found = latest_checkpoint(run)
     if found is None and must_resume:
-        raise InputError(f"{run} holds no checkpoint to resume from; leave out --resume")
-    data = open_data(config, world, starting_vocabulary(config))
+        raise InputError(f"{run} has no checkpoint to resume from; leave out --resume")
+    data = open_data(config, processes, source_vocabulary(config))
     if found is not None and found.state["data"] != data.fingerprint:
         raise InputError(
-            f"the data is not that of the run in {run} (graphs, split or vocabulary differ); "
-            f"choose another --out, or go back to its data"
+            f"the graphs, the split or the vocabulary differ from those of the run in {run}; "
+            f"choose another --out, or use the data of that run"
         )
-    network = make_network(config, world, data, progress, fresh=found is None)
-    facts: dict[str, Any] = {}
-    if world.is_main:
-        rewind(run, -1 if found is None else found.state["step"])
-        facts = write_provenance(run, config, data.description, data.fingerprint)
+    network = make_network(config, processes, data, progress, is_new=found is None)
+    provenance: dict[str, Any] = {}
+    if processes.is_main:
+        drop_events_after(run, -1 if found is None else found.state["step"])
+        provenance = write_provenance(run, config, data.description, data.fingerprint)
         data.vocabulary.write(run / "vocab.txt")
-    log = RunLog(run) if world.is_main else None
-    trainer = Trainer(config, world, data, network, progress, log)
+    log = RunLog(run) if processes.is_main else None
+    trainer = Trainer(config, processes, data, network, progress, log)
     progress.say(data.text())
     if found is not None:
         trainer.resume(found)
-        if world.is_main:
-            warn_of_threads(found.state, world.device)
-        progress.say(f"going on from step {trainer.state.step} ({found.path})")
-    del found
+        if processes.is_main:
+            warn_if_threads_differ(found.state, processes.device)
+        progress.say(f"resuming from step {trainer.state.step} ({found.path})")
+    del found  # frees its tensors
     try:
-        outcome = trainer.run(stop)
+        result = trainer.run(stop)
     finally:
         progress.close()
         if log:
             log.close()
-    return finish(run, config, outcome, facts) if world.is_main else None
+    return finish(run, result, provenance) if processes.is_main else None
 
 
 def make_network(
-    config: TrainConfig, world: World, data: RunData, progress: Progress, fresh: bool
+    config: TrainConfig, processes: ProcessGroup, data: RunData, progress: Progress, is_new: bool
 ) -> PretrainNetwork:
-    """Build the network, the same on all ranks; a new run may take over another one's weights."""
+    """Return the network, the same on all ranks; a new run may start from another run's weights."""
     torch.manual_seed(config.run.seed)
     network = build_network(config.model, data.vocabulary, config.mask.mask_bonds)
-    if config.run.init_from and fresh:
+    if config.run.init_from and is_new:
         progress.say(carry_over(network, config.run.init_from))
     if config.run.freeze:
         network.encoder.requires_grad_(False)
     if config.optim.activation_checkpointing:
         recompute_attention(network.encoder)
-    return network.to(world.device)
+    return network.to(processes.device)
 
 
-def finish(
-    run: Path, config: TrainConfig, outcome: Outcome, facts: dict[str, Any]
-) -> dict[str, Any]:
+def finish(run: Path, result: RunResult, provenance: dict[str, Any]) -> dict[str, Any]:
     """Write the summary, the loss curve and the report; return the summary."""
     summary: dict[str, Any] = {
-        "status": outcome.status,
-        "exit_code": EXIT_CODES.get(outcome.status, 0),
-        "steps": outcome.steps,
-        "epoch": outcome.epoch,
-        "best_loss": outcome.best_loss if outcome.best_step else None,
-        "best_step": outcome.best_step,
-        "metrics": outcome.metrics,
-        "baseline": outcome.baseline,
-        **facts,
+        **asdict(result),
+        "exit_code": EXIT_CODES.get(result.status, 0),
+        "best_loss": result.best_loss if result.best_step else None,
+        **provenance,
     }
     write_json(run / "summary.json", summary)
     picture, last = write_loss_curve(run), checkpoints(run)[-1]
@@ -141,13 +135,3 @@ def finish(
         print("no loss.png: matplotlib is not installed; see report.html", file=sys.stderr)
     files = {"checkpoint": last, "curve": picture, "report": write_report(run)}
     return summary | {"files": {name: str(path) for name, path in files.items() if path}}
-
-
-def out_of_memory(config: TrainConfig, world: World, error: Exception) -> str:
-    """Return what to try where memory ran out outside of a training step."""
-    part = max(1, config.data.batch_size // (world.size * config.data.accumulate))
-    return (
-        f"out of memory on {world.device} with parts of {part} graphs; try --accumulate "
-        f"{2 * config.data.accumulate}: the same losses with parts of {max(1, part // 2)}, "
-        f"and the same command goes on from the last checkpoint ({str(error).splitlines()[0]})"
-    )

@@ -1,29 +1,30 @@
-"""Encoder, heads and vocabulary as one module: from a masked batch to what the loss compares."""
+"""Encoder, heads and vocabulary as one module: from a masked batch to predictions and labels."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.graph.vocabulary import Vocabulary
+from pepland_model.network.config import PharmHGTConfig
+from pepland_model.network.heads import PretrainHeads
 from pepland_model.network.model_files import VOCABULARY, save_model
+from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.run.config import ModelConfig
 from pepland_model.train.loss import Term
 from pepland_model.train.mask import IGNORE, Masked
-
-if TYPE_CHECKING:
-    from pepland_model.network.pharmhgt import PharmHGT
 
 BOND_CLASSES = 4
 
 
 class PretrainNetwork(nn.Module):
-    """What is trained.
+    """The network of pre-training.
 
     Args:
         encoder: takes a `HeteroBatch`, returns embeddings of atoms and fragments.
@@ -49,11 +50,11 @@ class PretrainNetwork(nn.Module):
         return self._labels[1]
 
     def targets(self, masked: Masked) -> tuple[Tensor, Tensor, Tensor]:
-        """Return atom [A], fragment [P] and bond [B] targets, -100 where nothing is asked."""
+        """Return atom [A], fragment [P] and bond [B] labels, -100 where nothing is masked."""
         return masked.atom_target, masked.fragment_target(self.labels(masked)), masked.bond_target
 
     def forward(self, masked: Masked) -> list[Term | None]:
-        """Return atom, fragment and bond predictions beside their targets."""
+        """Return atom, fragment and bond predictions with their labels."""
         atoms, fragments, bonds = self.targets(masked)
         if masked.batch.device.type == "cpu" and not self.bonds:
             return self.masked_rows(masked, atoms, fragments)
@@ -65,9 +66,9 @@ class PretrainNetwork(nn.Module):
         ]
 
     def masked_rows(self, masked: Masked, atoms: Tensor, fragments: Tensor) -> list[Term | None]:
-        """Run the last layer and the heads on masked nodes only.
+        """Return the predictions of masked nodes, computed for these nodes only.
 
-        Their number has to be known on the host, so a GPU would have to be waited for.
+        The host must know their number, so with a GPU it would have to wait.
         """
         at, fr = (torch.nonzero(target != IGNORE).squeeze(1) for target in (atoms, fragments))
         out = self.encoder(masked.batch, atom_rows=at, fragment_rows=fr)
@@ -85,43 +86,35 @@ class PretrainNetwork(nn.Module):
 
     @property
     def num_classes(self) -> tuple[int, int, int]:
-        """Classes of the atom, fragment and bond head."""
+        """Number of classes of the atom, fragment and bond head."""
         return self.heads.atom.out_features, self.heads.fragment.out_features, BOND_CLASSES
 
 
 def recompute_attention(encoder: nn.Module) -> None:
-    """Make every attention keep its inputs only and compute itself again in the backward pass.
+    """Make every attention layer recompute its activations in the backward pass.
 
-    Activation checkpointing (Chen et al. 2016, arXiv 1604.06174) where most of the memory is: the
-    queries, keys, values and weights of all edges.
+    This is activation checkpointing (Chen et al. 2016, arXiv 1604.06174) of the queries, keys,
+    values and weights of all edges, which need most of the memory.
     """
-    from torch.utils.checkpoint import checkpoint
-
     for module in encoder.modules():
         if type(module).__name__ == "Attention":
             module.forward = partial(checkpoint, module.forward, use_reentrant=False)
 
 
 def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> PretrainNetwork:
-    """Return a fresh encoder with heads for a vocabulary.
+    """Return a new encoder with heads for a vocabulary.
 
     Args:
         model: sizes and output of the encoder.
         vocabulary: labels of the fragment head.
         bonds: whether bond types are predicted.
     """
-    from pepland_model.network.heads import PretrainHeads
-
     heads = PretrainHeads(model.hidden, len(vocabulary))
-    encoder = build_encoder(model)
-    return PretrainNetwork(encoder, heads, vocabulary, bonds)
+    return PretrainNetwork(build_encoder(model), heads, vocabulary, bonds)
 
 
 def build_encoder(model: ModelConfig) -> PharmHGT:
-    """Return a fresh encoder of the configured sizes and output."""
-    from pepland_model.network.config import PharmHGTConfig
-    from pepland_model.network.pharmhgt import PharmHGT
-
+    """Return a new encoder of the configured sizes and output."""
     choices: dict[str, bool | str] = {"auto": "auto", "always": True, "never": False}
     config = PharmHGTConfig(
         model.hidden, model.depth, model.heads, model.output, choices[model.dedup]
@@ -130,6 +123,6 @@ def build_encoder(model: ModelConfig) -> PharmHGT:
 
 
 def save_network(network: PretrainNetwork, folder: Path) -> None:
-    """Write the encoder with its configuration, and the vocabulary of the heads."""
+    """Write the encoder, its configuration and the vocabulary into a folder."""
     save_model(network.encoder, folder)
     network.vocabulary.write(folder / VOCABULARY)

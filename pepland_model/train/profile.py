@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, and what limits it."""
+"""Profile training steps: the most expensive operations, and what limits the speed."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ class Profile:
     """The result of profiling some steps."""
 
     operations: list[tuple[str, float, int]]
-    """Name, own time in milliseconds a step, calls a step; dearest first."""
+    """Name, own time in milliseconds per step, calls per step; most expensive first."""
     step_ms: float
-    """Wall time a step."""
+    """Wall time per step in milliseconds."""
     waiting_share: float
-    """Share of it spent waiting for batches."""
+    """Share of the wall time spent waiting for batches."""
     busy_share: float
-    """Share of it in which the device computed; on a CPU, the share spent in torch's operations."""
+    """Share of the wall time in which the device computed; on a CPU, in operations of torch."""
     limit: str
-    """What limits: ``data``, ``host`` (Python between the operations) or ``device``."""
+    """What limits the speed: ``data``, ``host`` (Python between the operations) or ``device``."""
     trace: Path
     """Chrome trace."""
 
     def text(self) -> str:
-        """Return the ten dearest operations and the verdict."""
+        """Return the most expensive operations and what limits the speed."""
         rows = [f"{ms:9.2f} ms  {calls:6d} x  {name}" for name, ms, calls in self.operations]
-        verdict = (
-            f"{self.step_ms:.1f} ms a step, {self.waiting_share:.1%} waiting for data, device busy "
-            f"{self.busy_share:.0%}: the {self.limit} limits; trace in {self.trace}"
+        result = (
+            f"{self.step_ms:.1f} ms per step, {self.waiting_share:.1%} waiting for data, device "
+            f"busy {self.busy_share:.0%}: the {self.limit} limits the speed; trace: {self.trace}"
         )
-        return "\n".join(["dearest operations a step (own time):", *rows, verdict])
+        return "\n".join(["most expensive operations per step (own time):", *rows, result])
 
 
 def profile_steps(
     step: Callable[[], float], steps: int, folder: Path, device: torch.device
 ) -> Profile:
-    """Profile some steps and write a Chrome trace.
+    """Run some steps under the profiler, and write a Chrome trace.
 
     Args:
-        step: does one step, returns the seconds it waited for data.
-        steps: how many.
-        folder: where ``trace.json`` goes.
-        device: what is profiled beside the host.
+        step: runs one step and returns the seconds it waited for data.
+        steps: number of steps.
+        folder: where ``trace.json`` is written.
+        device: device of the run.
     """
     activities = [torch.profiler.ProfilerActivity.CPU]
     if device.type == "cuda":
@@ -66,7 +66,7 @@ def profile_steps(
     busy = sum(_own_us(a, device) for a in averages) / 1e6 / wall
     top = sorted(averages, key=lambda a: -_own_us(a, device))[:10]
     rows = [(a.key, _own_us(a, device) / 1e3 / steps, a.count // steps) for a in top]
-    limit = limiting(waited / wall, busy)
+    limit = bottleneck(waited / wall, busy)
     busy = min(1.0, busy)
     return Profile(rows, 1e3 * wall / steps, waited / wall, busy, limit, folder / "trace.json")
 
@@ -76,8 +76,8 @@ def _own_us(average: Any, device: torch.device) -> float:
     return float(average.self_device_time_total if cuda else average.self_cpu_time_total)
 
 
-def limiting(waiting: float, busy: float) -> str:
-    """Return what limits, from the shares of the time spent waiting and computing."""
+def bottleneck(waiting: float, busy: float) -> str:
+    """Return what limits the speed, from the shares of time spent waiting and computing."""
     if waiting > 0.1:
         return "data"
     return "host" if busy < 0.7 else "device"

@@ -1,4 +1,4 @@
-"""Everything a run has to remember, as tensors and JSON, and back."""
+"""The state of a pre-training run as the tensors and JSON values of a checkpoint, and back."""
 
 from __future__ import annotations
 
@@ -14,49 +14,48 @@ from torch import Tensor
 from pepland_model.run.checkpoint import Checkpoint, CheckpointError
 from pepland_model.train.loss import TERMS
 from pepland_model.train.optim import load_optimizer_tensors, optimizer_tensors
-from pepland_model.train.step import Stepper
+from pepland_model.train.step import PretrainUpdater
 
 
 @dataclass
 class RunState:
-    """Where a run is."""
+    """Progress of a run."""
 
     step: int = 0
     """Optimizer steps done."""
     best_loss: float = float("inf")
     """Lowest validation loss."""
     best_step: int = 0
-    """Step it was seen at."""
+    """Step with the lowest validation loss."""
     without_gain: int = 0
     """Evaluations since then."""
     evaluated_step: int = -1
     """Step of the last evaluation."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """What it found."""
+    """Metrics of the last evaluation."""
     window_steps: int = 0
     """Steps since the last line of metrics."""
     window: Tensor = field(default_factory=lambda: torch.zeros(len(TERMS), 3, dtype=torch.float64))
-    """[3, 3] float64, tallies since then, over all ranks."""
+    """[3, 3] float64, sum of the tallies of these steps, over all ranks."""
 
 
-def state_tensors(stepper: Stepper, state: RunState) -> dict[str, dict[str, Tensor]]:
-    """Return the tensors of a checkpoint by file."""
-    weights = stepper.network.state_dict()
-    average = stepper.average.average if stepper.average is not None else {}
-    generators = {"cpu": torch.get_rng_state()}
-    if stepper.world.device.type == "cuda":
-        generators["cuda"] = torch.cuda.get_rng_state(stepper.world.device)
+def state_tensors(updater: PretrainUpdater, state: RunState) -> dict[str, dict[str, Tensor]]:
+    """Return the tensors of a checkpoint: file stem -> name -> tensor."""
+    weights = updater.network.state_dict()
+    average = updater.average.average if updater.average is not None else {}
     return {
         "weights": weights,
-        "optimizer": optimizer_tensors(stepper.optimizer, stepper.named),
+        "optimizer": optimizer_tensors(updater.optimizer, updater.named),
         "average": dict(average),
-        "generators": generators,
+        "generators": generator_states(updater.device),
         "window": {"window": state.window},
     }
 
 
-def state_values(stepper: Stepper, state: RunState, feed: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON values of a checkpoint."""
+def state_values(
+    updater: PretrainUpdater, state: RunState, position: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the JSON values of a checkpoint; `position` is that of the training batches."""
     return {
         "step": state.step,
         "best_loss": None if state.best_loss == float("inf") else state.best_loss,
@@ -65,22 +64,22 @@ def state_values(stepper: Stepper, state: RunState, feed: dict[str, Any]) -> dic
         "evaluated_step": state.evaluated_step,
         "metrics": state.metrics,
         "window_steps": state.window_steps,
-        "scaler": stepper.scaler.state_dict(),
-        "feed": feed,
+        "scaler": updater.scaler.state_dict(),
+        "feed": position,
         "threads": torch.get_num_threads(),
     }
 
 
-def restore(stepper: Stepper, checkpoint: Checkpoint) -> RunState:
-    """Put a checkpoint's weights, optimizer, averages and generators back in place."""
+def restore(updater: PretrainUpdater, checkpoint: Checkpoint) -> RunState:
+    """Load a checkpoint into weights, optimizer, average and generators; return the progress."""
     tensors, values = checkpoint.tensors, checkpoint.state
-    load_weights(stepper, tensors["weights"], checkpoint.path)
-    load_optimizer_tensors(stepper.optimizer, stepper.named, tensors.get("optimizer", {}))
-    if stepper.average is not None:
-        stepper.average.load(tensors.get("average", {}))
+    load_weights(updater, tensors["weights"], checkpoint.path)
+    load_optimizer_tensors(updater.optimizer, updater.named, tensors.get("optimizer", {}))
+    if updater.average is not None:
+        updater.average.load(tensors.get("average", {}))
     if values["scaler"]:
-        stepper.scaler.load_state_dict(values["scaler"])
-    _restore_generators(stepper, tensors["generators"])
+        updater.scaler.load_state_dict(values["scaler"])
+    restore_generators(tensors["generators"], updater.device)
     best = values["best_loss"]
     return RunState(
         step=values["step"],
@@ -94,38 +93,47 @@ def restore(stepper: Stepper, checkpoint: Checkpoint) -> RunState:
     )
 
 
-def warn_of_threads(state: Mapping[str, Any], device: torch.device) -> None:
-    """Warn where a run on a CPU goes on with another number of threads than it had.
+def warn_if_threads_differ(state: Mapping[str, Any], device: torch.device) -> None:
+    """Warn if a run on a CPU is resumed with another number of threads.
 
     Args:
-        state: of the checkpoint; one without a key ``threads`` says nothing.
-        device: where the run goes on.
+        state: JSON values of the checkpoint; the key ``threads`` may be missing.
+        device: device of the resumed run.
     """
     before, now = state.get("threads"), torch.get_num_threads()
     if device.type == "cpu" and before not in (None, now):
         warnings.warn(
-            f"the checkpoint was written with {before} CPU threads, this process has {now}: sums "
-            f"are split otherwise, so losses differ in their last digits; OMP_NUM_THREADS={before} "
-            "gives the same bits",
+            f"the checkpoint was written with {before} CPU threads, this process has {now}, so the "
+            f"losses differ in their last digits; set OMP_NUM_THREADS={before} for bit-identical "
+            "losses",
             stacklevel=2,
         )
 
 
-def load_weights(stepper: Stepper, weights: dict[str, Tensor], path: Path | None) -> None:
-    """Load encoder and heads; CheckpointError names the first thing that does not fit."""
-    own = stepper.network.state_dict()
+def load_weights(updater: PretrainUpdater, weights: dict[str, Tensor], path: Path | None) -> None:
+    """Load encoder and heads; CheckpointError names the first weight that does not fit."""
+    own = updater.network.state_dict()
     for name in sorted(own.keys() | weights.keys()):
-        mine, theirs = own.get(name), weights.get(name)
-        if mine is None or theirs is None or mine.shape != theirs.shape:
-            shapes = [None if t is None else tuple(t.shape) for t in (theirs, mine)]
+        shapes = [
+            tuple(tensors[name].shape) if name in tensors else "absent"
+            for tensors in (weights, own)
+        ]
+        if shapes[0] != shapes[1]:
             raise CheckpointError(
                 f"checkpoint {path} is of another model: {name} is {shapes[0]} there and "
                 f"{shapes[1]} here; use the configuration of that run"
             )
-    stepper.network.load_state_dict(weights)
+    updater.network.load_state_dict(weights)
 
 
-def _restore_generators(stepper: Stepper, generators: dict[str, Tensor]) -> None:
-    torch.set_rng_state(generators["cpu"])
-    if stepper.world.device.type == "cuda" and "cuda" in generators:
-        torch.cuda.set_rng_state(generators["cuda"], stepper.world.device)
+def generator_states(device: torch.device) -> dict[str, Tensor]:
+    """Return the states of the random generators of CPU and device."""
+    states = {"cpu": torch.get_rng_state()}
+    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def restore_generators(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Restore the states of `generator_states`."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)

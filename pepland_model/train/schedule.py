@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step: nothing to save, nothing to get out of step."""
+"""The learning rate as a function of the step alone, so that a checkpoint need not save it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ def learning_rate(
 
     Args:
         step: number of steps already done, 0 for the first.
-        peak: highest rate, reached after the warm-up.
+        peak: highest learning rate, reached after the warm-up.
         schedule: ``constant``; ``cosine`` down to ``floor * peak`` at `total`; ``noam``, which
             falls with the square root of the step (Vaswani et al. 2017, section 5.3).
-        warmup: steps of linear rise, 0 for none.
-        total: steps of the whole run; only ``cosine`` looks at it.
-        floor: share of the peak that ``cosine`` ends with.
+        warmup: steps of linear increase, 0 for none.
+        total: steps of the whole run; only ``cosine`` uses it.
+        floor: share of the peak at the end of ``cosine``.
     """
     if step < warmup:
         return peak * (step + 1) / warmup

@@ -1,6 +1,6 @@
-"""One optimizer step: mask, forward, loss over global counts, backward, sum over ranks, update.
+"""One optimizer step: forward, loss over global counts, backward, sum over ranks, update.
 
-On CUDA nothing in here waits for the device: numbers stay tensors until they are logged.
+On CUDA the host does not wait for the device: results stay tensors until they are logged.
 """
 
 from __future__ import annotations
@@ -12,23 +12,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_model.run.config import OptimConfig
-from pepland_model.run.distributed import World
-from pepland_model.train.loss import COUNT, TERMS, pretrain_tally, total_loss
-from pepland_model.train.mask import IGNORE, Masked, MaskOptions, mask_batch
+from pepland_model.run.distributed import ProcessGroup
+from pepland_model.train.loss import TERMS, pretrain_tally, total_loss
+from pepland_model.train.mask import IGNORE, Masked
 from pepland_model.train.optim import MovingAverage, clip_gradients, gradient_norm, make_optimizer
-from pepland_model.train.optim import set_learning_rate as set_rate
 from pepland_model.train.pretrain_network import PretrainNetwork
 from pepland_model.train.schedule import learning_rate
 
 
 @dataclass(frozen=True, eq=False)
 class StepResult:
-    """What a step came to, over all ranks and parts, still on the device."""
+    """The results of a step over all ranks and parts, on the device."""
 
     tally: Tensor
-    """[3, 3] float32: atom, fragment, bond; loss sum, correct, masked."""
+    """[3, 3] float32: rows atom, fragment, bond; columns loss sum, correct, masked."""
     gradient_norm: Tensor
     """[] float32, before clipping."""
     lr: float
@@ -36,94 +34,58 @@ class StepResult:
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """Return the precision that ``auto`` means on a device: bf16 where the card has it."""
+    """Return the precision, with ``auto`` resolved: bf16 on a GPU that supports it, else fp32."""
     if name != "auto":
         return name
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:
-    """Return the context a forward pass runs in."""
+    """Return the context in which a forward pass runs with a precision."""
     kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
     if precision not in kinds:
         return nullcontext()
     return torch.autocast(device.type, dtype=kinds[precision])
 
 
-class Stepper:
-    """The weights of a run and the one way in which they change.
+class WeightUpdater:
+    """Update the weights of a network; holds the optimizer, the loss scaler and the average.
 
     Args:
-        network: encoder and heads, on the device.
+        network: on its device; parameters without a gradient do not change.
         options: optimizer section of the configuration.
-        world: processes of the run.
+        device: device of the network.
         total_steps: steps of the whole run, for the cosine schedule.
+        fused: whether to use the fused optimizer of CUDA.
+        head_lr: see `make_optimizer`.
     """
 
     def __init__(
-        self, network: PretrainNetwork, options: OptimConfig, world: World, total_steps: int
-    ) -> None:
-        self.network, self.options, self.world = network, options, world
+        self, network: nn.Module, options: OptimConfig, device: torch.device, total_steps: int,
+        fused: bool = False, head_lr: float | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.options, self.device = network, options, device
         self.total_steps = total_steps
-        self.precision = pick_precision(options.precision, world.device)
-        torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
-        self.named = trainable(network)
-        self.optimizer = make_optimizer(
-            self.named, options.optimizer, options.lr, options.weight_decay, world.device
-        )
-        scaled = self.precision == "fp16"
-        self.scaler = torch.amp.GradScaler(world.device.type, enabled=scaled)
+        self.precision = pick_precision(options.precision, device)
+        self.named = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        self.optimizer = make_optimizer(self.named, options, fused, head_lr)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.average = MovingAverage(self.named, options.ema) if options.ema else None
 
-    def step(self, number: int, parts: Sequence[Masked]) -> StepResult:
-        """Do one optimizer step.
-
-        Args:
-            number: steps done before this one.
-            parts: this rank's share of the global batch, in one or more parts; may be empty.
-        """
-        self.optimizer.zero_grad(set_to_none=True)
-        counts = self.world.sum(self._counts(parts))
-        tally = torch.zeros(len(TERMS), 3, device=self.world.device)
-        for masked in parts:
-            if masked.batch.num_graphs:
-                part = self._tally(masked)
-                torch.autograd.backward(self.scaler.scale(total_loss(part, counts)))
-                tally += part.detach()
-        tally = self.world.sum_gradients(self.named.values(), tally)
-        return StepResult(tally, *self._update(number))
-
-    def rehearse(self, masked: Masked) -> None:
-        """Run forward and backward pass of a part, and change nothing."""
-        self.optimizer.zero_grad(set_to_none=True)
-        total = total_loss(self._tally(masked), self._counts([masked]))
-        torch.autograd.backward(self.scaler.scale(total))
-        self.optimizer.zero_grad(set_to_none=True)
-
-    def _counts(self, parts: Sequence[Masked]) -> Tensor:
-        counts = torch.zeros(len(TERMS), device=self.world.device)
-        for masked in parts:
-            targets = (masked.atom_target, masked.fragment_masked, masked.bond_target)
-            hidden = [t if t.dtype == torch.bool else t != IGNORE for t in targets]
-            counts += torch.stack([h.sum() for h in hidden])
-        return counts
-
-    def _tally(self, masked: Masked) -> Tensor:
-        with autocast(self.precision, self.world.device):
-            terms = self.network(masked)
-        return pretrain_tally(terms)
-
-    def _update(self, number: int) -> tuple[Tensor, float]:
-        o = self.options
-        lr = learning_rate(
-            number, o.lr, o.schedule, o.warmup_steps, self.total_steps, o.min_lr_fraction
-        )
-        set_rate(self.optimizer, lr)
+    def _apply_gradients(self, number: int) -> tuple[Tensor, float]:
+        """Update the weights in step `number`; return gradient norm and last learning rate."""
+        o, lr = self.options, 0.0
+        for group in self.optimizer.param_groups:
+            lr = learning_rate(
+                number, group["peak"], o.schedule, o.warmup_steps, self.total_steps,
+                o.min_lr_fraction,
+            )  # fmt: skip
+            group["lr"] = lr
         self.scaler.unscale_(self.optimizer)
         norm = gradient_norm(self.named.values())
-        stops = self.world.device.type == "cpu" and not self.scaler.is_enabled()
+        stops = self.device.type == "cpu" and not self.scaler.is_enabled()
         if stops and not torch.isfinite(norm):
-            return norm, lr  # the caller stops; the weights stay as they were
+            return norm, lr  # the caller stops the run; the weights are unchanged
         if o.clip:
             clip_gradients(self.named.values(), norm, o.clip)
         self.scaler.step(self.optimizer)
@@ -133,18 +95,58 @@ class Stepper:
         return norm, lr
 
 
-def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
-    """Return name -> parameter of all that have a gradient."""
-    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+class PretrainUpdater(WeightUpdater):
+    """Run the optimizer steps of pre-training.
 
+    Args:
+        network: encoder and heads, on the device.
+        options: optimizer section of the configuration.
+        processes: processes of the run.
+        total: steps of the whole run, for the cosine schedule.
+    """
 
-def masked_parts(
-    batches: Sequence[HeteroBatch], options: MaskOptions, seed: int, epoch: int
-) -> list[Masked]:
-    """Mask each part of a step."""
-    return [mask_batch(batch, options, seed, epoch) for batch in batches]
+    def __init__(
+        self, network: PretrainNetwork, options: OptimConfig, processes: ProcessGroup, total: int
+    ) -> None:
+        device = processes.device
+        super().__init__(network, options, device, total, fused=device.type == "cuda")
+        self.processes = processes
+        torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
 
+    def step(self, number: int, parts: Sequence[Masked]) -> StepResult:
+        """Run one optimizer step.
 
-def counts_of(tally: Tensor) -> Tensor:
-    """Return the masked nodes of each term. [3]."""
-    return tally[:, COUNT]
+        Args:
+            number: steps done before this one.
+            parts: share of the global batch for this process, in one or more parts; may be empty.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        counts = self.processes.sum(self._counts(parts))
+        tally = torch.zeros(len(TERMS), 3, device=self.device)
+        for masked in parts:
+            if masked.batch.num_graphs:
+                part = self._tally(masked)
+                torch.autograd.backward(self.scaler.scale(total_loss(part, counts)))
+                tally += part.detach()
+        tally = self.processes.sum_gradients(self.named.values(), tally)
+        return StepResult(tally, *self._apply_gradients(number))
+
+    def try_part(self, masked: Masked) -> None:
+        """Run forward and backward pass of a part without an update, to see if it fits."""
+        self.optimizer.zero_grad(set_to_none=True)
+        total = total_loss(self._tally(masked), self._counts([masked]))
+        torch.autograd.backward(self.scaler.scale(total))
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _counts(self, parts: Sequence[Masked]) -> Tensor:
+        counts = torch.zeros(len(TERMS), device=self.device)
+        for masked in parts:
+            targets = (masked.atom_target, masked.fragment_masked, masked.bond_target)
+            hidden = [t if t.dtype == torch.bool else t != IGNORE for t in targets]
+            counts += torch.stack([h.sum() for h in hidden])
+        return counts
+
+    def _tally(self, masked: Masked) -> Tensor:
+        with autocast(self.precision, self.device):
+            terms = self.network(masked)
+        return pretrain_tally(terms)

@@ -1,12 +1,12 @@
-"""Pre-training runs that cannot be lost: the loop, and what happens around it.
+"""The loop of pre-training: steps, logging, evaluations and checkpoints.
 
-``train(config)`` opens the data, builds or restores the network, steps, logs, evaluates and writes
-checkpoints until the run is finished or told to stop. Calling it again with the same configuration
-goes on from the newest whole checkpoint; on a CPU the losses are those of an undisturbed run.
+A run that was stopped or killed resumes from its newest undamaged checkpoint. On a CPU its losses
+are then bit-identical to those of a run without interruption.
 """
 
 from __future__ import annotations
 
+import resource
 import time
 import warnings
 from dataclasses import dataclass
@@ -17,81 +17,83 @@ import torch
 
 from pepland_model.run.checkpoint import Checkpoint, mark_best, prune, step_folder, write_checkpoint
 from pepland_model.run.config import TrainConfig
-from pepland_model.run.distributed import World
+from pepland_model.run.distributed import ProcessGroup
 from pepland_model.run.log import RunLog
 from pepland_model.run.progress import Progress
-from pepland_model.run.run_data import RunData
 from pepland_model.run.signals import StopRequest
 from pepland_model.train.evaluate import evaluate, frequency_baseline, tally_metrics
-from pepland_model.train.feed import Feed
-from pepland_model.train.guard import Guard
-from pepland_model.train.mask import Masked, MaskOptions
-from pepland_model.train.memory import (
+from pepland_model.train.mask import Masked, MaskOptions, mask_batch
+from pepland_model.train.nonfinite import NonFiniteGuard
+from pepland_model.train.out_of_memory import (
     OutOfMemoryError,
     first_graphs,
+    first_line,
     is_out_of_memory,
     largest_fit,
-    sentence,
+    step_message,
 )
 from pepland_model.train.pretrain_network import PretrainNetwork, save_network
 from pepland_model.train.profile import profile_steps
+from pepland_model.train.progress_text import baseline_line, evaluation_line, step_line
 from pepland_model.train.run_state import RunState, restore, state_tensors, state_values
-from pepland_model.train.step import Stepper, StepResult, masked_parts
+from pepland_model.train.step import PretrainUpdater, StepResult
+from pepland_model.train.step_batches import StepBatches
+from pepland_model.train.train_data import RunData
 
 PROFILED_STEPS = 10
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a run ended."""
+class RunResult:
+    """The end of a run."""
 
     status: str
-    """``finished``, ``stopped early`` or the name of the signal that stopped it."""
+    """``finished``, ``stopped early`` or the name of the signal that stopped the run."""
     steps: int
     """Optimizer steps done."""
     epoch: int
-    """Epoch of the last one."""
+    """Epoch of the last step."""
     metrics: dict[str, float]
-    """Last evaluation."""
+    """Metrics of the last evaluation."""
     baseline: dict[str, float]
-    """Loss and accuracy of answering with the label frequencies."""
+    """Loss and accuracy of predicting the label frequencies."""
     best_loss: float
     """Lowest validation loss."""
     best_step: int
-    """Step it was seen at."""
+    """Step with the lowest validation loss."""
 
 
 class Trainer:
-    """One run in one process, with everything built.
+    """One run in one process.
 
     Args:
-        config: the resolved configuration.
-        world: processes of the run.
-        data: this rank's loaders.
-        network: encoder and heads on the device.
-        progress: where people look.
-        log: where numbers go; None on other ranks.
+        config: the configuration.
+        processes: processes of the run.
+        data: the loaders of this process.
+        network: encoder and heads, on the device.
+        progress: shows the progress to people.
+        log: writes the metrics; None on ranks other than 0.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        world: World,
+        processes: ProcessGroup,
         data: RunData,
         network: PretrainNetwork,
         progress: Progress,
         log: RunLog | None,
     ) -> None:
-        self.config, self.world, self.data, self.network = config, world, data, network
+        self.config, self.processes, self.data, self.network = config, processes, data, network
         self.progress, self.log = progress, log
         self.run_folder = Path(config.run.out)
         self.total = config.run.max_steps or config.run.epochs * data.steps_per_epoch
         progress.total = self.total
         self.masks = MaskOptions.of(config.mask)
-        self.feed = Feed(data.train, config.data.accumulate, data.steps_per_epoch)
-        self.stepper = Stepper(network, config.optim, world, self.total)
-        scaled = self.stepper.scaler.is_enabled()
-        self.guard = Guard(self.run_folder, world, not scaled, remedy(self.run_folder))
+        self.step_batches = StepBatches(data.train, config.data.accumulate, data.steps_per_epoch)
+        self.updater = PretrainUpdater(network, config.optim, processes, self.total)
+        scaled = self.updater.scaler.is_enabled()
+        self.guard = NonFiniteGuard(self.run_folder, processes, not scaled, remedy(self.run_folder))
         self.state = RunState()
         self.baseline: dict[str, float] = {}
         self._saved_step, self._saved_at = -1, time.perf_counter()
@@ -99,13 +101,13 @@ class Trainer:
         self._clock, self._waited, self._clock_step = time.perf_counter(), 0.0, 0
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint."""
-        self.state = restore(self.stepper, checkpoint)
-        self.feed.load_state_dict(checkpoint.state["feed"])
+        """Restore the state of a checkpoint."""
+        self.state = restore(self.updater, checkpoint)
+        self.step_batches.load_state_dict(checkpoint.state["feed"])
         self._saved_step = self.progress.start = self._clock_step = self.state.step
 
-    def run(self, stop: StopRequest) -> Outcome:
-        """Train until the end, an early stop or a signal; a checkpoint is written in each case."""
+    def run(self, stop: StopRequest) -> RunResult:
+        """Train until the end, an early stop or a signal, then write a checkpoint."""
         self._measure_baseline()
         status = "finished"
         try:
@@ -126,40 +128,38 @@ class Trainer:
                 self._evaluate_if_missing()
             self._save(final=True)
         finally:
-            self.feed.close()
-        s = self.state
-        return Outcome(
-            status, s.step, self.feed.epoch, s.metrics, self.baseline, s.best_loss, s.best_step
-        )
+            self.step_batches.close()
+        s, epoch = self.state, self.step_batches.epoch
+        return RunResult(status, s.step, epoch, s.metrics, self.baseline, s.best_loss, s.best_step)
 
     def _advance(self) -> None:
         if self.config.run.profile and self.state.step == self.progress.start + 3:
             folder = self.run_folder / "profile"
             count = min(PROFILED_STEPS, self.total - self.state.step)
-            profile = profile_steps(self._step, count, folder, self.world.device)
+            profile = profile_steps(self._step, count, folder, self.processes.device)
             self.progress.say(profile.text())
         else:
             self._step()
 
     def _step(self) -> float:
-        """Do one optimizer step and what belongs to it; return the seconds waited for data."""
-        waited = self.feed.waited_s
-        epoch, batches = self.feed.next()
-        parts = masked_parts(batches, self.masks, self.config.run.seed, epoch)
+        """Run one optimizer step and log it; return the seconds of waiting for data."""
+        waited = self.step_batches.waited_s
+        epoch, batches = self.step_batches.next()
+        parts = [mask_batch(b, self.masks, self.config.run.seed, epoch) for b in batches]
         try:
-            result = self.stepper.step(self.state.step, parts)
+            result = self.updater.step(self.state.step, parts)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
-            full = max(parts, key=lambda masked: len(masked.batch.atom_code))
-            del parts, error
-            raise OutOfMemoryError(self._what_fits(full, why)) from None
+            reason = first_line(error)
+            largest = max(parts, key=lambda masked: len(masked.batch.atom_code))
+            del parts, error  # frees their memory
+            raise OutOfMemoryError(self._what_fits(largest, reason)) from None
         self.state.step += 1
         self.guard.add(self.state.step, epoch, batches, result)
         every = self.config.run.log_every
         logs = self.state.step % every == 0 or self.state.step == self.total
-        if logs or self.world.device.type == "cpu":
+        if logs or self.processes.device.type == "cpu":
             self.guard.check()
         if self.state.window.device != result.tally.device:
             self.state.window = self.state.window.to(result.tally.device)
@@ -168,121 +168,115 @@ class Trainer:
         self._last = result
         if logs:
             self._log_window(epoch)
-        return self.feed.waited_s - waited
+        return self.step_batches.waited_s - waited
 
-    def _what_fits(self, full: Masked, why: str) -> str:
-        """Try smaller parts of a batch that was too large; return what to say."""
-        graphs, world = full.batch.graph_index, self.world
-        fit = largest_fit(lambda n: self.stepper.rehearse(first_graphs(full, n)), len(graphs))
-        return sentence(self.config, world.size, world.device, len(graphs), fit, why)
+    def _what_fits(self, part: Masked, reason: str) -> str:
+        """Try smaller parts of a part that needed too much memory; return the message."""
+        graphs = part.batch.num_graphs
+        fit = largest_fit(lambda n: self.updater.try_part(first_graphs(part, n)), graphs)
+        return step_message(self.config, self.processes, graphs, fit, reason)
 
     def _log_window(self, epoch: int) -> None:
         assert self._last is not None
         state, now = self.state, time.perf_counter()
-        seconds, waited = now - self._clock, self.feed.waited_s - self._waited
+        seconds, waited = now - self._clock, self.step_batches.waited_s - self._waited
         values: dict[str, Any] = {"epoch": epoch, **tally_metrics(state.window)}
         values["lr"], values["gradient_norm"] = self._last.lr, float(self._last.gradient_norm)
         done = state.step - self._clock_step
         values["graphs_per_s"] = self.config.data.batch_size * done / seconds
         values["waiting_share"] = min(1.0, waited / seconds)
-        values["memory_gib"] = memory_gib(self.world.device)
-        values |= starvation(self.data.train)
+        values["memory_gib"] = memory_gib(self.processes.device)
+        values |= loader_metrics(self.data.train)
         if self.log:
             self.log.write("train", state.step, values)
-        self.progress.update(state.step, summary_line(values), force=state.step == self.total)
-        if state.step % self.config.run.log_every == 0:  # a longer run goes on with its window
+        self.progress.update(state.step, step_line(values), force=state.step == self.total)
+        if state.step % self.config.run.log_every == 0:  # not at the end: a longer run continues it
             state.window.zero_()
             state.window_steps = 0
-            self._clock, self._waited = now, self.feed.waited_s
+            self._clock, self._waited = now, self.step_batches.waited_s
             self._clock_step = state.step
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.state.step % every == 0
 
     def _time_to_save(self) -> bool:
-        """Return, on all ranks alike, whether the last checkpoint is too long ago."""
+        """Return whether the last checkpoint is too old, the same on all ranks."""
         minutes = self.config.run.checkpoint_minutes
         if not minutes or not self._due(self.config.run.log_every):
             return False
-        return self.world.any(time.perf_counter() - self._saved_at > 60 * minutes)
+        return self.processes.any(time.perf_counter() - self._saved_at > 60 * minutes)
 
     def _stop_requested(self, stop: StopRequest) -> bool:
-        often = self.world.size == 1 or self.world.device.type == "cpu"
+        often = self.processes.size == 1 or self.processes.device.type == "cpu"
         if often or self._due(self.config.run.log_every):
-            return self.world.any(stop.received is not None)
+            return self.processes.any(stop.received is not None)
         return False
 
     def _measure_baseline(self) -> None:
         held_out = self.data.evaluation()
         if held_out is None:
             return
-        self.baseline = frequency_baseline(self.network, held_out, self.masks, self.world)
+        self.baseline = frequency_baseline(self.network, held_out, self.masks, self.processes)
         if self.log and self.baseline:
-            b = self.baseline
-            parts = [
-                f"{term} {b[f'{term}_loss']:.3f} (accuracy {b[f'{term}_accuracy']:.1%})"
-                for term in ("atom", "fragment", "bond")
-                if f"{term}_loss" in b
-            ]
-            self.progress.say(f"loss of predicting corpus frequencies: {', '.join(parts)}")
-            self.log.write("start", self.state.step, {f"baseline_{k}": v for k, v in b.items()})
+            self.progress.say(baseline_line(self.baseline))
+            values = {f"baseline_{key}": value for key, value in self.baseline.items()}
+            self.log.write("start", self.state.step, values)
 
     def _evaluate(self) -> bool:
-        """Evaluate, keep the best; return whether it is time to stop early."""
+        """Evaluate, save the best checkpoint; return whether to stop early."""
         held_out = self.data.evaluation()
         if held_out is None:
             return False
         self.guard.check()
         clock = time.perf_counter()
         self._swap_average()
-        found = evaluate(self.network, held_out, self.masks, self.world, self.stepper.precision)
+        found = evaluate(self.network, held_out, self.masks, self.processes, self.updater.precision)
         self._swap_average()
         self.state.metrics, self.state.evaluated_step = found, self.state.step
         if self.log:
             self.log.write("eval", self.state.step, found)
         self.progress.say(evaluation_line(self.state.step, found, self.baseline))
-        better = found["loss"] < self.state.best_loss
-        if better:
+        self.state.without_gain += 1
+        if found["loss"] < self.state.best_loss:
             self.state.best_loss, self.state.best_step = found["loss"], self.state.step
-        self.state.without_gain = 0 if better else self.state.without_gain + 1
-        if better:
+            self.state.without_gain = 0
             self._save(best=True)
         self._clock += time.perf_counter() - clock
         patience = self.config.run.patience
         return 0 < patience <= self.state.without_gain
 
     def _evaluate_if_missing(self) -> None:
-        """Evaluate where a signal came between a step and its evaluation, and at the end."""
+        """Evaluate at the end, and where a signal came between a step and its evaluation."""
         if self.state.evaluated_step != self.state.step:
             self._evaluate()
 
     def _swap_average(self) -> None:
-        if self.stepper.average is not None:
-            self.stepper.average.swap()
+        if self.updater.average is not None:
+            self.updater.average.swap()
 
     def _save(self, best: bool = False, final: bool = False) -> None:
-        """Write a checkpoint; a full disk costs this one, not the run, unless it is the last."""
+        """Write a checkpoint. If the disk is full, warn; OSError for the final checkpoint."""
         self.guard.check()
         failed: OSError | None = None
-        if self.world.is_main and (best or self.state.step != self._saved_step):
+        if self.processes.is_main and (best or self.state.step != self._saved_step):
             try:
                 self._write(best)
                 self._saved_step = self.state.step
             except OSError as error:
                 failed = error
         self._saved_at = time.perf_counter()
-        self.world.barrier()
+        self.processes.barrier()
         if failed is not None:
             message = f"the checkpoint of step {self.state.step} could not be written: {failed}"
             if final:
                 raise OSError(f"{message}; make room, then run the same command again")
-            warnings.warn(f"{message}; training goes on, free some space", stacklevel=2)
+            warnings.warn(f"{message}; free some space, training continues", stacklevel=2)
 
     def _write(self, best: bool) -> None:
-        values = state_values(self.stepper, self.state, self.feed.state_dict())
+        values = state_values(self.updater, self.state, self.step_batches.state_dict())
         values |= {"config": self.config.as_dict(), "data": self.data.fingerprint}
         values["cut"] = self.data.cut
-        tensors = state_tensors(self.stepper, self.state)
+        tensors = state_tensors(self.updater, self.state)
         folder = step_folder(self.run_folder, self.state.step)
         write_checkpoint(folder, values, tensors, self._write_model)
         if best:
@@ -290,7 +284,7 @@ class Trainer:
         prune(self.run_folder, self.config.run.keep)
 
     def _write_model(self, folder: Path) -> None:
-        """Write the model as others load it: the moving average where there is one."""
+        """Write the model files, with the moving average of the weights if there is one."""
         self._swap_average()
         try:
             save_network(self.network, folder)
@@ -299,15 +293,15 @@ class Trainer:
 
 
 def remedy(run: Path) -> str:
-    """Return what to do about a loss that is not finite: a run keeps its settings to its end."""
+    """Return what to do if a loss is not finite. The settings of a run cannot change."""
     return (
         f"try a lower --lr, --clip 1 or --precision fp32 with another --out; --init-from {run} "
-        "takes the best checkpoint's weights along, if there is one"
+        "starts from the best checkpoint, if there is one"
     )
 
 
-def starvation(loader: Any) -> dict[str, Any]:
-    """Return what a loader's meter saw since it was asked last; nothing where it has none."""
+def loader_metrics(loader: Any) -> dict[str, Any]:
+    """Return the measurements of a loader since the last call; empty if it has no meter."""
     meter = getattr(loader, "meter", None)
     if meter is None:
         return {}
@@ -320,41 +314,7 @@ def starvation(loader: Any) -> dict[str, Any]:
 
 
 def memory_gib(device: torch.device) -> float:
-    """Return the largest memory so far: of the device, or of the process on a CPU."""
+    """Return the peak memory in GiB: of the device, or of the process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    import resource
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def summary_line(values: dict[str, Any]) -> str:
-    """Return what the progress bar shows."""
-    shares = [
-        f"{term} {values[f'{term}_accuracy']:.1%}"
-        for term in ("atom", "fragment", "bond")
-        if f"{term}_accuracy" in values
-    ]
-    return (
-        f"loss {values['loss']:.3f}, {', '.join(shares)}, {values['graphs_per_s']:.0f}/s, "
-        f"waiting {values['waiting_share']:.1%}{_for_what(values)}, "
-        f"{values['memory_gib']:.1f} GiB"
-    )
-
-
-def _for_what(values: dict[str, Any]) -> str:
-    """Return what makes the step wait: disk, gather or copy; nothing where it does not wait."""
-    limit = values.get("data_limit", "consumer")
-    return "" if limit == "consumer" else f" ({limit})"
-
-
-def evaluation_line(step: int, metrics: dict[str, float], baseline: dict[str, float]) -> str:
-    """Return one line that shows losses beside those of the corpus frequencies."""
-    parts = [
-        f"{term} {metrics[f'{term}_loss']:.3f} (frequencies {baseline.get(f'{term}_loss', 0):.3f}),"
-        f" accuracy {metrics[f'{term}_accuracy']:.1%} "
-        f"(most frequent {baseline.get(f'{term}_accuracy', 0):.1%})"
-        for term in ("atom", "fragment", "bond")
-        if f"{term}_loss" in metrics
-    ]
-    return f"step {step}, validation: {'; '.join(parts)}"

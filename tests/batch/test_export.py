@@ -12,13 +12,13 @@ import pytest
 from pepland_data import open_store
 from pepland_data.batch.export import export
 from pepland_data.errors import BuildError
-from tests.builder.test_build import cli
-from tests.builder.test_merge import made
+from tests.helpers.commands import cli
+from tests.helpers.stores import built_store
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("export"), "store", range(16))
+    return built_store(tmp_path_factory.mktemp("export"), "store", range(16))
 
 
 def test_parquet_holds_the_codes_of_every_graph(source: Path, tmp_path: Path) -> None:

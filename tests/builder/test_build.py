@@ -1,4 +1,4 @@
-"""Build, store and verify: every row accounted for, the same bytes always, damage found."""
+"""Build, open and verify stores: every row is accounted for, bytes are stable, damage is found."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pepland_data import build, featurize, open_store
-from pepland_data.builder.local_build import grouped
+from pepland_data.builder.local_build import task_blocks
 from pepland_data.builder.options import BuildOptions
 from pepland_data.chem.featurizer import FeaturizeOptions
 from pepland_data.errors import (
@@ -29,34 +28,29 @@ from pepland_data.errors import (
     StoreNotFoundError,
     StoreVersionError,
 )
-from pepland_data.inputs.input_blocks import read_blocks
+from pepland_data.inputs.read_input import read_blocks
 from pepland_data.store.arrow_shards import view
 from pepland_data.store.manifest import manifest_bytes, read_manifest
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import write_split
 from pepland_data.store.verify import verify
+from tests.helpers.commands import PROGRAM, cli, wait_for
 from tests.helpers.paths import ROOT
-
-PEPTIDES = ["NCC(=O)NCC(=O)O", "C[C@H](N)C(=O)O", "NCC(=O)N1CCC[C@H]1C(=O)O", "CC(=O)[O-].[Na+]"]
-
-
-def write_csv(path: Path, count: int = 40, bad: tuple[int, ...] = ()) -> Path:
-    rows = [("not a smiles" if i in bad else PEPTIDES[i % 4], f"{i / 2}") for i in range(count)]
-    path.write_text(
-        "id,smiles,affinity\n" + "".join(f"p{i},{s},{a}\n" for i, (s, a) in enumerate(rows))
-    )
-    return path
+from tests.helpers.stores import PEPTIDES, files_of, write_csv
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+def build_without_commit(
+    source: Path, out: Path, options: BuildOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leave an unfinished build: all chunks are converted, and no store file is written."""
 
+    def stop(*_: object) -> None:
+        raise RuntimeError("stopped")
 
-def cli(*arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    code = "from pepland_cli.data import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], input=stdin, capture_output=True, check=False
-    )
+    with monkeypatch.context() as patch:
+        patch.setattr("pepland_data.builder.local_build.commit", stop)
+        with pytest.raises(RuntimeError):
+            build(source, out, options)
 
 
 def test_every_row_is_in_the_store_or_the_rejects(tmp_path: Path) -> None:
@@ -96,7 +90,7 @@ def test_the_number_of_workers_changes_no_byte(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize("form", ["arrow", "zarr"])
-def test_columns_named_as_ours_or_twice_or_not_at_all_are_passed_through(
+def test_columns_with_reserved_repeated_or_empty_names_are_passed_through(
     tmp_path: Path, suffix: str, form: str
 ) -> None:
     header = ["", "sequence", "smiles", "row_id", "atoms", "y", "y"]
@@ -121,23 +115,23 @@ def test_columns_named_as_ours_or_twice_or_not_at_all_are_passed_through(
 
 
 @pytest.mark.parametrize("workers", [2, 5, 32])
-def test_tasks_get_smaller_so_that_workers_end_together(tmp_path: Path, workers: int) -> None:
+def test_the_last_tasks_are_small(tmp_path: Path, workers: int) -> None:
     path = tmp_path / "in.csv"
     path.write_text("smiles\n" + "CCO\n" * 20_005)
     options = BuildOptions(rows_per_shard=10, workers=workers)
     blocks = list(read_blocks(path, 10, None, "smiles", by_place=True))
-    groups = list(grouped(blocks, options, None, path.stat().st_size))
+    groups = list(task_blocks(blocks, options, None, path.stat().st_size))
     assert [one for group in groups for one in group] == list(enumerate(blocks))
     sizes = [len(group) for group in groups]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] <= len(blocks) / (4 * workers) + 1
     assert sizes[-1] == 1
     assert len(sizes) < len(blocks) / 2
-    by_rows = grouped(blocks, options, range(20_005), 0)
+    by_rows = task_blocks(blocks, options, range(20_005), 0)
     assert abs(len(list(by_rows)) - len(sizes)) <= 2
-    alone = grouped(blocks, replace(options, workers=1), None, path.stat().st_size)
+    alone = task_blocks(blocks, replace(options, workers=1), None, path.stat().st_size)
     assert {len(group) for group in alone} == {1}
-    held = grouped(read_blocks(path, 10, None, "smiles"), options, None, 0)
+    held = task_blocks(read_blocks(path, 10, None, "smiles"), options, None, 0)
     assert {len(group) for group in held} == {1}
 
 
@@ -159,25 +153,19 @@ def test_shards_rewritten_in_groups_have_the_same_bytes(
 ) -> None:
     source = write_csv(tmp_path / "in.csv", 30, (7,))
     build(source, tmp_path / "single", BuildOptions(rows_per_shard=3))
-    monkeypatch.setattr("pepland_data.builder.commit.TASKS_EACH", 3)
+    monkeypatch.setattr("pepland_data.builder.commit.TASKS_PER_WORKER", 3)
     monkeypatch.setattr("pepland_data.builder.commit.UNION_SIZE", 3)
     build(source, tmp_path / "groups", BuildOptions(rows_per_shard=3))
     assert files_of(tmp_path / "single") == files_of(tmp_path / "groups")
 
 
-def test_chunks_that_did_not_reach_the_disk_are_made_again(
+def test_damaged_chunks_are_converted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_csv(tmp_path / "in.csv", 30, (7,))
     build(source, tmp_path / "whole", BuildOptions(rows_per_shard=5))
 
-    def stop(*_: object) -> None:
-        raise RuntimeError("stopped")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("pepland_data.builder.local_build.commit", stop)
-        with pytest.raises(RuntimeError):
-            build(source, tmp_path / "out", BuildOptions(rows_per_shard=5))
+    build_without_commit(source, tmp_path / "out", BuildOptions(rows_per_shard=5), monkeypatch)
     for number, (name, length) in enumerate(
         (("shard.arrow", 0), ("tables/atom.arrow", 100), ("done.json", 0), ("notes.arrow", 8))
     ):
@@ -187,7 +175,7 @@ def test_chunks_that_did_not_reach_the_disk_are_made_again(
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
-def test_what_the_process_met_before_changes_no_byte(tmp_path: Path) -> None:
+def test_earlier_builds_of_the_process_change_no_byte(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", 8)
     build(source, tmp_path / "first")
     (tmp_path / "other.smi").write_text("BrC(F)(Cl)C(=O)N[SiH3]\n")
@@ -196,7 +184,7 @@ def test_what_the_process_met_before_changes_no_byte(tmp_path: Path) -> None:
     assert files_of(tmp_path / "first") == files_of(tmp_path / "second")
 
 
-def test_a_second_run_says_that_nothing_is_left_to_do(tmp_path: Path) -> None:
+def test_a_second_run_has_nothing_to_do(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv")
     build(source, tmp_path / "out")
     before = files_of(tmp_path / "out")
@@ -213,26 +201,22 @@ def test_another_input_or_option_is_refused_and_named(tmp_path: Path) -> None:
         build(write_csv(source, 41), tmp_path / "out")
 
 
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "in.csv", 400, (5,))
-    arguments = [str(source), "--rows-per-shard", "10", "--workers", "1", "--out"]
-    assert cli("build", *arguments, str(tmp_path / "whole")).returncode == 0
-    generator = random.Random(1)
-    for _ in range(6):
-        code = "from pepland_cli.data import main; main()"
+def test_a_killed_build_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
+    source, out = write_csv(tmp_path / "in.csv", 400, (5,)), tmp_path / "killed"
+    arguments = ["build", str(source), "--rows-per-shard", "10", "--workers", "1", "--out"]
+    for chunks in (1, 20):
         process = subprocess.Popen(
-            [sys.executable, "-c", code, "build", *arguments, str(tmp_path / "killed")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            [*PROGRAM, *arguments, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(0.8 + generator.random() * 0.6)
+        wait_for(lambda wanted=chunks: len(list(out.glob(".build/*/done.json"))) >= wanted)
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        if not (tmp_path / "killed/manifest.json").exists():
-            with pytest.raises(StoreNotFoundError):
-                open_store(tmp_path / "killed")
-    assert cli("build", *arguments, str(tmp_path / "killed")).returncode == 0
-    assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
+        assert process.wait() == -signal.SIGKILL
+        with pytest.raises(StoreNotFoundError):
+            open_store(out)
+    done = cli(*arguments, str(out), "--json")
+    assert json.loads(done.stdout)["resumed_shards"] >= 20
+    assert cli(*arguments, str(tmp_path / "whole")).returncode == 0
+    assert files_of(out) == files_of(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("name", ["in.smi", "in.txt", "in.tsv", "in.csv.gz", "in.parquet"])
@@ -276,7 +260,7 @@ def test_hostile_rows_are_rejected_with_a_reason(tmp_path: Path) -> None:
     assert all(r["reason"] for r in store.rejects)
 
 
-def test_unusable_inputs_and_folders_are_one_sentence(tmp_path: Path) -> None:
+def test_unusable_inputs_and_folders_are_one_line_errors(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv")
     (tmp_path / "empty.csv").touch()
     (tmp_path / "full").mkdir()
@@ -295,17 +279,15 @@ def test_unusable_inputs_and_folders_are_one_sentence(tmp_path: Path) -> None:
     assert (tmp_path / "full/notes.txt").read_text() == "mine"
 
 
-def test_a_full_disk_is_a_sentence_with_a_remedy_and_the_build_goes_on(tmp_path: Path) -> None:
+def test_a_file_size_limit_is_an_error_and_the_build_is_resumed(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", 40)
-    code = (
+    limit = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000));"
-        "from pepland_cli.data import main; main()"
     )
     arguments = ["build", str(source), "--workers", "1", "--out", str(tmp_path / "out")]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, check=False
-    )
+    command = [*PROGRAM[:2], limit + PROGRAM[2], *arguments]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 1
     assert b"File too large" in done.stderr
     with pytest.raises(StoreNotFoundError, match="unfinished build"):
@@ -321,7 +303,7 @@ def test_a_file_of_bad_rows_ends_with_code_3_and_json_is_one_document(tmp_path: 
     assert b"every row was rejected" in done.stderr
 
 
-def test_open_store_tells_apart_what_is_wrong(tmp_path: Path) -> None:
+def test_open_store_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(StoreNotFoundError, match="no store"):
         open_store(tmp_path / "none")
     with pytest.raises(StoreNotFoundError, match=r"manifest\.json"):

@@ -1,4 +1,4 @@
-"""Full disks, missing permissions and Ctrl-C: a sentence, and the same bytes when it goes on."""
+"""Full disks, missing permissions and Ctrl-C: one-line errors, and a resumed build."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,10 +13,10 @@ import psutil
 import pytest
 
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
-from tests.builder.test_build import cli, files_of
-from tests.files.test_folder_lock import wait_for
+from tests.helpers.commands import PROGRAM, cli, wait_for
+from tests.helpers.stores import files_of
 
-BUILD = [sys.executable, "-c", "from pepland_cli.data import main; main()", "build"]
+BUILD = [*PROGRAM, "build"]
 
 
 def allowed(*command: str) -> bool:
@@ -64,7 +63,7 @@ cp -r {disk}/out {saved}
 
 
 def on_small_disk(tmp_path: Path, source: Path, size: str, then: str) -> list[str]:
-    """Build on a file system of so much, then with another option, then with room; what is said."""
+    """Build on a small disk, after a remount with `then`, and with space; return the messages."""
     disk, saved = tmp_path / "disk", tmp_path / "saved"
     disk.mkdir()
     build = " ".join(f"'{word}'" for word in [*BUILD, *flags(source, disk / "out")])
@@ -79,7 +78,7 @@ def on_small_disk(tmp_path: Path, source: Path, size: str, then: str) -> list[st
 
 @mounts
 @pytest.mark.parametrize("size", ["100k", "400k", "1000k", "1300k"])
-def test_a_full_disk_is_a_sentence_and_the_build_goes_on(
+def test_a_full_disk_is_a_one_line_error_and_the_build_is_resumed(
     tmp_path: Path, source: Path, whole: dict[str, bytes], size: str
 ) -> None:
     said = on_small_disk(tmp_path, source, size, f"size={size}")
@@ -93,7 +92,7 @@ def test_a_full_disk_is_a_sentence_and_the_build_goes_on(
 
 
 @mounts
-def test_a_disk_that_becomes_read_only_is_a_sentence(
+def test_a_disk_that_becomes_read_only_is_a_one_line_error(
     tmp_path: Path, source: Path, whole: dict[str, bytes]
 ) -> None:
     said = on_small_disk(tmp_path, source, "400k", "ro")
@@ -105,10 +104,10 @@ def test_a_disk_that_becomes_read_only_is_a_sentence(
 
 @pytest.mark.skipif(
     os.name != "posix" or (os.geteuid() == 0 and shutil.which("setpriv") is None),
-    reason="a root that keeps its rights is refused nothing",
+    reason="root may write everywhere, and its rights cannot be dropped here",
 )
 @pytest.mark.parametrize("place", ["", ".build", "shards"])
-def test_without_write_permission_it_is_a_sentence(
+def test_missing_write_permission_is_a_one_line_error(
     tmp_path: Path, source: Path, whole: dict[str, bytes], place: str
 ) -> None:
     out = tmp_path / "out"
@@ -129,7 +128,7 @@ def test_without_write_permission_it_is_a_sentence(
 
 @pytest.mark.parametrize("group", [True, False])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_ends_within_seconds_and_leaves_nobody(
+def test_ctrl_c_ends_within_seconds_and_leaves_no_process(
     tmp_path: Path, source: Path, whole: dict[str, bytes], workers: int, group: bool
 ) -> None:
     out = tmp_path / "out"
@@ -149,7 +148,7 @@ def test_ctrl_c_ends_within_seconds_and_leaves_nobody(
     if process.returncode == 0:
         pytest.skip("the build was done before the signal came")
     assert process.returncode == 130
-    assert b"interrupted; run the same command again to go on" in said
+    assert b"interrupted; run the same command again to resume" in said
     assert b"Traceback" not in said
     assert not psutil.wait_procs(below, timeout=5)[1]
     assert cli("build", *flags(source, out)).returncode == 0

@@ -1,12 +1,8 @@
-"""``build --format zarr``: the bytes of a conversion, whatever happened on the way."""
+"""``build --format zarr`` gives the bytes of a converted store, also after an interrupt."""
 
 from __future__ import annotations
 
-import random
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +11,8 @@ from pepland_data import BuildOptions, build, open_store
 from pepland_data.builder.convert_format import convert
 from pepland_data.builder.merge import merge
 from pepland_data.errors import BuildError, InputError, MissingDependencyError
-from tests.builder.test_build import cli, files_of, write_csv
+from tests.helpers.commands import cli
+from tests.helpers.stores import files_of, write_csv
 
 pytest.importorskip("zarr")
 
@@ -32,25 +29,7 @@ def test_it_has_the_bytes_of_a_converted_arrow_store_for_any_workers(tmp_path: P
     assert build(source, tmp_path / "built1", options).nothing_to_do
 
 
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "in.csv", 400, (5,))
-    arguments = [str(source), "--rows-per-shard", "20", "--workers", "1", "--format", "zarr"]
-    assert cli("build", *arguments, "--out", str(tmp_path / "whole")).returncode == 0
-    generator, code = random.Random(2), "from pepland_cli.data import main; main()"
-    for _ in range(5):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, "build", *arguments, "--out", str(tmp_path / "killed")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(1.2 + generator.random())
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert cli("build", *arguments, "--out", str(tmp_path / "killed")).returncode == 0
-    assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
-
-
-def test_killed_at_any_write_it_goes_on_to_the_same_bytes(
+def test_a_build_interrupted_at_a_write_is_resumed_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pepland_data.builder import write_zarr as zarr_write
@@ -58,7 +37,7 @@ def test_killed_at_any_write_it_goes_on_to_the_same_bytes(
     source, options = write_csv(tmp_path / "in.csv", 12), BuildOptions(format="zarr")
     build(source, tmp_path / "whole", options)
     plain = zarr_write.write_atomic_bytes
-    for stop in range(0, 60, 7):
+    for stop in range(0, 60, 12):
         left = [stop]
 
         def write(path: Path, data: bytes, left: list[int] = left) -> None:
@@ -75,7 +54,7 @@ def test_killed_at_any_write_it_goes_on_to_the_same_bytes(
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
-def test_another_format_is_another_build(tmp_path: Path) -> None:
+def test_another_format_is_another_recipe(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", 8)
     build(source, tmp_path / "out")
     with pytest.raises(BuildError, match="format was 'arrow', now 'zarr'"):
@@ -84,7 +63,7 @@ def test_another_format_is_another_build(tmp_path: Path) -> None:
         BuildOptions(format="hdf5")
 
 
-def test_without_zarr_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_zarr_no_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(MissingDependencyError, match="pip install"):
         build(write_csv(tmp_path / "in.csv"), tmp_path / "out", BuildOptions(format="zarr"))

@@ -1,11 +1,7 @@
-"""Conversion in a process of its own: nothing that a text does ends a build."""
+"""Conversion in a separate process: nothing that a text does ends a build."""
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +38,7 @@ main()
 
 @pytest.fixture
 def sabotaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make noble gases dangerous: in native code they would be, and nobody can order a segfault."""
+    """Let noble gases crash, hang or fill memory, as some texts do inside native code."""
     script = tmp_path / "server.py"
     script.write_text(SABOTAGE)
     import pepland_data.builder.workers.isolation as isolated
@@ -69,7 +65,7 @@ def same_graphs(texts: list[str], options: FeaturizeOptions, isolated: IsolatedF
     )
 
 
-def test_a_process_of_its_own_makes_the_same_graphs() -> None:
+def test_a_separate_process_makes_the_same_graphs() -> None:
     options = FeaturizeOptions(input_format="auto")
     with IsolatedFeaturizer(options) as isolated:
         same_graphs([*GOOD, "", "C1CC", "ACDEFGHIK", "nonsense"] * 3, options, isolated)
@@ -78,35 +74,32 @@ def test_a_process_of_its_own_makes_the_same_graphs() -> None:
 
 
 @pytest.mark.usefixtures("sabotaged")
-def test_what_ends_the_process_is_rejected_and_the_rest_goes_on() -> None:
-    options = FeaturizeOptions(time_limit=1.0)
-    texts = [*GOOD, "[Xe]", *GOOD, "[Kr]", "[Ar]", "[Ne]", *GOOD, "[Xe]"]
-    with IsolatedFeaturizer(options) as isolated:
+def test_a_text_that_ends_the_process_is_rejected_and_the_others_are_converted() -> None:
+    options = FeaturizeOptions(time_limit=0.5)
+    texts = [GOOD[0], "[Xe]", "[Kr]", "[Ar]", "[Ne]", GOOD[1]]
+    with IsolatedFeaturizer(options, memory_limit=2**29) as isolated:
         done = isolated.convert(texts)
-    said = {(texts[r.position], r.stage): r.reason for r in done.rejects}
-    assert set(said) == {
+    assert [(texts[r.position], r.stage) for r in done.rejects] == [
         ("[Xe]", "crash"), ("[Kr]", "timeout"), ("[Ar]", "limits"), ("[Ne]", "crash"),
-    }  # fmt: skip
-    assert "SIGSEGV" in said["[Xe]", "crash"]
-    assert "KeyError" in said["[Ne]", "crash"]
-    assert "1 s of processor time" in said["[Kr]", "timeout"]
-    assert done.kept.tolist() == [i for i, text in enumerate(texts) if text in GOOD]
-    want = Featurizer(options).convert([t for t in texts if t in GOOD])
+    ]  # fmt: skip
+    reasons = ("SIGSEGV", "0.5 s of processor time", "512 MiB of memory", "KeyError")
+    for reject, reason in zip(done.rejects, reasons, strict=True):
+        assert reason in reject.reason
+    assert done.kept.tolist() == [0, 5]
+    want = Featurizer(options).convert([GOOD[0], GOOD[1]])
     np.testing.assert_array_equal(done.columns.atom_ptr, want.columns.atom_ptr)
 
 
-def test_a_process_killed_by_somebody_else_costs_no_row() -> None:
+def test_a_process_killed_from_outside_costs_no_row() -> None:
     with IsolatedFeaturizer(FeaturizeOptions()) as isolated:
         isolated.convert(GOOD)
-        pid = isolated._process._child.pid  # type: ignore[union-attr]
-        threading.Timer(0.05, os.kill, (pid, signal.SIGKILL)).start()
-        time.sleep(0.3)
+        child = isolated._process._child  # type: ignore[union-attr]
+        child.kill()
+        child.wait()
         assert isolated.convert(GOOD).kept.tolist() == [0, 1, 2, 3]
 
 
-def test_a_process_that_cannot_start_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_process_that_cannot_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(BuildError, match="cannot start"):
         IsolatedFeaturizer(FeaturizeOptions()).convert(GOOD)

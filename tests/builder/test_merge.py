@@ -1,4 +1,4 @@
-"""Merging: the bytes of one build, whatever the cuts; nothing joined that does not belong."""
+"""Merging gives the bytes of one build of all inputs; stores that differ are refused."""
 
 from __future__ import annotations
 
@@ -13,53 +13,31 @@ import pytest
 
 from pepland_data import build, open_store
 from pepland_data.builder.merge import merge
-from pepland_data.builder.options import BuildOptions
-from pepland_data.chem.featurizer import FeaturizeOptions
 from pepland_data.errors import BuildError, StoreNotFoundError
-from pepland_data.inputs.synthetic import SynthOptions, peptides
 from pepland_data.store.verify import verify
-from tests.builder.test_build import cli, files_of
-
-ROWS = [(m.text("smiles"), f"{i / 4}") for i, m in enumerate(peptides(SynthOptions(60, 5)))]
-BAD = {3, 17, 18, 19, 20, 21, 33, 59}
-
-
-def write(path: Path, rows: range) -> Path:
-    lines = [f"{'broken(' if i in BAD else ROWS[i][0]},{ROWS[i][1]}\n" for i in rows]
-    path.write_text("smiles,affinity\n" + "".join(lines))
-    return path
-
-
-def made(folder: Path, name: str, rows: range, per_shard: int = 7, **options: object) -> Path:
-    source = write(folder / f"{name}.csv", rows)
-    featurize = FeaturizeOptions(**options)  # type: ignore[arg-type]
-    build(source, folder / name, BuildOptions(featurize, rows_per_shard=per_shard))
-    return folder / name
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {k: v for k, v in files_of(folder).items() if k != "manifest.json"}
+from tests.helpers.commands import cli
+from tests.helpers.stores import built_store, files_but_manifest, files_of
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("whole"), "all", range(60))
+    return built_store(tmp_path_factory.mktemp("whole"), "all", range(60))
 
 
 @pytest.mark.parametrize("cuts", [(0, 28, 60), (0, 10, 11, 40, 60), (0, 17, 22, 60), (0, 60)])
 def test_merged_stores_have_the_bytes_of_one_build(
     tmp_path: Path, whole: Path, cuts: tuple[int, ...]
 ) -> None:
-    parts = [made(tmp_path, f"part{a}", range(a, b), 5 + a % 3) for a, b in pairwise(cuts)]
+    parts = [built_store(tmp_path, f"part{a}", range(a, b), 5 + a % 3) for a, b in pairwise(cuts)]
     report = merge(parts, tmp_path / "out", rows_per_shard=7)
-    assert content(tmp_path / "out") == content(whole)
+    assert files_but_manifest(tmp_path / "out") == files_but_manifest(whole)
     assert (report.rows, report.graphs, report.rejects) == (60, 52, 8)
     assert verify(tmp_path / "out", semantic=60).sound
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_shards_taken_over_as_files_are_those_made_again(tmp_path: Path, link: bool) -> None:
-    parts = [made(tmp_path, "a", range(0, 42)), made(tmp_path, "b", range(0, 20))]
+def test_copied_shards_equal_shards_written_again(tmp_path: Path, link: bool) -> None:
+    parts = [built_store(tmp_path, "a", range(0, 42)), built_store(tmp_path, "b", range(0, 20))]
     fast = merge(parts, tmp_path / "fast", link=link)
     plain = merge(parts, tmp_path / "plain", reuse=False)
     assert files_of(tmp_path / "fast") == files_of(tmp_path / "plain")
@@ -68,14 +46,14 @@ def test_shards_taken_over_as_files_are_those_made_again(tmp_path: Path, link: b
     assert shared == link
 
 
-def test_a_store_merged_alone_is_cut_anew(tmp_path: Path, whole: Path) -> None:
+def test_merging_one_store_changes_its_rows_per_shard(tmp_path: Path, whole: Path) -> None:
     merge([whole], tmp_path / "cut", rows_per_shard=11)
-    direct = made(tmp_path, "direct", range(60), 11)
-    assert content(tmp_path / "cut") == content(direct)
+    direct = built_store(tmp_path, "direct", range(60), 11)
+    assert files_but_manifest(tmp_path / "cut") == files_but_manifest(direct)
 
 
 def test_merging_is_associative_and_remembers_every_input(tmp_path: Path) -> None:
-    a, b, c = (made(tmp_path, n, range(10 * i, 10 * i + 10)) for i, n in enumerate("abc"))
+    a, b, c = (built_store(tmp_path, n, range(10 * i, 10 * i + 10)) for i, n in enumerate("abc"))
     merge([merge([a, b], tmp_path / "ab").path, c], tmp_path / "left")
     merge([a, merge([b, c], tmp_path / "bc").path], tmp_path / "right")
     assert files_of(tmp_path / "left") == files_of(tmp_path / "right")
@@ -101,15 +79,15 @@ def test_columns_are_joined_by_name_and_widened(tmp_path: Path) -> None:
     assert any("'y' was double, string, now large_string" in n for n in report.notes)
 
 
-def test_stores_of_rejects_alone_are_joined_too(tmp_path: Path) -> None:
-    bad, good = made(tmp_path, "bad", range(17, 22)), made(tmp_path, "good", range(5))
+def test_a_store_without_graphs_can_be_merged(tmp_path: Path) -> None:
+    bad, good = built_store(tmp_path, "bad", range(17, 22)), built_store(tmp_path, "good", range(5))
     report = merge([bad, good], tmp_path / "out")
     assert (report.graphs, report.rejects) == (4, 6)
     assert [r["row_id"] for r in open_store(tmp_path / "out").rejects] == [0, 1, 2, 3, 4, 8]
 
 
-def test_stores_that_do_not_belong_together_are_refused(tmp_path: Path, whole: Path) -> None:
-    other = made(tmp_path, "other", range(5), cut="amiibo")
+def test_stores_with_other_options_are_refused(tmp_path: Path, whole: Path) -> None:
+    other = built_store(tmp_path, "other", range(5), cut="amiibo")
     with pytest.raises(BuildError, match=r"cut 'amiibo'.*has 'adafrag'"):
         merge([whole, other], tmp_path / "out")
     with pytest.raises(BuildError, match="is there already"):
@@ -121,10 +99,10 @@ def test_stores_that_do_not_belong_together_are_refused(tmp_path: Path, whole: P
 
 
 def test_the_same_merge_again_has_nothing_to_do(tmp_path: Path) -> None:
-    parts = [made(tmp_path, "a", range(20)), made(tmp_path, "b", range(20, 40))]
+    parts = [built_store(tmp_path, "a", range(20)), built_store(tmp_path, "b", range(20, 40))]
     assert not merge(parts, tmp_path / "out").nothing_to_do
     before = files_of(tmp_path / "out")
-    (tmp_path / ".out.merging").mkdir()  # left by one that was killed behind its last step
+    (tmp_path / ".out.merging").mkdir()  # left by a merge that was killed after its last step
     assert merge(parts, tmp_path / "out").nothing_to_do
     assert files_of(tmp_path / "out") == before
     assert not (tmp_path / ".out.merging").exists()
@@ -133,7 +111,7 @@ def test_the_same_merge_again_has_nothing_to_do(tmp_path: Path) -> None:
             merge(other, tmp_path / "out")
 
 
-def test_what_a_killed_merge_left_is_no_store_and_in_nobodys_way(
+def test_the_files_of_a_killed_merge_are_no_store_and_are_replaced(
     tmp_path: Path, whole: Path
 ) -> None:
     (tmp_path / ".out.merging/shards").mkdir(parents=True)

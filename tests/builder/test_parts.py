@@ -1,4 +1,4 @@
-"""Parts of one build: joined they have its bytes, and what does not fit together is refused."""
+"""Parts of one build: merged they have its bytes; parts that do not fit are refused."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from pepland_data.builder.merge import merge
 from pepland_data.builder.options import BuildOptions
 from pepland_data.chem.featurizer import FeaturizeOptions
 from pepland_data.errors import BuildError, InputError
-from pepland_data.inputs.input_blocks import count_rows, read_chunks
 from pepland_data.inputs.part import Part, joined_parts
-from tests.builder.test_build import PEPTIDES, cli, files_of
+from pepland_data.inputs.read_input import count_rows, read_chunks
+from tests.helpers.commands import cli
+from tests.helpers.stores import PEPTIDES, files_of
 
 
 def write(path: Path, rows: int = 47) -> Path:
-    """A column that is whole numbers in the first rows, then fractions, then words."""
+    """Write columns whose first rows are integers and whose later rows are fractions or words."""
     lines = []
     for i in range(rows):
         text = "broken(" if i % 9 == 4 else PEPTIDES[i % 4]

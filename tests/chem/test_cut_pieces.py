@@ -1,14 +1,15 @@
-"""A piece cut out alone is the piece cut out with all others, to RDKit's last byte."""
+"""A piece that is copied alone is bit-identical to the piece that is cut out with all others."""
 
 import pytest
 from rdkit import Chem
 
-from pepland_data.chem.cuts import cut_molecule, pieces
+from pepland_data.chem.cuts import cut_into_pieces, cut_molecule
 from pepland_data.chem.fast.cut_pieces import CutPieces
 from tests.helpers.odd_molecules import odd_molecules
 
 
-def outcome(make):
+def bytes_of(make):
+    """Return a piece as bytes and its atoms, or the type of the error."""
     try:
         piece, atoms = make()
     except (Chem.MolSanitizeException, RuntimeError, ValueError) as error:
@@ -17,37 +18,37 @@ def outcome(make):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_pieces_cut_out_alone_are_those_cut_out_together(seed):
+def test_pieces_copied_alone_equal_pieces_cut_out_together(seed):
     compared = 0
     for text in odd_molecules(60, seed):
         mol = Chem.MolFromSmiles(text)
         try:
             cuts = cut_molecule(mol, "adafrag").cuts
-            together = pieces(mol, cuts)
+            together = cut_into_pieces(mol, cuts)
         except (Chem.MolSanitizeException, ValueError):
             continue
         alone = CutPieces(mol, cuts)
         assert len(alone.atoms) == len(together)
         for number, expected in enumerate(together):
             compared += 1
-            assert outcome(lambda n=number, p=alone: p[n]) == outcome(lambda e=expected: e), text
+            assert bytes_of(lambda n=number, p=alone: p[n]) == bytes_of(lambda e=expected: e), text
     assert compared > 300
 
 
-def test_without_cuts_the_molecule_is_the_one_piece():
+def test_without_cuts_the_molecule_is_the_only_piece():
     mol = Chem.MolFromSmiles("CCO.CC")
-    (piece, atoms) = CutPieces(mol, [])[0]
-    assert piece is mol
-    assert atoms == (0, 1, 2, 3, 4)
+    assert CutPieces(mol, [])[0] == (mol, (0, 1, 2, 3, 4))
 
 
 @pytest.mark.skipif(not hasattr(Chem, "CopyMolSubset"), reason="RDKit before 2025.09")
-def test_old_versions_of_rdkit_take_the_molecule_apart_as_a_whole(monkeypatch):
+def test_old_versions_of_rdkit_cut_out_all_pieces_together(monkeypatch):
     mol = Chem.MolFromSequence("AKWP")
     cuts = cut_molecule(mol, "adafrag").cuts
-    alone = CutPieces(mol, cuts)
-    alone = [alone[n] for n in range(len(alone.atoms))]
+
+    def all_pieces():
+        cut = CutPieces(mol, cuts)
+        return [bytes_of(lambda n=number: cut[n]) for number in range(len(cut.atoms))]
+
+    alone = all_pieces()
     monkeypatch.delattr(Chem, "CopyMolSubset")
-    whole = CutPieces(mol, cuts)
-    whole = [whole[n] for n in range(len(whole.atoms))]
-    assert [(p.ToBinary(), a) for p, a in alone] == [(p.ToBinary(), a) for p, a in whole]
+    assert all_pieces() == alone

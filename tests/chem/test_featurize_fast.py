@@ -1,4 +1,4 @@
-"""The fast path against the plain path and the oracle."""
+"""The fast path gives the graphs of the plain path and of the oracle."""
 
 from __future__ import annotations
 
@@ -13,20 +13,17 @@ from pepland_data import FeaturizeOptions, Featurizer, InvalidMoleculeError
 from pepland_data.chem import featurizer
 from pepland_data.chem.fast.rdkit_records import layout_is_known, read_rdkit_records
 from pepland_data.chem.notation.rdkit_messages import RdkitMessages
-from pepland_data.graph.heterograph import graph_from_arrays
+from pepland_data.graph.heterograph import HeteroGraph
 from tests.helpers import oracle
 from tests.helpers.odd_molecules import odd_molecules
 
 
 def dense_graphs(converted: featurizer.Converted, texts: list[str]) -> dict[str, dict]:
-    """Every graph of a conversion as dense arrays, by text."""
-    graphs = {}
-    for i, position in enumerate(converted.kept):
-        one = converted.columns.take([i])
-        flat = {name: values for name, values in vars(one).items() if not name.endswith("_ptr")}
-        graph = graph_from_arrays(texts[position], converted.tables, **flat)
-        graphs[texts[position]] = graph.dense()
-    return graphs
+    """Return every graph of a conversion as dense arrays, by text."""
+    return {
+        texts[position]: HeteroGraph("", converted.tables, converted.columns.take([i])).dense()
+        for i, position in enumerate(converted.kept)
+    }
 
 
 def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray], text: str) -> None:
@@ -35,29 +32,24 @@ def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray], text: 
 
 
 def check_against_oracle(texts: list[str], cut: str) -> int:
-    """Convert twice, the second time from what was remembered; return how many had a graph."""
-    warm = Featurizer(FeaturizeOptions(cut=cut))
-    first = warm.convert(texts)
-    again = dense_graphs(warm.convert(texts), texts)
-    assert_same(
-        {k: np.array(v) for k, v in vars(first.columns).items()},
-        {k: np.array(v) for k, v in vars(warm.convert(texts).columns).items()},
-        "columns",
-    )
+    """Convert twice, the second time with known pieces; return how many texts have a graph."""
+    featurizer = Featurizer(FeaturizeOptions(cut=cut))
+    first, second = featurizer.convert(texts), featurizer.convert(texts)
+    assert_same(vars(first.columns), vars(second.columns), "columns")
+    graphs = dense_graphs(second, texts)
     with RdkitMessages():
-        for text in texts:
-            if text in again:
-                assert_same(again[text], oracle.dense(text, cut), text)
-    return len(again)
+        for text, graph in graphs.items():
+            assert_same(graph, oracle.dense(text, cut), text)
+    return len(graphs)
 
 
-def test_this_rdkit_writes_records_as_the_fast_path_reads_them() -> None:
+def test_this_rdkit_writes_records_in_the_known_layout() -> None:
     assert layout_is_known()
 
 
 @pytest.mark.parametrize("cut", ["adafrag", "amiibo"])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_odd_molecules_have_the_graph_of_the_oracle(cut: str, seed: int) -> None:
+def test_odd_molecules_have_the_graphs_of_the_oracle(cut: str, seed: int) -> None:
     texts = odd_molecules(150, seed)
     made = check_against_oracle(texts, cut)
     assert made > 0.9 * len(set(texts))
@@ -66,13 +58,13 @@ def test_odd_molecules_have_the_graph_of_the_oracle(cut: str, seed: int) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("cut", ["adafrag", "amiibo"])
 @pytest.mark.parametrize("seed", range(10, 20))
-def test_thousands_of_odd_molecules_have_the_graph_of_the_oracle(cut: str, seed: int) -> None:
+def test_thousands_of_odd_molecules_have_the_graphs_of_the_oracle(cut: str, seed: int) -> None:
     check_against_oracle(odd_molecules(1000, seed), cut)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["canonical", "noncanonical", "binding"])
-def test_every_peptide_of_the_real_corpora_has_the_graph_of_the_oracle(
+def test_every_peptide_of_the_corpora_has_the_graph_of_the_oracle(
     shared_dir: Path, name: str
 ) -> None:
     with (shared_dir / "data" / f"{name}.csv").open() as lines:
@@ -95,45 +87,43 @@ def test_fast_and_plain_path_agree_on_graphs_and_on_rejects() -> None:
         assert_same(one[text], other[text], text)
 
 
-def test_a_molecule_that_cannot_be_cut_does_not_take_its_batch_along() -> None:
+def test_a_molecule_that_cannot_be_cut_does_not_affect_its_batch() -> None:
     made = Featurizer().convert(["CCO", "O=C1NC=Cc2ccccc12.O=c1ccn(C)cc1", "NCC(=O)NCC(=O)O"] * 3)
     assert len(made.columns) + len(made.rejects) == 9
     assert {0, 2, 3, 5, 6, 8} <= set(made.kept.tolist())
 
 
 def test_molecules_whose_records_are_unusual_take_the_plain_path() -> None:
-    mapped = Chem.MolFromSmiles("C[C@H:300](N)C(=O)NC")
-    assert read_rdkit_records(mapped) is None
-    warm = Featurizer()
     texts = ["CC(=O)NC", "C[C@H:300](N)C(=O)NC", "CCO"]
-    graphs = dense_graphs(warm.convert(texts), texts)
+    assert read_rdkit_records(Chem.MolFromSmiles(texts[1])) is None
+    graphs = dense_graphs(Featurizer().convert(texts), texts)
     for text in texts:
         assert_same(graphs[text], oracle.dense(text, "adafrag"), text)
 
 
-def test_bounded_caches_start_afresh_and_change_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_is_emptied_changes_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = odd_molecules(80, 4)
     monkeypatch.setattr("pepland_data.chem.fast.piece_cache.MAX_KEY_BYTES", 2000)
     monkeypatch.setattr("pepland_data.chem.featurizer.BATCH", 8)
-    small = Featurizer()
-    graphs = dense_graphs(small.convert(texts), texts)
-    assert small.cache_counts["emptied"] > 0
+    featurizer = Featurizer()
+    graphs = dense_graphs(featurizer.convert(texts), texts)
+    assert featurizer.cache_counts["emptied"] > 0
     for text in graphs:
         assert_same(graphs[text], oracle.dense(text, "adafrag"), text)
 
 
-def test_a_piece_that_recurs_in_its_own_batch_counts_as_known() -> None:
-    warm = Featurizer()
-    warm.convert(["NCC(=O)NCC(=O)NCC(=O)O"] * 50)
-    first = warm.cache_counts
+def test_a_piece_that_is_repeated_in_its_batch_counts_as_known() -> None:
+    featurizer = Featurizer()
+    featurizer.convert(["NCC(=O)NCC(=O)NCC(=O)O"] * 50)
+    first = featurizer.cache_counts
     assert first["asked"] == 250
     assert first["known"] == 250 - first["kept"]
     assert first["known"] > 240
-    warm.convert(["NCC(=O)NCC(=O)NCC(=O)O"] * 50)
-    assert warm.cache_counts["known"] == first["known"] + 250
+    featurizer.convert(["NCC(=O)NCC(=O)NCC(=O)O"] * 50)
+    assert featurizer.cache_counts["known"] == first["known"] + 250
 
 
-def test_rdkits_complaint_explains_a_reject_and_a_warning_is_collected(
+def test_messages_of_rdkit_explain_rejects_and_its_warnings_are_collected(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     made = Featurizer().convert(["CC(C)(C)(C)C", "C1CC", "xx", "F/C(\\Cl)=C/C/C=C"])
@@ -146,7 +136,7 @@ def test_rdkits_complaint_explains_a_reject_and_a_warning_is_collected(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_log_that_the_user_switched_off_stays_off() -> None:
+def test_a_log_that_the_user_disabled_stays_disabled() -> None:
     rdBase.DisableLog("rdApp.error")
     try:
         Featurizer().convert(["C1CC"])
@@ -155,6 +145,6 @@ def test_a_log_that_the_user_switched_off_stays_off() -> None:
         rdBase.EnableLog("rdApp.error")
 
 
-def test_an_unreadable_text_is_told_by_featurize() -> None:
+def test_featurize_raises_an_error_for_an_unreadable_text() -> None:
     with pytest.raises(InvalidMoleculeError, match="unclosed ring"):
         Featurizer().featurize("C1CC")

@@ -1,4 +1,4 @@
-"""Salts and charges leave, duplicates leave, HELM with other monomers is read."""
+"""Salts, charges and duplicates are removed; HELM with other monomers is read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from helmkit import Molecule
 from rdkit import Chem
 
 from pepland_data import BuildOptions, FeaturizeOptions, build, featurize, open_store
@@ -30,22 +31,21 @@ from pepland_data.store.verify import verify
         ("C1CC.[", "C1CC.[", ""),
     ],
 )
-def test_the_neutral_largest_piece_stays(text: str, want: str, what: str) -> None:
+def test_the_neutral_largest_component_is_kept(text: str, want: str, what: str) -> None:
     assert standardized(text) == (want, what)
 
 
-def store_of(folder: Path, texts: list[str], name: str = "a", **options: object) -> Path:
-    source = folder / f"{name}.csv"
-    source.write_text("smiles,tag\n" + "".join(f"{t},{i}\n" for i, t in enumerate(texts)))
-    featurized = FeaturizeOptions(**options)  # type: ignore[arg-type]
-    report = build(source, folder / name, BuildOptions(featurized, rows_per_shard=3))
+def store_of(folder: Path, texts: list[str], options: FeaturizeOptions) -> Path:
+    folder.mkdir()
+    (folder / "in.csv").write_text("".join(f"{text}\n" for text in ["smiles", *texts]))
+    report = build(folder / "in.csv", folder / "out", BuildOptions(options, rows_per_shard=3))
     assert report.graphs + report.rejects == len(texts)
-    return folder / name
+    return folder / "out"
 
 
 def test_a_build_notes_what_it_changed(tmp_path: Path) -> None:
     texts = ["NCC(=O)O", "NCC(=O)O.Cl", "[NH3+]CC(=O)[O-]", "CC", "NCC(=O)O.OC(=O)C(F)(F)F"]
-    path = store_of(tmp_path, texts, standardize=True)
+    path = store_of(tmp_path / "a", texts, FeaturizeOptions(standardize=True))
     store = open_store(path)
     assert [store.smiles[i] for i in (1, 2)] == ["NCC(=O)O"] * 2
     assert store[1] == featurize("NCC(=O)O")
@@ -57,9 +57,9 @@ def test_a_build_notes_what_it_changed(tmp_path: Path) -> None:
     assert semantic_faults(store, 10) == (5, [])
 
 
-def test_of_rows_that_are_one_molecule_the_first_stays(tmp_path: Path) -> None:
+def test_of_rows_with_the_same_molecule_the_first_is_kept(tmp_path: Path) -> None:
     texts = ["NCC(=O)O", "CCO", "OCC", "C(O)C", "OC(=O)CN", "CCN", "C[C@H](N)C", "CCO", "GG"]
-    path = store_of(tmp_path, texts, dedup=True, input_format="auto")
+    path = store_of(tmp_path / "a", texts, FeaturizeOptions(dedup=True, input_format="auto"))
     store = open_store(path)
     assert store.row_id.tolist() == [0, 1, 5, 6, 8]
     duplicates = {r["row_id"]: (r["stage"], r["reason"]) for r in store.rejects}
@@ -69,14 +69,11 @@ def test_of_rows_that_are_one_molecule_the_first_stays(tmp_path: Path) -> None:
     }
     assert verify(path).sound
     with pytest.raises(BuildError, match="dedup"):
-        append(tmp_path / "a.csv", path)
-
-
-def test_a_store_without_duplicates_is_that_of_the_rows_that_stay(tmp_path: Path) -> None:
-    one = open_store(store_of(tmp_path, ["CCO", "OCC", "CCN"], "one", dedup=True))
-    two = open_store(store_of(tmp_path, ["CCO", "CCN"], "two"))
-    assert one.tables.same_as(two.tables)
-    assert [one[i] == two[i] for i in range(2)] == [True, True]
+        append(tmp_path / "a/in.csv", path)
+    kept = [texts[row] for row in store.row_id]
+    same = open_store(store_of(tmp_path / "b", kept, FeaturizeOptions(input_format="auto")))
+    assert store.tables.same_as(same.tables)
+    assert list(store) == list(same)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +87,10 @@ def test_a_store_without_duplicates_is_that_of_the_rows_that_stay(tmp_path: Path
 def test_helm_with_other_monomers_is_read(text: str, smiles: str | None) -> None:
     assert Chem.MolFromHELM(text) is None or smiles
     graph = Featurizer(FeaturizeOptions(input_format="helm")).featurize(text)
-    from helmkit import Molecule
-
     want = Chem.MolToSmiles(Molecule(text).mol)
     assert smiles is None or Chem.CanonSmiles(smiles) == want
-    dense, other = graph.dense(), featurize(want).dense()
-    for name, values in dense.items():
+    other = featurize(want).dense()
+    for name, values in graph.dense().items():
         np.testing.assert_array_equal(values, other[name])
 
 
@@ -107,7 +102,7 @@ def test_helm_with_other_monomers_is_read(text: str, smiles: str | None) -> None
         ("PEPTIDE1{A.(A,[meA])}$$$$", "ambiguous"),
     ],
 )
-def test_unreadable_helm_says_why(text: str, why: str) -> None:
+def test_the_reject_of_unreadable_helm_says_why(text: str, why: str) -> None:
     (reject,) = Featurizer(FeaturizeOptions(input_format="helm")).convert([text]).rejects
     assert reject.stage == "parse"
     assert why in reject.reason
@@ -116,9 +111,8 @@ def test_unreadable_helm_says_why(text: str, why: str) -> None:
 @pytest.mark.parametrize(
     "text", ["NCC(=O)" * 40 + "O", "ClCBr" * 60, "[CH2]" * 30 + "c1ccccc1" * 9]
 )
-def test_what_is_too_large_is_refused_with_its_own_size_or_less(text: str) -> None:
+def test_a_molecule_that_is_too_large_is_rejected_with_at_most_its_size(text: str) -> None:
     atoms = Chem.MolFromSmiles(text).GetNumAtoms() if "Br" not in text else 180
-    options = FeaturizeOptions(max_atoms=50)
-    (reject,) = Featurizer(options).convert([text]).rejects
+    (reject,) = Featurizer(FeaturizeOptions(max_atoms=50)).convert([text]).rejects
     assert reject.stage == "limits"
     assert 50 < int(reject.reason.split()[0]) <= atoms

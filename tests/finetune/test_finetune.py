@@ -1,4 +1,4 @@
-"""Fine-tuning: targets, sets, figures, files, kills, bad input."""
+"""Fine-tuning: targets, sets, metrics, files, kills, bad input."""
 
 from __future__ import annotations
 
@@ -6,56 +6,30 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from safetensors.torch import load_file
 
 from pepland_cli.train import main
 from pepland_data import open_store
+from pepland_data.errors import InputError
 from pepland_data.store.split.make import make_split
-from pepland_data.store.split.recorded import write_split
-from pepland_model import PharmHGT, PharmHGTConfig
-from pepland_model.finetune.intervals import interval
+from pepland_data.store.split.recorded import open_split, write_split
+from pepland_model.finetune import finetune as finetune_module
+from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
-from pepland_model.finetune.task_network import Task
-from tests.helpers.finetune_worker import run
-from tests.helpers.paths import PUBLIC, ROOT
-
-pytest.importorskip("rdkit")
-SHARES = {"train": 0.6, "valid": 0.2, "test": 0.2}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """The golden molecules with an affinity that can be learned, a label and a text column."""
-    from pepland_data import BuildOptions, build
-
-    folder = tmp_path_factory.mktemp("task")
-    lines = ["smiles,affinity,label,kind,odd"]
-    for i, smiles in enumerate(np.load(PUBLIC)["smiles"]):
-        affinity = "" if i == 3 else f"{str(smiles).count('N') + 0.25}"
-        lines.append(f"{smiles},{affinity},{len(smiles) % 2},{'abc'[i % 3]},x{i}")
-    (folder / "in.csv").write_text("\n".join(lines) + "\n")
-    build(folder / "in.csv", folder / "store", BuildOptions(rows_per_shard=10))
-    opened = open_store(folder / "store")
-    for seed in (0, 1):
-        split = make_split(opened, "random", SHARES, seed, f"random-{seed}")
-        write_split(opened, split)
-    return folder / "store"
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("encoder")
-    PharmHGT(PharmHGTConfig(hidden=16, depth=2)).save(folder)
-    return folder
+from pepland_model.finetune.task_data import TaskData, class_weights, targets_of
+from pepland_model.finetune.task_network import HeadConfig, Task, TaskHead
+from pepland_model.finetune.task_step import TaskUpdater
+from pepland_model.run.config import task_defaults, with_flags
+from pepland_model.train.nonfinite import NonFiniteError
+from tests.helpers.train_worker import end, finetune_small, start
 
 
 def call(*arguments: object) -> Result:
@@ -67,15 +41,7 @@ def rows_of(out: Path, **wanted) -> list[dict]:
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
 
-@pytest.fixture(scope="module")
-def regression(store, encoder, tmp_path_factory):
-    """A run of two seeds, encoder trained too, each seed with its own split."""
-    out = tmp_path_factory.mktemp("fine") / "run"
-    summary = run(store, out, init_from=str(encoder), split="random-{seed}", epochs=50)
-    return out, summary
-
-
-def test_figures_are_those_of_the_predictions_in_the_file(regression) -> None:
+def test_metrics_are_those_of_the_predictions_in_the_file(regression) -> None:
     out, summary = regression
     for one in summary["by_seed"]:
         for name in ("train", "valid", "test"):
@@ -90,8 +56,6 @@ def test_every_peptide_with_a_target_is_predicted_once_a_seed_in_the_set_of_its_
 ) -> None:
     out, _ = regression
     opened = open_store(store)
-    from pepland_data.store.split.recorded import open_split
-
     for seed in (0, 1):
         split = open_split(opened, f"random-{seed}")
         rows = rows_of(out, seed=seed)
@@ -115,33 +79,25 @@ def test_intervals_are_students_over_the_seeds(regression) -> None:
     assert values[0] != values[1]
 
 
-def test_the_encoder_learns_unless_it_is_frozen(store, encoder, regression, tmp_path) -> None:
-    from safetensors.torch import load_file
-
+def test_the_encoder_learns_unless_it_is_frozen(encoder, regression, frozen) -> None:
     before = load_file(encoder / "model.safetensors")
-    out, _ = regression
-    tuned = load_file(out / "seed-0" / "model" / "model.safetensors")
+    tuned = load_file(regression[0] / "seed-0" / "model" / "model.safetensors")
     assert any(not torch.equal(before[name], tuned[name]) for name in before)
-    frozen = run(store, tmp_path / "f", init_from=str(encoder), freeze=True)
-    kept = load_file(tmp_path / "f" / "seed-0" / "model" / "model.safetensors")
+    kept = load_file(frozen[0] / "seed-0" / "model" / "model.safetensors")
     assert all(torch.equal(before[name], kept[name]) for name in before)
-    assert frozen["status"] == "finished"
+    assert frozen[1]["status"] == "finished"
 
 
 def test_vectors_kept_for_a_frozen_encoder_change_nothing(store, encoder, tmp_path) -> None:
-    from unittest import mock
-
-    from pepland_model.finetune import finetune as module
-
-    class OnGraphs(module.SeedRun):
+    class OnGraphs(finetune_module.SeedRun):
         def __init__(self, config, data, task, network, features, *rest) -> None:
             super().__init__(config, data, task, network, None, *rest)
 
     flags = {"init_from": str(encoder), "freeze": True, "seeds": 1, "dropout": 0.0, "epochs": 3}
     # One batch an epoch: then the two loaders' orders do not matter.
-    run(store, tmp_path / "kept", **flags, batch_size=64)
-    with mock.patch.object(module, "SeedRun", OnGraphs):
-        run(store, tmp_path / "plain", **flags, batch_size=64)
+    finetune_small(store, tmp_path / "kept", **flags, batch_size=64)
+    with mock.patch.object(finetune_module, "SeedRun", OnGraphs):
+        finetune_small(store, tmp_path / "plain", **flags, batch_size=64)
     kept, plain = (
         np.array([row["prediction"] for row in rows_of(tmp_path / name)])
         for name in ("kept", "plain")
@@ -150,8 +106,6 @@ def test_vectors_kept_for_a_frozen_encoder_change_nothing(store, encoder, tmp_pa
 
 
 def test_the_head_sees_inputs_of_mean_0_and_deviation_1() -> None:
-    from pepland_model.finetune.task_network import HeadConfig, TaskHead
-
     features = torch.randn(50, 6) * torch.tensor([1, 1e-3, 5, 1, 1, 0.0]) + 3
     features[:, 5] = 7.0
     head = TaskHead(HeadConfig(6, 1, frozen=True))
@@ -165,8 +119,6 @@ def test_the_head_sees_inputs_of_mean_0_and_deviation_1() -> None:
 
 
 def test_inputs_of_an_encoder_that_is_trained_share_one_unit() -> None:
-    from pepland_model.finetune.task_network import HeadConfig, TaskHead
-
     features = torch.randn(50, 3) * torch.tensor([0.5, 1e-3, 1.5]) + 30
     head = TaskHead(HeadConfig(3, 1))
     head.fit_inputs(features)
@@ -179,19 +131,15 @@ def test_inputs_of_an_encoder_that_is_trained_share_one_unit() -> None:
 
 
 def test_an_encoder_trained_along_starts_from_inputs_around_zero(store, tmp_path) -> None:
-    from safetensors.torch import load_file
-
-    run(store, tmp_path / "run", epochs=1, seeds=1)
+    finetune_small(store, tmp_path / "run", epochs=1, seeds=1)
     head = load_file(tmp_path / "run" / "seed-0" / "model" / "head.safetensors")
     assert head["0.mean"].abs().max() > 0
     assert len(head["0.std"].unique()) == 1
     assert head["0.std"][0] != 1
 
 
-def test_a_fresh_encoder_is_another_for_each_seed(store, tmp_path) -> None:
-    from safetensors.torch import load_file
-
-    run(store, tmp_path / "run", freeze=True, epochs=1)
+def test_a_new_encoder_differs_between_seeds(store, tmp_path) -> None:
+    finetune_small(store, tmp_path / "run", freeze=True, epochs=1)
     first, second = (
         load_file(tmp_path / "run" / f"seed-{i}" / "model" / "model.safetensors") for i in (0, 1)
     )
@@ -199,9 +147,9 @@ def test_a_fresh_encoder_is_another_for_each_seed(store, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("target", ["label", "kind"])
-def test_classification_gives_probabilities_and_their_figures(store, tmp_path, target) -> None:
+def test_classification_has_probabilities_and_their_metrics(store, tmp_path, target) -> None:
     out = tmp_path / "run"
-    summary = run(store, out, task="classification", target=target, epochs=3, seeds=1)
+    summary = finetune_small(store, out, task="classification", target=target, epochs=1, seeds=1)
     classes = {"label": ["0", "1"], "kind": ["a", "b", "c"]}[target]
     rows = rows_of(out, set="train")
     shares = np.array([[row[f"probability_{c}"] for c in classes] for row in rows])
@@ -213,9 +161,6 @@ def test_classification_gives_probabilities_and_their_figures(store, tmp_path, t
 
 
 def test_class_weights_are_balanced_none_or_given() -> None:
-    from pepland_data.errors import InputError
-    from pepland_model.finetune.task_data import class_weights
-
     counts = np.array([30, 10])
     assert class_weights("balanced", counts, "ab") == pytest.approx((40 / 60, 2.0))
     assert class_weights("none", counts, "ab") == (1.0, 1.0)
@@ -241,15 +186,15 @@ def test_a_weighted_loss_is_that_of_repeated_rows() -> None:
 
 def test_accumulated_parts_make_the_same_step(store, tmp_path) -> None:
     flags = {"seeds": 1, "dropout": 0.0, "epochs": 2, "batch_size": 8}
-    run(store, tmp_path / "one", **flags)
-    run(store, tmp_path / "two", **flags, accumulate=2)
+    finetune_small(store, tmp_path / "one", **flags)
+    finetune_small(store, tmp_path / "two", **flags, accumulate=2)
     one, two = ([row["prediction"] for row in rows_of(tmp_path / n)] for n in ("one", "two"))
     np.testing.assert_allclose(one, two, rtol=1e-4)
 
 
 MOMENTS = {
-    "in the first epoch": "pepland_model.finetune.task_step:TaskStepper.step@2",
-    "in the second seed": "pepland_model.finetune.task_step:TaskStepper.step@17",
+    "in the first epoch": "pepland_model.finetune.task_step:TaskUpdater.step@2",
+    "in the second seed": "pepland_model.finetune.task_step:TaskUpdater.step@17",
     "while a checkpoint is half written": "pepland_model.run.checkpoint:write_tensors@6",
     "in an evaluation": "pepland_model.finetune.seed_run:SeedRun.predict@3",
     "before predictions are written": "pepland_model.finetune.finetune:write_seed_predictions@1",
@@ -259,51 +204,32 @@ MOMENTS = {
 QUICK = ("in the second seed",)
 
 
-def worker(store: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.helpers.finetune_worker",
-        str(store),
-        str(out),
-        *arguments,
-    ]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def undisturbed(store, tmp_path_factory) -> bytes:
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    done = worker(store, out)
-    assert done.returncode == 0, done.stderr
+    finetune_small(store, out)
     return (out / "predictions.parquet").read_bytes()
 
 
 @pytest.mark.parametrize(
     "moment", [pytest.param(m, marks=() if m in QUICK else pytest.mark.slow) for m in MOMENTS]
 )
-def test_a_run_killed_at_any_moment_ends_with_the_same_predictions_bit_for_bit(
+def test_a_run_killed_at_any_moment_ends_with_bit_identical_predictions(
     store, tmp_path, undisturbed, moment
 ) -> None:
     out = tmp_path / "run"
-    killed = worker(store, out, f"die={MOMENTS[moment]}")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    again = worker(store, out)
-    assert again.returncode == 0, again.stderr
+    assert end(start(finetune_small, store, out, die=MOMENTS[moment])) == -signal.SIGKILL
+    finetune_small(store, out)
     assert (out / "predictions.parquet").read_bytes() == undisturbed
     assert not list(out.rglob("*.tmp"))
     assert not list(out.rglob("checkpoints"))
 
 
 @pytest.mark.parametrize("steps", [0, 7])
-def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(
+def test_sigterm_writes_a_checkpoint_and_the_same_command_resumes(
     store, tmp_path, undisturbed, steps
 ) -> None:
-    from unittest import mock
-
-    from pepland_model.finetune.task_step import TaskStepper
-
-    out, step, build = tmp_path / "run", TaskStepper.step, TaskStepper.__init__
+    out, step, build = tmp_path / "run", TaskUpdater.step, TaskUpdater.__init__
 
     def terminated(self, number, parts):
         if number == steps - 1:
@@ -316,28 +242,26 @@ def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(
             os.kill(os.getpid(), signal.SIGTERM)
 
     with (
-        mock.patch.object(TaskStepper, "step", terminated),
-        mock.patch.object(TaskStepper, "__init__", terminated_before),
+        mock.patch.object(TaskUpdater, "step", terminated),
+        mock.patch.object(TaskUpdater, "__init__", terminated_before),
     ):
-        summary = run(store, out, checkpoint_minutes=0.0)
+        summary = finetune_small(store, out, checkpoint_minutes=0.0)
     assert (summary["status"], summary["exit_code"]) == ("SIGTERM", 143)
     assert [p.name for p in (out / "seed-0" / "checkpoints").iterdir()] == [f"step-{steps:09d}"]
-    assert run(store, out, checkpoint_minutes=0.0)["status"] == "finished"
+    assert finetune_small(store, out, checkpoint_minutes=0.0)["status"] == "finished"
     assert (out / "predictions.parquet").read_bytes() == undisturbed
 
 
 def test_more_seeds_join_a_finished_run(store, tmp_path) -> None:
-    first = run(store, tmp_path / "run", seeds=1, epochs=2)
-    both = run(store, tmp_path / "run", seeds=2, epochs=2)
+    first = finetune_small(store, tmp_path / "run", seeds=1, epochs=1)
+    both = finetune_small(store, tmp_path / "run", seeds=2, epochs=1)
     assert both["by_seed"][0] == first["by_seed"][0]
     assert both["seeds_done"] == 2
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_its_peptides(store, tmp_path) -> None:
-    from pepland_model.train.guard import NonFiniteError
-
     with pytest.raises(NonFiniteError, match="not finite"):
-        run(store, tmp_path / "run", head_lr=1e30, lr=1e30, epochs=20, seeds=1)
+        finetune_small(store, tmp_path / "run", head_lr=1e30, lr=1e30, epochs=20, seeds=1)
     found = json.loads((tmp_path / "run" / "seed-0" / "nonfinite.json").read_text())
     assert 1 <= len(found["graph_index"]) <= 8
 
@@ -346,12 +270,12 @@ def test_a_folder_with_sets_as_stores_is_taken_as_it_is(store, tmp_path) -> None
     (tmp_path / "data").mkdir()
     for part in ("train", "test"):
         (tmp_path / "data" / part).symlink_to(store)
-    summary = run(tmp_path / "data", tmp_path / "run", epochs=1, seeds=1)
+    summary = finetune_small(tmp_path / "data", tmp_path / "run", epochs=1, seeds=1)
     assert summary["data"]["train peptides"] == summary["data"]["test peptides"] == 35
     assert set(summary["metrics"]) == {"train", "test"}
 
 
-def test_the_command_tells_figures_with_their_intervals(store, encoder, tmp_path) -> None:
+def test_the_command_prints_metrics_with_intervals(store, encoder, tmp_path) -> None:
     arguments = ["--task", "regression", "--target", "affinity", "--shards", store, "--init-from",
                  encoder, "--freeze", "--epochs", 2, "--seeds", 2]  # fmt: skip
     result = call(*arguments, "--out", tmp_path / "a")
@@ -371,18 +295,18 @@ FINE = ["--task", "regression", "--target", "affinity"]
     ("arguments", "code", "words"),
     [
         (["--task", "regression"], 1, "needs --target"),
-        (["--task", "regression", "--target", "x"], 1, "it has affinity, label, kind, odd"),
+        (["--task", "regression", "--target", "x"], 1, "it has affinity, level, label, kind"),
         (["--task", "regression", "--target", "kind"], 1, "regression needs numbers"),
         (["--task", "ranking", "--target", "affinity"], 2, "ranking"),
         ([*FINE, "--split", "folds"], 1, "no split 'folds'"),
         ([*FINE, "--init-from", "nowhere"], 1, "nowhere"),
-        ([*FINE, "--init-from", "ENCODER", "--hidden", 24], 1, "leave it out"),
+        ([*FINE, "--init-from", "ENCODER", "--hidden", 24], 1, "leave out --hidden"),
         ([*FINE, "--seeds", 0], 1, "seeds"),
         ([*FINE, "--dropout", 1], 1, "dropout"),
         ([*FINE, "--ema", 0.9], 1, "--ema"),
         ([*FINE, "--batch-size", 9, "--accumulate", 2], 1, "multiple"),
         ([*FINE, "--device", "cuda:9"], 1, "GPU"),
-        ([*FINE, "--resume"], 1, "no run to go on"),
+        ([*FINE, "--resume"], 1, "no run to resume"),
         ([*FINE, "--class-weights", "1", "--task", "classification", "--target", "label"], 1,
          "2 numbers"),
     ],
@@ -400,28 +324,18 @@ def test_bad_input_is_one_sentence_and_an_exit_code(
 
 
 def test_a_column_with_too_many_values_is_no_classification(tmp_path) -> None:
-    from pepland_data.errors import InputError
-    from pepland_model.finetune.task_data import targets_of
-
     with pytest.raises(InputError, match="150 different values"):
         targets_of([np.arange(150)], "classification", "x")
     with pytest.raises(InputError, match="1 different values"):
         targets_of([np.ones(5)], "classification", "x")
 
 
-def test_a_number_beyond_what_can_be_squared_is_refused() -> None:
-    from pepland_data.errors import InputError
-    from pepland_model.finetune.task_data import targets_of
-
+def test_a_target_that_is_too_large_is_refused() -> None:
     with pytest.raises(InputError, match="value of 1e\\+300"):
         targets_of([np.array([1.0, -1e300, np.nan])], "regression", "x")
 
 
 def test_one_value_everywhere_is_nothing_to_learn() -> None:
-    from pepland_data.errors import InputError
-    from pepland_model.finetune.task_data import TaskData
-    from pepland_model.run.config import task_defaults, with_flags
-
     data = TaskData((), np.full(9, 7.5, np.float32), (), {"train": np.arange(9)}, "")
     config = with_flags(task_defaults("regression"), {"task": "regression", "target": "y"})
     with pytest.raises(InputError, match=r"all 9 training peptides have y 7\.5"):
@@ -429,8 +343,6 @@ def test_one_value_everywhere_is_nothing_to_learn() -> None:
 
 
 def test_missing_targets_are_left_out_in_both_kinds() -> None:
-    from pepland_model.finetune.task_data import targets_of
-
     numbers, _ = targets_of([np.array([1.5, np.nan]), np.array([2, 3])], "regression", "x")
     assert np.isnan(numbers).tolist() == [False, True, False, False]
     labels, classes = targets_of([np.array([10.0, np.nan, 9.0])], "classification", "x")
@@ -440,23 +352,19 @@ def test_missing_targets_are_left_out_in_both_kinds() -> None:
 
 
 def test_other_settings_or_data_are_refused_in_the_same_folder(store, tmp_path) -> None:
-    from pepland_data.errors import InputError
-
-    run(store, tmp_path / "run", epochs=1, seeds=1)
-    with pytest.raises(InputError, match="epochs: 1 -> 2"):
-        run(store, tmp_path / "run", epochs=2, seeds=1)
-    copy = tmp_path / "store"
+    copy, out, flags = tmp_path / "store", tmp_path / "run", {"epochs": 1, "seeds": 1}
     shutil.copytree(store, copy)
-    run(copy, tmp_path / "other", epochs=1, seeds=1)
+    finetune_small(copy, out, **flags)
+    with pytest.raises(InputError, match="epochs: 1 -> 2"):
+        finetune_small(copy, out, **{**flags, "epochs": 2})
     opened = open_store(copy)
-    write_split(opened, make_split(opened, "random", SHARES, 9))
+    write_split(opened, make_split(opened, "random", {"train": 0.7, "test": 0.3}, 9))
     with pytest.raises(InputError, match="sets changed"):
-        run(copy, tmp_path / "other", epochs=1, seeds=1)
+        finetune_small(copy, out, **flags)
 
 
-def test_a_folder_of_something_else_is_refused(store, tmp_path) -> None:
-    from pepland_data.errors import InputError
+def test_a_folder_that_is_not_a_run_folder_is_refused(store, tmp_path) -> None:
 
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="something else"):
-        run(store, tmp_path, epochs=1)
+    with pytest.raises(InputError, match="not a run folder"):
+        finetune_small(store, tmp_path, epochs=1)

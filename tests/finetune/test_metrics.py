@@ -1,4 +1,4 @@
-"""Figures against scikit-learn and scipy where they are installed, and against their meaning."""
+"""Metrics compared with scikit-learn and SciPy, if installed, and with their definitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pepland_model.finetune import metrics
-from pepland_model.finetune.intervals import interval, t_quantile
+from pepland_model.finetune.confidence_interval import interval, t_quantile
 
 SEEDS = range(8)
 
@@ -23,7 +23,7 @@ def sample(seed: int, ties: bool) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_regression_figures_are_those_of_sklearn_and_scipy(seed, ties) -> None:
+def test_regression_metrics_equal_sklearn_and_scipy(seed, ties) -> None:
     sk = pytest.importorskip("sklearn.metrics")
     stats = pytest.importorskip("scipy.stats")
     target, prediction = sample(seed, ties)
@@ -35,7 +35,7 @@ def test_regression_figures_are_those_of_sklearn_and_scipy(seed, ties) -> None:
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_two_classes_are_those_of_sklearn(seed, ties) -> None:
+def test_two_class_metrics_equal_sklearn(seed, ties) -> None:
     sk = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(seed)
     target = rng.integers(0, 2, 70)
@@ -70,7 +70,7 @@ def test_perfect_and_reversed_predictions() -> None:
     assert metrics.roc_auc(positive, -target) == 0
 
 
-def test_what_is_undefined_is_nan_and_no_warning() -> None:
+def test_undefined_metrics_are_nan() -> None:
     same = np.ones(5)
     assert math.isnan(metrics.r2(same, same))
     assert math.isnan(metrics.spearman(same, np.arange(5.0)))
@@ -91,7 +91,7 @@ def test_roc_auc_is_the_chance_that_a_positive_scores_higher(pairs) -> None:
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 30, 200])
 @pytest.mark.parametrize("share", [0.9, 0.975, 0.995])
-def test_the_t_quantile_is_scipys(freedom, share) -> None:
+def test_the_t_quantile_equals_scipy(freedom, share) -> None:
     stats = pytest.importorskip("scipy.stats")
     assert t_quantile(share, freedom) == pytest.approx(stats.t.ppf(share, freedom), rel=1e-6)
 
@@ -104,7 +104,7 @@ def test_an_interval_of_five_runs_is_the_textbook_one() -> None:
     assert 3 - found["low"] == pytest.approx(half, rel=1e-6)
 
 
-def test_an_interval_of_one_run_has_no_width_to_tell() -> None:
+def test_an_interval_of_one_run_has_no_width() -> None:
     assert interval([2.0]) == {"mean": 2.0, "std": None, "low": None, "high": None, "n": 1}
     assert interval([float("nan"), 2.0])["n"] == 1
     assert interval([])["mean"] is None

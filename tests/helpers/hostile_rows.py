@@ -1,4 +1,4 @@
-"""Lines of a CSV file as nobody should write them, and what may become of each."""
+"""Rows of a CSV file that may break a reader, and whether each becomes a graph."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class HostileRow:
 
     kind: str
     line: bytes
-    """The field as it stands in the file, quoted where it has to be."""
+    """The field as written in the file, quoted if necessary."""
     becomes: str
     """``graph``, ``reject`` or ``either``."""
 
@@ -27,7 +27,7 @@ FULLERENE = (
     "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c1c1c6c6"
     "c%11c2c2c7c3c3c8c4c4c9c5c1c1c6c2c3c41"
 )
-CHEAP = [
+FAST_KINDS = [
     ("empty quotes", b'""', REJECT),
     ("spaces", b"   ", REJECT),
     ("control characters", b"C\x01C\x02\x1bO", REJECT),
@@ -65,7 +65,7 @@ CHEAP = [
     ("protein letters", b"MKTAYIAKQR", REJECT),
     ("HELM", b"PEPTIDE1{A.G.C}$$$$", REJECT),
 ]
-DEAR = [
+SLOW_KINDS = [
     ("a megabyte", b"C" * 1_000_000, REJECT),
     ("a megabyte in quotes", b'"' + b"N" * 1_000_000 + b'"', REJECT),
     ("90,000 letters", b"CCO" * 30_000, REJECT),
@@ -78,18 +78,18 @@ DEAR = [
 ]
 
 
-def hostile_rows(count: int, seed: int = 0, dear: int = 1) -> list[HostileRow]:
+def hostile_rows(count: int, seed: int = 0, slow: int = 1) -> list[HostileRow]:
     """Return rows of every kind, good ones among them, in random order.
 
     Args:
         count: rows in all.
         seed: the same rows for the same seed.
-        dear: how often each kind appears that takes seconds or megabytes.
+        slow: rows of each kind that takes seconds or megabytes.
     """
     rng = random.Random(seed)
-    rows = [HostileRow(*kind) for kind in DEAR for _ in range(dear)]
+    rows = [HostileRow(*kind) for kind in SLOW_KINDS for _ in range(slow)]
     while len(rows) < count:
-        rows.append(_good(rng) if rng.random() < 0.4 else HostileRow(*rng.choice(CHEAP)))
+        rows.append(_good(rng) if rng.random() < 0.4 else HostileRow(*rng.choice(FAST_KINDS)))
     rng.shuffle(rows)
     return rows[:count]
 

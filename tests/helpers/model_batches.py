@@ -14,8 +14,8 @@ from pepland_data.batch.byte_layout import (
     host_batch,
     outline_of,
     spans,
-    write_ghosts,
     write_head,
+    write_padding,
 )
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GROUPS, concat
@@ -65,5 +65,5 @@ def padded(batch: HeteroBatch, room: dict[str, int], graphs: int) -> HeteroBatch
         for name in names:
             values = getattr(batch, name).numpy()
             out[name][: len(values)] = values
-    write_ghosts(out, parts)
+    write_padding(out, parts)
     return host_batch(out, batch.tables)

@@ -1,4 +1,4 @@
-"""Random molecules of the kinds that break featurizers: peptides and what chemists do to them."""
+"""Random molecules that are difficult for a featurizer: unusual peptides and fragments."""
 
 from __future__ import annotations
 
@@ -21,24 +21,13 @@ STUMPS = [
     "[C@]1(C)(N)CCO1",
 ]  # fmt: skip
 JOINTS = [
-    "",
-    "C",
-    "N",
-    "O",
-    "S",
-    "SS",
-    "C(=O)",
-    "C(=O)N",
-    "NC(=O)",
-    "/C=C/",
-    "c1ccc(cc1)",
-    "N(C)C(=O)",
-]
+    "", "C", "N", "O", "S", "SS", "C(=O)", "C(=O)N", "NC(=O)", "/C=C/", "c1ccc(cc1)", "N(C)C(=O)",
+]  # fmt: skip
 NAMES = [*SIDE_CHAINS, *OTHER]
 
 
 def odd_molecules(count: int, seed: int) -> list[str]:
-    """Return SMILES that RDKit reads, the same for the same seed."""
+    """Return SMILES that RDKit can read; equal seeds give equal lists."""
     rng = random.Random(seed)
     made: list[str] = []
     while len(made) < count:
@@ -77,7 +66,7 @@ def _bridged(names: list[str]) -> str:
 
 
 def _written(mol: Chem.Mol, smiles: str, rng: random.Random) -> str:
-    """Write some molecules in another order, kekulised, or with all hydrogens."""
+    """Return the SMILES, or another one: in random order, kekulised, or with all hydrogens."""
     how = rng.random()
     if how < 0.4:
         return smiles

@@ -1,8 +1,9 @@
-"""A plain, obvious implementation of the heterograph: the oracle of the fast path."""
+"""The oracle: a simple implementation of the heterograph to test the featurizer against."""
 
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ BOND_TYPES = [Chem.BondType.names[n] for n in ("SINGLE", "DOUBLE", "TRIPLE", "AR
 FACTORY = ChemicalFeatures.BuildFeatureFactory(
     os.path.join(RDConfig.RDDataDir, "BaseFeatures.fdef")
 )
+FEATURES = [name.split(".")[1] for name in FACTORY.GetFeatureDefs()]
 AMIDE = Chem.MolFromSmarts("C(=O)N")
 
 
 def one_hot(value: Any, choices: Any) -> list[int]:
-    """A slot per choice and a last one for anything else."""
+    """Return one slot per choice and a last slot for all other values."""
     choices = list(choices)
     return [int(value == c) for c in choices] + [int(value not in choices)]
 
@@ -72,66 +74,53 @@ def has_double_bonded_oxygen(atom: Chem.Atom) -> bool:
     )
 
 
-def brics_cuts(mol: Chem.Mol, cuts: list[int]) -> list[int]:
-    pieces_mol = Chem.FragmentOnBonds(mol, cuts, addDummies=False) if cuts else Chem.Mol(mol)
-    atoms_of: list[Any] = []
-    pieces = Chem.GetMolFrags(
-        pieces_mol, asMols=True, sanitizeFrags=True, fragsMolAtomMapping=atoms_of
-    )
-    found = []
-    for piece, atoms in zip(pieces, atoms_of, strict=True):
-        for (i, j), _ in BRICS.FindBRICSBonds(piece):
-            found.append(mol.GetBondBetweenAtoms(atoms[i], atoms[j]).GetIdx())
-    return found
-
-
-def pieces_of(mol: Chem.Mol, cuts: list[int]) -> tuple[list[tuple[int, ...]], list[str]]:
+def pieces_of(mol: Chem.Mol, cuts: list[int]) -> tuple[list[Any], list[Chem.Mol]]:
+    """Return the atoms of each piece, and the pieces as molecules."""
     if not cuts:
-        return [tuple(range(mol.GetNumAtoms()))], [Chem.MolToSmiles(mol)]
+        return [tuple(range(mol.GetNumAtoms()))], [mol]
     broken = Chem.FragmentOnBonds(mol, cuts, addDummies=False)
-    atoms_of: list[Any] = []
-    pieces = Chem.GetMolFrags(broken, asMols=True, sanitizeFrags=True, fragsMolAtomMapping=atoms_of)
-    return [tuple(a) for a in atoms_of], [Chem.MolToSmiles(p) for p in pieces]
+    atoms: list[Any] = []
+    pieces = Chem.GetMolFrags(broken, asMols=True, sanitizeFrags=True, fragsMolAtomMapping=atoms)
+    return atoms, list(pieces)
 
 
-def fragment_row(mol: Chem.Mol, atoms: tuple[int, ...]) -> list[int]:
-    piece = Chem.MolFromSmiles(Chem.MolFragmentToSmiles(mol, atoms))
+def brics_cuts(mol: Chem.Mol, atoms: list[Any], pieces: list[Chem.Mol]) -> list[int]:
+    return [
+        mol.GetBondBetweenAtoms(of[i], of[j]).GetIdx()
+        for of, piece in zip(atoms, pieces, strict=True)
+        for (i, j), _ in BRICS.FindBRICSBonds(piece)
+    ]
+
+
+@cache
+def fragment_row(smiles: str) -> list[int]:
+    piece = Chem.MolFromSmiles(smiles)
     if piece is None:
         return [0] * 196
     maccs = list(MACCSkeys.GenMACCSKeys(piece))
-    names = [n.split(".")[1] for n in FACTORY.GetFeatureDefs()]
     present = {f.GetType() for f in FACTORY.GetFeaturesForMol(piece)}
-    return [*maccs, 0, *[int(n in present) for n in names], 0]
+    return [*maccs, 0, *[int(n in present) for n in FEATURES], 0]
 
 
 def dense(smiles: str, cut: str = "adafrag") -> dict[str, np.ndarray]:
-    """The arrays of `HeteroGraph.dense`, made the slow way."""
-    return dense_of(Chem.MolFromSmiles(smiles), cut)
-
-
-def dense_of(mol: Chem.Mol, cut: str = "adafrag") -> dict[str, np.ndarray]:
+    """Return the arrays of `HeteroGraph.dense`."""
+    mol = Chem.MolFromSmiles(smiles)
     amiibo = amiibo_cuts(mol)
     cuts = list(amiibo)
+    residues = pieces_of(mol, amiibo)
     if cut == "adafrag" and amiibo:
-        cuts += [b for b in brics_cuts(mol, amiibo) if b not in cuts]
-    pieces, piece_smiles = pieces_of(mol, cuts)
-    fragment_of = index_of(pieces, mol.GetNumAtoms())
-    residue_of = (
-        index_of(pieces_of(mol, amiibo)[0], mol.GetNumAtoms())
-        if amiibo
-        else np.ones(mol.GetNumAtoms(), np.int32)
-    )
+        cuts += [b for b in brics_cuts(mol, *residues) if b not in cuts]
+    atoms_of, pieces = pieces_of(mol, cuts)
+    piece_smiles = [Chem.MolToSmiles(piece) for piece in pieces]
+    fragment_of = index_of(atoms_of, mol.GetNumAtoms())
+    residue_of = index_of(residues[0], mol.GetNumAtoms()) if amiibo else np.ones_like(fragment_of)
     bonds = list(mol.GetBonds())
     ends = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in bonds]
     first: dict[frozenset[int], list[int]] = {}
     for cut_bond in cuts:
         joined = frozenset(int(fragment_of[a]) for a in ends[cut_bond])
-        first.setdefault(joined, bond_row(mol.GetBondWithIdx(cut_bond)))
-    joints = [
-        (fragment_of[i], fragment_of[j])
-        for b, (i, j) in zip(bonds, ends, strict=True)
-        if b.GetIdx() in set(cuts)
-    ]
+        first.setdefault(joined, bond_row(bonds[cut_bond]))
+    reactions = [tuple(fragment_of[a] for a in ends[bond]) for bond in sorted(set(cuts))]
     return {
         "atom_x": np.array([atom_row(a) for a in mol.GetAtoms()], np.float32).reshape(-1, 42),
         "atom_label": np.array(
@@ -140,22 +129,22 @@ def dense_of(mol: Chem.Mol, cut: str = "adafrag") -> dict[str, np.ndarray]:
         "atom_maskable": np.array([piece_smiles[f] != "NC=O" for f in fragment_of], bool),
         "atom_residue": residue_of,
         "atom_fragment": fragment_of,
-        "fragment_x": np.array([fragment_row(mol, p) for p in pieces], np.uint8).reshape(-1, 196),
+        "fragment_x": np.array(
+            [fragment_row(Chem.MolFragmentToSmiles(mol, atoms)) for atoms in atoms_of], np.uint8
+        ).reshape(-1, 196),
         "fragment_smiles": np.array(piece_smiles, np.str_),
         "bond_index": twice(ends),
         "bond_x": np.repeat(np.array([bond_row(b) for b in bonds], np.uint8).reshape(-1, 14), 2, 0),
-        "reaction_index": twice(joints),
+        "reaction_index": twice(reactions),
         "reaction_x": np.repeat(
-            np.array([first[frozenset(map(int, j))] for j in joints], np.uint8).reshape(-1, 14),
-            2,
-            0,
+            np.array([first[frozenset(r)] for r in reactions], np.uint8).reshape(-1, 14), 2, 0
         ),
     }
 
 
-def index_of(pieces: Any, count: int) -> np.ndarray:
+def index_of(atoms_of: list[Any], count: int) -> np.ndarray:
     index = np.zeros(count, np.int32)
-    for number, atoms in enumerate(pieces):
+    for number, atoms in enumerate(atoms_of):
         index[list(atoms)] = number
     return index
 

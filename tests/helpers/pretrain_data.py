@@ -1,4 +1,4 @@
-"""Graphs and stores that the training tests share."""
+"""Golden graphs, and a small loader and network, for tests of training."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def golden_batch(rows: list[int] | None = None) -> HeteroBatch:
 
 
 class PlainLoader:
-    """The simplest loader that keeps the loader's promises: seeded order, ranks, resume.
+    """A simple loader with seeded order, ranks and a position to resume from.
 
-    A global batch is a run of the epoch's order; rank r takes every world-th graph of it.
+    Rank r takes every world-th graph of a global batch.
     """
 
     def __init__(self, rows, batch_size: int, shuffle=True, seed=0, rank=0, world=1) -> None:
@@ -121,7 +121,7 @@ class PlainLoader:
 
 
 class TinyEncoder(nn.Module):
-    """One round of neighbour sums: enough to learn something, quick enough for kill tests."""
+    """One round of neighbour sums: it learns something and is fast enough for kill tests."""
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class TinyEncoder(nn.Module):
 
 
 class TinyHeads(nn.Module):
-    """The heads' contract with another width."""
+    """Heads like `PretrainHeads`, of another width."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Files as people write them: no row is lost, no column is mistaken for another."""
+"""Usual input files: no row is lost, no column is mistaken for another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pepland_data import BuildOptions, FeaturizeOptions, build, featurize, open_
 from pepland_data.chem.featurizer import Featurizer
 from pepland_data.chem.notation.detect import helm_of
 from pepland_data.errors import InputError
-from pepland_data.inputs.input_blocks import read_chunks
+from pepland_data.inputs.read_input import read_chunks
 from pepland_data.store.featurize_again import semantic_faults
 
 
@@ -45,7 +45,7 @@ def written(folder: Path, name: str, data: bytes) -> Path:
 )
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("zipped", [False, True])
-def test_a_mark_at_the_start_of_a_file_is_no_part_of_its_first_row(
+def test_a_byte_order_mark_is_not_part_of_the_first_row(
     tmp_path: Path, name: str, data: bytes, texts: list[str], mark: bytes, zipped: bool
 ) -> None:
     data = mark + data
@@ -62,7 +62,7 @@ def test_a_mark_at_the_start_of_a_file_is_no_part_of_its_first_row(
         ("smiles\nCCO\n".encode("utf-16"), "UTF-16"),
     ],
 )
-def test_what_would_lose_rows_or_mix_columns_is_refused(
+def test_a_file_without_header_or_in_utf16_is_refused(
     tmp_path: Path, data: bytes, said: str
 ) -> None:
     with pytest.raises(InputError, match=said):
@@ -76,7 +76,7 @@ def test_the_only_column_may_have_any_name(tmp_path: Path, header: str) -> None:
     assert rows_of(written(tmp_path, "b.csv", b"CN\nCCO\n"), "CN")[0] == ["CCO"]
 
 
-def test_columns_that_a_store_has_itself_and_columns_without_a_name_go_on_under_another(
+def test_columns_with_reserved_or_empty_names_are_renamed(
     tmp_path: Path,
 ) -> None:
     path = written(tmp_path, "a.csv", b"sequence,smiles,row_id,,atoms\nACD,CCO,7,x,3\n")
@@ -100,7 +100,7 @@ def test_parquet_text_may_be_bytes_and_names_are_kept_apart_as_in_csv(tmp_path: 
     assert chunk.problems == {0: "not UTF-8", 1: "no text", 2: "control characters in the text"}
 
 
-def test_the_text_of_a_store_is_that_of_its_graph_whatever_the_other_columns_are_called(
+def test_reserved_column_names_do_not_change_the_text_of_a_store(
     tmp_path: Path,
 ) -> None:
     path = written(tmp_path, "a.csv", b"smiles,sequence,row_id\nCCO,ACD,9\nCCN,EF,8\n")
@@ -136,8 +136,8 @@ def test_the_name_of_a_column_says_whether_letters_are_residues(
     (chunk,) = read_chunks(path, 99, None, "auto")
     ambiguous = {0: "CNC", 1: "CCC", 4: "FFF"}
     wanted = {i: helm_of(text) for i, text in ambiguous.items()} if sequences else {}
-    assert chunk.meant("auto") == wanted
-    assert chunk.meant("smiles") == {}
+    assert chunk.texts_as_helm("auto") == wanted
+    assert chunk.texts_as_helm("smiles") == {}
 
 
 def test_fasta_is_sequences_also_where_a_smiles_could_be_read(tmp_path: Path) -> None:

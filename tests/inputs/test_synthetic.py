@@ -14,7 +14,7 @@ from rdkit import Chem
 from pepland_data.chem.notation.monomers import NATURAL, helm, peptide
 from pepland_data.errors import InputError
 from pepland_data.inputs.synthetic import SWISS_PROT, SynthOptions, peptides, write_peptides
-from tests.builder.test_build import cli
+from tests.helpers.commands import cli
 
 EVERYTHING = SynthOptions(600, noncanonical=0.5, cyclic=0.3, bridged=0.3)
 

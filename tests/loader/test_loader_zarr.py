@@ -11,7 +11,7 @@ from pepland_data import GraphDataset, GraphLoader, open_store
 from pepland_data.builder.convert_format import convert
 from pepland_data.errors import InputError
 from pepland_data.loader.tiers.choice import choose_tier
-from tests.builder.test_build import cli
+from tests.helpers.commands import cli
 from tests.helpers.loader_checks import same
 
 pytest.importorskip("zarr")

@@ -158,7 +158,7 @@ def test_bench_loader_sets_its_exit_code_by_the_waiting(small_store, allowed, co
 def test_bench_loader_prints_what_limits_and_the_remedy(small_store) -> None:
     result = call(bench, "loader", small_store.path, "--seconds", "0.2", "--device", "cpu")
     assert result.exit_code == 0
-    assert "graphs a second" in result.output
+    assert "graphs per second" in result.output
     assert "limit" in result.output
 
 

@@ -130,7 +130,7 @@ def test_an_unknown_dedup_is_named() -> None:
 
 def test_fragments_of_many_atoms_are_told_apart_by_every_atom() -> None:
     """Ghost atoms make one fragment of thousands; the others must not be searched as long."""
-    from pepland_model.network.states.distinct import distinct_junction
+    from pepland_model.network.states.junction import distinct_junction
 
     codes = [[1, 2], [2, 1], [1, 2, 3], [1] * 4000, [1] * 3999 + [2], [1], [], [1, 2], [1] * 4000]
     kinds = [5, 5, 5, 5, 5, 5, 5, 6, 5]
@@ -147,8 +147,10 @@ def test_fragments_of_many_atoms_are_told_apart_by_every_atom() -> None:
 
 
 def test_more_rows_than_a_key_has_room_for_are_computed_as_they_stand(monkeypatch) -> None:
-    from pepland_model.network.states import distinct as states
+    from pepland_model.network.states import junction
 
-    monkeypatch.setattr(states, "LIMIT", 4)
-    plan = states.distinct_junction(torch.tensor([1, 4]), torch.tensor([0, 1]), torch.ones(2).int())
+    monkeypatch.setattr(junction, "LIMIT", 4)
+    plan = junction.distinct_junction(
+        torch.tensor([1, 4]), torch.tensor([0, 1]), torch.ones(2).int()
+    )
     assert plan.fragment_rows is None

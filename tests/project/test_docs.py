@@ -1,4 +1,4 @@
-"""What the project says of itself is there: commands, links, files."""
+"""Documented commands, options and links exist."""
 
 import importlib
 import re

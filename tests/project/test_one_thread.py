@@ -1,4 +1,4 @@
-"""Fixtures of a module compute with one thread, even behind a test that asked for more."""
+"""Tests and module fixtures compute with one thread, also after a test that set more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine that only loads and trains: no RDKit, no DGL, no Zarr, nothing but what trains."""
+"""Commands for loading and training without RDKit, DGL, Zarr and other optional packages."""
 
 from __future__ import annotations
 
@@ -15,69 +15,82 @@ from tests.helpers.paths import ROOT
 ABSENT = {"rdkit", "scipy", "joblib", "tqdm", "helmkit", "zarr", "fsspec", "s3fs", "dgl", "pandas",
           "matplotlib", "tensorboard", "dask", "distributed", "sklearn", "torch_geometric",
           "psutil", "mlflow", "moto", "lightning"}  # fmt: skip
-HIDE = f"""
-import sys
+BENCHMARKS = ["loader", "loader_memory", "model", "train", "gpu"]
+COMMANDS = {
+    "train": ["pepland_cli.train", "--shards", "STORE", "--out", "OUT", "--hidden", "16", "--depth",
+              "2", "--batch-size", "8", "--max-steps", "3", "--device", "cpu", "--json"],
+    "info": ["pepland_cli.data", "info", "STORE", "--json"],
+    "tier": ["pepland_cli.data", "tier", "STORE", "--json"],
+    "loader": ["pepland_cli.bench", "loader", "STORE", "--seconds", "0.2", "--json"],
+    **{f"bench_{name}": [f"benchmarks.bench_{name}", "--help"] for name in BENCHMARKS},
+}  # fmt: skip
+RUN = f"""
+import contextlib, importlib, io, json, sys, traceback
 from importlib.machinery import PathFinder
 found = PathFinder.find_spec.__func__
 def find_spec(cls, name, path=None, target=None):
     return None if name.split(".")[0] in {ABSENT} else found(cls, name, path, target)
 PathFinder.find_spec = classmethod(find_spec)
+
+def run(main, arguments):
+    sys.argv = ["command", *arguments]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            code = main()
+        except SystemExit as ended:
+            code = ended.code
+        except BaseException:
+            code = traceback.format_exc()
+    return [int(code) if isinstance(code, int) else code, out.getvalue()]
+
+results = {{}}
+try:
+    import rdkit
+except ModuleNotFoundError:
+    results["rdkit"] = "absent"
+commands, tests = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+for name, (module, *arguments) in commands.items():
+    results[name] = run(lambda: importlib.import_module(module).main(), arguments)
+import pytest
+collect = ["--collect-only", "-m", "cuda", "-p", "no:cacheprovider", *tests]
+results["collect"] = run(lambda: pytest.main(collect), [])
+print(json.dumps(results))
 """
 
 
-def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a Python that finds none of those packages."""
-    command = [sys.executable, "-c", HIDE + code, *arguments]
-    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, env=alone)
-
-
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("golden") / "store"
-    return write_golden_store(folder, slice(None), 10).path
+def results(tmp_path_factory) -> dict:
+    """Exit code and output of each command, all run in one Python without those packages."""
+    folder = tmp_path_factory.mktemp("golden")
+    store = write_golden_store(folder / "store", slice(None), 10).path
+    places = {"STORE": str(store), "OUT": str(folder / "run")}
+    commands = {name: [places.get(w, w) for w in words] for name, words in COMMANDS.items()}
+    tests = [str(path) for path in sorted((ROOT / "tests").rglob("test_*.py"))
+             if "@pytest.mark.cuda\n" in path.read_text()]  # fmt: skip
+    assert len(tests) >= 5
+    command = [sys.executable, "-c", RUN, json.dumps(commands), json.dumps(tests)]
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=alone)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
-def test_the_hidden_packages_are_not_found() -> None:
-    assert "ModuleNotFoundError" in python("import rdkit").stderr
+def test_the_hidden_packages_are_not_found(results) -> None:
+    assert results["rdkit"] == "absent"
 
 
-def test_a_store_is_trained_on(store, tmp_path) -> None:
-    flags = ["--shards", str(store), "--out", str(tmp_path / "run"), "--hidden", "16", "--depth",
-             "2", "--batch-size", "8", "--max-steps", "3", "--device", "cpu", "--json"]  # fmt: skip
-    ended = python("from pepland_cli.train import main; main()", *flags)
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["steps"] == 3
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_and_benchmarks_of_loader_and_training_run(results, name) -> None:
+    code, output = results[name]
+    assert code in (0, None), output
+    if not name.startswith("bench_"):
+        assert json.loads(output)
+    if name == "train":
+        assert json.loads(output)["steps"] == 3
 
 
-@pytest.mark.parametrize("command", ["info", "tier"])
-def test_a_store_is_looked_at(store, command) -> None:
-    ended = python("from pepland_cli.data import main; main()", command, str(store), "--json")
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)
-
-
-def test_a_loader_is_measured(store) -> None:
-    code = "from pepland_cli.bench import main; main()"
-    ended = python(code, "loader", str(store), "--seconds", "0.2", "--json")
-    assert ended.returncode == 0, ended.stderr
-
-
-@pytest.mark.parametrize("name", ["loader", "loader_memory", "model", "train", "gpu"])
-def test_benchmarks_of_loader_and_network_can_be_started(name) -> None:
-    ended = python(f"from benchmarks.bench_{name} import main; main()", "--help")
-    assert ended.returncode == 0, ended.stderr
-
-
-def test_all_tests_for_a_gpu_can_be_collected() -> None:
-    names = [
-        str(path)
-        for path in sorted((ROOT / "tests").rglob("test_*.py"))
-        if "@pytest.mark.cuda\n" in path.read_text()
-    ]
-    assert len(names) >= 5
-    code = "import pytest; sys.exit(pytest.main(['--collect-only', '-m', 'cuda', *sys.argv[1:]]))"
-    ended = python(code, "-p", "no:cacheprovider", *names)
-    assert ended.returncode == 0, ended.stdout
-    assert "test_cuda.py" in ended.stdout
-    assert "test_graph_loader.py" in ended.stdout
+def test_all_tests_for_a_gpu_can_be_collected(results) -> None:
+    code, output = results["collect"]
+    assert code == 0, output
+    assert "test_cuda.py" in output
+    assert "test_graph_loader.py" in output

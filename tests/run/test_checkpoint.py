@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, checked, pruned, and survived by what was there before."""
+"""Checkpoints: complete or absent, checked when read, pruned, and damaged ones skipped."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_checkpoint_holds_no_pickle(tmp_path) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", STATE])
 @pytest.mark.parametrize("damage", ["cut", "flip", "remove"])
-def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, name, damage) -> None:
+def test_a_damaged_checkpoint_is_skipped_with_a_warning(tmp_path, name, damage) -> None:
     write(tmp_path, 1)
     path = write(tmp_path, 2) / name
     data = bytearray(path.read_bytes())
@@ -49,13 +49,13 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, name, dama
     else:
         data[len(data) // 2] ^= 0x80
         path.write_bytes(data if damage == "flip" else data[: len(data) // 2])
-    with pytest.warns(UserWarning, match="taking the one before it"):
+    with pytest.warns(UserWarning, match="using the previous checkpoint"):
         found = latest_checkpoint(tmp_path)
     assert found is not None
     assert found.state["step"] == 1
 
 
-def test_a_write_that_fails_leaves_the_one_before_and_no_rubbish(tmp_path) -> None:
+def test_a_failed_write_leaves_the_previous_checkpoint_and_no_temporary_folder(tmp_path) -> None:
     write(tmp_path, 1)
 
     def disk_full(folder) -> None:
@@ -66,7 +66,7 @@ def test_a_write_that_fails_leaves_the_one_before_and_no_rubbish(tmp_path) -> No
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step-000000001"]
 
 
-def test_pruning_spares_the_newest_and_the_best(tmp_path) -> None:
+def test_pruning_keeps_the_newest_and_the_best(tmp_path) -> None:
     for step in range(1, 6):
         write(tmp_path, step)
     mark_best(tmp_path, step_folder(tmp_path, 2), {"loss": 1.0})
@@ -77,7 +77,7 @@ def test_pruning_spares_the_newest_and_the_best(tmp_path) -> None:
     assert not leftover.exists()
 
 
-def test_a_run_folder_stands_for_its_best_or_last_checkpoint(tmp_path) -> None:
+def test_a_run_folder_resolves_to_its_best_or_last_checkpoint(tmp_path) -> None:
     write(tmp_path, 1)
     write(tmp_path, 2)
     assert resolve_checkpoint(tmp_path) == step_folder(tmp_path, 2)
@@ -89,7 +89,7 @@ def test_a_run_folder_stands_for_its_best_or_last_checkpoint(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", '{"checkpoi', "[]", "{}", "\xff"])
-def test_a_damaged_note_of_the_best_costs_no_run(tmp_path, text) -> None:
+def test_a_damaged_record_of_the_best_is_ignored_with_a_warning(tmp_path, text) -> None:
     for step in (1, 2, 3):
         write(tmp_path, step)
     (tmp_path / "best.json").write_text(text, encoding="latin-1")
@@ -100,9 +100,9 @@ def test_a_damaged_note_of_the_best_costs_no_run(tmp_path, text) -> None:
     assert [p.name for p in checkpoints(tmp_path)] == ["step-000000003"]
 
 
-def test_where_no_checkpoint_is_whole_the_warning_says_so(tmp_path) -> None:
+def test_without_an_undamaged_checkpoint_the_warning_says_so(tmp_path) -> None:
     (write(tmp_path, 1) / "state.json").write_text("")
-    with pytest.warns(UserWarning, match="no whole one is left"):
+    with pytest.warns(UserWarning, match="no other is left"):
         assert latest_checkpoint(tmp_path) is None
 
 

@@ -1,4 +1,4 @@
-"""The configuration: flags and TOML say the same, and nothing unknown passes."""
+"""The configuration: options, TOML files, and wrong values."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_every_key_belongs_to_one_section() -> None:
         ({"run": {"seed": 2**70}}, "must fit into 64 bits"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_name(sections, words) -> None:
+def test_a_wrong_value_is_refused_by_name(sections, words) -> None:
     with pytest.raises(InputError, match=words):
         from_dict(sections)
 
@@ -76,13 +76,13 @@ def test_a_file_that_names_a_task_starts_from_the_defaults_of_fine_tuning() -> N
     assert from_dict(config.as_dict()) == config
 
 
-def test_a_file_that_is_no_toml_says_where(tmp_path) -> None:
+def test_a_file_that_is_not_toml_is_named(tmp_path) -> None:
     (tmp_path / "c.toml").write_text("[data\nx")
     with pytest.raises(InputError, match=r"c\.toml"):
         from_toml(tmp_path / "c.toml")
 
 
-def test_a_resumed_run_may_be_longer_but_not_another_one() -> None:
+def test_a_resumed_run_may_be_longer_but_have_no_other_learning_rate() -> None:
     base = TrainConfig()
     longer = with_flags(base, {"epochs": 60, "tier": "mmap", "log_every": 5})
     assert differences(base, longer) == []

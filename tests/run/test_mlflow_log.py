@@ -1,4 +1,4 @@
-"""MLflow gets the numbers, and its trouble costs no run."""
+"""MLflow gets the metrics, and its errors do not end a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pepland_model.run.log import RunLog, events
 
 
 class Server(ModuleType):
-    """Stands in for the mlflow package: keeps what it is told, or fails from a call on."""
+    """Replaces the mlflow package: records the calls, or fails in one of them."""
 
     def __init__(self, fails: str = "") -> None:
         super().__init__("mlflow")
@@ -48,12 +48,12 @@ def installed(monkeypatch, fails: str = "", address: str = "http://127.0.0.1:1")
 
 
 def logged(run) -> None:
-    log = RunLog(run, tensorboard=False)
+    log = RunLog(run)
     log.write("train", 5, {"loss": 0.5, "note": "text"})
     log.close()
 
 
-def test_numbers_and_settings_reach_it(tmp_path, monkeypatch) -> None:
+def test_metrics_and_settings_are_sent(tmp_path, monkeypatch) -> None:
     server = installed(monkeypatch)
     (tmp_path / "config.toml").write_text("[optim]\nlr = 0.1\n")
     logged(tmp_path)
@@ -65,7 +65,7 @@ def test_numbers_and_settings_reach_it(tmp_path, monkeypatch) -> None:
     ]
 
 
-def test_a_resumed_run_is_the_same_run_there(tmp_path, monkeypatch) -> None:
+def test_a_resumed_run_continues_its_mlflow_run(tmp_path, monkeypatch) -> None:
     server = installed(monkeypatch)
     logged(tmp_path)
     logged(tmp_path)
@@ -77,14 +77,16 @@ def test_a_resumed_run_is_the_same_run_there(tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("fails", ["start", "metrics", "end"])
-def test_a_server_that_fails_costs_a_warning_and_no_line(tmp_path, monkeypatch, fails) -> None:
+def test_after_an_error_of_the_server_all_events_are_in_the_file(
+    tmp_path, monkeypatch, fails
+) -> None:
     installed(monkeypatch, fails)
-    with pytest.warns(UserWarning, match="MLflow is left out"):
+    with pytest.warns(UserWarning, match="no more metrics are sent to MLflow"):
         logged(tmp_path)
     assert [e["loss"] for e in events(tmp_path)] == [0.5]
 
 
-def test_without_an_address_it_is_not_asked(tmp_path, monkeypatch) -> None:
+def test_without_an_address_nothing_is_sent(tmp_path, monkeypatch) -> None:
     server = installed(monkeypatch, address="")
     logged(tmp_path)
     assert server.calls == []

@@ -1,4 +1,4 @@
-"""The report's small parts: ticks, charts, and what it does with nothing."""
+"""Ticks and charts of the report, the metrics file, and the progress line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from pepland_model.run.log import events, rewind
+from pepland_model.run.log import drop_events_after, events
 from pepland_model.run.progress import Progress, duration
 from pepland_model.run.report import chart, curves, ticks
 
@@ -33,29 +33,29 @@ def test_a_run_that_logged_nothing_has_no_curves() -> None:
     assert curves([], [], {}) == []
 
 
-def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path) -> None:
+def test_an_incomplete_line_is_skipped(tmp_path) -> None:
     (tmp_path / "metrics.jsonl").write_text(
         '{"kind": "train", "step": 1, "loss": 2.0}\n{"kind": "train", "step": 2, "lo'
     )
     assert [e["step"] for e in events(tmp_path)] == [1]
 
 
-def test_damaged_lines_are_passed_over(tmp_path) -> None:
+def test_damaged_lines_are_skipped(tmp_path) -> None:
     good = b'{"kind": "train", "step": 1, "loss": 2.0}\n'
     (tmp_path / "metrics.jsonl").write_bytes(b"\xff\xfe\n[1]\n{}\n" + good + b"\x00\xff\n" + good)
     assert [e["step"] for e in events(tmp_path)] == [1, 1]
-    rewind(tmp_path, 1)
+    drop_events_after(tmp_path, 1)
     assert (tmp_path / "metrics.jsonl").read_bytes() == 2 * good
 
 
-def test_rewinding_drops_what_came_after_the_checkpoint(tmp_path) -> None:
+def test_events_after_a_step_are_deleted(tmp_path) -> None:
     lines = [f'{{"kind": "train", "step": {i}, "loss": 0.1}}\n' for i in range(1, 9)]
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
-    rewind(tmp_path, 5)
+    drop_events_after(tmp_path, 5)
     assert [e["step"] for e in events(tmp_path)] == [1, 2, 3, 4, 5]
 
 
-def test_progress_in_a_file_is_a_line_now_and_then_with_the_time_left() -> None:
+def test_progress_in_a_file_is_few_lines_with_the_time_left() -> None:
     stream = io.StringIO()
     bar = Progress(total=10, stream=stream, every_s=1000)
     for step in range(1, 11):
@@ -97,5 +97,5 @@ def test_a_chart_names_its_axis_and_shows_a_single_point() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0s"), (59, "59s"), (61, "1m01s"), (3725, "1h02m")]
 )
-def test_durations_read_well(seconds, text) -> None:
+def test_durations_have_two_units_at_most(seconds, text) -> None:
     assert duration(seconds) == text

@@ -15,7 +15,7 @@ from pepland_data.store.arrow_arrays import texts
 from pepland_data.store.arrow_shards import ShardData, read_arrow_shard, write_arrow_shard
 from pepland_data.store.manifest import FileEntry, read_manifest, write_manifest
 from pepland_data.store.verify import verify
-from tests.builder.test_merge import made
+from tests.helpers.stores import built_store
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -57,14 +57,14 @@ def put(name: str, place: int, value: int) -> Change:
     ],
 )
 def test_what_cannot_be_is_found(tmp_path: Path, change: Change, found: str) -> None:
-    store = made(tmp_path, "store", range(16))
+    store = built_store(tmp_path, "store", range(16))
     assert verify(store).sound
     findings = changed(store, change)
     assert any(found in one for one in findings), findings
 
 
 def test_a_row_that_is_a_graph_and_a_reject_is_found(tmp_path: Path) -> None:
-    store = made(tmp_path, "store", range(16))
+    store = built_store(tmp_path, "store", range(16))
     from pepland_data import open_store
 
     opened = open_store(store)

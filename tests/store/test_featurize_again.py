@@ -10,11 +10,11 @@ from pepland_data import open_store
 from pepland_data.chem import featurizer
 from pepland_data.errors import InvalidMoleculeError
 from pepland_data.store.featurize_again import semantic_faults
-from tests.builder.test_merge import made
+from tests.helpers.stores import built_store
 
 
 def test_a_sound_store_means_what_it_says(tmp_path: Path) -> None:
-    store = open_store(made(tmp_path, "store", range(16)))
+    store = open_store(built_store(tmp_path, "store", range(16)))
     assert semantic_faults(store, 5) == (5, [])
     assert semantic_faults(store, 500) == (15, [])
 
@@ -22,7 +22,7 @@ def test_a_sound_store_means_what_it_says(tmp_path: Path) -> None:
 def test_a_graph_that_differs_or_is_gone_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = open_store(made(tmp_path, "store", range(3)))
+    store = open_store(built_store(tmp_path, "store", range(3)))
     other = featurizer.featurize("NCC(=O)O")
     monkeypatch.setattr(featurizer.Featurizer, "featurize", lambda self, text: other)
     assert len(semantic_faults(store, 3)[1]) == 3

@@ -17,7 +17,7 @@ from pepland_data.store.split.identity_groups import candidates, edits, identity
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import open_split
 from pepland_data.store.split.similar_groups import similar_groups
-from tests.builder.test_build import cli
+from tests.helpers.commands import cli
 
 POOL = [n for n in NATURAL if n != "C"]
 

@@ -34,7 +34,7 @@ from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import open_split, split_names, write_split
 from pepland_data.store.summary import summarize
 from pepland_data.store.verify import verify
-from tests.builder.test_build import cli, files_of, write_csv
+from tests.helpers.commands import cli_process as cli
 from tests.helpers.loader_checks import same
 from tests.helpers.object_store import (
     CREDENTIALS,
@@ -45,6 +45,7 @@ from tests.helpers.object_store import (
     make_bucket,
     s3_server,
 )
+from tests.helpers.stores import files_of, write_csv
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
@@ -340,7 +341,7 @@ def test_what_is_wrong_with_a_url_is_one_sentence(source, tmp_path) -> None:
         (["build", "s3://peptides/none.csv", "--out", str(tmp_path / "o")], b"there is no s3://"),
         (["build", "-", "--out", "s3://peptides/stdin"], b"reads a file"),
         (["build", str(source), "--append", "--out", "s3://peptides/a"], b"append exchanges"),
-        (["info", "foo://bar/baz"], b"no scheme 'foo' is known"),
+        (["info", "foo://bar/baz"], b"unknown scheme 'foo'"),
         (["verify", "s3://peptides/nothing"], b"there is no store"),
     ):
         done = CliRunner().invoke(main, arguments)

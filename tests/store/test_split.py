@@ -18,8 +18,9 @@ from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import open_split, write_split
 from pepland_data.store.split.similar_groups import similar_groups
 from pepland_model.run.config import DataConfig
-from pepland_model.run.run_data import describe, open_source
-from tests.builder.test_build import cli
+from pepland_model.run.run_stores import open_source
+from pepland_model.train.train_data import describe
+from tests.helpers.commands import cli
 
 
 def store_of(folder: Path, texts: list[str]) -> Path:

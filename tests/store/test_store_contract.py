@@ -19,7 +19,8 @@ from pepland_data.graph.columns import GROUPS
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import open_split, write_split
 from pepland_data.store.verify import verify
-from tests.builder.test_build import PEPTIDES, cli, files_of
+from tests.helpers.commands import cli
+from tests.helpers.stores import PEPTIDES, files_of
 
 pytest.importorskip("zarr")
 

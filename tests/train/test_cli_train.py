@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import json
+import shutil
+import warnings
 
-import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
+from safetensors.torch import load_file
 
+from pepland_cli.output import plain_warnings
 from pepland_cli.train import main
-from tests.helpers.paths import PUBLIC
+from pepland_model.network.config import PharmHGTConfig
+from pepland_model.network.pharmhgt import PharmHGT
+from tests.helpers.train_worker import no_file
 
 SMALL = ["--hidden", "16", "--depth", "2", "--batch-size", "8", "--device", "cpu"]
 SHORT = [*SMALL, "--max-steps", "6", "--log-every", "1", "--valid-fraction", "0.2"]
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory):
-    """A store of the golden molecules."""
-    pytest.importorskip("rdkit")
-    from pepland_data.builder.build import build
+@pytest.fixture(scope="module")
+def store(small_store):
+    return small_store.path
 
-    folder = tmp_path_factory.mktemp("golden-store")
-    smiles = [str(s) for s in np.load(PUBLIC)["smiles"]]
-    (folder / "golden.csv").write_text("smiles\n" + "".join(f"{s}\n" for s in smiles))
-    build(folder / "golden.csv", folder / "store")
-    return folder / "store"
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch) -> None:
+    """Write no loss curve and no event files: that takes longer than the runs."""
+    monkeypatch.setattr("pepland_model.train.pretrain.write_loss_curve", no_file)
+    monkeypatch.setattr("pepland_model.run.log.tensorboard_writer", no_file)
 
 
 def call(*arguments: object) -> Result:
@@ -49,31 +54,34 @@ def test_json_is_one_document_with_status_metrics_and_files(trained) -> None:
     assert set(summary["files"]) == {"checkpoint", "curve", "report"}
 
 
-def test_text_shows_losses_beside_those_of_the_corpus_frequencies(store, tmp_path) -> None:
-    result = call("--shards", store, "--out", tmp_path / "run", *SHORT)
-    assert "corpus frequencies" in result.stdout
-    assert "loss of predicting corpus frequencies" in result.stderr
-
-
 def test_the_configuration_file_repeats_a_run(trained, tmp_path) -> None:
     out, summary = trained
     again = call("--config", out / "config.toml", "--out", tmp_path / "again", "--json")
     assert json.loads(again.stdout)["metrics"] == summary["metrics"]
 
 
-def test_the_same_command_again_says_that_it_goes_on(store, trained) -> None:
+def test_the_same_command_again_resumes_and_shows_losses_beside_the_baseline(
+    store, trained
+) -> None:
     out, _ = trained
     result = call("--shards", store, "--out", out, *SHORT)
     assert result.exit_code == 0
-    assert "going on from step 6" in result.stderr
+    assert "resuming from step 6" in result.stderr
+    assert "loss of predicting corpus frequencies" in result.stderr
+    assert "(corpus frequencies: " in result.stdout
 
 
-def test_a_run_goes_on_with_more_steps(store, tmp_path, trained) -> None:
-    whole = call("--shards", store, "--out", tmp_path / "w", *SHORT, "--max-steps", 12, "--json")
-    part = call("--shards", store, "--out", tmp_path / "p", *SHORT, "--json")
-    rest = call("--shards", store, "--out", tmp_path / "p", *SHORT, "--max-steps", 12, "--json")
-    assert part.exit_code == rest.exit_code == 0
+def test_a_run_resumes_with_more_steps(store, tmp_path, trained) -> None:
+    shutil.copytree(trained[0], tmp_path / "p")
+    more = [*SHORT, "--max-steps", 12, "--json"]
+    whole = call("--shards", store, "--out", tmp_path / "w", *more)
+    assert json.loads((tmp_path / "w" / "run.json").read_text())["threads"] == 1
+    rest = call("--shards", store, "--out", tmp_path / "p", *more)
+    assert rest.exit_code == 0
     assert json.loads(rest.stdout)["metrics"] == json.loads(whole.stdout)["metrics"]
+    torch.set_num_threads(2)
+    with pytest.warns(UserWarning, match="written with 1 CPU threads.*OMP_NUM_THREADS=1"):
+        call("--shards", store, "--out", tmp_path / "w", *SHORT, "--max-steps", 13)
 
 
 def test_a_folder_with_train_and_valid_stores_is_taken_as_it_is(store, tmp_path) -> None:
@@ -88,13 +96,6 @@ def test_a_mixture_of_stores_trains(store, tmp_path) -> None:
     both = ["--shards", store, "--shards", store, "--weights", "0.7,0.3"]
     result = call(*both, "--out", tmp_path / "run", *SHORT, "--json")
     assert result.exit_code == 0, result.output
-
-
-def test_stage_two_starts_from_a_run(store, trained, tmp_path) -> None:
-    out, _ = trained
-    result = call("--shards", store, "--init-from", out, "--out", tmp_path / "two", *SHORT)
-    assert result.exit_code == 0, result.output
-    assert "vocabulary from" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -136,11 +137,12 @@ def test_a_model_of_another_width_is_refused_with_the_name_of_what_differs(
     assert "--hidden is 32, but the encoder of" in result.stderr
 
 
-def test_stage_two_has_the_sizes_of_the_run_it_starts_from(store, trained, tmp_path) -> None:
+def test_stage_two_starts_from_a_run_with_its_sizes(store, trained, tmp_path) -> None:
     out, _ = trained
     more = ["--batch-size", 8, "--device", "cpu", "--max-steps", 1]
     result = call("--shards", store, "--init-from", out, "--out", tmp_path / "two", *more)
     assert result.exit_code == 0, result.output
+    assert "vocabulary from" in result.stderr
     assert "hidden = 16\ndepth = 2" in (tmp_path / "two" / "config.toml").read_text()
 
 
@@ -169,21 +171,7 @@ def test_a_setting_without_effect_is_refused(store, tmp_path, flags, words) -> N
     assert not (tmp_path / "run").exists()
 
 
-def test_another_number_of_threads_is_warned_of(store, tmp_path) -> None:
-    import torch
-
-    call("--shards", store, "--out", tmp_path / "run", *SHORT)
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["threads"] == 1
-    torch.set_num_threads(2)
-    with pytest.warns(UserWarning, match="written with 1 CPU threads.*OMP_NUM_THREADS=1"):
-        call("--shards", store, "--out", tmp_path / "run", *SHORT, "--max-steps", 7)
-
-
 def test_warnings_are_shown_without_lines_of_code() -> None:
-    import warnings
-
-    from pepland_cli.output import plain_warnings
-
     original = warnings.formatwarning
     with plain_warnings():
         shown = warnings.formatwarning("the disk is full", UserWarning, "a.py", 1)
@@ -202,8 +190,6 @@ def test_a_vocabulary_of_something_else_is_refused(store, tmp_path) -> None:
 
 
 def test_a_damaged_store_is_named(store, tmp_path) -> None:
-    import shutil
-
     shutil.copytree(store, tmp_path / "store")
     shard = next((tmp_path / "store" / "shards").iterdir())
     shard.write_bytes(shard.read_bytes()[:-100])
@@ -212,12 +198,7 @@ def test_a_damaged_store_is_named(store, tmp_path) -> None:
     assert shard.name in result.stderr
 
 
-def test_training_goes_on_from_imported_weights(store, tmp_path) -> None:
-    import torch
-
-    from pepland_model.network.config import PharmHGTConfig
-    from pepland_model.network.pharmhgt import PharmHGT
-
+def test_training_starts_from_imported_weights(store, tmp_path) -> None:
     torch.manual_seed(1)
     model = PharmHGT(PharmHGTConfig(hidden=16, depth=2, output="checkpoint"))
     model.save(tmp_path / "imported")
@@ -225,8 +206,6 @@ def test_training_goes_on_from_imported_weights(store, tmp_path) -> None:
     result = call("--shards", store, "--init-from", tmp_path / "imported", *flags)
     assert result.exit_code == 0, result.output
     assert "the heads are new" in result.stderr
-    from safetensors.torch import load_file
-
     folder = json.loads(result.stdout)["files"]["checkpoint"]
     assert torch.equal(
         load_file(f"{folder}/model.safetensors")["w_atom.weight"], model.w_atom.weight

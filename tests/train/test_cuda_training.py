@@ -1,4 +1,4 @@
-"""Whole runs on a CUDA device, from a store that needs no RDKit to be made."""
+"""Runs on a CUDA device, on a store that is written without RDKit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_low_precisions_start_where_float32_starts(store, tmp_path, precision) -
 
 @pytest.mark.cuda
 @needs_cuda
-def test_a_run_that_was_stopped_goes_on_with_the_same_losses(store, tmp_path) -> None:
+def test_a_resumed_run_has_the_same_losses(store, tmp_path) -> None:
     whole = losses(store, tmp_path / "whole", device="cuda", precision="fp32")
     losses(store, tmp_path / "two", device="cuda", precision="fp32", max_steps=3)
     again = losses(store, tmp_path / "two", device="cuda", precision="fp32")

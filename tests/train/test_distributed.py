@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -12,38 +11,30 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.paths import ROOT
-from tests.helpers.pretrain_worker import losses
+from tests.helpers.train_worker import end, losses, pretrain_tiny, start
 
-STEPS = "max_steps=12"
+STEPS = 12
 
 
-def free_port() -> int:
+def train_in(out: Path, size: int, die: str = "") -> list[int]:
+    """Train in several processes with the variables of ``torchrun``; `die` is for the last rank."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def world(out: Path, size: int, *arguments: str) -> list[int]:
-    """Run the worker in several processes as ``torchrun`` would start them."""
-    command = [sys.executable, "-m", "tests.helpers.pretrain_worker", str(out), STEPS, *arguments]
-    common = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
-    common["MASTER_PORT"] = str(free_port())
-    started = [
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.DEVNULL,
-        )
-        for rank in range(size)
-    ]
-    return [process.wait(timeout=120) for process in started]
+        port = str(listener.getsockname()[1])
+    started = []
+    for rank in range(size):
+        variables = {"WORLD_SIZE": str(size), "RANK": str(rank), "LOCAL_RANK": str(rank),
+                     "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}  # fmt: skip
+        fatal = die if rank == size - 1 else ""
+        started.append(start(pretrain_tiny, out, die=fatal, environment=variables, max_steps=STEPS))
+    return [end(process) for process in started]
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> list:
+    """Losses of a run in one process."""
     out = tmp_path_factory.mktemp("alone") / "run"
-    assert world(out, 1) == [0]
+    pretrain_tiny(out, max_steps=STEPS)
     return losses(out)
 
 
@@ -55,16 +46,16 @@ def assert_same(mine: list, theirs: list) -> None:
 @pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_several_processes_have_the_losses_of_one(tmp_path, alone, size) -> None:
     out = tmp_path / "run"
-    assert world(out, size) == [0] * size
+    assert train_in(out, size) == [0] * size
     assert_same(losses(out), alone)
 
 
-def test_a_rank_is_killed_and_the_run_goes_on_with_another_number_of_ranks(tmp_path, alone) -> None:
+def test_a_run_with_a_killed_rank_resumes_with_another_number_of_ranks(tmp_path, alone) -> None:
     out = tmp_path / "run"
-    codes = world(out, 2, "die=pepland_model.train.step:Stepper.step@8", "rank=1")
-    assert codes[1] == -signal.SIGKILL
-    assert codes[0] != 0
-    assert world(out, 1) == [0]
+    first, last = train_in(out, 2, die="pepland_model.train.step:PretrainUpdater.step@8")
+    assert last == -signal.SIGKILL
+    assert first != 0
+    pretrain_tiny(out, max_steps=STEPS)
     assert_same(losses(out), alone)
 
 
@@ -72,15 +63,7 @@ def test_a_rank_is_killed_and_the_run_goes_on_with_another_number_of_ranks(tmp_p
 def test_torchrun_starts_a_run(tmp_path, alone) -> None:
     out = tmp_path / "run"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [
-        *launcher,
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "tests.helpers.pretrain_worker",
-        str(out),
-        STEPS,
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    worker = ["--nproc-per-node", "2", "-m", "tests.helpers.train_worker", str(out), str(STEPS)]
+    done = subprocess.run([*launcher, *worker], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert_same(losses(out), alone)

@@ -1,4 +1,4 @@
-"""Masks: how many, which, and that they depend on nothing but seed, epoch and graph."""
+"""Masks: which and how many, and that they depend on seed, epoch and graph alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pepland_model.train.mask import (
     mix_int,
     segment_of,
 )
-from tests.helpers.pretrain_data import golden_batch, golden_columns
+from tests.helpers.pretrain_data import golden_batch
 
 
 def masked_atoms(masked) -> np.ndarray:
@@ -81,7 +81,7 @@ def test_fragments_are_masked_by_default_and_their_labels_come_from_the_codes_be
 
 
 @pytest.mark.parametrize("mode", list(MODES))
-def test_masks_do_not_depend_on_batch_mates_or_their_order(mode: str) -> None:
+def test_masks_do_not_depend_on_the_rest_of_the_batch(mode: str) -> None:
     options = MaskOptions(mode, mask_bonds=True)
     everyone = mask_batch(golden_batch(), options, seed=5, epoch=2)
     rows = [30, 2, 17, 2, 9]
@@ -144,7 +144,7 @@ def test_a_graph_without_candidates_masks_nothing() -> None:
     assert (masked.atom_target == IGNORE).all()
 
 
-def test_ghost_rows_of_a_padded_batch_are_never_masked() -> None:
+def test_padding_is_never_masked() -> None:
     batch = golden_batch([4, 5, 6])
     atoms, fragments = len(batch.atom_code), len(batch.fragment_code)
 
@@ -163,11 +163,11 @@ def test_ghost_rows_of_a_padded_batch_are_never_masked() -> None:
     )
     for mode in MODES:
         options = MaskOptions(mode, mask_bonds=True)
-        plain, ghosts = mask_batch(batch, options, 1, 1), mask_batch(padded, options, 1, 1)
+        plain, masked = mask_batch(batch, options, 1, 1), mask_batch(padded, options, 1, 1)
         for name in ("atom_target", "fragment_masked", "bond_target"):
             real = getattr(plain, name)
-            assert torch.equal(getattr(ghosts, name)[: len(real)], real)
-            assert not (getattr(ghosts, name)[len(real) :] > 0).any()
+            assert torch.equal(getattr(masked, name)[: len(real)], real)
+            assert not (getattr(masked, name)[len(real) :] > 0).any()
 
 
 def test_an_empty_batch_is_masked_to_an_empty_batch() -> None:
@@ -222,11 +222,6 @@ def test_masks_are_the_same_on_the_gpu() -> None:
         ({"fragment_rate": -1.0}, "-1"),
     ],
 )
-def test_options_that_mean_nothing_are_refused_by_name(arguments, words) -> None:
+def test_wrong_options_are_refused_by_name(arguments, words) -> None:
     with pytest.raises(InputError, match=words):
         MaskOptions(**arguments)
-
-
-def test_the_golden_interning_is_faithful() -> None:
-    columns, _ = golden_columns()
-    assert len(columns) == 36

@@ -1,23 +1,21 @@
-"""kill -9 at any moment, then the same command: the losses of an undisturbed run, bit for bit."""
+"""Kill a run with SIGKILL at any moment, then resume it: the losses are bit-identical."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
+import time
 
 import pytest
 
-from tests.helpers.paths import ROOT
-from tests.helpers.pretrain_worker import losses
+from tests.helpers.train_worker import end, losses, pretrain_tiny, start
 
+STEP = "pepland_model.train.step:PretrainUpdater"
 MOMENTS = {
-    "before the first checkpoint": "pepland_model.train.step:Stepper.step@3",
-    "between gradient and update": "pepland_model.train.step:Stepper._update@13",
+    "before the first checkpoint": f"{STEP}.step@3",
+    "between gradient and update": f"{STEP}._apply_gradients@13",
     "while a checkpoint is half written": "pepland_model.run.checkpoint:write_tensors@9",
-    "before a checkpoint is renamed": "pepland_model.run.checkpoint:os.replace@2",
+    "before a checkpoint is renamed": "pepland_model.run.checkpoint:os.replace@3",
     "between checkpoint and pruning": "pepland_model.train.trainer:prune@3",
     "in an evaluation": "pepland_model.train.trainer:evaluate@2",
     "while metrics are written": "pepland_model.run.log:RunLog._mirror@25",
@@ -26,15 +24,10 @@ MOMENTS = {
 QUICK = ("while a checkpoint is half written",)
 
 
-def worker(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.helpers.pretrain_worker", str(out), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> list:
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    assert worker(out).returncode == 0
+    pretrain_tiny(out)
     return losses(out)
 
 
@@ -45,39 +38,28 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_losses(
     tmp_path, undisturbed, moment
 ) -> None:
     out = tmp_path / "run"
-    killed = worker(out, f"die={MOMENTS[moment]}")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    again = worker(out)
-    assert again.returncode == 0, again.stderr
+    assert end(start(pretrain_tiny, out, die=MOMENTS[moment])) == -signal.SIGKILL
+    pretrain_tiny(out)
     assert losses(out) == undisturbed
 
 
-def test_a_run_killed_again_and_again_ends_with_the_same_losses(tmp_path, undisturbed) -> None:
+def test_a_run_killed_twice_ends_with_the_same_losses(tmp_path, undisturbed, capsys) -> None:
     out = tmp_path / "run"
-    # The second life starts at step 5, is killed at step 14 and leaves a checkpoint at 10.
+    # The second process starts at step 5, is killed at step 14 and leaves a checkpoint at 10.
     for call in (7, 9):
-        assert worker(out, f"die=pepland_model.train.step:Stepper.step@{call}").returncode < 0
-    again = worker(out)
-    assert "going on from step" in again.stderr
+        assert end(start(pretrain_tiny, out, die=f"{STEP}.step@{call}")) == -signal.SIGKILL
+    pretrain_tiny(out)
+    assert "resuming from step 10" in capsys.readouterr().err
     assert losses(out) == undisturbed
 
 
 def test_ctrl_c_writes_a_checkpoint_before_the_process_ends(tmp_path) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "tests.helpers.pretrain_worker", str(out), "max_steps=1000000"]
-    with subprocess.Popen(
-        [*command, "checkpoint_every=0", "eval_every=0"],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as process:
-        assert process.stderr is not None
-        while "loss" not in process.stderr.readline():
-            pass
-        while "] " not in process.stderr.readline():
-            pass
-        process.send_signal(signal.SIGINT)
-        process.stderr.read()
-    assert process.returncode == 130
+    flags = {"max_steps": 1_000_000, "checkpoint_every": 0, "eval_every": 0}
+    process = start(pretrain_tiny, out, **flags)
+    while process.is_alive() and len(losses(out)) < 2:
+        time.sleep(0.01)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    assert end(process) == 130
     assert list((out / "checkpoints").glob("step-*/state.json"))

@@ -1,30 +1,41 @@
-"""The trainer on golden graphs and a small encoder: what a run leaves, and what it refuses."""
+"""Pre-training of a tiny network on golden graphs: the files of a run, options, and bad input."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+from dataclasses import replace
 
 import pytest
 import torch
 
 from pepland_data.errors import InputError
+from pepland_data.graph.vocabulary import Vocabulary
 from pepland_model.run.checkpoint import checkpoints, read_checkpoint
+from pepland_model.run.folder import locked
 from pepland_model.run.log import events
-from pepland_model.train.guard import NonFiniteError
-from pepland_model.train.profile import limiting
-from tests.helpers import pretrain_worker
-from tests.helpers.pretrain_worker import losses, run
+from pepland_model.train import trainer
+from pepland_model.train.mask import MaskOptions, mask_batch
+from pepland_model.train.nonfinite import NonFiniteError
+from pepland_model.train.out_of_memory import first_graphs
+from pepland_model.train.profile import bottleneck
+from pepland_model.train.step import PretrainUpdater
+from tests.helpers import train_worker
+from tests.helpers.pretrain_data import golden_batch
+from tests.helpers.train_worker import losses, pretrain_tiny
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of 30 steps and its summary."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    return out, run(out)
+    return out, pretrain_tiny(out, pictures=True)
 
 
 def test_losses_fall_below_those_of_the_corpus_frequencies(tmp_path) -> None:
-    summary = run(tmp_path / "run", max_steps=150, eval_every=0, checkpoint_every=0)
+    flags = {"max_steps": 100, "log_every": 100, "eval_every": 0, "checkpoint_every": 0}
+    summary = pretrain_tiny(tmp_path / "run", **flags)
     for term in ("atom", "fragment"):
         key = f"{term}_loss"
         assert summary["metrics"][key] < 0.95 * summary["baseline"][key]
@@ -34,7 +45,7 @@ def test_a_run_folder_holds_all_that_is_needed_to_repeat_it(finished) -> None:
     out, _ = finished
     names = {p.name for p in out.iterdir()}
     assert {"config.toml", "vocab.txt", "run.json", "metrics.jsonl", "summary.json"} <= names
-    assert {"report.html", "loss.png", "checkpoints", "best.json"} <= names
+    assert {"report.html", "loss.png", "tensorboard", "checkpoints", "best.json"} <= names
     facts = json.loads((out / "run.json").read_text())
     assert facts["versions"]["torch"] == torch.__version__
 
@@ -54,52 +65,48 @@ def test_every_step_is_logged_with_rate_waiting_share_and_memory(finished) -> No
     )
 
 
-def test_old_checkpoints_go_and_the_best_stays(finished) -> None:
+def test_old_checkpoints_are_deleted_and_the_best_is_kept(finished) -> None:
     out, summary = finished
     best = json.loads((out / "best.json").read_text())
     assert best["step"] == summary["best_step"]
     assert len(checkpoints(out)) <= 3
 
 
-def test_the_same_configuration_gives_the_same_losses(finished, tmp_path) -> None:
-    run(tmp_path / "again")
-    assert losses(tmp_path / "again") == losses(finished[0])
-
-
 def test_another_seed_gives_other_losses(finished, tmp_path) -> None:
-    run(tmp_path / "other", seed=1)
-    assert losses(tmp_path / "other") != losses(finished[0])
+    pretrain_tiny(tmp_path / "other", seed=1, max_steps=1)
+    assert losses(tmp_path / "other")[0] != losses(finished[0])[0]
 
 
-def test_a_longer_run_goes_on_from_a_shorter_one_bit_for_bit(finished, tmp_path) -> None:
-    run(tmp_path / "run", max_steps=13)
-    summary = run(tmp_path / "run", max_steps=30)
+def test_a_longer_run_resumes_a_shorter_one_with_bit_identical_losses(finished, tmp_path) -> None:
+    pretrain_tiny(tmp_path / "run", max_steps=13)
+    summary = pretrain_tiny(tmp_path / "run", max_steps=30)
     assert summary["steps"] == 30
-    train = [e for e in losses(tmp_path / "run") if e[0] == "train"]
-    assert train == [e for e in losses(finished[0]) if e[0] == "train"]
+    assert losses(tmp_path / "run", "train") == losses(finished[0], "train")
 
 
 def test_a_finished_run_is_left_alone_by_the_same_command(finished) -> None:
     out, summary = finished
     before = losses(out)
-    assert run(out)["metrics"] == summary["metrics"]
+    assert pretrain_tiny(out)["metrics"] == summary["metrics"]
     assert losses(out) == before
 
 
 def test_accumulation_changes_no_loss(finished, tmp_path) -> None:
-    run(tmp_path / "parts", accumulate=4)
-    for mine, theirs in zip(losses(tmp_path / "parts"), losses(finished[0]), strict=True):
+    pretrain_tiny(tmp_path / "parts", accumulate=4, max_steps=10)
+    parts = losses(tmp_path / "parts")
+    for mine, theirs in zip(parts, losses(finished[0])[: len(parts)], strict=True):
         assert mine[:2] == theirs[:2]
         assert mine[2] == pytest.approx(theirs[2], rel=1e-4)
 
 
-def test_windows_of_several_steps_survive_a_resume(tmp_path) -> None:
-    flags = {"log_every": 7, "eval_every": 0, "checkpoint_every": 0}
-    run(tmp_path / "whole", max_steps=28, **flags)
-    run(tmp_path / "cut", max_steps=12, **flags)
-    run(tmp_path / "cut", max_steps=28, **flags)
-    whole = [e for e in losses(tmp_path / "whole") if e[1] % 7 == 0]
-    assert [e for e in losses(tmp_path / "cut") if e[1] % 7 == 0] == whole
+def test_a_line_of_metrics_over_several_steps_is_the_same_after_a_resume(tmp_path) -> None:
+    flags = {"log_every": 4, "eval_every": 0, "checkpoint_every": 0}
+    pretrain_tiny(tmp_path / "whole", max_steps=12, **flags)
+    pretrain_tiny(tmp_path / "cut", max_steps=6, **flags)
+    pretrain_tiny(tmp_path / "cut", max_steps=12, **flags)
+    whole = [e for e in losses(tmp_path / "whole") if e[1] % 4 == 0]
+    assert len(whole) == 4
+    assert [e for e in losses(tmp_path / "cut") if e[1] % 4 == 0] == whole
 
 
 @pytest.mark.parametrize(
@@ -112,68 +119,58 @@ def test_windows_of_several_steps_survive_a_resume(tmp_path) -> None:
     ],
 )
 def test_a_resumed_run_repeats_an_undisturbed_one_with_every_option(flags, tmp_path) -> None:
-    run(tmp_path / "whole", max_steps=12, **flags)
-    if "schedule" in flags:  # the cosine looks at the whole length, so stop by a signal instead
-        _stop_after(tmp_path / "cut", 7, max_steps=12, **flags)
-    else:
-        run(tmp_path / "cut", max_steps=7, **flags)
-    run(tmp_path / "cut", max_steps=12, **flags)
-    whole = [e for e in losses(tmp_path / "whole") if e[0] == "train"]
-    assert [e for e in losses(tmp_path / "cut") if e[0] == "train"] == whole
+    pretrain_tiny(tmp_path / "whole", max_steps=9, **flags)
+    _stop_after(tmp_path / "cut", 6, max_steps=9, **flags)
+    pretrain_tiny(tmp_path / "cut", max_steps=9, **flags)
+    assert losses(tmp_path / "cut", "train") == losses(tmp_path / "whole", "train")
 
 
 def _stop_after(out, step: int, **flags):
     """Run until a step, then ask the trainer to stop as SIGTERM does."""
-    import os
-    import signal
+    original = trainer.Trainer._step
 
-    from pepland_model.train.trainer import Trainer
-
-    original = Trainer._step
-
-    def stopping(self: Trainer) -> float:
+    def stopping(self: trainer.Trainer) -> float:
         waited = original(self)
         if self.state.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
         return waited
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "_step", stopping)
-        return run(out, **flags)
+        patch.setattr(trainer.Trainer, "_step", stopping)
+        return pretrain_tiny(out, **flags)
 
 
 def test_sigterm_writes_a_checkpoint_and_says_so(tmp_path) -> None:
-    summary = _stop_after(tmp_path / "run", 8)
+    summary = _stop_after(tmp_path / "run", 8, eval_every=0)
     assert summary["status"] == "SIGTERM"
     assert summary["exit_code"] == 143
     assert checkpoints(tmp_path / "run")[-1].name == "step-000000008"
 
 
-def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(finished, tmp_path) -> None:
-    run(tmp_path / "run", max_steps=12, eval_every=0)
+def test_a_run_resumes_from_the_checkpoint_before_a_damaged_one(finished, tmp_path) -> None:
+    pretrain_tiny(tmp_path / "run", max_steps=12, eval_every=0)
     weights = checkpoints(tmp_path / "run")[-1] / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.warns(UserWarning, match="damaged"):
-        run(tmp_path / "run", max_steps=30, eval_every=0)
-    expected = [e for e in losses(finished[0]) if e[0] == "train"]
-    assert [e for e in losses(tmp_path / "run") if e[0] == "train"] == expected
+        pretrain_tiny(tmp_path / "run", max_steps=30, eval_every=0)
+    assert losses(tmp_path / "run", "train") == losses(finished[0], "train")
 
 
-def test_a_slow_run_is_saved_by_the_clock(tmp_path) -> None:
-    run(tmp_path / "run", checkpoint_every=0, eval_every=0, checkpoint_minutes=1e-9, max_steps=4)
+def test_checkpoints_are_written_by_time_too(tmp_path) -> None:
+    pretrain_tiny(
+        tmp_path / "run", checkpoint_every=0, eval_every=0, checkpoint_minutes=1e-9, max_steps=4
+    )
     steps = [int(p.name.removeprefix("step-")) for p in checkpoints(tmp_path / "run")]
     assert steps == [2, 3, 4] or steps == [3, 4]
 
 
-def test_early_stop_ends_a_run_that_gains_nothing(tmp_path) -> None:
-    summary = run(tmp_path / "run", lr=1e-9, eval_every=1, patience=2, max_steps=50)
+def test_a_run_without_a_better_loss_stops_early(tmp_path) -> None:
+    summary = pretrain_tiny(tmp_path / "run", lr=1e-9, eval_every=1, patience=2, max_steps=50)
     assert summary["steps"] < 50
     assert summary["status"] == "stopped early"
 
 
-def test_a_full_disk_costs_a_checkpoint_not_the_run(tmp_path, monkeypatch) -> None:
-    from pepland_model.train import trainer
-
+def test_a_full_disk_loses_a_checkpoint_but_not_the_run(tmp_path, monkeypatch) -> None:
     original, calls = trainer.write_checkpoint, []
 
     def sometimes_full(*arguments):
@@ -183,16 +180,14 @@ def test_a_full_disk_costs_a_checkpoint_not_the_run(tmp_path, monkeypatch) -> No
         return original(*arguments)
 
     monkeypatch.setattr(trainer, "write_checkpoint", sometimes_full)
-    with pytest.warns(UserWarning, match="training goes on"):
-        summary = run(tmp_path / "run", eval_every=0)
-    assert summary["steps"] == 30
+    with pytest.warns(UserWarning, match="training continues"):
+        summary = pretrain_tiny(tmp_path / "run", eval_every=0, max_steps=12)
+    assert summary["steps"] == 12
 
 
-def test_a_disk_full_at_the_end_is_an_error_that_keeps_the_checkpoint_before(
+def test_a_full_disk_at_the_end_is_an_error_and_keeps_the_previous_checkpoint(
     tmp_path, monkeypatch
 ) -> None:
-    from pepland_model.train import trainer
-
     original = trainer.write_checkpoint
 
     def full_at_the_end(folder, values, tensors, extra):
@@ -202,21 +197,19 @@ def test_a_disk_full_at_the_end_is_an_error_that_keeps_the_checkpoint_before(
 
     monkeypatch.setattr(trainer, "write_checkpoint", full_at_the_end)
     with pytest.raises(OSError, match="make room"):
-        run(tmp_path / "run", max_steps=12, eval_every=0, valid_fraction=0.0)
+        pretrain_tiny(tmp_path / "run", max_steps=12, eval_every=0, valid_fraction=0.0)
     assert read_checkpoint(checkpoints(tmp_path / "run")[-1]).state["step"] == 10
 
 
 def test_nan_stops_the_run_and_writes_down_the_graphs(tmp_path, monkeypatch) -> None:
-    from pepland_model.train.step import Stepper
-
-    original = Stepper._tally
+    original = PretrainUpdater._tally
 
     def sometimes_nan(self, masked):
         return original(self, masked) * (float("nan") if 17 in masked.batch.graph_index else 1)
 
-    monkeypatch.setattr(Stepper, "_tally", sometimes_nan)
+    monkeypatch.setattr(PretrainUpdater, "_tally", sometimes_nan)
     with pytest.raises(NonFiniteError, match="graph numbers"):
-        run(tmp_path / "run")
+        pretrain_tiny(tmp_path / "run")
     document = json.loads((tmp_path / "run" / "nonfinite.json").read_text())
     assert 17 in document["graph_index"]
     for folder in checkpoints(tmp_path / "run"):
@@ -225,7 +218,7 @@ def test_nan_stops_the_run_and_writes_down_the_graphs(tmp_path, monkeypatch) -> 
 
 
 def test_stage_two_takes_weights_heads_and_vocabulary(finished, tmp_path, capsys) -> None:
-    summary = run(tmp_path / "two", init_from=str(finished[0]), max_steps=1, lr=1e-9)
+    summary = pretrain_tiny(tmp_path / "two", init_from=str(finished[0]), max_steps=1, lr=1e-9)
     assert summary["metrics"]["loss"] == pytest.approx(finished[1]["best_loss"], rel=1e-3)
     assert "vocabulary from" in capsys.readouterr().err
 
@@ -233,19 +226,15 @@ def test_stage_two_takes_weights_heads_and_vocabulary(finished, tmp_path, capsys
 def test_stage_two_maps_another_vocabulary_by_smiles_and_names_new_fragments(
     finished, tmp_path, capsys, monkeypatch
 ) -> None:
-    from dataclasses import replace
+    original = train_worker.open_golden
 
-    from pepland_data.graph.vocabulary import Vocabulary
-
-    original = pretrain_worker.open_golden
-
-    def other(config, world, carried):
-        data = original(config, world, carried)
+    def other(config, processes, source_vocabulary):
+        data = original(config, processes, source_vocabulary)
         mixed = ("brand-new", *reversed(data.vocabulary.fragments))
         return replace(data, vocabulary=Vocabulary(mixed))
 
-    monkeypatch.setattr(pretrain_worker, "open_golden", other)
-    summary = run(tmp_path / "two", init_from=str(finished[0]), max_steps=1, lr=1e-9)
+    monkeypatch.setattr(train_worker, "open_golden", other)
+    summary = pretrain_tiny(tmp_path / "two", init_from=str(finished[0]), max_steps=1, lr=1e-9)
     assert summary["metrics"]["atom_loss"] == pytest.approx(
         json.loads((finished[0] / "best.json").read_text())["atom_loss"], rel=1e-3
     )
@@ -253,7 +242,7 @@ def test_stage_two_maps_another_vocabulary_by_smiles_and_names_new_fragments(
 
 
 def test_freeze_trains_the_heads_only(finished, tmp_path) -> None:
-    run(tmp_path / "two", init_from=str(finished[0]), freeze=True, max_steps=3)
+    pretrain_tiny(tmp_path / "two", init_from=str(finished[0]), freeze=True, max_steps=3)
     first = read_checkpoint(
         finished[0] / json.loads((finished[0] / "best.json").read_text())["checkpoint"]
     ).tensors["weights"]
@@ -264,7 +253,7 @@ def test_freeze_trains_the_heads_only(finished, tmp_path) -> None:
 
 
 def test_profile_writes_a_trace_and_says_what_limits(tmp_path, capsys) -> None:
-    run(tmp_path / "run", max_steps=15, profile=True)
+    pretrain_tiny(tmp_path / "run", max_steps=5, profile=True)
     assert (tmp_path / "run" / "profile" / "trace.json").is_file()
     assert "limits" in capsys.readouterr().err
 
@@ -273,33 +262,31 @@ def test_profile_writes_a_trace_and_says_what_limits(tmp_path, capsys) -> None:
     ("waiting", "busy", "limit"), [(0.2, 0.9, "data"), (0.0, 0.4, "host"), (0.0, 0.9, "device")]
 )
 def test_the_profile_names_what_limits(waiting, busy, limit) -> None:
-    assert limiting(waiting, busy) == limit
+    assert bottleneck(waiting, busy) == limit
 
 
 def test_a_run_with_other_settings_is_not_mixed_into_the_folder(finished) -> None:
     with pytest.raises(InputError, match=r"lr: 0.01 -> 0.5.*choose another --out"):
-        run(finished[0], lr=0.5)
+        pretrain_tiny(finished[0], lr=0.5)
 
 
-def test_a_folder_that_holds_something_else_is_refused(tmp_path) -> None:
+def test_a_folder_that_is_not_a_run_folder_is_refused(tmp_path) -> None:
     (tmp_path / "thesis.txt").write_text("chapter 1")
-    with pytest.raises(InputError, match="holds something else"):
-        run(tmp_path)
+    with pytest.raises(InputError, match="not a run folder"):
+        pretrain_tiny(tmp_path)
 
 
 def test_two_processes_do_not_write_one_run(tmp_path) -> None:
-    from pepland_model.run.folder import locked
-
     with (
         locked(tmp_path / "run"),
         pytest.raises(InputError, match="another process"),
     ):
-        run(tmp_path / "run")
+        pretrain_tiny(tmp_path / "run")
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path) -> None:
+def test_a_batch_that_cannot_be_divided_is_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="multiple of 3"):
-        run(tmp_path / "run", accumulate=3)
+        pretrain_tiny(tmp_path / "run", accumulate=3)
 
 
 @pytest.mark.parametrize(
@@ -319,25 +306,19 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path) -> None:
 def test_out_of_memory_says_what_was_tried_and_fits(
     tmp_path, monkeypatch, limit, words, error
 ) -> None:
-    from pepland_model.train.step import Stepper
-
-    tally = Stepper._tally
+    tally = PretrainUpdater._tally
 
     def full(self, masked):
         if masked.batch.num_graphs > limit:
             raise error
         return tally(self, masked)
 
-    monkeypatch.setattr(Stepper, "_tally", full)
+    monkeypatch.setattr(PretrainUpdater, "_tally", full)
     with pytest.raises(InputError, match=words):
-        run(tmp_path / "run")
+        pretrain_tiny(tmp_path / "run")
 
 
 def test_what_fits_is_tried_on_the_first_graphs_of_the_batch() -> None:
-    from pepland_model.train.mask import MaskOptions, mask_batch
-    from pepland_model.train.memory import first_graphs
-    from tests.helpers.pretrain_data import golden_batch
-
     options = MaskOptions(mask_bonds=True)
     cut = first_graphs(mask_batch(golden_batch(), options, 0, 0), 5)
     want = mask_batch(golden_batch(list(range(5))), options, 0, 0)
@@ -348,21 +329,19 @@ def test_what_fits_is_tried_on_the_first_graphs_of_the_batch() -> None:
             assert torch.equal(getattr(cut.batch, name), value), name
 
 
-def test_an_error_that_is_no_lack_of_memory_is_not_taken_for_one(tmp_path, monkeypatch) -> None:
-    from pepland_model.train.step import Stepper
-
+def test_other_errors_are_not_reported_as_out_of_memory(tmp_path, monkeypatch) -> None:
     def broken(self, masked):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Stepper, "_tally", broken)
+    monkeypatch.setattr(PretrainUpdater, "_tally", broken)
     with pytest.raises(RuntimeError, match="a bug"):
-        run(tmp_path / "run")
+        pretrain_tiny(tmp_path / "run")
 
 
 def test_fp16_scales_its_loss_and_keeps_the_scale_in_the_checkpoint(tmp_path) -> None:
     half, full = tmp_path / "half", tmp_path / "full"
-    run(half, precision="fp16", max_steps=20)
-    run(full, precision="fp32", max_steps=1)
+    pretrain_tiny(half, precision="fp16", max_steps=20)
+    pretrain_tiny(full, precision="fp32", max_steps=1)
     first, last = losses(half)[0][2], losses(half)[-1][2]
     assert first == pytest.approx(losses(full)[0][2], rel=1e-3)
     assert last < first / 2

@@ -1,4 +1,4 @@
-"""What one task of a build does: a chunk of texts becomes a local shard on disk."""
+"""One task of a build: a chunk of texts becomes a local shard on disk."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pepland_data.builder.workers.isolation import IsolatedFeaturizer
 from pepland_data.chem.conversion import FeaturizeOptions, Note, Reject
 from pepland_data.files.atomic import file_sha256, unflushed, write_atomic, write_atomic_bytes
 from pepland_data.graph.columns import GROUPS, GraphColumns
-from pepland_data.inputs.input_blocks import Block
-from pepland_data.inputs.rows import Chunk
+from pepland_data.inputs.chunk import Chunk
+from pepland_data.inputs.line_block import Block
 from pepland_data.store.arrow_arrays import numbers, texts
 from pepland_data.store.arrow_shards import (
     ShardData,
@@ -35,15 +35,15 @@ REJECTS_FILE = "rejects.arrow"
 NOTES_FILE = "notes.arrow"
 IDENTITY_FILE = "identity.npy"
 READ_AS_SEQUENCE = "sequence rather than SMILES, by the name of its column"
-"""Note on a text that was written as HELM."""
+"""Note on a text that the store keeps as HELM."""
 LOCAL_DTYPES = {name: "uint32" for names in GROUPS.values() for name in names}
 
-_OWN = threading.local()
+_THREAD = threading.local()
 
 
 @dataclass(frozen=True)
 class ShardSummary:
-    """The few numbers a task returns."""
+    """Counts of one chunk, which its task returns."""
 
     number: int
     """Number of the chunk."""
@@ -51,46 +51,46 @@ class ShardSummary:
     rows: int
     graphs: int
     rejects: dict[str, int]
-    """``stage: reason`` -> rows, for the summary on screen."""
+    """``stage: reason`` -> rows, for the printed report."""
     largest: dict[str, int]
     """Largest value of each index column."""
     column_kinds: dict[str, str]
-    """Pass-through column -> narrowest of ``int``, ``float``, ``text``, ``typed`` that fits."""
+    """Pass-through column -> its kind, see `column_types`."""
     files: dict[str, str]
-    """File -> SHA-256, as ``done.json`` has it; not returned, for it is the most of a summary."""
+    """File -> SHA-256, for ``done.json`` only; a task returns an empty dictionary."""
     notes: dict[str, int]
-    """``kind: note`` -> rows, for the summary on screen."""
+    """``kind: note`` -> rows, for the printed report."""
     cache: dict[str, int]
-    """Pieces that were ``asked`` for, and those ``known`` from texts before."""
+    """Pieces ``asked`` for, and those ``known`` from earlier texts."""
     unique: bool = False
-    """Whether duplicates were taken out."""
+    """Whether duplicates were removed."""
     resumed: bool = False
-    """Whether it was there already."""
+    """Whether an earlier run converted it."""
 
     @property
     def folder(self) -> str:
-        """Name of the folder with the files."""
+        """Name of the folder with its files."""
         return f"{self.number:06d}.unique" if self.unique else f"{self.number:06d}"
 
 
 def convert_chunks(
     blocks: list[tuple[int, Block]], options: FeaturizeOptions, folder: Path
 ) -> list[ShardSummary]:
-    """Convert some chunks: number and rows of each; see `convert_chunk`."""
+    """Convert some numbered blocks; see `convert_chunk`."""
     return [convert_chunk(number, block, options, folder) for number, block in blocks]
 
 
 def convert_chunk(
     number: int, block: Block, options: FeaturizeOptions, folder: Path
 ) -> ShardSummary:
-    """Featurize a chunk and write it, its tables and its rejects under ``folder/<number>``.
+    """Convert a block and write its shard, tables, rejects and notes to ``folder/<number>``.
 
-    The last file written tells that the others are whole; a chunk that is finished is checked
-    and left alone.
+    ``done.json`` is written last, with the checksums of the other files. A chunk with a valid
+    ``done.json`` is not converted again.
     """
     if found := finished(folder, number):
         return replace(found, files={}, resumed=True)
-    with unflushed():  # the checksums in the last file tell whether the others reached the disk
+    with unflushed():  # the checksums show whether all files reached the disk
         return _convert_new(number, block, options, folder)
 
 
@@ -103,22 +103,22 @@ def _convert_new(
     featurizer = _featurizer(options)
     featurizer.cache_counts.clear()
     good = [i for i in range(len(chunk)) if i not in chunk.problems]
-    meant = chunk.meant(options.input_format)
-    converted = featurizer.convert([meant.get(i, chunk.texts[i]) for i in good])
-    places = np.asarray(good, np.int64)[converted.kept]
-    renamed = dict(enumerate(chunk.texts)) | meant
+    as_helm = chunk.texts_as_helm(options.input_format)
+    converted = featurizer.convert([as_helm.get(i, chunk.texts[i]) for i in good])
+    kept = np.asarray(good, np.int64)[converted.kept]
+    renamed = dict(enumerate(chunk.texts)) | as_helm
     renamed |= {good[i]: t for i, t in converted.renamed.items()}
     rejects = [
         *(Reject(i, chunk.texts[i], "read", why) for i, why in chunk.problems.items()),
-        *(_in_chunk(r, good[r.position], chunk, meant) for r in converted.rejects),
+        *(_in_chunk(r, good[r.position], chunk, as_helm) for r in converted.rejects),
     ]
     notes = [replace(n, position=good[n.position]) for n in converted.notes]
-    notes += [Note(i, "changed", chunk.texts[i], READ_AS_SEQUENCE) for i in meant]
+    notes += [Note(i, "changed", chunk.texts[i], READ_AS_SEQUENCE) for i in as_helm]
     data = ShardData(
         converted.columns,
-        places + chunk.first_row,
-        texts([renamed[i] for i in places.tolist()]),
-        {name: _extra(values, places) for name, values in chunk.extra.items()},
+        kept + chunk.first_row,
+        texts([renamed[i] for i in kept.tolist()]),
+        {name: _extra(values, kept) for name, values in chunk.extra.items()},
     )
     write_arrow_shard(target / SHARD_FILE, data, LOCAL_DTYPES)
     write_tables(target, converted.tables)
@@ -128,24 +128,24 @@ def _convert_new(
     return _finish(target, number, chunk, data, rejects, notes, dict(featurizer.cache_counts))
 
 
-def _in_chunk(reject: Reject, place: int, chunk: Chunk, meant: dict[int, str]) -> Reject:
-    """Return a reject with its place in the chunk, and the text as it was given."""
-    text = chunk.texts[place] if place in meant else reject.text
-    return replace(reject, position=place, text=text)
+def _in_chunk(reject: Reject, position: int, chunk: Chunk, as_helm: dict[int, str]) -> Reject:
+    """Return a reject with its position in the chunk and the text of the input."""
+    text = chunk.texts[position] if position in as_helm else reject.text
+    return replace(reject, position=position, text=text)
 
 
 def _featurizer(options: FeaturizeOptions) -> IsolatedFeaturizer:
-    """Return this thread's featurizer; workers of some clusters run tasks in threads."""
-    if getattr(_OWN, "options", None) != options:
-        _OWN.options, _OWN.featurizer = options, IsolatedFeaturizer(options)
-    featurizer: IsolatedFeaturizer = _OWN.featurizer
+    """Return the featurizer of this thread; workers of some clusters run tasks in threads."""
+    if getattr(_THREAD, "options", None) != options:
+        _THREAD.options, _THREAD.featurizer = options, IsolatedFeaturizer(options)
+    featurizer: IsolatedFeaturizer = _THREAD.featurizer
     return featurizer
 
 
-def _extra(values: Any, places: Any) -> Any:
+def _extra(values: Any, kept: Any) -> Any:
     if isinstance(values, pa.Array):
-        return values.take(numbers(places))
-    return texts([values[place] for place in places.tolist()])
+        return values.take(numbers(kept))
+    return texts([values[i] for i in kept.tolist()])
 
 
 def reject_batch(rejects: list[Reject], first_row: int) -> Any:
@@ -171,14 +171,14 @@ def note_batch(notes: list[Note], first_row: int) -> Any:
 
 
 def _row_batch(rows: list[int], **columns: list[str]) -> Any:
-    """Return row numbers and texts as a record batch; what is not UTF-8 is replaced."""
+    """Return row numbers and texts as a record batch, without lone surrogates."""
     clean = {n: [t.encode("utf-8", "replace").decode() for t in v] for n, v in columns.items()}
     arrays = {name: texts(values) for name, values in clean.items()}
     return pa.record_batch({"row_id": numbers(np.array(rows, np.int64)), **arrays})
 
 
 def top_counts(names: Iterable[str], rest: str) -> dict[str, int]:
-    """Return how often each name occurs, most frequent first; what is rare joins ``rest``."""
+    """Return the 20 most frequent names with their counts, and the other names as `rest`."""
     counts = Counter(names)
     top = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:20])
     if more := counts.total() - sum(top.values()):
@@ -216,13 +216,13 @@ def _finish(
 
 
 def largest_indices(columns: GraphColumns) -> dict[str, int]:
-    """Return the largest value of each index column, from which the store chooses dtypes."""
+    """Return the largest value of each index column, which decides its dtype in the store."""
     names = [n for group in GROUPS.values() for n in group if not n.endswith("_code")]
     return {name: int(getattr(columns, name).max(initial=0)) for name in names}
 
 
 def _kind_of_note(note: Note) -> str:
-    """Return a note without what is of one molecule only: names, numbers, SMILES."""
+    """Return a note without the details of one molecule: names, numbers, SMILES."""
     if note.kind == "changed":
         steps = {step.partition(" ")[0] for step in note.note.split("; ")}
         return f"changed: {', '.join(sorted(steps))}"
@@ -230,11 +230,11 @@ def _kind_of_note(note: Note) -> str:
 
 
 def finished(folder: Path, number: int) -> ShardSummary | None:
-    """Return the summary of a finished task after checking its files, else None."""
+    """Return the summary of a converted chunk whose checksums are right, else None."""
     target = folder / f"{number:06d}"
     try:
         summary = ShardSummary(**json.loads((target / DONE_FILE).read_bytes()))
-        whole = all(file_sha256(target / f) == want for f, want in summary.files.items())
+        whole = all(file_sha256(target / f) == sha for f, sha in summary.files.items())
     except (OSError, ValueError, TypeError):
         return None
     return summary if whole else None

@@ -1,7 +1,8 @@
-"""Where tasks run: in this process, in worker processes, on a Dask or a Ray cluster.
+"""Where tasks run: in this process, in worker processes, on a Dask cluster or on a Ray cluster.
 
-All are back ends of joblib. A task gets paths and returns a few numbers, so workers of a cluster
-must see the folder of the store, and the input not at all.
+Every engine but the first is a back end of joblib. A task receives paths and returns a few numbers.
+The workers of a cluster must see the folder of the store under the same path; they do not need the
+input file.
 """
 
 from __future__ import annotations
@@ -13,50 +14,56 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import count, islice
+from multiprocessing import resource_tracker
 from typing import Any
 
-from pepland_data.builder.workers.parent_watch import end_with
+from pepland_data.builder.workers.worker_lifetime import end_with, interrupts_blocked
 from pepland_data.chem.conversion import FEATURIZER_VERSION
 from pepland_data.errors import BuildError, InputError, MissingDependencyError
 
 ENGINES = ("local", "dask", "ray")
-CONNECT_SECONDS = 30
-LOOK_SECONDS, ASK_SECONDS = 0.1, 3.0
-"""Seconds between two looks for results, at most, and after which joblib is asked in any case."""
+CONNECT_SECONDS, WORKERS_SECONDS = 30, 10
+"""How long to wait for the scheduler of a Dask cluster, and for its first worker."""
+POLL_SECONDS, ASK_SECONDS = 0.1, 3.0
+"""Longest time between two checks for a result; time after which joblib is asked in any case."""
 WINDOW = 8
-"""Tasks a worker of a cluster that streams no results gets before all are waited for."""
+"""Tasks per worker that run at once on an engine that cannot stream results."""
+LOST_WORKER = ("TerminatedWorkerError", "BrokenProcessPool", "KilledWorker", "RayActorError")
+"""Names of the errors for a killed worker; the packages that define them may not be installed."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Runs functions on arguments; which engine does not change what they return."""
+    """Runs a function on many arguments; the engine does not change the results."""
 
     workers: int = 1
-    """Processes on this machine; a cluster has its own number."""
+    """Processes on this machine; a cluster has its own number of workers."""
     name: str = "local"
     """``local``, ``dask`` or ``ray``."""
     address: str | None = None
-    """Of the Dask scheduler or the Ray cluster."""
+    """Address of the Dask scheduler or of the Ray cluster."""
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
             raise InputError(f"unknown engine {self.name!r}; expected one of {', '.join(ENGINES)}")
         if self.workers < 1:
-            raise InputError("workers must be 1 or more")
+            raise InputError(f"workers is {self.workers}; expected 1 or more")
         if (self.name == "dask") > (self.address is not None):
-            raise InputError("engine dask needs --address of its scheduler, as tcp://host:8786")
+            raise InputError(
+                "engine dask needs --address of its scheduler, for example tcp://host:8786"
+            )
         if self.name == "local" and self.address is not None:
             raise InputError("an address goes with engine dask or ray; name one with --engine")
 
     def run(
         self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], ordered: bool
     ) -> Iterator[Any]:
-        """Yield the results of all calls, in order or as they come.
+        """Yield the results of all calls, in the order of the arguments or as they arrive.
 
-        Arguments are taken as workers ask for them, so they may be a stream without end.
+        Arguments are read only when a worker is free, so they may be an endless stream.
 
         Raises:
-            BuildError: no cluster answers, a worker was killed, or has other versions.
+            BuildError: no cluster answers, a worker was killed, or a worker has other versions.
         """
         if self.name == "local" and self.workers == 1:
             yield from (function(*args) for args in arguments)
@@ -66,7 +73,11 @@ class Engine:
         backends = {"local": self._local, "dask": self._dask, "ray": self._ray}
         order = "generator" if ordered else "generator_unordered"
         jobs = self.workers if self.name == "local" else -1
-        call = function if self.name == "local" else Checked(function, tuple(versions().items()))
+        call = (
+            function
+            if self.name == "local"
+            else VersionChecked(function, tuple(versions().items()))
+        )
         try:
             with backends[self.name]():
                 tasks = (joblib.delayed(call)(*args) for args in arguments)
@@ -74,7 +85,7 @@ class Engine:
                     yield from _in_windows(tasks, WINDOW * joblib.effective_n_jobs(-1))
                     return
                 parallel = joblib.Parallel(jobs, return_as=order, pre_dispatch="2*n_jobs")
-                yield from _patiently(parallel, tasks)
+                yield from _streamed(parallel, tasks)
         except TimeoutError as error:
             raise BuildError(
                 f"the {self.name} cluster at {self.address} has no workers; start some"
@@ -83,13 +94,14 @@ class Engine:
             if type(error).__name__ not in LOST_WORKER:
                 raise
             raise BuildError(
-                "a worker process was killed, perhaps because memory ran out; "
-                "run the same command again, with fewer workers if that was so: it goes on"
+                "a worker process was killed, perhaps because memory ran out; run the same command "
+                "again to resume the build, with fewer workers if memory ran out"
             ) from error
 
     def _local(self) -> AbstractContextManager[Any]:
         import joblib
 
+        resource_tracker.ensure_running()  # starting it later would unblock SIGINT for the workers
         parallel: AbstractContextManager[Any] = joblib.parallel_config(
             "loky", inner_max_num_threads=1, initializer=end_with, initargs=(os.getpid(),)
         )
@@ -102,7 +114,7 @@ class Engine:
         try:
             from distributed import Client
         except ImportError as error:
-            raise _missing("dask[distributed]", "dask") from error
+            raise _missing_package("dask[distributed]", "dask") from error
         try:
             client = Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -110,7 +122,8 @@ class Engine:
                 f"no Dask scheduler answers at {self.address}; start `dask scheduler` and workers, "
                 "or check the address"
             ) from error
-        with client, joblib.parallel_config("dask", client=client):
+        timeout = {"wait_for_workers_timeout": WORKERS_SECONDS}
+        with client, joblib.parallel_config("dask", client=client, **timeout):
             yield
 
     @contextmanager
@@ -121,7 +134,7 @@ class Engine:
             import ray
             from ray.util.joblib import register_ray
         except ImportError as error:
-            raise _missing("ray", "ray") from error
+            raise _missing_package("ray", "ray") from error
         if not ray.is_initialized():
             try:
                 ray.init(address=self.address, log_to_driver=False)
@@ -135,38 +148,43 @@ class Engine:
             yield
 
 
-def _patiently(parallel: Any, tasks: Iterator[Any]) -> Iterator[Any]:
-    """Yield the results of joblib, which is asked for one when there is one.
+def _streamed(parallel: Any, tasks: Iterator[Any]) -> Iterator[Any]:
+    """Yield the results of joblib, and ask joblib for one only when there is one.
 
-    While it is asked and has none it looks a hundred times a second: a hundredth of a processor for
-    nothing, more than everything else that this process does.
+    While joblib waits for a result it polls a hundred times per second. That takes 1 % of a
+    processor, more than everything else that this process does.
     """
-    results, missing = parallel(tasks), object()
-    for received in count():
-        try:
+    results: Any = None
+    missing = object()
+    try:
+        with interrupts_blocked():  # the workers start here
+            results = parallel(tasks)
+        for received in count():
             _await_result(parallel, received)
-        except BaseException as error:  # an interrupt: joblib ends its workers and passes it on
-            results.throw(error)
-        if (result := next(results, missing)) is missing:
-            return
-        yield result
+            if (result := next(results, missing)) is missing:
+                return
+            yield result
+    except BaseException as error:
+        if results is not None:
+            results.throw(error)  # joblib ends its workers and raises the error again
+        raise
 
 
 def _await_result(parallel: Any, received: int) -> None:
-    """Wait until more tasks have ended than results were received, or there are no more tasks.
+    """Wait until more tasks have ended than results were received, or no task is left.
 
-    Not for long: joblib must be asked to say that a task failed.
+    Return after `ASK_SECONDS` in any case: only when it is asked, joblib reports a failed task.
     """
-    until, pause = time.monotonic() + ASK_SECONDS, LOOK_SECONDS / 8
+    until, pause = time.monotonic() + ASK_SECONDS, POLL_SECONDS / 8
     while parallel.n_completed_tasks <= received < parallel.n_dispatched_tasks:
         if time.monotonic() > until:
             return
         time.sleep(pause)
-        pause = min(2 * pause, LOOK_SECONDS)
+        pause = min(2 * pause, POLL_SECONDS)
 
 
 def _in_windows(tasks: Iterator[Any], size: int) -> Iterator[Any]:
-    """Run so many tasks at once and wait for all: Ray's back end returns nothing but lists."""
+    """Run `size` tasks at once and wait for all of them: joblib on Ray cannot stream results."""
     import joblib
 
     with joblib.Parallel(-1) as parallel:
@@ -174,30 +192,26 @@ def _in_windows(tasks: Iterator[Any], size: int) -> Iterator[Any]:
             yield from parallel(window)
 
 
-LOST_WORKER = ("TerminatedWorkerError", "BrokenProcessPool", "KilledWorker", "RayActorError")
-"""Names of the errors of the back ends that say so; their packages need not be installed."""
-
-
-def _missing(package: str, name: str) -> MissingDependencyError:
+def _missing_package(package: str, engine: str) -> MissingDependencyError:
     return MissingDependencyError(
-        f"engine {name} needs {package}; install it here and on all workers, or use engine local"
+        f"engine {engine} needs {package}; install it here and on all workers, or use engine local"
     )
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that decide what a text becomes."""
+    """Return the versions that decide which graph a text becomes."""
     import rdkit
 
     return {"rdkit": rdkit.__version__, "featurizer": str(FEATURIZER_VERSION)}
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A function that runs only where the versions are those of the build."""
+class VersionChecked:
+    """A function that a worker runs only if it has the versions of the build."""
 
     function: Callable[..., Any]
-    wanted: tuple[tuple[str, str], ...]
-    """Versions by name, as pairs: joblib's Dask back end wants functions that can be hashed."""
+    expected: tuple[tuple[str, str], ...]
+    """Name and version, as pairs: joblib's Dask back end needs functions that can be hashed."""
 
     def __call__(self, *args: Any) -> Any:
         """Call the function.
@@ -205,10 +219,10 @@ class Checked:
         Raises:
             BuildError: this worker has other versions.
         """
-        found, wanted = versions(), dict(self.wanted)
-        if found != wanted:
+        found, expected = versions(), dict(self.expected)
+        if found != expected:
             raise BuildError(
-                f"a worker on {platform.node()} has {found}, the build {wanted}; "
+                f"a worker on {platform.node()} has {found}, but the build has {expected}; "
                 "install the same versions everywhere"
             )
         return self.function(*args)

@@ -1,8 +1,8 @@
-"""The process that converts: it may be killed by what it is given, and nothing else dies with it.
+"""Converting process: a text that kills it does not end the build.
 
-It reads requests from a pipe and answers them, under a limit of memory. Before each molecule it
-writes down which one comes next and sets a timer whose signal ends the process, so that not even
-native code that never returns can hold it. `workers.isolation` is the other end.
+It reads requests from a pipe and answers them under a memory limit. Before each molecule it writes
+the position of the text into shared memory and starts a timer. The signal of the timer ends the
+process, even inside native code that never returns. `workers.isolation` is the other end.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from pepland_data.builder.workers.parent_watch import killed_with_parent
+from pepland_data.builder.workers.worker_lifetime import killed_with_parent
 
 MEMORY_EXIT = 77
-"""Exit status of a process that came to its limit of memory."""
-PLACE = struct.Struct("=q")
+"""Exit status of a process that reached its memory limit."""
+POSITION = struct.Struct("=q")
 UNKNOWN = -1
-"""Written where many texts are worked on at once."""
+"""Position while several texts are converted at once."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Request:
     """`FeaturizeOptions`."""
 
 
-def serve(pipe: Connection, place: Any, memory: int) -> None:
-    """Answer requests until the other end closes."""
+def serve(pipe: Connection, shared: Any, memory: int) -> None:
+    """Answer requests until the other end closes the pipe."""
     from pepland_data.chem.featurizer import Featurizer
     from pepland_data.graph.columns import compact
 
@@ -53,47 +53,45 @@ def serve(pipe: Connection, place: Any, memory: int) -> None:
             return
         options = request.options
         if options not in featurizers:
-            featurizers[options] = Featurizer(options, watch=_watch(place, options.time_limit))
-        known = _counts(featurizers[options])
+            featurizers[options] = Featurizer(options, watch=_watch(shared, options.time_limit))
+        before = _counts(featurizers[options])
         try:
             done = featurizers[options].convert(request.texts)
-            # Only rows these texts use: what else the process has met must not reach the store.
+            # Keep only the table rows of these texts: earlier requests must not change the store.
             columns, tables = compact(done.columns, done.tables)
             answer: Any = replace(done, columns=columns, tables=tables)
-            known = _counts(featurizers[options]) - known
+            counts = _counts(featurizers[options]) - before
         except MemoryError:
             os._exit(MEMORY_EXIT)
         except Exception as error:
             featurizers.clear()
-            answer = _in_words(error)
-            known.clear()
+            answer, counts = _described(error), Counter()
         signal.setitimer(signal.ITIMER_PROF, 0)
-        pipe.send((answer, known))
+        pipe.send((answer, counts))
 
 
 def _counts(featurizer: Any) -> Counter[str]:
     return Counter({name: featurizer.cache_counts[name] for name in ("asked", "known")})
 
 
-def _watch(place: Any, seconds: float) -> Callable[[int | None], None]:
-    """Return a function that notes what comes next, and gives it so many seconds."""
-    setitimer, clock = signal.setitimer, signal.ITIMER_PROF
+def _watch(shared: Any, seconds: float) -> Callable[[int | None], None]:
+    """Return a function that records the position of the next text and restarts the timer."""
 
     def watch(position: int | None) -> None:
-        PLACE.pack_into(place, 0, UNKNOWN if position is None else position)
-        setitimer(clock, seconds)
+        POSITION.pack_into(shared, 0, UNKNOWN if position is None else position)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
     return watch
 
 
-def _in_words(error: Exception) -> str:
+def _described(error: Exception) -> str:
     where = traceback.extract_tb(error.__traceback__)[-1]
     said = " ".join(str(error).split())[:200]
     return f"{type(error).__name__} in {os.path.basename(where.filename)}:{where.lineno}: {said}"
 
 
 def _limit_memory(size: int) -> None:
-    """Let allocations fail above `size` bytes of private memory; 0 sets no limit."""
+    """Make allocations above `size` bytes of private memory fail; 0 sets no limit."""
     if size:
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (size, hard))
@@ -101,13 +99,12 @@ def _limit_memory(size: int) -> None:
 
 
 def main() -> None:
-    """Serve the pipe, the place and the limit named on the command line."""
+    """Serve the pipe, with the shared memory and the memory limit of the command line."""
     killed_with_parent()
-    pipe, shared, memory = (int(argument) for argument in sys.argv[1:4])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe, file, memory = (int(argument) for argument in sys.argv[1:4])
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    with mmap.mmap(shared, PLACE.size) as place:
-        serve(Connection(pipe), place, memory)
+    with mmap.mmap(file, POSITION.size) as shared:
+        serve(Connection(pipe), shared, memory)
 
 
 if __name__ == "__main__":

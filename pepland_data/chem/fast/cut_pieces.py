@@ -1,4 +1,4 @@
-"""Single pieces of a molecule with many: only those somebody asks for are cut out."""
+"""Copy single pieces out of a molecule, only those that are needed."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 
 from rdkit import Chem
 
-from pepland_data.chem.cuts import NO_LIMIT, Piece, pieces
+from pepland_data.chem.cuts import NO_LIMIT, Piece, cut_into_pieces
 
 
 class CutPieces:
-    """What remains of a molecule after some cuts; ``parts[i]`` equals ``pieces(mol, cuts)[i]``.
+    """The pieces of a molecule; item i equals ``cut_into_pieces(mol, cuts)[i]``.
 
-    `chem.cuts.pieces` copies and sanitises every piece, most of which are known already.
-    Here a piece is copied alone (RDKit's ``CopyMolSubset``, since 2025.09) and sanitised alone.
-    Around double bonds of defined stereo the copies differ in what they remember of their
-    neighbours, so such molecules are taken apart as a whole.
+    `pepland_data.chem.cuts.cut_into_pieces` copies and sanitises all pieces, although most are
+    known already. Here each piece is copied alone (RDKit's ``CopyMolSubset``, since 2025.09) and
+    sanitised alone. Near a double bond of defined stereo the two kinds of copies can differ, so a
+    molecule with such a bond is cut into all its pieces.
     """
 
     def __init__(self, mol: Any, cuts: list[int]) -> None:
         self._mol, self._cuts = mol, cuts
 
     def __getitem__(self, number: int) -> Piece:
-        """Return a sanitised piece and its atoms; an RDKit exception where it has no valence."""
-        if self._at_once is not None:
-            return self._at_once[number]
+        """Return a sanitised piece and its atoms; an RDKit exception if it cannot be sanitised."""
+        if self._all is not None:
+            return self._all[number]
         atoms = self.atoms[number]
         piece = Chem.CopyMolSubset(self._broken, list(atoms), self._bonds(atoms))
         Chem.SanitizeMol(piece)
@@ -34,14 +34,15 @@ class CutPieces:
     @cached_property
     def atoms(self) -> list[tuple[int, ...]]:
         """The atoms of each piece, in the order of ``GetMolFrags``."""
-        if self._at_once is not None:
-            return [atoms for _, atoms in self._at_once]
+        if self._all is not None:
+            return [atoms for _, atoms in self._all]
         return list(Chem.GetMolFrags(self._broken))
 
     @cached_property
-    def _at_once(self) -> list[Piece] | None:
+    def _all(self) -> list[Piece] | None:
+        """All pieces, or None if each can be copied alone."""
         alone = self._cuts and hasattr(Chem, "CopyMolSubset") and not _has_stereo_bond(self._mol)
-        return None if alone else pieces(self._mol, self._cuts)
+        return None if alone else cut_into_pieces(self._mol, self._cuts)
 
     @cached_property
     def _broken(self) -> Any:

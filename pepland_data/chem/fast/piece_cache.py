@@ -1,4 +1,4 @@
-"""What is known of the pieces met so far: their fragments and the bonds that BRICS cuts."""
+"""The fragments of the pieces met so far, and the bonds that BRICS cuts in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pepland_data.chem.cuts import brics_bonds
+from pepland_data.chem.cuts import brics_cuts
 from pepland_data.chem.fast.cut_pieces import CutPieces
 from pepland_data.chem.fast.molecule_batch import Ints
 from pepland_data.chem.plain_path import fragment_key
@@ -15,31 +15,31 @@ from pepland_data.graph.columns import ragged_rows
 from pepland_data.graph.table_builder import TableBuilder
 
 MAX_KEY_BYTES = 128 << 20
-"""A cache whose keys are longer together is emptied before the next batch."""
+"""A cache with more bytes of keys is emptied before the next batch."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """The answer for one piece."""
+class PieceFragments:
+    """What RDKit makes of one piece."""
 
     atom_fragment: list[int]
-    """[a] fragment of each atom, fragments numbered by their first atom."""
+    """[a] fragment of each atom; fragments are numbered in the order of their first atoms."""
     fragment_code: list[int]
     """[f] code of each fragment."""
     brics: list[int]
-    """[c] places among the piece's bonds of those that BRICS cuts, in the order found."""
+    """[c] bonds that BRICS cuts, as places among the piece's bonds, in the order found."""
 
 
 @dataclass
 class Ragged:
-    """A growing list of integer lists, read as flat arrays."""
+    """A growing list of integer lists that is read as flat arrays."""
 
     rows: list[list[int]] = field(default_factory=list)
     _flat: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     _ptr: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
 
     def take(self, chosen: Ints) -> tuple[Ints, Ints]:
-        """Return the chosen lists, one after the other, and their pointer."""
+        """Return the chosen lists concatenated, and their pointers."""
         new = self.rows[len(self._ptr) - 1 :]
         if new:
             flat = np.array([value for row in new for value in row], np.int64)
@@ -50,7 +50,7 @@ class Ragged:
 
 
 class PieceCache:
-    """Pieces by key; bounded, and counting how often it was asked and had to ask RDKit."""
+    """The fragments of pieces by key, of limited size; it counts look-ups and new pieces."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -59,35 +59,33 @@ class PieceCache:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Empty the cache."""
         self._number: dict[Any, int] = {}
         self.key_bytes = 0
         self.atom_fragment, self.fragment_code, self.brics = Ragged(), Ragged(), Ragged()
 
     def make_room(self) -> None:
-        """Forget everything once too much is known."""
+        """Empty the cache if it is too large."""
         if self.key_bytes > MAX_KEY_BYTES:
             self.emptied += 1
             self.clear()
 
     def look_up(self, keys: list[Any]) -> Ints:
         """Return the number of each known piece, -1 for others. [K] int64."""
-        get = self._number.get
-        numbers = np.fromiter((get(key, -1) for key in keys), np.int64, len(keys))
         self.asked += len(keys)
-        return numbers
+        return np.fromiter((self._number.get(key, -1) for key in keys), np.int64, len(keys))
 
     @property
     def known(self) -> int:
-        """How many pieces were known when their turn came, also from the batch they are in."""
+        """Number of pieces found in the cache or earlier in their own batch."""
         return max(self.asked - self.solved, 0)
 
     def number(self, key: Any) -> int:
         """Return the number of a piece that was added."""
         return self._number[key]
 
-    def add(self, key: Any, piece: Piece) -> int:
-        """Remember a piece under its key; without a key it is known by its number only."""
+    def add(self, key: Any, piece: PieceFragments) -> int:
+        """Store a piece under its key and return its number; a piece may have no key."""
         number = len(self.fragment_code.rows)
         self.solved += 1
         self.atom_fragment.rows.append(piece.atom_fragment)
@@ -102,20 +100,20 @@ class PieceCache:
 
 def solve_pieces(
     mol: Any, cuts: list[int], wanted: dict[int, Ints], cut: str, tables: TableBuilder
-) -> dict[int, Piece]:
-    """Ask RDKit about some pieces of one molecule.
+) -> dict[int, PieceFragments]:
+    """Compute the fragments of some pieces of one molecule with RDKit.
 
     Args:
         mol: the molecule.
         cuts: bonds of the Amiibo rule, in the order found.
-        wanted: number of a piece among those of the molecule -> its bonds, ascending.
+        wanted: number of a piece in the molecule -> its bonds, ascending.
         cut: ``adafrag`` or ``amiibo``.
-        tables: where feature rows get their codes.
+        tables: the feature rows get their codes here.
     """
     residues = CutPieces(mol, cuts)
     brics: dict[int, list[int]] = {number: [] for number in wanted}
     if cut == "adafrag" and cuts:
-        brics = {number: _brics(mol, *residues[number]) for number in wanted}
+        brics = {number: brics_cuts(mol, *residues[number]) for number in wanted}
     more = [bond for found in brics.values() for bond in found]
     parts = CutPieces(mol, [*cuts, *more]) if more else residues
     holder = {atom: number for number in wanted for atom in residues.atoms[number]}
@@ -124,19 +122,13 @@ def solve_pieces(
         if atoms[0] in holder:
             found[holder[atoms[0]]].append(parts[number])
     return {
-        number: Piece(
+        number: PieceFragments(
             _atom_fragment(residues.atoms[number], [atoms for _, atoms in found[number]]),
             [tables.fragments.code(fragment_key(mol, *part)) for part in found[number]],
             [int(np.searchsorted(bonds, bond)) for bond in brics[number]],
         )
         for number, bonds in wanted.items()
     }
-
-
-def _brics(mol: Any, piece: Any, atoms: tuple[int, ...]) -> list[int]:
-    pairs = brics_bonds(piece.ToBinary())
-    bonds = (mol.GetBondBetweenAtoms(atoms[i], atoms[j]).GetIdx() for i, j in pairs)
-    return list(dict.fromkeys(bonds))
 
 
 def _atom_fragment(atoms: tuple[int, ...], parts: list[tuple[int, ...]]) -> list[int]:

@@ -1,9 +1,9 @@
-"""Everything RDKit knows of a molecule's atoms and bonds, in one call instead of two thousand.
+"""The records of a molecule's atoms and bonds, read from RDKit's serialized form.
 
-``Mol.ToBinary()`` writes one short record for each atom and bond. Equal records mean equal answers
-to every question the features ask, so a record is looked up, never taken apart. The layout is that
-of RDKit's pickle format 16; `layout_is_known` proves it on sample molecules once a process, and
-where it does not hold, or a record has an unusual part, the plain path answers instead.
+``Mol.ToBinary()`` writes a short record for each atom and each bond. Atoms with equal records have
+equal properties, so one look-up of the record replaces many calls of RDKit. The layout is that of
+RDKit's pickle format 16. `layout_is_known` checks it on sample molecules once per process. If the
+check fails, or a record has an unusual part, the plain path is used instead.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEFAULT_HYBRIDIZATION, SINGLE = 4, 1
 
 
 def _atom_sizes() -> dict[bytes, int]:
-    """Return the length of an atom record by its flags and the low half of its field mask."""
+    """Return the size in bytes of an atom record by its flags and the bytes of its field mask."""
     sizes = {}
     for flags, mask in product((0, AROMATIC, NO_IMPLICIT, AROMATIC | NO_IMPLICIT), range(512)):
         if not mask & 1:
@@ -54,13 +54,13 @@ class RdkitRecords:
     atoms: list[bytes]
     """[A] record of each atom, in RDKit atom order."""
     bonds: list[bytes]
-    """[B] record of each bond without its ends and stereo atoms, in RDKit bond order."""
+    """[B] record of each bond without its atoms and stereo atoms, in RDKit bond order."""
     ends: npt.NDArray[np.int64]
     """[B, 2] int64, begin and end atom."""
 
 
 def read_rdkit_records(mol: Any) -> RdkitRecords | None:
-    """Return the records of a molecule, None where the plain path has to answer."""
+    """Return the records of a molecule, or None if it needs the plain path."""
     return _read(mol.ToBinary()) if layout_is_known() else None
 
 
@@ -73,13 +73,13 @@ def _read(data: bytes) -> RdkitRecords | None:
         if data[position] != BEGIN_BOND:
             return None
         width = 1 if max(count, bonds) <= 255 else 4
-        states, places, position = _bond_records(data, position + 1, bonds, width)
+        bond_records, places, position = _bond_records(data, position + 1, bonds, width)
         ends = _ends(data, places, width)
         if data[position] != BEGIN_RINGS or (bonds and not 0 <= ends.min() <= ends.max() < count):
             return None
     except (KeyError, IndexError):
         return None
-    return RdkitRecords(atoms, states, ends)
+    return RdkitRecords(atoms, bond_records, ends)
 
 
 def _atom_records(data: bytes, position: int, count: int) -> tuple[list[bytes], int]:
@@ -94,15 +94,15 @@ def _atom_records(data: bytes, position: int, count: int) -> tuple[list[bytes], 
 def _bond_records(
     data: bytes, position: int, count: int, width: int
 ) -> tuple[list[bytes], list[int], int]:
-    states, places = [], []
+    records, places = [], []
     for _ in range(count):
         places.append(position)
         position += 2 * width
         flags = data[position]
         stop = position + BOND_SIZES[flags]
-        states.append(data[position:stop])
+        records.append(data[position:stop])
         position = stop + 1 + width * data[stop] if flags & STEREO else stop
-    return states, places, position
+    return records, places, position
 
 
 def _ends(data: bytes, places: list[int], width: int) -> npt.NDArray[np.int64]:
@@ -113,7 +113,7 @@ def _ends(data: bytes, places: list[int], width: int) -> npt.NDArray[np.int64]:
 
 
 def atom_fields(record: bytes) -> dict[str, int]:
-    """Return what an atom record says, by name."""
+    """Return the fields of an atom record by name."""
     number, flags, mask = struct.unpack_from("<BBi", record)
     fields = {"number": number, "aromatic": int(bool(flags & AROMATIC))}
     fields |= {"no_implicit": int(bool(flags & NO_IMPLICIT)), "isotope": 0}
@@ -129,7 +129,7 @@ def atom_fields(record: bytes) -> dict[str, int]:
 
 
 def bond_type(record: bytes) -> int:
-    """Return RDKit's number of the bond type: 1 single, 2 double, 3 triple, 12 aromatic."""
+    """Return RDKit's number for the bond type: 1 single, 2 double, 3 triple, 12 aromatic."""
     return record[1] if record[0] & TYPE else SINGLE
 
 
@@ -145,26 +145,26 @@ SAMPLES = (
 
 @cache
 def layout_is_known() -> bool:
-    """Return whether this RDKit writes records as expected, found out on sample molecules."""
+    """Return whether this RDKit writes the records of the sample molecules as expected."""
     return all(_agrees(Chem.MolFromSmiles(smiles)) for smiles in SAMPLES)
 
 
 def _agrees(mol: Any) -> bool:
-    skeleton = _read(mol.ToBinary())
-    if skeleton is None:
+    records = _read(mol.ToBinary())
+    if records is None:
         return False
-    atoms = [atom_fields(record) for record in skeleton.atoms]
+    atoms = [atom_fields(record) for record in records.atoms]
     ends = [[b.GetBeginAtomIdx(), b.GetEndAtomIdx()] for b in mol.GetBonds()]
     kinds = [(int(b.GetBondType()), b.GetIsConjugated()) for b in mol.GetBonds()]
-    read = [(bond_type(record), bool(record[0] & 0x20)) for record in skeleton.bonds]
+    read = [(bond_type(record), bool(record[0] & 0x20)) for record in records.bonds]
     return (
-        atoms == [_asked(a) for a in mol.GetAtoms()]
-        and skeleton.ends.tolist() == ends
+        atoms == [_expected_fields(a) for a in mol.GetAtoms()]
+        and records.ends.tolist() == ends
         and read == kinds
     )
 
 
-def _asked(atom: Any) -> dict[str, int]:
+def _expected_fields(atom: Any) -> dict[str, int]:
     return {
         "number": atom.GetAtomicNum(),
         "aromatic": int(atom.GetIsAromatic()),

@@ -1,4 +1,4 @@
-"""The Amiibo rule on a batch: which bonds are cut, and which atoms stay together."""
+"""The Amiibo rule applied to a batch: which bonds are cut, and the piece of each atom."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pepland_data.chem.fast.molecule_batch import Ints, MoleculeBatch, States
-from pepland_data.graph.columns import ragged_rows
+from pepland_data.chem.fast.molecule_batch import DistinctRecords, Ints, MoleculeBatch
+from pepland_data.graph.columns import pointers, ragged_rows
 
 CARBON, OXYGEN = 6, 8
 SINGLE, DOUBLE = 1, 2
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
-    """The residues of a batch: connected atoms once the Amiibo bonds are cut."""
+class BatchPieces:
+    """The pieces of a batch: connected atoms after the Amiibo bonds are cut."""
 
     found: Ints
-    """[B] int64, place of a cut bond in the order the cuts are found; -1 where not cut."""
+    """[B] int64, place of a cut bond in the order the cuts are found; -1 if not cut."""
     of_atom: Ints
-    """[A] int64, piece of each atom; pieces are numbered by their first atom."""
+    """[A] int64, piece of each atom; pieces are numbered in the order of their first atoms."""
     order: Ints
     """[A] int64, atoms sorted by piece."""
     ptr: Ints
@@ -36,25 +36,24 @@ class Pieces:
         return self.order[self.ptr[:-1]]
 
 
-def cut_residues(batch: MoleculeBatch, states: States) -> Pieces:
-    """Cut by the Amiibo rule; a molecule without such a bond stays one piece."""
-    found = amiibo_order(batch, states)
+def cut_residues(batch: MoleculeBatch, distinct: DistinctRecords) -> BatchPieces:
+    """Return the pieces of the Amiibo rule; a molecule without such bonds is one piece."""
+    found = amiibo_order(batch, distinct)
     of_atom = _components(batch, found)
     order = np.argsort(of_atom, kind="stable")
-    ptr = np.concatenate([[0], np.cumsum(np.bincount(of_atom))]).astype(np.int64)
+    ptr = pointers(np.bincount(of_atom))
     local = np.empty_like(order)
     local[order] = np.arange(len(order)) - np.repeat(ptr[:-1], np.diff(ptr))
-    return Pieces(found, of_atom, order, ptr, local)
+    return BatchPieces(found, of_atom, order, ptr, local)
 
 
-def amiibo_order(batch: MoleculeBatch, states: States) -> Ints:
-    """Return each bond's place among the cuts, in the order they are found. [B] int64.
+def amiibo_order(batch: MoleculeBatch, distinct: DistinctRecords) -> Ints:
+    """Return the place of each bond among the cuts, -1 if it is not cut. [B] int64.
 
-    For every amide (C, N): each carbon-carbon single bond of C, then each bond of N whose carbon
-    end has no double bond to an oxygen. See `pepland_data.chem.cuts.amiibo_cuts`.
+    This is `pepland_data.chem.cuts.amiibo_cuts` for all molecules of the batch.
     """
-    number = states.number[batch.atom_state]
-    kind = states.bond_type[batch.bond_state >> 1]
+    number = distinct.atomic_number[batch.atom_record]
+    kind = distinct.bond_type[batch.bond_record]
     bond, atom, of_nitrogen = _bonds_of(batch, batch.amides.ravel())
     other = batch.begin[bond] + batch.end[bond] - atom
     carbon_cut = (kind[bond] == SINGLE) & (number[other] == CARBON)
@@ -68,16 +67,17 @@ def amiibo_order(batch: MoleculeBatch, states: States) -> Ints:
 
 
 def _bonds_of(batch: MoleculeBatch, atoms: Ints) -> tuple[Ints, Ints, Ints]:
-    """Return the bonds of atoms in turn, the atom, and whether it came second of a pair."""
+    """Return the bonds of each atom in turn, that atom, and 1 if it is the second of a pair."""
     ends = np.stack([batch.begin, batch.end], 1).ravel()
     order = np.argsort(ends, kind="stable")
     counts = np.bincount(ends, minlength=batch.atom_ptr[-1])
-    rows, ptr = ragged_rows(np.concatenate([[0], np.cumsum(counts)]), atoms)
+    rows, ptr = ragged_rows(pointers(counts), atoms)
     sizes = np.diff(ptr)
     return order[rows] >> 1, np.repeat(atoms, sizes), np.repeat(np.arange(len(atoms)) & 1, sizes)
 
 
 def _carbonyl(batch: MoleculeBatch, number: Ints, kind: Ints) -> np.ndarray:
+    """Return whether each atom has a double bond to an oxygen. [A] bool."""
     double = kind == DOUBLE
     marked = np.zeros(len(number), bool)
     for here, there in ((batch.begin, batch.end), (batch.end, batch.begin)):
@@ -86,26 +86,22 @@ def _carbonyl(batch: MoleculeBatch, number: Ints, kind: Ints) -> np.ndarray:
 
 
 def _components(batch: MoleculeBatch, found: Ints) -> Ints:
-    """Number the connected atoms by their first atom; uncut molecules are one. [A] int64."""
+    """Return the piece of each atom; a molecule without cuts is one piece. [A] int64."""
     whole = np.ones(len(batch.mols), bool)
     molecule = batch.atom_molecule
     whole[molecule[batch.begin[found >= 0]]] = False
     loose = np.flatnonzero(whole[molecule])
     begin = np.concatenate([batch.begin[found < 0], loose])
     end = np.concatenate([batch.end[found < 0], batch.atom_ptr[molecule[loose]]])
-    return components(begin, end, len(molecule))
-
-
-def components(begin: Ints, end: Ints, count: int) -> Ints:
-    """Return the component of each node, numbered by its smallest node. [count] int64."""
-    joined = coo_array((np.ones(len(begin), np.int8), (begin, end)), (count, count))
+    shape = len(molecule), len(molecule)
+    joined = coo_array((np.ones(len(begin), np.int8), (begin, end)), shape)
     number, label = connected_components(joined, directed=False)
     first = first_positions(label, number)
     return np.asarray(np.argsort(np.argsort(first))[label])
 
 
 def first_positions(label: np.ndarray, number: int) -> Ints:
-    """Return where each label from 0 to number - 1 comes first. [number] int64."""
+    """Return the first position of each label from 0 to number - 1. [number] int64."""
     first = np.zeros(number, np.int64)
     first[label[::-1]] = np.arange(len(label))[::-1]
     return first

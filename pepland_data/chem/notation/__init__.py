@@ -1,1 +1,12 @@
-"""TODO."""
+"""A text (SMILES, sequence or HELM) becomes an RDKit molecule, or an error says why not.
+
+Read ``parse.py`` first.
+
+parse.py - check a text and read it with the right reader.
+detect.py - tell SMILES, sequences and HELM apart.
+helm.py - read HELM with RDKit, or with helmkit for monomers that RDKit does not know.
+standardize.py - remove salts and charges from a SMILES.
+molecule_identity.py - 16 bytes that are equal for equal molecules.
+monomers.py - write peptides of known residues as SMILES or HELM, for samples and tests.
+rdkit_messages.py - collect the messages of RDKit instead of printing them.
+"""

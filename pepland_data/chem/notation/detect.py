@@ -1,21 +1,22 @@
-"""What a text is, told from its letters alone: SMILES, sequence or HELM."""
+"""Detect the notation of a text from its characters: SMILES, sequence or HELM."""
 
 from __future__ import annotations
 
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWY")
 NEVER_SMILES = AMINO_ACIDS - frozenset("CFINPS")
-"""Letters that stand for no atom of a SMILES: a text of residues that holds one is a sequence."""
+"""Amino acids whose letters are not atoms in SMILES; a text with such a letter is a sequence."""
 
 POLYMERS = ("PEPTIDE", "RNA", "CHEM", "BLOB")
-"""How HELM begins."""
+"""The names of polymers that a HELM text can begin with."""
 
 
-def kind_of(text: str, input_format: str) -> str:
-    """Return how a text is to be read: ``smiles``, ``sequence``, ``helm`` or ``either``.
+def detect_notation(text: str, input_format: str) -> str:
+    """Return the notation of a text: ``smiles``, ``sequence``, ``helm`` or ``either``.
 
-    With ``auto``, a text with ``{`` and ``$``, or that begins as HELM does, is HELM; residue
-    letters of which one stands for no atom are a sequence; other residue letters are a SMILES if
-    they are one, else a sequence.
+    Formats other than ``auto`` say it themselves. With ``auto``, a text with ``{`` is HELM if it
+    contains ``$`` or begins with the name of a polymer. A text of amino acid letters is a sequence
+    if one letter is not an atom in SMILES. ``either`` is a text of amino acid letters that are all
+    atoms: it is a SMILES if RDKit can read it, otherwise a sequence.
     """
     if input_format != "auto":
         return "sequence" if input_format == "fasta" else input_format
@@ -27,5 +28,5 @@ def kind_of(text: str, input_format: str) -> str:
 
 
 def helm_of(sequence: str) -> str:
-    """Return a sequence in HELM, which nobody takes for a SMILES; its graph is the same."""
+    """Return a sequence as HELM, which cannot be read as SMILES; the graph is the same."""
     return f"PEPTIDE1{{{'.'.join(sequence)}}}$$$$"

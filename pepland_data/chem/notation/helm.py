@@ -1,4 +1,4 @@
-"""HELM: natural residues by RDKit, all other monomers by helmkit and its library."""
+"""Read HELM with RDKit, or with helmkit for monomers that RDKit does not know."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pepland_data.errors import InvalidMoleculeError
 def read_helm(text: str) -> Any:
     """Return the molecule of a HELM text.
 
-    RDKit's reader comes first and decides the atom order of everything it knows. What it does not
-    know is read by helmkit; its molecule is taken by its canonical SMILES, so that the graph is
-    that of a text anybody can read.
+    RDKit reads natural and D residues and decides their atom order. helmkit reads all other texts.
+    The molecule of helmkit is converted through its canonical SMILES, so that the graph is the one
+    of that SMILES.
 
     Raises:
-        InvalidMoleculeError: neither can read it; the message is helmkit's.
+        InvalidMoleculeError: neither can read the text; the reason comes from helmkit.
     """
     mol = Chem.MolFromHELM(text)
     if mol is not None:

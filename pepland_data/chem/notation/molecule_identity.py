@@ -1,6 +1,6 @@
-"""Which texts stand for one molecule: 16 bytes that are equal where the molecules are.
+"""The identity of a molecule: 16 bytes that are equal for equal molecules.
 
-Two molecules are one where RDKit's canonical SMILES, with isotopes and stereochemistry, are equal.
+Two molecules are equal if RDKit's canonical SMILES, with isotopes and stereochemistry, are equal.
 """
 
 from __future__ import annotations
@@ -16,26 +16,19 @@ from rdkit import Chem
 BYTES = 16
 
 
-def of_molecule(mol: Any) -> bytes:
+def identity_of_molecule(mol: Any) -> bytes:
     """Return the identity of a molecule."""
-    return _digest(Chem.MolToSmiles(mol))
+    return identity_of_text(Chem.MolToSmiles(mol))
 
 
-def of_sequence(text: str) -> bytes:
-    """Return the identity of a sequence among sequences, which needs no molecule."""
-    return _digest(text)
+def identity_of_text(text: str) -> bytes:
+    """Return the identity of a text that determines its molecule, as sequences among sequences."""
+    return blake2b(text.encode(), digest_size=BYTES).digest()
 
 
-def of_sequence_molecule(text: str) -> bytes:
-    """Return the identity of a sequence among texts of all kinds."""
-    return of_molecule(Chem.MolFromSequence(text))
-
-
-def identities(by_position: Mapping[int, bytes], positions: Sequence[int]) -> npt.NDArray[np.uint8]:
-    """Return identities in the order of positions, [N, 16] uint8; [0, 16] where there are none."""
+def identity_array(
+    by_position: Mapping[int, bytes], positions: Sequence[int]
+) -> npt.NDArray[np.uint8]:
+    """Return the identities at some positions, [N, 16] uint8; [0, 16] if there are none."""
     joined = b"".join(by_position[i] for i in positions) if by_position else b""
     return np.frombuffer(joined, np.uint8).reshape(-1, BYTES).copy()
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode(), digest_size=BYTES).digest()

@@ -1,4 +1,4 @@
-"""Residues as SMILES, N to C, so that a peptide's SMILES is their concatenation and a final O."""
+"""Residues as SMILES from N to C; the SMILES of a peptide is their concatenation and an O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIDE_CHAINS = {
     "Tyr(3-I)": "Cc3ccc(O)c(I)c3", "Nal": "Cc3ccc4ccccc4c3", "Bip": "Cc3ccc(-c4ccccc4)cc3",
     "Pra": "CC#C", "Lys(Ac)": "CCCCNC(C)=O", "Lys(Pal)": "CCCCNC(=O)CCCCCCCCCCCCCCC",
 }  # fmt: skip
-"""Name -> side chain of an alpha amino acid; one-letter names are the natural ones."""
+"""Name -> side chain of an alpha amino acid; names of one letter are natural residues."""
 
 OTHER = {
     "G": "NCC(=O)", "P": "N3CCC[C@H]3C(=O)", "dP": "N3CCC[C@@H]3C(=O)",
@@ -32,13 +32,13 @@ ACYL = {"": "", "Ac": "CC(=O)", "Lau": "CCCCCCCCCCCC(=O)", "Myr": "CCCCCCCCCCCCC
 NATURAL = tuple("ACDEFGHIKLMNPQRSTVWY")
 """The twenty natural residues."""
 MIRRORED = tuple(f"d{name}" for name in NATURAL if name != "G")
-"""Their mirror images."""
+"""D residues: the mirror images of the natural ones."""
 METHYLATED = tuple(f"me{name}" for name in "AVLIFYKTSQE")
 """N-methylated residues found in drugs and natural products."""
 UNUSUAL = tuple(n for n in (*SIDE_CHAINS, *OTHER) if len(n) > 1 and n != "dP")
-"""Residues with side chains or backbones that no ribosome makes."""
+"""Residues with side chains or backbones that natural proteins do not have."""
 HELM_MONOMERS = (*MIRRORED, "Abu", "Nle", "Nva", "Orn", "Sar")
-"""Names beyond the natural ones that RDKit's HELM reader knows."""
+"""Names of other residues that RDKit's HELM reader knows."""
 
 
 @cache
@@ -46,7 +46,7 @@ def residue(name: str) -> str:
     """Return a residue as SMILES: ``X``, its mirror image ``dX``, or N-methylated ``meX``.
 
     Raises:
-        KeyError: for a name the library does not hold.
+        KeyError: the name is unknown.
     """
     if name in OTHER:
         return OTHER[name]
@@ -64,23 +64,23 @@ def peptide(
     amide: bool = False,
     bridge: tuple[int, int] | None = None,
 ) -> str:
-    """Return the SMILES of a peptide, free, capped at its ends, or closed head to tail.
+    """Return the SMILES of a peptide, linear or cyclic, with or without caps at its ends.
 
     Args:
         names: residues from N to C.
-        cap: a name in `ACYL`; a cyclic peptide has none.
-        cyclic: bind the last carbonyl to the first nitrogen.
-        amide: end in an amide instead of an acid; a cyclic peptide has no end.
-        bridge: places of two cysteines (``C`` or ``dC``) bound by a disulfide.
+        cap: a name in `ACYL`; not used for a cyclic peptide.
+        cyclic: join the last carbonyl to the first nitrogen.
+        amide: end in an amide instead of an acid; not used for a cyclic peptide.
+        bridge: positions of two cysteines (``C`` or ``dC``) that a disulfide joins.
 
     Raises:
-        KeyError: for a name the library does not hold.
-        ValueError: for a bridge between residues that are no cysteines.
+        KeyError: a name is unknown.
+        ValueError: a residue of the bridge is not a cysteine.
     """
     parts = [residue(name) for name in names]
     for place in bridge or ():
         if names[place] not in ("C", "dC"):
-            raise ValueError(f"residue {place} is {names[place]}; a bridge binds cysteines")
+            raise ValueError(f"residue {place} is {names[place]}; a bridge needs a cysteine")
         parts[place] = parts[place].replace("(CS)", "(CS8)")
     if cyclic:
         head, tail = parts[0], parts[-1].removesuffix("C(=O)")
@@ -95,7 +95,7 @@ def helm(
     amide: bool = False,
     bridge: tuple[int, int] | None = None,
 ) -> str:
-    """Return the same molecule as `peptide` in HELM, for the monomers that RDKit can read.
+    """Return the molecule of `peptide` as HELM, for monomers that RDKit can read.
 
     Args:
         names: natural residues or `HELM_MONOMERS`, from N to C.

@@ -1,4 +1,4 @@
-"""A text becomes a molecule, or a reason why it cannot."""
+"""Check a text and read it as a molecule; an error says why a text cannot be read."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 from rdkit import Chem
 
-from pepland_data.chem.notation.detect import AMINO_ACIDS, kind_of
+from pepland_data.chem.notation.detect import AMINO_ACIDS, detect_notation
 from pepland_data.chem.notation.helm import read_helm
 from pepland_data.chem.notation.rdkit_messages import RdkitMessages
 from pepland_data.errors import InvalidMoleculeError
 
 MAX_TEXT = 100_000
-"""Longer texts are refused before RDKit sees them (characters)."""
-
+"""Longer texts are rejected without being read (characters)."""
 MAX_REASON = 200
+"""RDKit's messages are shortened to this many characters."""
 BRACKET_ATOM = re.compile(r"\[[^\]]*\]")
 SEQUENCE_LIKE = re.compile(r"[A-Za-z*\- ]{2,}")
-"""Letters, gaps and ends of translation: somebody may have meant a sequence."""
+"""Letters, gaps and stop signs: the text may be intended as a sequence."""
 ORGANIC_ATOM = re.compile(r"[BCNOPSFIbcnops]")
 
 
 def check_text(text: str) -> None:
-    """Refuse what no reader should see."""
+    """Raise InvalidMoleculeError for a text that is empty, too long or has a NUL character."""
     if not text.strip():
         raise InvalidMoleculeError(text, "parse", "the text is empty")
     if len(text) > MAX_TEXT:
@@ -34,41 +34,42 @@ def check_text(text: str) -> None:
 
 
 def parse(text: str, input_format: str, max_atoms: int, log: RdkitMessages) -> Any:
-    """Return a sanitised molecule of allowed size.
+    """Return the sanitised molecule of a text.
 
     Args:
         text: SMILES, sequence or HELM.
         input_format: one of `pepland_data.chem.conversion.INPUT_FORMATS`.
-        max_atoms: larger molecules are refused.
-        log: entered by the caller; its message explains a failure.
+        max_atoms: a molecule with more atoms raises an error.
+        log: must be entered by the caller; its messages explain a failure.
 
     Raises:
         InvalidMoleculeError: with stage ``parse`` or ``limits``.
     """
     check_text(text)
-    kind = kind_of(text, input_format)
-    if kind == "smiles" and len(text) > max_atoms:  # RDKit takes seconds for polymers
-        check_size(text, max(_heavy_atoms(text), 1), max_atoms)
-    if kind == "smiles":
+    notation = detect_notation(text, input_format)
+    if notation == "smiles":
+        if len(text) > max_atoms:  # RDKit needs seconds for polymers
+            check_size(text, max(_min_atoms(text), 1), max_atoms)
         check_letters(text)
-    mol = _READERS[kind](text)
-    if mol is None and kind == "either":
-        log.take()  # what RDKit said of the SMILES it is not
+    mol = _READERS[notation](text)
+    if mol is None and notation == "either":
+        log.take()  # these messages are about the SMILES
         mol = _read_sequence(text)
     if mol is None:
-        why = f"RDKit cannot read this {_explain(kind, log)}{_beside(text, input_format)}"
+        explained = _explain(_NAMES[notation], log)
+        why = f"RDKit cannot read this {explained}{_as_sequence(text, input_format)}"
         raise InvalidMoleculeError(text, "parse", why)
     check_size(text, mol.GetNumAtoms(), max_atoms)
     return mol
 
 
-def _heavy_atoms(text: str) -> int:
-    """Return how many atoms a SMILES writes outside brackets: it has no fewer."""
+def _min_atoms(text: str) -> int:
+    """Return the number of atoms outside brackets; the molecule has at least as many."""
     return len(ORGANIC_ATOM.findall(BRACKET_ATOM.sub("", text)))
 
 
 def check_size(text: str, atoms: int, max_atoms: int) -> None:
-    """Refuse molecules without an atom and those above the limit."""
+    """Raise InvalidMoleculeError for a molecule without atoms or with too many."""
     if atoms == 0:
         raise InvalidMoleculeError(text, "parse", "the molecule has no atoms")
     if atoms > max_atoms:
@@ -77,7 +78,7 @@ def check_size(text: str, atoms: int, max_atoms: int) -> None:
 
 
 def check_letters(text: str) -> None:
-    """Refuse a SMILES with a letter beyond ASCII, which RDKit drops silently at the ends."""
+    """Raise InvalidMoleculeError for a non-ASCII SMILES: RDKit ignores such letters at its ends."""
     if text.isascii():
         return
     for letter in text.split(maxsplit=1)[0]:  # a name may follow
@@ -86,13 +87,13 @@ def check_letters(text: str) -> None:
 
 
 def check_sequence(text: str) -> None:
-    """Refuse letters that are none of the twenty amino acids."""
-    if why := _no_sequence(text):
+    """Raise InvalidMoleculeError if a letter is not one of the twenty amino acids."""
+    if why := _sequence_fault(text):
         raise InvalidMoleculeError(text, "parse", why)
 
 
-def _no_sequence(text: str) -> str:
-    """Return why a text is no sequence, '' where it is one."""
+def _sequence_fault(text: str) -> str:
+    """Return why a text is not a sequence, or ''."""
     unknown = next((letter for letter in text if letter not in AMINO_ACIDS), "")
     if not unknown:
         return ""
@@ -112,24 +113,22 @@ _READERS: dict[str, Any] = {
     "either": Chem.MolFromSmiles,
     "helm": read_helm,
 }
-
-
 _NAMES = {"smiles": "SMILES", "sequence": "sequence", "either": "sequence", "helm": "HELM"}
 
 
-def _beside(text: str, input_format: str) -> str:
-    """Return why a text is no sequence either, where it might have been meant as one."""
+def _as_sequence(text: str, input_format: str) -> str:
+    """Return why a text that looks like a sequence is not a sequence, or ''."""
     if input_format != "auto" or not SEQUENCE_LIKE.fullmatch(text):
         return ""
-    return f"; as a sequence: {_no_sequence(text)}"
+    return f"; as a sequence: {_sequence_fault(text)}"
 
 
-def _explain(kind: str, log: RdkitMessages) -> str:
-    """Return the kind of text and RDKit's last word on it, without the text itself."""
+def _explain(name: str, log: RdkitMessages) -> str:
+    """Return the name of the notation and RDKit's last message, without the text itself."""
     said = [line for line in log.take() if " " in line]
     why = said[-1] if said else ""
     why = why.removeprefix("SMILES Parse Error: ").split(" for input:")[0].split(" SMILES '")[0]
     for line in said:
         if "check for mistakes" in line:
             why = "syntax error" + line.partition("mistakes")[2].rstrip(":")
-    return f"{_NAMES[kind]}: {why[:MAX_REASON]}" if why else _NAMES[kind]
+    return f"{name}: {why[:MAX_REASON]}" if why else name

@@ -1,4 +1,4 @@
-"""What RDKit has to say, collected instead of printed."""
+"""Collect the messages of RDKit instead of printing them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ CLOCK = re.compile(r"^\[\d\d:\d\d:\d\d\] ?")
 
 
 class RdkitMessages(logging.Handler):
-    """While entered, RDKit's warnings and errors go here and nowhere else.
+    """Collects RDKit's warnings and errors while it is entered; nothing is printed.
 
-    RDKit's log is one per process: use it from one thread at a time.
+    RDKit has one log per process, so only one thread may use this class at a time.
     """
 
     def __init__(self) -> None:
@@ -22,11 +22,11 @@ class RdkitMessages(logging.Handler):
         self._logger = logging.getLogger("rdkit")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one message."""
+        """Store one message."""
         self._lines += [CLOCK.sub("", line) for line in record.getMessage().splitlines()]
 
     def take(self) -> list[str]:
-        """Return the lines since the last call, without the clock; mostly none."""
+        """Return the lines since the last call, without their time."""
         if not self._lines:
             return []
         lines, self._lines = [line.strip() for line in self._lines], []

@@ -20,7 +20,7 @@ from pepland_data.loader.order.epoch_order import EpochOrder
 
 Rows = npt.NDArray[np.int64]
 SAMPLED = 100_000
-"""Graphs whose sizes decide about the room for what no budget was named for."""
+"""Graphs whose sizes decide the room for groups without a limit."""
 SPREADS = 4.0
 """Standard deviations of a batch's size that this room has above the mean."""
 OPTIONS = {"atom": "max_atoms", "bond": "max_edges"}
@@ -36,7 +36,7 @@ class Budget:
     """Group -> rows; groups that are not named are not bounded."""
 
     def shape(self) -> Shape:
-        """Return the room of a batch with static shapes: a ghost atom and fragment always fit."""
+        """Return the room of a batch with static shapes, one padding atom and fragment included."""
         spare = {"atom": 1, "fragment": 1}
         rows = {group: self.rows[group] + spare.get(group, 0) for group in GROUPS}
         return Shape(self.graphs, rows)
@@ -74,9 +74,9 @@ def make_budget(
     Args:
         corpus: the stores.
         order: which of their graphs are drawn.
-        graphs: most graphs a batch.
-        max_atoms: most atoms a batch.
-        max_edges: most directed edges between atoms a batch, two for each bond.
+        graphs: most graphs per batch.
+        max_atoms: most atoms per batch.
+        max_edges: most directed edges between atoms per batch, two for each bond.
         static: bound all groups: those without a limit by their sizes in the corpus.
 
     Raises:

@@ -25,7 +25,7 @@ _REST = 2**31
 class EpochOrder:
     """The global order of every epoch of one or more stores.
 
-    Graph numbers of the second store start behind the last row of the first, and so on.
+    Graph numbers of the second store start after the last row of the first, and so on.
     """
 
     sizes: tuple[int, ...]

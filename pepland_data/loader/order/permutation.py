@@ -1,11 +1,11 @@
 """The order of an epoch: a seeded bijection on 0..n-1, computed where it is asked for.
 
-A four-round Feistel network permutes the next power of four; numbers that land outside 0..n-1 are
-sent round again until they land inside (cycle walking), which keeps it a bijection. So a global
-shuffle needs no array of n numbers, and its whole state is seed, epoch and position.
+A four-round Feistel network permutes the next power of four; numbers outside
+0..n-1 are permuted again until they are inside (cycle walking), so the result is a bijection. A
+global shuffle needs no array of n numbers, and its state is seed, epoch and position.
 
-A cold disk likes neighbours: `block_shuffled` sends whole blocks of rows to random places and
-shuffles only inside windows of a few blocks, so that a window is read in a few long strokes.
+Sequential reads are faster on a cold disk. `block_shuffled` moves whole blocks of rows to random
+places and shuffles only inside windows of a few blocks, so a window is read in a few long reads.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def block_shuffled(
     """Return which of n rows stands at each place, neighbours of the store kept near each other.
 
     Blocks of `block_rows` rows stand in a seeded order, and the rows of `window_blocks` blocks that
-    follow each other in it are shuffled. The rows behind the last whole block come last.
+    follow each other in it are shuffled. The rows after the last complete block come last.
 
     Args:
         places: [K] int, 0 <= place < n.

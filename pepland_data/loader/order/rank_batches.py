@@ -37,7 +37,7 @@ class RankBatches:
     budget: Budget | None
 
     def steps(self, epoch: int, position: int) -> Iterator[tuple[Rows, int]]:
-        """Yield this rank's graphs and the position behind the step, from a position to the end."""
+        """Yield this rank's graphs and the position after the step, from a position to the end."""
         if self.budget is None:
             yield from self._by_number(epoch, position)
         else:

@@ -33,7 +33,7 @@ class TierChoice:
     reason: str
     """One sentence."""
     need_bytes: int
-    """Bytes of the coded corpus on a device; in host memory it is 24 less a graph."""
+    """Bytes of the coded corpus on a device; in host memory it is 24 bytes per graph less."""
     device_bytes: int | None
     """Free bytes of the device, None where batches are wanted on the CPU."""
     host_bytes: int

@@ -1,4 +1,4 @@
-"""A whole corpus in the memory of one device, and batches put together there.
+"""The ``device`` tier: a whole corpus in the memory of one device, where batches are made.
 
 A graph's codes take about a kilobyte, so a million peptides fit beside the training of a consumer
 GPU. One small copy a batch brings graph numbers and pointers; the rest is gathers on the device.
@@ -21,7 +21,14 @@ import torch
 from torch import Tensor
 
 from pepland_data.batch.arrays import BatchTables
-from pepland_data.batch.byte_layout import COLUMNS, HOME, HOME_OF, BatchOutline, ghost, write_head
+from pepland_data.batch.byte_layout import (
+    COLUMNS,
+    HOME,
+    HOME_OF,
+    BatchOutline,
+    padding_value,
+    write_head,
+)
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GROUPS
 from pepland_data.loader.corpus import Corpus
@@ -173,4 +180,4 @@ def _padded(values: Tensor, name: str, parts: BatchOutline) -> Tensor:
     missing = parts.shape.rows[COLUMNS[name]] - values.shape[1]
     if not missing:
         return values
-    return torch.nn.functional.pad(values, (0, missing), value=ghost(name, parts.shape))
+    return torch.nn.functional.pad(values, (0, missing), value=padding_value(name, parts.shape))

@@ -1,4 +1,4 @@
-"""Host memory for batches, used again as soon as nobody holds the batch that lay in it.
+"""Host memory for batches, used again as soon as its batch is no longer referenced.
 
 Fresh memory costs a page fault every 4 KiB when it is first written. A block is free again when no
 array or tensor refers to it, however indirectly, so a consumer may keep batches as long as it
@@ -30,7 +30,7 @@ class HostBuffers:
         self._kept: list[npt.NDArray[np.uint8]] = []
 
     def take(self, nbytes: int) -> npt.NDArray[np.uint8]:
-        """Return a block of at least `nbytes` that nobody uses, its content undefined. uint8."""
+        """Return an unused block of at least `nbytes`, its content undefined. uint8."""
         for place in range(len(self._kept)):
             if sys.getrefcount(self._kept[place]) == _IDLE:
                 if len(self._kept[place]) < nbytes:

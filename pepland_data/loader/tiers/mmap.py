@@ -25,7 +25,7 @@ from pepland_data.store.arrow_shards import damaged
 
 Rows = npt.NDArray[np.int64]
 WATCH_SHARE = 0.01
-"""Share of the time that looking after mapped files may take."""
+"""Share of the time that checks of mapped files may take."""
 
 
 class MmapSource:
@@ -88,10 +88,10 @@ class MmapSource:
             opened[shard] = True
 
     def _watch(self) -> None:
-        """Look whether the mapped files are still there and as long as they were.
+        """Check that the mapped files still exist and have the same length.
 
-        Reading behind the end of a mapped file would kill the process. Looking takes a microsecond
-        a file, and is put off until it costs less than `WATCH_SHARE` of the time.
+        Reading beyond the end of a mapped file would kill the process. The check takes a
+        microsecond a file, and is put off until it costs less than `WATCH_SHARE` of the time.
         """
         began = time.perf_counter()
         if began < self._watch_again:
@@ -109,7 +109,7 @@ def _picker(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
 
 
 def _joined(pieces: Iterable[Any], dtype: Any) -> npt.NDArray[Any]:
-    """Return slices of memory one behind the other."""
+    """Return slices of memory, concatenated."""
     return np.frombuffer(b"".join(pieces), dtype)
 
 
@@ -127,5 +127,5 @@ def _identity(path: Any) -> tuple[int, int]:
 
 
 def _no_views(shards: int) -> dict[str, list[Any]]:
-    """Return column -> one place a shard for its memoryview, None until it is opened."""
+    """Return column -> one place per shard for its memoryview, None until it is opened."""
     return {name: [None] * shards for name in COLUMNS}

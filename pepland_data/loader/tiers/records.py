@@ -1,8 +1,8 @@
 """All graphs of a corpus in memory, each as one record of bytes, and batches picked out of them.
 
-A record is a graph's ten columns one behind the other, so that a graph at a random place costs a
+A record is the ten columns of a graph, concatenated, so that a graph at a random place costs a
 few cache lines in a row and not ten places far apart. Arrow's ``take`` copies the records of a
-batch behind each other, and a second one sorts their pieces by column; both are loops in C that
+batch one after the other, and a second one sorts their pieces by column; both are loops in C that
 check their bounds.
 """
 
@@ -48,7 +48,7 @@ class RecordLayout:
         return counts * self._widths
 
     def pack(self, columns: GraphColumns) -> Bytes:
-        """Return graphs as records, one behind the other. [bytes] uint8."""
+        """Return graphs as concatenated records. [bytes] uint8."""
         pieces = self.piece_bytes({group: columns.sizes(group) for group in GROUPS})
         flat = [np.asarray(getattr(columns, n)).astype(self.dtypes[n]) for n in self.names]
         joined = np.concatenate([array.view(np.uint8) for array in flat])
@@ -56,7 +56,7 @@ class RecordLayout:
         return _picked(joined, pieces.T.ravel(), by_graph.ravel())
 
     def unpack(self, records: Bytes, pieces: Rows) -> Flat:
-        """Return the flat columns of records that lie one behind the other.
+        """Return the flat columns of concatenated records.
 
         Args:
             records: [bytes] uint8.
@@ -91,7 +91,7 @@ class Records:
         return self.bytes.nbytes + self.ptr.nbytes
 
     def append(self, columns: GraphColumns) -> None:
-        """Fill in the next graphs, whose sizes are those announced."""
+        """Fill in the next graphs, which must have the announced sizes."""
         stop = self.filled + len(columns)
         self.bytes[self.ptr[self.filled] : self.ptr[stop]] = self.layout.pack(columns)
         self.filled = stop
@@ -114,7 +114,7 @@ def _pointers(lengths: Rows) -> Rows:
 
 
 def _picked(data: Bytes, lengths: Rows, order: Rows) -> Bytes:
-    """Return pieces of bytes that lie one behind the other in another order."""
+    """Return concatenated pieces of bytes in another order."""
     return _values(_binary(data, _pointers(lengths)).take(numbers(order)))
 
 

@@ -1,7 +1,7 @@
 """Where each graph begins inside its shard, from the sizes alone.
 
-The pointers of a shard say so too, but asking for them costs one object and one page of the file
-each. Kept is every eighth pointer, 4 bytes a graph over all groups; the sizes in between are added.
+The pointers of a shard say so too, but reading one costs a Python object and a page of the file.
+Every eighth pointer is kept, 4 bytes per graph for all groups; the sizes in between are added.
 """
 
 from __future__ import annotations

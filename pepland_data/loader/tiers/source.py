@@ -13,8 +13,8 @@ from pepland_data.batch.byte_layout import (
     HOME,
     HOME_OF,
     BatchOutline,
-    write_ghosts,
     write_head,
+    write_padding,
 )
 from pepland_data.graph.feature_tables import Recode
 
@@ -51,7 +51,7 @@ def write_batch(out: Mapping[str, npt.NDArray[Any]], parts: BatchOutline, source
                 np.add(flat[name], shift[group][first:last], out=rows)
             else:
                 rows[...] = flat[name]
-    write_ghosts(out, parts)
+    write_padding(out, parts)
 
 
 def _shifts(parts: BatchOutline) -> Flat:

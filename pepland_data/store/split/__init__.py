@@ -1,12 +1,12 @@
-"""Split a store: assign each graph to a set (train, valid, test) and record the result.
+"""Splits: which graph of a store belongs to which set (train, valid, test).
 
-A store comes in; a `recorded.Split` goes out, which is kept as a file in the folder ``splits`` of
-the store. Read `make` first.
+In: an opened store. Out: a `recorded.Split`, kept in the folder ``splits`` of the store. Read
+`make` first.
 
-make - choose a method and assign whole groups to sets
-recorded - write, read and check recorded splits
-random_sets - sets from the hash of each text
-piece_graph - peptides as graphs of residues and amides
-similar_groups - groups of peptides that differ by one residue
-identity_groups - groups of peptides whose identity reaches a threshold
+- `make`: all methods of `pepland-data split`; whole groups go to one set.
+- `recorded`: the files in ``splits``, written, read and checked; needs no RDKit.
+- `random_sets`: sets from a hash of each text.
+- `piece_graph`: peptides as graphs of residues and amides, for the two groupings.
+- `similar_groups`: groups of peptides that differ by one residue.
+- `identity_groups`: groups of peptides above a threshold of sequence identity.
 """

@@ -124,7 +124,7 @@ def scaffolds(store: GraphStore) -> list[str]:
 def _whole_groups(
     groups: npt.NDArray[np.int64], order: npt.NDArray[np.uint64], shares: Sequence[float]
 ) -> npt.NDArray[np.uint8]:
-    """Give each group, the largest first, to the set that lacks most graphs. [G] uint8."""
+    """Assign each group, the largest first, to the set farthest below its share. [G] uint8."""
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     rank = np.full(len(sizes), np.iinfo(np.uint64).max)
     np.minimum.at(rank, group, order)

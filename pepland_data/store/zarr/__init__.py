@@ -1,1 +1,7 @@
-"""TODO."""
+"""The Zarr format of a store, and how it is read. `builder.write_zarr` writes it.
+
+- `layout`: which arrays there are, and how one array becomes objects.
+- `columns`: pass-through columns as plain arrays.
+- `arrays`: ranges of arrays, out of objects whose checksums were compared.
+- `read`: shards, decoded from these ranges.
+"""

@@ -1,8 +1,8 @@
-"""Ranges of a Zarr store's arrays, from objects that are what the manifest says.
+"""Ranges of the arrays of a Zarr store, read from objects whose checksums were compared.
 
-Zarr takes a missing object for zeros and fetches each chunk by a request of its own. So objects,
-which are some megabytes, are fetched whole, held against their checksums, and given to Zarr from
-memory; the last ones are kept.
+Zarr reads a missing object as zeros and fetches each chunk with a separate request. Objects have a
+few megabytes. They are therefore fetched as a whole, compared with their checksums, and given to
+Zarr from memory. The last ones are kept.
 """
 
 from __future__ import annotations

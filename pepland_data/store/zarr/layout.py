@@ -1,8 +1,8 @@
 """What arrays a Zarr store holds, and how one of them becomes objects: metadata and shards.
 
-One group holds the arrays of all graphs, flat and one behind the other. An object is one shard of
-the sharding codec: `SHARD` items in chunks of `CHUNK`, each chunk compressed for itself, with an
-index at the end. So a store has few objects, and a reader fetches the chunks of a range at once.
+One group holds the arrays of all graphs, concatenated. An object is one shard of the sharding
+codec: `SHARD` items in chunks of `CHUNK`, each chunk compressed for itself, with an index at the
+end. A store therefore has few objects, and a reader fetches all chunks of a range together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The shards of a Zarr store: whole ranges of many graphs at a time, decoded into memory."""
+"""The shards of a Zarr store, decoded into memory many graphs at a time."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ZarrShards:
         return f"shard {s} (graphs {self._ptr[s]} to {self._ptr[s + 1] - 1})"
 
     def columns(self, s: int) -> GraphColumns:
-        """Return the graphs of shard s; who goes on gets the shards behind it decoded with it."""
+        """Return the graphs of shard s; a sequential read decodes the next shards with it."""
         first = next((w for w, (end, _) in self._windows.items() if w <= s < end), None)
         if first is None:
             first = self._decode(s)

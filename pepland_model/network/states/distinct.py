@@ -1,10 +1,10 @@
-"""Each state once: rows with equal neighbourhoods have equal states, so one of them is computed.
+"""The plan that computes each distinct state once; equal neighbourhoods have equal states.
 
-After t rounds a node's state depends on its neighbourhood of radius t alone. Colour refinement
-(the idea of arXiv 2304.14793 and 2007.06567) finds the equal ones round by round: a node's class is
-its class before and the sorted classes of its incoming edges; an edge's class is that of its source
-and that of its reverse before. Keys are these integers packed into 64 bits, so nothing is hashed
-and no two different neighbourhoods share a class.
+After t rounds the state of a node depends only on its neighbourhood of radius t. Colour refinement
+(arXiv 2304.14793, arXiv 2007.06567) finds equal neighbourhoods round by round. The class of a node
+is its previous class and the sorted classes of its incoming edges. The class of an edge is the
+class of its source and the previous class of its reverse. A key is these integers packed into 64
+bits. Keys are compared exactly (`key_numbers`), so different neighbourhoods never share a class.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FIELD = 21
 LIMIT = 1 << (FIELD - 1)
 """Classes a level may have; the highest bit marks a key folded from further inputs."""
 MAX_DEGREE = 64
-"""Nodes of more inputs (only the ghost rows of padded batches) switch the search off."""
+"""A node with more inputs (only padding has such nodes) switches the search off."""
 
 
 @dataclass
@@ -57,12 +57,13 @@ def node_classes(level: _Level, own: Ints, inputs: Ints) -> tuple[Ints, Ints]:
         pair = inputs[row], inputs[row + 1]
         nodes = np.flatnonzero(pair[0])
         if len(nodes):
-            keys = _pack(mixed[nodes], pair[0][nodes], pair[1][nodes])
+            keys = pack(mixed[nodes], pair[0][nodes], pair[1][nodes])
             mixed[nodes] = level.folds.number(keys)[0] + LIMIT
-    return level.nodes.number(_pack(mixed, inputs[0], inputs[1]))
+    return level.nodes.number(pack(mixed, inputs[0], inputs[1]))
 
 
-def _pack(a: Ints, b: Ints, c: Ints) -> Ints:
+def pack(a: Ints, b: Ints, c: Ints) -> Ints:
+    """Return three classes packed into one key of 64 bits. [N] int64."""
     return (a << (2 * FIELD)) | (b << FIELD) | c
 
 
@@ -100,10 +101,10 @@ def distinct_plan(
         code: [N] int, feature row of each node, on the CPU.
         edges: of the view, on the CPU.
         rounds: of message passing.
-        stop_share: once more than this share of a level's rows is distinct, that level and all
-            behind it compute every row; 1 means never.
-        levels: numbers that outlive the batch; the plan then holds new states only, or, where its
-            `rows` are None, all of the batch's, and the numbers are of no use any more.
+        stop_share: if more than this share of the rows of a level is distinct, that level and all
+            later ones compute every row; 1 means never.
+        levels: numbers that are kept from batch to batch. The plan then holds new states only. If
+            its `rows` are None, it holds all rows of the batch, and `levels` is no longer valid.
     """
     finder = _Finder(code, edges, rounds, stop_share, levels)
     try:
@@ -144,7 +145,7 @@ class _Finder:
         """Return the plan; node and edge classes start as codes.
 
         Raises:
-            _FullError: what `levels` holds is then of no use any more.
+            _FullError: `levels` is then no longer valid.
         """
         highest = max(array.max(initial=0) for array in (self.code, self.edge_code))
         if self.shape[0] > MAX_DEGREE or highest >= LIMIT:
@@ -194,78 +195,3 @@ class _Finder:
 def _check_room(*numbers: KeyNumbers) -> None:
     if any(len(each) >= LIMIT for each in numbers):
         raise _FullError
-
-
-@dataclass(frozen=True, eq=False)
-class JunctionPlan:
-    """Distinct fragments with their atoms, and where each row of the batch finds itself."""
-
-    atom_code: Tensor
-    """[a] int64, atoms of the distinct fragments, side by side."""
-    ptr: Tensor
-    """[p+1] int64."""
-    home: Tensor
-    """[a] int64, distinct fragment of each atom."""
-    fragment_code: Tensor
-    """[p] int64."""
-    atom_rows: Tensor | None
-    """[A] int64, row among the a; None where the batch is computed as it stands."""
-    fragment_rows: Tensor | None
-    """[P] int64, row among the p; None as above."""
-
-    def to(self, device: torch.device | str) -> JunctionPlan:
-        """Return the plan on another device."""
-        values = (self.atom_code, self.ptr, self.home, self.fragment_code)
-        rows = (self.atom_rows, self.fragment_rows)
-        moved = (None if r is None else r.to(device) for r in rows)
-        return JunctionPlan(*(v.to(device) for v in values), *moved)
-
-
-def plain_junction(atom_code: Tensor, home: Tensor, fragment_code: Tensor) -> JunctionPlan:
-    """Return the plan that computes every row, atoms sorted by fragment, without a host sync."""
-    home, order = torch.sort(home.long(), stable=True)
-    rows = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=home.device))
-    ptr = torch.searchsorted(home, torch.arange(len(fragment_code) + 1, device=home.device))
-    return JunctionPlan(atom_code.long()[order], ptr, home, fragment_code.long(), rows, None)
-
-
-def distinct_junction(atom_code: Tensor, home: Tensor, fragment_code: Tensor) -> JunctionPlan:
-    """Return the plan that computes each distinct fragment once: its row and its atoms' rows.
-
-    Args:
-        atom_code: [A] int, on the CPU.
-        home: [A] int, fragment of each atom.
-        fragment_code: [P] int.
-    """
-    codes, homes = atom_code.long().numpy(), home.long().numpy()
-    fragments = fragment_code.long().numpy()
-    if max(len(fragments), codes.max(initial=0), fragments.max(initial=0)) >= LIMIT:
-        return plain_junction(atom_code, home, fragment_code)  # more than a key has room for
-    order = np.lexsort((codes, homes))
-    ptr = np.searchsorted(homes[order], np.arange(len(fragments) + 1))
-    classes, first = _groups(fragments, codes[order], ptr)
-    sizes = np.diff(ptr)[first]
-    new_ptr = np.concatenate([[0], np.cumsum(sizes)])
-    new_home = np.repeat(np.arange(len(first)), sizes)
-    entries = np.arange(new_ptr[-1]) + (ptr[first] - new_ptr[:-1])[new_home]
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order)) - ptr[homes[order]]
-    arrays = (
-        codes[order][entries], new_ptr, new_home, fragments[first],
-        new_ptr[classes[homes]] + rank, classes,
-    )  # fmt: skip
-    return JunctionPlan(*(torch.from_numpy(a) for a in arrays))
-
-
-def _groups(fragments: Ints, codes: Ints, ptr: Ints) -> tuple[Ints, Ints]:
-    """Number fragments by their row, size and sorted atom rows, two atoms at a time.
-
-    Keys are compared among fragments of one size only, so the shorter ones need not go along.
-    """
-    sizes, key = np.diff(ptr), fragments.copy()
-    for column in range(0, int(sizes.max(initial=0)), 2):
-        longer = np.flatnonzero(sizes > column)
-        size, at = sizes[longer], ptr[longer] + column
-        second = np.where(size > column + 1, codes[np.minimum(at + 1, len(codes) - 1)] + 1, 0)
-        key[longer] = KeyNumbers().number(_pack(key[longer], codes[at] + 1, second))[0]
-    return KeyNumbers().number((key << 32) | sizes)

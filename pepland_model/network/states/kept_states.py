@@ -14,11 +14,11 @@ from pepland_model.network.states.distinct import fresh_levels
 
 MAX_ROWS = 400_000
 """States kept over all levels of a view: 480 MB in float32, and room for half as much again. The
-batch after the one that goes beyond starts anew."""
+batch after the one that exceeds it starts with empty states."""
 
 
 class GrowingRows:
-    """Rows with room for more behind them, so that adding a few copies few."""
+    """Rows with spare room at the end, so that adding a few rows copies few."""
 
     def __init__(self, first: Tensor) -> None:
         with torch.inference_mode(False):  # else no batch outside that mode could be added
@@ -63,10 +63,10 @@ class ViewCache:
 
 
 class StateCache:
-    """The `ViewCache` of each view, for as long as what it was computed from stays the same.
+    """The `ViewCache` of each view, valid as long as weights and tables stay the same.
 
-    That is found by comparing the numbers themselves, four bytes a weight, so every way of changing
-    a weight is noticed, a write through ``parameter.data`` included.
+    The numbers themselves are compared, four bytes per weight. So every change of a weight is
+    noticed, also a write through ``parameter.data``.
     """
 
     def __init__(self) -> None:
@@ -75,9 +75,9 @@ class StateCache:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Keep other threads out; yields False, without a wait, where another one is inside.
+        """Exclude other threads; yield False at once if another thread is inside.
 
-        Whatever ends a pass early leaves numbers without states, so all is forgotten then.
+        A pass that ends early leaves numbers without states, so all states are forgotten then.
         """
         mine = self._lock.acquire(blocking=False)
         try:
@@ -98,7 +98,7 @@ class StateCache:
         Args:
             name: of the view.
             weights: every parameter the view's states depend on.
-            tables: feature rows; more rows behind those of before are fine.
+            tables: feature rows; rows may have been added at the end.
             rounds: of message passing.
         """
         cast = (torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"))
@@ -119,7 +119,7 @@ class StateCache:
         return StateCache()
 
     def __reduce__(self) -> tuple[type[StateCache], tuple[()]]:
-        return StateCache, ()  # a pickled model goes without what it happened to keep
+        return StateCache, ()  # a pickled model does not contain its kept states
 
     def forget(self, name: str) -> None:
         """Forget the states of one view."""

@@ -1,8 +1,8 @@
 """Exact numbers for integer keys: equal keys, equal number.
 
-A hash only says where to look; the keys themselves are compared, so two different keys never share
-a number. Nothing is sorted: in a batch most keys are those of many rows, and sorting all rows to
-find the few distinct ones was most of the search's time.
+A hash says where to look, and the keys themselves are compared, so two different keys never share a
+number. Most keys of a batch belong to many rows, so the rows are not sorted: sorting took most of
+the time of the search.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Ints = npt.NDArray[np.int64]
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 """2**64 / golden ratio: multiplicative hashing (Knuth, TAOCP 3, 6.4)."""
 ROOM = 4
-"""Slots a key, so that three keys in four find theirs at once."""
+"""Slots per key, so that three keys of four are found at the first look."""
 
 
 class KeyNumbers:

@@ -1,4 +1,4 @@
-"""Predictions of a fine-tuning run as Parquet: one row a seed and peptide."""
+"""The predictions of a fine-tuning run as a Parquet file: one row per seed and peptide."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pepland_data.files.atomic import write_atomic
 from pepland_model.finetune.task_data import TaskData
@@ -24,9 +25,9 @@ def write_seed_predictions(
     task: Task,
     predictions: Mapping[str, npt.NDArray[np.float32]],
 ) -> None:
-    """Write what one seed predicts for every set.
+    """Write the predictions of one seed for every set.
 
-    Columns: ``seed``, ``set``, ``store``, ``row_id``, ``text``, ``target``, ``prediction``; of a
+    Columns: ``seed``, ``set``, ``store``, ``row_id``, ``text``, ``target``, ``prediction``; for a
     classification also ``probability_<class>``.
     """
     parts = [_table(seed, name, data, task, values) for name, values in predictions.items()]
@@ -37,21 +38,21 @@ def _table(
     seed: int, name: str, data: TaskData, task: Task, values: npt.NDArray[np.float32]
 ) -> Any:
     rows = data.sets[name]
+    target: Any = data.targets[rows]
+    if task.kind == "classification":
+        target = [task.classes[i] for i in target.tolist()]
     columns: dict[str, Any] = {
         "seed": pa.array(np.full(len(rows), seed, np.int64)),
         "set": pa.array([name] * len(rows), pa.string()),
         **_origin(data, name),
-        **predicted(task, values),
+        "target": pa.array(target),
+        **prediction_columns(task, values),
     }
-    target = data.targets[rows]
-    known = target if task.kind == "regression" else [task.classes[i] for i in target.tolist()]
-    columns["target"] = pa.array(known)
-    order = ["seed", "set", "store", "row_id", "text", "target"]
-    return pa.table({n: columns[n] for n in [*order, *(c for c in columns if c not in order)]})
+    return pa.table(columns)
 
 
 def _origin(data: TaskData, name: str) -> dict[str, Any]:
-    """Return store, input row and text of each peptide of a set."""
+    """Return the columns store, row_id and text for the peptides of a set."""
     found: dict[str, list[Any]] = {"store": [], "row_id": [], "text": []}
     for store, rows in zip(data.stores, data.subset(name), strict=True):
         found["store"] += [str(store.path)] * len(rows)
@@ -61,29 +62,25 @@ def _origin(data: TaskData, name: str) -> dict[str, Any]:
     return {key: pa.array(values, kinds[key]) for key, values in found.items()}
 
 
-def predicted(task: Task, values: npt.NDArray[np.float32]) -> dict[str, Any]:
-    """Return prediction columns.
+def prediction_columns(task: Task, values: npt.NDArray[np.float32]) -> dict[str, Any]:
+    """Return the columns of the predictions.
 
     Args:
-        task: what is predicted.
+        task: the task.
         values: [N, 1] in the column's unit, or [N, C] probabilities.
     """
     if task.kind == "regression":
         return {"prediction": pa.array(values[:, 0])}
-    guess = [task.classes[i] for i in values.argmax(1).tolist()]
-    shares = {f"probability_{c}": pa.array(values[:, i]) for i, c in enumerate(task.classes)}
-    return {"prediction": pa.array(guess, pa.string()), **shares}
+    labels = [task.classes[i] for i in values.argmax(1).tolist()]
+    columns = {f"probability_{c}": pa.array(values[:, i]) for i, c in enumerate(task.classes)}
+    return {"prediction": pa.array(labels, pa.string()), **columns}
 
 
 def join_predictions(run: Path, folders: Sequence[Path]) -> Path:
-    """Write the predictions of all finished seeds to one file; return it."""
-    import pyarrow.parquet as pq
-
+    """Write the predictions of all finished seeds to one file; return its path."""
     _write(run / FILE, pa.concat_tables([pq.read_table(folder / FILE) for folder in folders]))
     return run / FILE
 
 
 def _write(path: Path, table: Any) -> None:
-    import pyarrow.parquet as pq
-
     write_atomic(path, lambda file: pq.write_table(table, file, compression="zstd"))

@@ -22,7 +22,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def techniques(axes: Any, found: dict[str, Any]) -> None:
-    """Bars: peptides a second, formulation by formulation."""
+    """Bars: peptides per second, formulation by formulation."""
     rows = found["rows"]
     for kind, shift, color in (("inference", 0.2, BLUE), ("training", -0.2, RED)):
         named = [(i, r[kind]["graphs_per_s"]) for i, r in enumerate(rows) if kind in r]
@@ -31,20 +31,20 @@ def techniques(axes: Any, found: dict[str, Any]) -> None:
         axes.barh(places, rates, 0.36, color=color, label=kind)
         for place, rate in zip(places, rates, strict=True):
             axes.annotate(f" {rate:,.0f}", (rate, place), va="center", fontsize=8)
-    axes.set(xscale="log", xlim=(5, 5000), xlabel="peptides a second",
+    axes.set(xscale="log", xlim=(5, 5000), xlabel="peptides per second",
              title="Each technique on top of the last")  # fmt: skip
     axes.set_yticks([-i for i in range(len(rows))], [r["variant"] for r in rows])
     axes.legend(frameon=False, loc="upper right")
 
 
 def batch_sizes(axes: Any, found: dict[str, Any]) -> None:
-    """Lines: peptides a second over the batch size."""
+    """Lines: peptides per second over the batch size."""
     for kind, color in (("inference", BLUE), ("training", RED)):
         rows = [r for r in found["rows"] if kind in r]
         rates = [r[kind]["graphs_per_s"]["median"] for r in rows]
         axes.plot([r["batch_size"] for r in rows], rates, "o-", color=color, label=kind)
-    axes.set(xscale="log", ylim=(0, None), xlabel="peptides a batch",
-             ylabel="peptides a second", title="Each state of a batch once")  # fmt: skip
+    axes.set(xscale="log", ylim=(0, None), xlabel="peptides per batch",
+             ylabel="peptides per second", title="Each state of a batch once")  # fmt: skip
     axes.legend(frameon=False)
 
 

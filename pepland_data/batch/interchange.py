@@ -1,8 +1,8 @@
-"""Graphs of other libraries as batches again.
+"""What the conversions to and from graphs of other libraries share.
 
-Graphs that `batch.to_other` made carry their codes. Others, such as graphs that PepLand's
-own code pickled, are matched with the tables row by row; a row that is not in them, or that stands
-for two fragments there, is an error and never a guess.
+Graphs that this package made carry their codes. Other graphs, such as those that PepLand's own code
+pickled, are matched with the feature tables row by row. A row that is not in the tables, or that
+stands for two fragments there, is an error.
 """
 
 from __future__ import annotations
@@ -17,86 +17,24 @@ from pepland_data.batch.arrays import BatchArrays, BatchTables
 from pepland_data.errors import InputError
 
 
-def batch_from_dgl(graph: Any, tables: BatchTables) -> BatchArrays:
-    """Return a batched DGL heterograph with PepLand's field names as a batch.
-
-    Args:
-        graph: node types ``a``, ``p`` with data ``f``; edge types ``b``, ``r`` with data ``x``,
-            both directions of a bond adjacent; ``j`` from atoms to fragments.
-        tables: of the store or batch that the graphs belong to.
-
-    Returns:
-        A batch whose ``graph_index`` is 0..G-1. Fragments without a field ``residue`` get 1.
-
-    Raises:
-        InputError: rows that are not in the tables, or edges that are not pairs of directions.
-    """
-    nodes = {"atom": graph.nodes["a"].data, "fragment": graph.nodes["p"].data}
-    edges = {"bond": graph.edges["b"].data, "reaction": graph.edges["r"].data}
-    atoms, home = graph.edges(etype=("a", "j", "p"))
-    counts = {
-        "atom": graph.batch_num_nodes("a"),
-        "fragment": graph.batch_num_nodes("p"),
-        "bond": graph.batch_num_edges("b") // 2,
-        "reaction": graph.batch_num_edges("r") // 2,
-    }
-    return _batch(
-        tables,
-        {name: _codes(data, "f", tables, name) for name, data in nodes.items()},
-        {name: _codes(data, "x", tables, name) for name, data in edges.items()},
-        {"bond": graph.edges(etype="b"), "reaction": graph.edges(etype="r")},
-        (atoms, home),
-        nodes["fragment"].get("residue"),
-        {group: _ptr(c) for group, c in counts.items()},
-        None,
-    )
+def both_ways(begin: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    """Return source and destination of both directions, adjacent. [2B] int64 each."""
+    src = torch.stack([begin, end], 1).flatten().long()
+    dst = torch.stack([end, begin], 1).flatten().long()
+    return src, dst
 
 
-def batch_from_pyg(data: Any, tables: BatchTables) -> BatchArrays:
-    """Return a PyG ``HeteroData`` as `HeteroBatch.to_pyg` makes it as a batch.
-
-    Args:
-        data: node types ``atom``, ``fragment`` with ``x`` and, for more than one graph, ``ptr``.
-        tables: of the store or batch that the graphs belong to.
-
-    Returns:
-        A batch. Fragments without a field ``residue`` get 1.
-
-    Raises:
-        InputError: rows that are not in the tables, or edges that are not pairs of directions.
-    """
-    stores = {
-        "bond": data["atom", "bond", "atom"],
-        "reaction": data["fragment", "reaction", "fragment"],
-    }
-    ptr = {kind: _pyg_ptr(data[kind]) for kind in ("atom", "fragment")}
-    for name, owner in (("bond", "atom"), ("reaction", "fragment")):
-        begins = stores[name].edge_index[0, ::2].contiguous()
-        graphs = torch.searchsorted(ptr[owner][1:].contiguous(), begins, right=True)
-        ptr[name] = _ptr(torch.bincount(graphs, minlength=len(ptr["atom"]) - 1))
-    atoms, home = data["atom", "junction", "fragment"].edge_index
-    return _batch(
-        tables,
-        {kind: _codes(data[kind], "x", tables, kind) for kind in ("atom", "fragment")},
-        {name: _codes(edges, "edge_attr", tables, name) for name, edges in stores.items()},
-        {name: tuple(edges.edge_index) for name, edges in stores.items()},
-        (atoms, home),
-        data["fragment"].get("residue"),
-        ptr,
-        data.get("graph_index"),
-    )
+def edge_rows(batch: BatchArrays, code: Tensor) -> Tensor:
+    """Return the feature row of both directions of each bond. [2B, 14] float32."""
+    return batch.tables.bond_x[code.long()].repeat_interleave(2, 0)
 
 
-def _pyg_ptr(nodes: Any) -> Tensor:
-    ptr: Tensor = nodes.get("ptr", torch.tensor([0, len(nodes.x)]))
-    return ptr
-
-
-def _ptr(counts: Tensor) -> Tensor:
+def pointers(counts: Tensor) -> Tensor:
+    """Return the first row of each graph, and the end of the last. [G+1] int64."""
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)]).long()
 
 
-def _batch(
+def batch_of(
     tables: BatchTables,
     node_codes: dict[str, Tensor],
     edge_codes: dict[str, Tensor],
@@ -106,6 +44,18 @@ def _batch(
     ptr: dict[str, Tensor],
     graph_index: Tensor | None,
 ) -> BatchArrays:
+    """Return a batch from what the graphs of another library say.
+
+    Args:
+        tables: of the store or batch that the graphs belong to.
+        node_codes: atom and fragment -> code of each node.
+        edge_codes: bond and reaction -> code of each directed edge.
+        ends: bond and reaction -> source and destination of each directed edge.
+        junction: atoms, and the fragment of each.
+        residue: [P] of the fragments, None where the graphs do not say.
+        ptr: group -> [G+1] int64.
+        graph_index: [G], None for 0 to G - 1.
+    """
     made: dict[str, Tensor] = {f"{name}_code": code for name, code in node_codes.items()}
     for name, (src, dst) in ends.items():
         code = edge_codes[name]
@@ -141,7 +91,7 @@ def _paired(name: str, src: Tensor, dst: Tensor, code: Tensor) -> tuple[Tensor, 
     return src[::2], dst[::2]
 
 
-def _codes(data: Any, field: str, tables: BatchTables, name: str) -> Tensor:
+def codes_of(data: Any, field: str, tables: BatchTables, name: str) -> Tensor:
     """Return the code of each row: as carried and checked, or found by content. [N] int64."""
     table = {"atom": tables.atom_x, "fragment": tables.fragment_x}.get(name, tables.bond_x)
     rows = data[field].to(table.dtype)

@@ -1,22 +1,23 @@
-"""The batches of each optimizer step, epoch after epoch, and where in them a run is."""
+"""The batches of each optimizer step, over all epochs, with a position to resume from."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 
 
-class Feed:
-    """Take the parts of one optimizer step after another from a loader.
+class StepBatches:
+    """Group the batches of a loader into optimizer steps.
 
     Args:
-        loader: this rank's batches of the training graphs.
-        accumulate: loader batches an optimizer step.
-        steps_per_epoch: optimizer steps an epoch, the same on all ranks; a rank whose loader
-            ends earlier takes part with fewer parts, or none.
+        loader: batches of the training graphs for this process.
+        accumulate: batches per optimizer step.
+        steps_per_epoch: optimizer steps per epoch, the same on all ranks. A rank whose loader ends
+            earlier has fewer batches in its last steps, or none.
     """
 
     def __init__(self, loader: Any, accumulate: int, steps_per_epoch: int) -> None:
@@ -26,17 +27,13 @@ class Feed:
         self._batches: Iterator[HeteroBatch] | None = None
 
     def next(self) -> tuple[int, list[HeteroBatch]]:
-        """Return the epoch and the parts of the next step; counts the seconds it took."""
+        """Return the epoch and the batches of the next step; add the time to `waited_s`."""
         began = time.perf_counter()
         if self.step_in_epoch >= self.steps_per_epoch:
             self._start_epoch(self.epoch + 1)
         if self._batches is None:
             self._batches = iter(self.loader)
-        parts: list[HeteroBatch] = []
-        for _ in range(self.accumulate):
-            batch = next(self._batches, None)
-            if batch is not None:
-                parts.append(batch)
+        parts = list(islice(self._batches, self.accumulate))
         self.step_in_epoch += 1
         self.waited_s += time.perf_counter() - began
         return self.epoch, parts
@@ -47,7 +44,7 @@ class Feed:
         self.epoch, self.step_in_epoch = epoch, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return epoch, step and loader position as JSON values."""
+        """Return the position as JSON values."""
         return {
             "epoch": self.epoch,
             "step_in_epoch": self.step_in_epoch,
@@ -55,13 +52,13 @@ class Feed:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken, on any number of ranks."""
+        """Restore a position of `state_dict`, also one of another number of ranks."""
         self.close()
         self.epoch, self.step_in_epoch = state["epoch"], state["step_in_epoch"]
         self.loader.load_state_dict(state["loader"])
 
     def close(self) -> None:
-        """End the iterator that is open, so that its thread ends too."""
+        """Close the open iterator, which ends its thread."""
         if self._batches is not None and hasattr(self._batches, "close"):
             self._batches.close()
         self._batches = None

@@ -1,4 +1,4 @@
-"""Which graphs are trained on in which order, and which are held out: the same each time."""
+"""Training and validation rows, and the order of the training graphs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import torch
 
 from pepland_data import GraphLoader
 from pepland_model.run.config import TrainConfig, with_flags
-from pepland_model.run.distributed import World
-from pepland_model.run.run_data import open_data, split_rows
+from pepland_model.run.distributed import ProcessGroup
+from pepland_model.run.run_stores import split_rows
+from pepland_model.train.train_data import open_data
 from tests.helpers.loader_checks import rows_of
 
 
@@ -30,7 +31,7 @@ def test_small_splits_keep_something_on_each_side(rows, fraction, held) -> None:
 def test_a_run_takes_its_training_graphs_in_the_order_it_names(small_store, shuffle, order) -> None:
     flags = {"shards": (small_store.location,), "shuffle": shuffle, "batch_size": 4, "seed": 3}
     config = with_flags(TrainConfig(), {**flags, "device": "cpu"})
-    data = open_data(config, World(0, 1, torch.device("cpu")), None)
+    data = open_data(config, ProcessGroup(0, 1, torch.device("cpu")), None)
     rows = data.train.batching.order.rows[0]
     plain = GraphLoader(small_store, 4, shuffle=order, seed=3, subset=rows)
     assert rows_of(data.train) == rows_of(plain)

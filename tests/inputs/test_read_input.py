@@ -1,4 +1,4 @@
-"""Reading in blocks: whatever the file holds, the rows are those of one reader over all of it."""
+"""Blocks hold the same rows as one reader of the whole file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,8 @@ from hypothesis import strategies as st
 
 from pepland_data.errors import InputError
 from pepland_data.inputs import text_lines as lines_module
-from pepland_data.inputs.input_blocks import (
-    FileSpan,
-    LineBlock,
-    count_rows,
-    read_blocks,
-    read_chunks,
-)
+from pepland_data.inputs.line_block import FileSpan, LineBlock
+from pepland_data.inputs.read_input import count_rows, read_blocks, read_chunks
 from pepland_data.inputs.text_lines import Lines
 
 CELL = st.text(st.sampled_from('aC1"",;\t\r\n \x00é\ufeff\x85\u2028'), max_size=6)
@@ -37,7 +32,7 @@ COMMON = settings(
 
 
 def plain_csv(data: bytes) -> list[tuple[str, list[str]]]:
-    """One reader over all lines: what was readable of each row."""
+    """Return the readable part of each row, by one reader of all lines."""
     reader = csv.reader(
         io.TextIOWrapper(io.BytesIO(data), "utf-8", "surrogateescape", newline="\n")
     )
@@ -88,7 +83,7 @@ def test_plain_lines_are_one_row_each(tmp_path: Path, lines: list[str]) -> None:
         assert text in (words[0], words[0].strip()) if words else text == ""
 
 
-def test_only_rows_with_quotes_are_read_where_the_file_is(tmp_path: Path) -> None:
+def test_only_blocks_with_quotes_are_parsed_at_once(tmp_path: Path) -> None:
     rows = [f"C{i},1\n" for i in range(20)]
     rows[11] = '"C\n11",1\n'
     (tmp_path / "in.csv").write_text("smiles,y\n" + "".join(rows))
@@ -120,7 +115,7 @@ def test_lines_are_those_of_the_file_however_it_is_read(
 
 
 @pytest.mark.parametrize("spoil", ["cut", "flipped"])
-def test_a_damaged_gzip_file_is_a_sentence(tmp_path: Path, spoil: str) -> None:
+def test_a_damaged_gzip_file_is_an_input_error(tmp_path: Path, spoil: str) -> None:
     data = bytearray(gzip.compress(b"smiles\n" + os.urandom(50_000).hex().encode()))
     if spoil == "flipped":
         data[10:40] = b"\xff" * 30
@@ -132,7 +127,7 @@ def test_a_damaged_gzip_file_is_a_sentence(tmp_path: Path, spoil: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "smi"])
-def test_lines_are_found_where_blocks_say(tmp_path: Path, kind: str) -> None:
+def test_workers_find_lines_by_their_position(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"in.{kind}"
     path.write_bytes(
         b"smiles,y\nC,1\nCC,2\nCCC,3\nC\xc3\xa9,4\nCCO,5" if kind == "csv" else b"C\nCC\nO"
@@ -147,7 +142,7 @@ def test_lines_are_found_where_blocks_say(tmp_path: Path, kind: str) -> None:
             block.parse()
 
 
-def test_packed_lines_are_always_held(tmp_path: Path) -> None:
+def test_blocks_of_gzipped_files_hold_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "in.csv.gz"
     path.write_bytes(gzip.compress(b"smiles\nC\nCC\n"))
     (block,) = read_blocks(path, 5, None, "smiles", by_place=True)

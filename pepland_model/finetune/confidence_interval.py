@@ -1,4 +1,4 @@
-"""Confidence intervals of a mean over few runs: Student's t."""
+"""Confidence interval of the mean of a few values, by Student's t distribution."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import statistics
 from collections.abc import Sequence
 
 STEPS = 2000
-"""Intervals of Simpson's rule for the distribution function; error below 1e-9."""
+"""Intervals of Simpson's rule; the error of the distribution function is below 1e-9."""
 
 
 def student_t(t: float, freedom: int) -> float:
     """Return the probability that a Student t variable is below `t` >= 0 (Gosset 1908).
 
-    With x = sqrt(v) tan(a) the density becomes cos(a)^(v - 1), smooth on a closed interval.
+    With t = sqrt(freedom) tan(a), the density becomes cos(a)^(freedom - 1), which is smooth.
     """
     norm = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2))
     end = math.atan(t / math.sqrt(freedom))
@@ -26,7 +26,7 @@ def student_t(t: float, freedom: int) -> float:
 
 
 def t_quantile(share: float, freedom: int) -> float:
-    """Return the t below which a share of 0.5 to 1 of the distribution lies, by bisection."""
+    """Return the t below which a share (0.5 to 1) of the distribution lies, by bisection."""
     low, high = 0.0, 1.0
     while student_t(high, freedom) < share:
         low, high = high, 2 * high
@@ -40,12 +40,12 @@ def interval(values: Sequence[float], share: float = 0.95) -> dict[str, float | 
     """Return mean, standard deviation and confidence interval of the mean.
 
     Args:
-        values: one a run; NaN is left out.
-        share: of the interval.
+        values: one per run; NaN is left out.
+        share: confidence level.
 
     Returns:
-        ``mean``, ``std``, ``low``, ``high`` and ``n``; all but the first and last are None for one
-        value, all but the last for none.
+        ``mean``, ``std``, ``low``, ``high`` and ``n`` (number of values). ``std``, ``low`` and
+        ``high`` are None for one value; without values ``mean`` is None too.
     """
     known = [value for value in values if not math.isnan(value)]
     n = len(known)

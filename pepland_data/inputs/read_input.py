@@ -1,0 +1,127 @@
+"""Read an input file in blocks of rows; memory does not grow with the length of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from pepland_data.errors import InputError
+from pepland_data.inputs.chunk import Chunk
+from pepland_data.inputs.fasta import fasta_chunks
+from pepland_data.inputs.line_block import Block, csv_blocks, plain_blocks
+from pepland_data.inputs.parquet import parquet_chunks
+from pepland_data.inputs.text_lines import Lines
+
+FORMATS = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".smi": "plain", ".smiles": "plain",
+    ".txt": "plain", ".helm": "plain", ".fasta": "fasta", ".fa": "fasta", ".faa": "fasta",
+    ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+"""Suffix of the file name -> format; any other suffix means ``plain``."""
+
+
+def file_format(path: Path, input_format: str) -> str:
+    """Return the format of a file, by its suffix without ``.gz``."""
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes and suffixes[-1] in (".gz", ".gzip"):
+        suffixes.pop()
+    found = FORMATS.get(suffixes[-1], "plain") if suffixes else "plain"
+    return "fasta" if input_format == "fasta" and found != "parquet" else found
+
+
+def is_gzipped(path: Path) -> bool:
+    """Return whether a file begins with the two bytes of gzip, whatever its name is."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def check_input(path: Path) -> None:
+    """Refuse an input that does not exist, is a folder, or is empty."""
+    if not path.exists():
+        raise InputError(f"there is no input file {path}; check the path")
+    if path.is_dir():
+        raise InputError(
+            f"{path} is a folder; expected a CSV, TSV, .smi, .txt, FASTA or Parquet file"
+        )
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty; expected one peptide per row")
+
+
+def file_state(path: Path) -> tuple[int, int]:
+    """Return size and modification time, which show whether a file was changed."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def read_chunks(
+    path: Path,
+    rows_per_chunk: int,
+    column: str | None,
+    input_format: str,
+    part: range | None = None,
+) -> Iterator[Chunk]:
+    """Yield the rows of a file in chunks; arguments as for `read_blocks`."""
+    blocks = read_blocks(path, rows_per_chunk, column, input_format, part)
+    return (block.parse() for block in blocks)
+
+
+def read_blocks(
+    path: Path,
+    rows_per_block: int,
+    column: str | None,
+    input_format: str,
+    part: range | None = None,
+    by_place: bool = False,
+) -> Iterator[Block]:
+    """Yield the rows of a file in blocks of `rows_per_block`, the last one shorter.
+
+    Args:
+        path: the file.
+        rows_per_block: rows per block.
+        column: name of the text column, None to find it.
+        input_format: ``fasta`` reads any text file as FASTA.
+        part: rows to read, numbered from 0 in the result; it starts at a multiple of
+            `rows_per_block`. None reads all rows.
+        by_place: let blocks hold the position of their lines instead of the lines, where that is
+            possible; for workers that can read the file.
+
+    Raises:
+        InputError: the file is empty or lacks the column.
+    """
+    check_input(path)
+    blocks = _all_blocks(path, rows_per_block, column, file_format(path, input_format), by_place)
+    if part is None:
+        return blocks
+    first, end = part.start // rows_per_block, -(-part.stop // rows_per_block)
+    chosen = islice(blocks, first, end)
+    return (replace(block, first_row=block.first_row - part.start) for block in chosen)
+
+
+def _all_blocks(
+    path: Path, rows: int, column: str | None, form: str, by_place: bool
+) -> Iterator[Block]:
+    if form == "parquet":
+        return parquet_chunks(path, rows, column)
+    gzipped = is_gzipped(path)
+    lines = Lines(path, gzipped)
+    if form == "fasta":
+        return fasta_chunks(lines, rows)
+    place = path.absolute() if by_place and not gzipped else None
+    if form == "plain":
+        return plain_blocks(lines, column, rows, place)
+    return csv_blocks(lines, column, rows, "\t" if form == "tsv" else ",", place)
+
+
+def count_rows(path: Path, column: str | None, input_format: str) -> int:
+    """Return the number of rows of a file; arguments as for `read_blocks`."""
+    return sum(len(block) for block in read_blocks(path, 1 << 14, column, input_format))
+
+
+def spool(source: BinaryIO, path: Path) -> None:
+    """Copy standard input to a file, so that a build can be resumed."""
+    with path.open("wb") as file:
+        while block := source.read(1 << 20):
+            file.write(block)
