@@ -32,6 +32,6 @@ def test_verify_reads_the_recorded_splits(tmp_path: Path) -> None:
     for damage in (b"[]", b"null", b"{}", b"\xff", path.read_bytes().replace(b"00", b"01", 1)):
         path.write_bytes(damage)
         (finding,) = verify(store).findings
-        assert "near.json is not what was written" in finding
+        assert "near.json is damaged" in finding
     assert look(store) & FOUND
     assert open_split(open_store(store)).sets == ("train", "valid", "test")

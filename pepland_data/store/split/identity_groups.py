@@ -52,7 +52,9 @@ def identity_groups(store: GraphStore, threshold: float) -> Rows:
     if not len(store):
         return groups
     keys, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    owners, labels, leaves = [], [], []
+    owners: list[Rows] = []
+    labels: list[Hashes] = []
+    leaves: list[Rows] = []
     for start, pieces in piece_graphs(store):
         for key, owner in window_keys(pieces, threshold):
             keys.append(key)
@@ -60,7 +62,9 @@ def identity_groups(store: GraphStore, threshold: float) -> Rows:
         owners.append(pieces.owner + start)
         labels.append(pieces.label)
         leaves.append(np.bincount(pieces.owner[pieces.neighbours == 1], minlength=pieces.graphs))
-    composition = Composition(*map(np.concatenate, (owners, labels, leaves)), threshold)
+    composition = Composition(
+        np.concatenate(owners), np.concatenate(labels), np.concatenate(leaves), threshold
+    )
     for left, right in candidates(np.concatenate(keys), np.concatenate(rows)):
         apart = groups[left] != groups[right]
         left, right = left[apart], right[apart]
@@ -148,7 +152,7 @@ class Composition:
         self._table: Any = csr_matrix((ones, (owner, column)), shape=(graphs, len(owner) + 1))
 
     def alike(self, a: Rows, b: Rows) -> npt.NDArray[np.bool_]:
-        """Return for P pairs whether the allowed edits explain the pieces they do not share. [P]."""
+        """Return whether the allowed edits explain the pieces that P pairs do not share. [P]."""
         shared = np.zeros(len(a), np.int64)
         for i in range(0, len(a), PAIRS_AT_ONCE):
             part = slice(i, i + PAIRS_AT_ONCE)

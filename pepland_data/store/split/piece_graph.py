@@ -37,8 +37,9 @@ class PieceGraph:
 
     @property
     def neighbours(self) -> Rows:
-        """How many different pieces each piece is bound to. [N]."""
-        return np.diff(self.bonds.indptr)
+        """How many different pieces each piece is bound to. [N] int64."""
+        found: Rows = np.diff(self.bonds.indptr).astype(np.int64)
+        return found
 
 
 def piece_graphs(store: GraphStore) -> Iterator[tuple[int, PieceGraph]]:
@@ -68,9 +69,8 @@ def piece_graph(c: GraphColumns, fragment: Hashes) -> PieceGraph:
     pairs = np.stack([begin[between], end[between]])
     both_ways = np.concatenate([pairs, pairs[::-1]], axis=1)
     ones = np.ones(both_ways.shape[1], np.uint64)
-    return PieceGraph(
-        len(c), owner, label, coo_array((ones, tuple(both_ways)), shape=(count, count)).tocsr()
-    )
+    bonds = coo_array((ones, tuple(both_ways)), shape=(count, count)).tocsr()
+    return PieceGraph(len(c), owner, label, bonds)
 
 
 def bare_amide() -> np.uint64:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pepland_data.errors import InputError, StoreDamagedError, StoreNotFoundError
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_data.store.graph_store import GraphStore
+from pepland_data.store.manifest import with_checksum
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ def write_split(store: GraphStore, split: Split) -> Path:
         "assignment": split.assignment.tobytes().hex(),
     }  # fmt: skip
     path = _folder(store) / f"{split.name}.json"
-    write_atomic_bytes(path, _with_checksum(body))
+    write_atomic_bytes(path, with_checksum(body))
     if store.mirror is not None:
         store.mirror.remote.upload(path, f"splits/{path.name}")
     return path
@@ -69,11 +70,6 @@ def _folder(store: GraphStore) -> Path:
     if store.mirror is not None:
         store.mirror.refresh("splits")
     return store.path / "splits"
-
-
-def _with_checksum(body: dict[str, Any]) -> bytes:
-    digest = sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    return json.dumps({**body, "checksum": digest}, sort_keys=True, indent=1).encode()
 
 
 def split_names(store: GraphStore) -> list[str]:
@@ -97,11 +93,11 @@ def open_split(store: GraphStore, name: str = "default") -> Split:
     try:
         body = json.loads(data)
         body.pop("checksum")
-        whole = _with_checksum(body) == data
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise StoreDamagedError(f"{path} is not what was written; make the split again") from error
+        whole = with_checksum(body) == data
+    except (ValueError, KeyError, AttributeError, TypeError):
+        whole = False
     if not whole or body["store"] != rows_digest(store):
-        why = "belongs to a store with other rows" if whole else "is not what was written"
+        why = "belongs to a store with other rows" if whole else "is damaged"
         raise StoreDamagedError(f"{path} {why}; make the split again")
     assigned = np.frombuffer(bytes.fromhex(body["assignment"]), np.uint8)
     return Split(body["name"], body["method"], tuple(body["sets"]), assigned, body["recipe"])

@@ -10,6 +10,8 @@ B and B to C, all three are in one group.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import coo_array, identity
 from scipy.sparse.csgraph import connected_components
@@ -41,9 +43,8 @@ def joined_groups(count: int, a: Rows, b: Rows) -> Rows:
         b: [P] int64, rows.
     """
     pairs = coo_array((np.ones(len(a), bool), (a, b)), shape=(count, count))
-    component = connected_components(pairs, directed=False)[1]
-    smallest: Rows = np.unique(component, return_index=True)[1]
-    return smallest[component]
+    component: Rows = connected_components(pairs, directed=False)[1]
+    return np.unique(component, return_index=True)[1][component]
 
 
 def graph_keys(p: PieceGraph) -> tuple[Hashes, Rows]:
@@ -76,7 +77,7 @@ def _beside_ends(p: PieceGraph) -> Rows:
     return np.flatnonzero(links @ end)
 
 
-def _pattern(matrix: Hashes) -> Hashes:
+def _pattern(matrix: Any) -> Any:
     """Return a sparse matrix with 1 wherever the given one has a value."""
     ones = matrix.copy()
     ones.data[:] = 1
