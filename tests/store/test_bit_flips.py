@@ -1,4 +1,4 @@
-"""A flipped bit anywhere is found by verify, and ends no process."""
+"""Verify finds a flipped bit anywhere, and no flipped bit ends a process."""
 
 from __future__ import annotations
 
