@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pepland_cli.output import EXIT_FAILED, Command, json_option, render
+from pepland_data.loader.tiers.choice import TIERS
 
 
 class Share(click.ParamType):
@@ -30,7 +31,7 @@ class Share(click.ParamType):
 @click.command(cls=Command, epilog="Example: pepland-bench loader data/ --step-ms 5 --max-wait 1%")
 @click.argument("stores", nargs=-1, required=True)
 @click.option("--batch-size", type=click.IntRange(1), default=512, show_default=True)
-@click.option("--tier", type=click.Choice(["auto", "mmap", "host", "device"]), default="auto",
+@click.option("--tier", type=click.Choice(TIERS), default="auto",
               show_default=True)  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--step-ms", type=click.FloatRange(0), default=5.0, show_default=True,

@@ -32,11 +32,9 @@ from pepland_data.loader.order.budget import make_budget
 from pepland_data.loader.order.epoch_order import SHUFFLES, EpochOrder, epoch_counts
 from pepland_data.loader.order.rank_batches import RankBatches
 from pepland_data.loader.prefetch import ahead
-from pepland_data.loader.tiers.choice import RESERVE, choose_tier, free_bytes
+from pepland_data.loader.tiers.choice import RESERVE, choose_tier, free_bytes, open_source
 from pepland_data.loader.tiers.device import DeviceSource
-from pepland_data.loader.tiers.host import HostSource
 from pepland_data.loader.tiers.host_buffers import HostBuffers
-from pepland_data.loader.tiers.mmap import MmapSource
 from pepland_data.loader.tiers.source import write_batch
 from pepland_data.loader.upload import Uploaded, Uploader
 from pepland_data.store.graph_store import GraphStore
@@ -126,20 +124,12 @@ class GraphLoader:
         self.tables = BatchTables.from_tables(self.corpus.tables, self.device)
         self.tier_choice = choose_tier(self.corpus.stores, tier, *free_bytes(self.device), reserve)
         self.meter = Meter(self.device)
-        self._make_source()
+        self._source = open_source(self.tier, self.corpus, self.device)
+        copies = self.device.type == "cuda" and not isinstance(self._source, DeviceSource)
+        self._uploader = Uploader(self.device, AHEAD + 2) if copies else None
         self.epoch = self.position = 0
         self._resumed = False
         self._counted: tuple[int, int] | None = None
-
-    def _make_source(self) -> None:
-        self._resident: DeviceSource | None = None
-        self._uploader: Uploader | None = None
-        if self.tier == "device":
-            self._resident = DeviceSource(self.corpus, self.device)
-            return
-        self._source = MmapSource(self.corpus) if self.tier == "mmap" else HostSource(self.corpus)
-        if self.device.type == "cuda":
-            self._uploader = Uploader(self.device, AHEAD + 2)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs to open the same stores at the same position."""
@@ -227,8 +217,8 @@ class GraphLoader:
         """Make a batch, in the loader's thread or the consumer's."""
         with self.meter.making():
             parts = outline_of(graphs, self.corpus.sizes(graphs), shape)
-            if self._resident is not None:
-                return self._resident.batch(parts, self.tables)
+            if isinstance(self._source, DeviceSource):
+                return self._source.batch(parts, self.tables)
             if self._uploader is not None:
                 return self._upload(parts)
             out = arrays(blocks.take(spans(parts.shape)[1]), parts.shape)
@@ -237,10 +227,12 @@ class GraphLoader:
             return made if self.device.type == "cpu" else made.to(self.device)
 
     def _upload(self, parts: BatchOutline) -> Uploaded:
-        assert self._uploader is not None
-        before = self._uploader.waited_s
-        made = self._uploader.upload(parts.shape, lambda out: write_batch(out, parts, self._source))
-        self.meter.copy_waited(self._uploader.waited_s - before)
+        uploader, source = self._uploader, self._source
+        assert uploader is not None
+        assert not isinstance(source, DeviceSource)
+        before = uploader.waited_s
+        made = uploader.upload(parts.shape, lambda out: write_batch(out, parts, source))
+        self.meter.copy_waited(uploader.waited_s - before)
         return made
 
     def _arrive(self, made: Made) -> HeteroBatch:
@@ -261,7 +253,7 @@ class GraphLoader:
         made = (
             (self._make(graphs, blocks, self._shape), len(graphs), after) for graphs, after in steps
         )
-        source = made if self._resident is not None else ahead(made, AHEAD)
+        source = made if isinstance(self._source, DeviceSource) else ahead(made, AHEAD)
         while True:
             asked = self.meter.asked()
             item = next(source, None)

@@ -1,9 +1,9 @@
 """PharmHGT in the published formulation: DGL carries messages, Python callbacks reduce them.
 
-The baseline of benchmarks. Every row of every view is computed where it stands: first layers on
-feature rows, `multi_update_all` with user-defined functions, which DGL calls once for each
-in-degree, queries, keys and values inside them, the junction view whether an output needs it or
-not. Fast in nothing, equal in all outputs.
+It is the baseline of benchmarks and an independent reference in tests. Every row of every view is
+computed: first layers on feature rows, `multi_update_all` with user-defined functions, which DGL
+calls once for each in-degree, with queries, keys and values inside them. The junction view is
+computed even if no output needs it. It is slow, and equal in all outputs.
 """
 
 from __future__ import annotations

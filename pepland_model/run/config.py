@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pepland_data.errors import InputError
+from pepland_data.loader.tiers.choice import TIERS
 from pepland_model.run.config_option import (
     INT64,
     NOT_NEGATIVE,
@@ -58,7 +59,7 @@ class DataConfig:
         "losses.", POSITIVE)
     tier: str = option(
         "auto", "Where the graphs are kept: mmap (on disk), host (in memory) or device (in GPU "
-        "memory). auto takes the fastest one that fits.", ("auto", "mmap", "host", "device"))
+        "memory). auto takes the fastest one that fits.", TIERS)
     shuffle: str = option(
         "global", "Order of the graphs. block reads long consecutive parts of the file: faster on "
         "a slow disk.", ("global", "block"))

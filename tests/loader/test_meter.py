@@ -108,7 +108,7 @@ def test_the_plan_counts_the_bytes_that_the_tiers_take(small_store) -> None:
     loader = GraphLoader(small_store, tier="host")
     assert loader._source.nbytes == loader.tier_choice.need_bytes
     columns = loader.tier_choice.need_bytes - 8 * (len(small_store) + 1)
-    assert GraphLoader(small_store, tier="device")._resident.nbytes == columns
+    assert GraphLoader(small_store, tier="device")._source.nbytes == columns
 
 
 def test_a_containers_limit_counts(tmp_path, monkeypatch) -> None:

@@ -9,13 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from pepland_data.errors import InputError
 from pepland_data.graph.columns import GROUPS
-from pepland_data.store.graph_store import GraphStore
+
+if TYPE_CHECKING:  # commands read the names of the tiers for their help and must not wait for torch
+    import torch
+
+    from pepland_data.loader.corpus import Corpus
+    from pepland_data.loader.tiers.device import DeviceSource
+    from pepland_data.loader.tiers.source import Source
+    from pepland_data.store.graph_store import GraphStore
 
 TIERS = ("auto", "mmap", "host", "device")
 RESERVE = 0.5
@@ -44,6 +51,17 @@ class TierChoice:
     def fits(self, free_bytes: int | None) -> bool:
         """Return whether the corpus fits beside the reserve."""
         return free_bytes is not None and self.need_bytes <= free_bytes * (1 - self.reserve)
+
+
+def open_source(tier: str, corpus: Corpus, device: torch.device) -> Source | DeviceSource:
+    """Return what a tier makes batches of; `DeviceSource` makes them itself."""
+    from pepland_data.loader.tiers.device import DeviceSource
+    from pepland_data.loader.tiers.host import HostSource
+    from pepland_data.loader.tiers.mmap import MmapSource
+
+    if tier == "device":
+        return DeviceSource(corpus, device)
+    return MmapSource(corpus) if tier == "mmap" else HostSource(corpus)
 
 
 def corpus_bytes(stores: Sequence[GraphStore]) -> int:
@@ -133,6 +151,8 @@ def _decoded(stores: Sequence[GraphStore], need: int, host_bytes: int) -> tuple[
 
 def free_bytes(device: torch.device) -> tuple[int | None, int]:
     """Return the free bytes of a device, None for a CPU, and of the machine."""
+    import torch
+
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
     return free, free_host_bytes()
 
