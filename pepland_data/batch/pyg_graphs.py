@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import torch
@@ -11,19 +12,19 @@ from pepland_data.batch.interchange import batch_of, both_ways, edge_rows
 from pepland_data.errors import MissingDependencyError
 
 
-def batch_to_pyg(batch: BatchArrays) -> Any:
-    """Return a PyG ``HeteroData`` with node types ``atom`` and ``fragment``.
-
-    Raises:
-        MissingDependencyError: torch_geometric is not installed.
-    """
+def import_pyg() -> Any:
+    """Return the module ``torch_geometric.data``; MissingDependencyError if it is not installed."""
     try:
-        from torch_geometric.data import HeteroData
+        return importlib.import_module("torch_geometric.data")
     except ImportError as error:
         raise MissingDependencyError(
             "torch_geometric is not installed; install it with `pip install torch_geometric`"
         ) from error
-    data = HeteroData()
+
+
+def batch_to_pyg(batch: BatchArrays) -> Any:
+    """Return a PyG ``HeteroData`` with node types ``atom`` and ``fragment``."""
+    data = import_pyg().HeteroData()
     for kind in ("atom", "fragment"):
         code = getattr(batch, f"{kind}_code").long()
         ptr = getattr(batch, f"{kind}_ptr")

@@ -7,6 +7,7 @@ import pickle
 import shutil
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
