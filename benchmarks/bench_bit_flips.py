@@ -1,10 +1,10 @@
 """Is every flipped bit found, and does none end the process?
 
 A store with rejects, notes, splits and several shards is built in each format. At each of N random
-places (a kind of file, a file, a byte, a bit) one bit is flipped, and a process of its own runs
-``verify`` and then reads every graph as a program would. Found means that verify names damage;
-crashed, that the process died or met an error that is no StoreError. Not measured: two flips at
-once, and bits that flip in memory.
+places (a kind of file, a file, a byte, a bit) one bit is flipped. A separate process then runs
+``verify`` and reads every graph. Found means that verify reports damage. Crashed means that the
+process died or raised another error than StoreError. Not measured: two flips at once, and bits that
+flip in memory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FOUND, READ, CRASHED = 1, 2, 4
 
 
 def kind_of(file: str) -> str:
-    """Return what a file of a store is."""
+    """Return the kind of a file of a store."""
     if file.startswith(("shards/", "tables/", "splits/")):
         return file.partition("/")[0]
     return "Zarr objects" if "/" in file or file.startswith("zarr") else file
@@ -54,7 +54,7 @@ def make_store(folder: Path, form: str) -> Path:
 
 
 def look(store: Path) -> int:
-    """Return whether verify finds damage, and whether all graphs can be read anyway."""
+    """Return flags: whether verify finds damage, and whether all graphs can be read."""
     outcome = 0 if verify(store).sound else FOUND
     try:
         for graph in open_store(store):
@@ -66,7 +66,7 @@ def look(store: Path) -> int:
 
 
 def forked(store: Path) -> int:
-    """Return what `look` says in a process of its own, CRASHED if that does not end well."""
+    """Return the result of `look` in a child process, CRASHED if the process dies."""
     child = os.fork()
     if child == 0:
         code = CRASHED
@@ -113,9 +113,9 @@ def table(rows: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 @click.command()
 @click.option("--count", default=2000, show_default=True, help="Flips in each format.")
-@click.option("--quick", is_flag=True, help="A hundred.")
+@click.option("--quick", is_flag=True, help="100 flips in each format.")
 def main(count: int, quick: bool) -> None:
-    """Flip bits and look whether verify finds them."""
+    """Flip bits and check whether verify finds them."""
     results: dict[str, Any] = {}
     for form in ("arrow", "zarr"):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,15 +1,15 @@
 """Does pre-training help? Affinity and cell penetration from vectors, and from composition alone.
 
-Five seeds, each with its own split in which peptides within one residue of each other stay together
-(``pepland-data split --by similarity``, 80/10/10). Side by side: the pre-trained encoder and one of
-the same sizes with random weights, each frozen under an MLP and trained together with it; and
-gradient boosting on composition: how often each fragment of the store occurs, and sizes. All get
-the same peptides, and the validation set for early stopping only. Figures are those of the test
-sets, with Student's 95 % interval over the seeds. The normalization before the head was kept by the
-validation sets of the first two seeds, when their test figures had been seen (that of encoders
-trained along with smaller ones); warm-up and clipping were chosen by the validation set of the
-first. Not measured: larger corpora, longer pre-training, tuned settings. With ``--scratch`` a run
-that is stopped is resumed by the same command.
+Five seeds are used, each with its own split, in which peptides within one residue of each other
+stay in the same set (``pepland-data split --by similarity``, 80/10/10). Compared are the
+pre-trained encoder and one of the same sizes with random weights, each frozen under an MLP and
+trained together with it, and gradient boosting on composition: the count of each fragment of the
+store, and sizes. All get the same peptides, and use the validation set for early stopping only.
+Figures are those of the test sets, with Student's 95 % interval over the seeds. Normalization
+before the head was chosen with the validation sets of the first two seeds, after their test figures
+had been seen (for trained encoders with smaller ones); warm-up and clipping were chosen with the
+validation set of the first seed. Not measured: larger corpora, longer pre-training, tuned settings.
+With ``--scratch`` a run that is stopped is resumed by the same command.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import record
+from benchmarks.common.training_data import SHARED
 from pepland_data import BuildOptions, build
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.store.graph_store import GraphStore, open_store
@@ -35,7 +36,6 @@ from pepland_model.finetune.metrics import classification_metrics, regression_me
 from pepland_model.finetune.task_data import open_task
 from pepland_model.run.config import task_defaults, with_flags
 
-DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 TASKS = {
     "binding": ("binding.csv", "smiles", "regression", "affinity", ("spearman", "r2", "rmse")),
@@ -48,7 +48,7 @@ COLORS = {"pre-trained, frozen": "#0b6fb8", "untrained, frozen": "#9cc7e6",
 
 
 def task_store(name: str, data: Path, folder: Path, seeds: int) -> GraphStore:
-    """Return the store of a task with one recorded split a seed."""
+    """Return the store of a task with one recorded split per seed."""
     file, input_format = TASKS[name][:2]
     options = BuildOptions(FeaturizeOptions(input_format=input_format), workers=2)
     build(data / file, folder / name, options)
@@ -111,7 +111,7 @@ def boosted(name: str, store: GraphStore, seeds: int) -> list[dict[str, float]]:
 def one_task(
     name: str, data: Path, folder: Path, checkpoint: str, seeds: int, epochs: int
 ) -> dict[str, Any]:
-    """Return set-up and test figures of every variant."""
+    """Return the sizes of a task, and the test figures of every variant."""
     store = task_store(name, data, folder, seeds)
     trained = {"epochs": epochs, "patience": 0, "schedule": "cosine"}
     variants = {
@@ -132,7 +132,7 @@ def one_task(
 
 
 def over_seeds(each: list[dict[str, float]]) -> dict[str, Any]:
-    """Return each figure's mean, interval and values."""
+    """Return mean, interval and values of each figure."""
     return {
         key: {**interval([one[key] for one in each]), "values": [one[key] for one in each]}
         for key in each[0]
@@ -140,7 +140,7 @@ def over_seeds(each: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def pretraining(checkpoint: str) -> dict[str, Any]:
-    """Return what the encoder has seen and learned, from its run folder."""
+    """Return the data and metrics of the pre-training, from its run folder."""
     path = Path(checkpoint) / "summary.json"
     if not path.is_file():
         return {"checkpoint": checkpoint}
@@ -179,12 +179,14 @@ def draw(tasks: dict[str, Any], path: Path) -> None:
 
 @click.command()
 @click.option("--checkpoint", required=True, help="Pre-training run.")
-@click.option("--data", default=str(DATA), help="Folder with binding.csv and cpp.csv.")
+@click.option("--data", default=str(SHARED), help="Folder with binding.csv and cpp.csv.")
 @click.option("--seeds", default=5, show_default=True)
-@click.option("--epochs", default=6, show_default=True, help="With the encoder; 0 leaves it out.")
+@click.option(
+    "--epochs", default=6, show_default=True, help="Epochs of trained encoders; 0 leaves them out."
+)
 @click.option(
     "--train-on", multiple=True, type=click.Choice(list(TASKS)), default=list(TASKS),
-    help="Tasks that the encoder is trained on too (dear); default all.",
+    help="Tasks on which the encoder is trained too (slow); default all.",
 )  # fmt: skip
 @click.option("--task", "tasks", multiple=True, type=click.Choice(list(TASKS)))
 @click.option("--scratch", help="Folder for the runs, so that they can be resumed; else a new one.")
@@ -195,7 +197,7 @@ def main(
     tasks: tuple[str, ...],
     scratch: str | None, threads: int, name: str,
 ) -> None:  # fmt: skip
-    """Fine-tune, fit, and record."""
+    """Fine-tune, fit, compare, and write benchmarks/results/downstream.json and .png."""
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as fresh:
         folder = Path(scratch or fresh)

@@ -1,11 +1,11 @@
 """How fast are embeddings: peptides per second in bulk, milliseconds for a single one?
 
-Bulk: a store through ``pepland-embed`` (graphs are there), a SMILES file through it (another
-process converts meanwhile), and one peptide at a time (``--exact``). Single: a new `Embedder` for
-each of the first peptides, then one peptide after another through one `Embedder`: texts it has not
-seen, texts whose atom states it knows, and texts whose vectors it has kept. The resource estimate
-that the project started from says 50-80 ms cold and 5-10 ms cached. Random weights: times do not
-depend on them. Asserted: all ways give the same vectors. Not measured: GPUs, process start.
+Bulk: ``pepland-embed`` on a store (graphs exist already), on a SMILES file (another process
+converts at the same time), and with one peptide at a time (``--exact``). Single: a new `Embedder`
+for each of the first peptides, then one peptide after another through one `Embedder`: new texts,
+texts whose atom states are known, and texts whose vectors are kept. An early estimate was 50-80 ms
+cold and 5-10 ms cached. Weights are random, because times do not depend on them. All ways are
+checked to give the same vectors. Not measured: GPUs, the start of the process.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def bulk(
 def single(model: Path, texts: list[str], count: int) -> tuple[dict[str, Any], np.ndarray]:
     """Return latencies of single peptides, and the vectors of the last `count` texts."""
     fresh = [Embedder(model, device="cpu") for _ in range(3)]
-    for embedder in fresh:  # what the first call of a process pays for, imports and threads
+    for embedder in fresh:  # the first call of a process includes imports and threads
         embedder.embed([texts[0]])
     first = [timed(lambda t=t: Embedder(model, device="cpu").embed([t])) for t in texts[:5]]
     one = Embedder(model, device="cpu", cache_bytes=0)
@@ -83,7 +83,7 @@ def single(model: Path, texts: list[str], count: int) -> tuple[dict[str, Any], n
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Draw latencies beside the estimates, and rates."""
+    """Draw latencies with the estimates, and rates."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.4), layout="constrained")
@@ -113,11 +113,11 @@ def draw(results: dict[str, Any], path: Path) -> None:
 @click.option("--exact-peptides", default=60, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 def main(source: str, rounds: int, single_peptides: int, exact_peptides: int, threads: int) -> None:
-    """Embed, compare, and record."""
+    """Measure and write benchmarks/results/embed.json and .png."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     if not Path(source).is_file():
-        raise SystemExit(f"{source} is not there; give --input FILE")
+        raise SystemExit(f"{source} does not exist; give --input FILE")
     with open(source, newline="", encoding="utf-8") as file:
         texts = [row["smiles"] for row in csv.DictReader(file)]
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,10 +1,10 @@
-"""How fast do texts become graphs, beside RDKit's parser and other featurizers, on one core?
+"""How fast are texts converted to graphs on one core, compared with other featurizers?
 
-Every round measures each way once, so that a noisy machine hits all alike; medians of the rounds.
-`heterograph` knows the pieces of earlier rounds, `first_time` starts from nothing each round,
-`plain` is our plain path: the same graph, without any cache.
-Peers make atoms and bonds only; they run in the environments named with --peers. NVIDIA's
-cuik-molmaker needs one of its own: each version is made for the RDKit version of its number.
+Every round measures each way once, so that other load affects all ways equally; figures are medians
+of the rounds. `heterograph` has the cached pieces of earlier rounds, `first_time` starts with empty
+caches in each round, `plain` makes the same graph without any cache. The other featurizers make
+atoms and bonds only, and run in the environments given with --peers. cuik-molmaker of NVIDIA needs
+its own environment: each version requires one version of RDKit.
 
     python -m venv peers && peers/bin/pip install rdkit torch torch_geometric ogb chemprop
     python -m venv cuik && cuik/bin/pip install cuik-molmaker-pin
@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -49,33 +48,33 @@ LABELS = {
     "cuik_molmaker": "cuik-molmaker (C++)",
 }
 COMPLETE = {"sequence", "heterograph", "first_time", "plain"}
-"""Ways that make fragments too."""
+"""Ways that make complete heterographs."""
 
 
 def our_ways(texts: list[str], sequences: list[str]) -> dict[str, Callable[[], int]]:
-    """Return each of our ways as a call that converts everything and returns how many."""
+    """Return each of our ways as a function that converts all texts and returns their number."""
     warm = Featurizer()
     from_sequence = Featurizer(FeaturizeOptions(input_format="sequence"))
     few = texts[: max(1, len(texts) // 20)]
     return {
         "rdkit_parse": lambda: sum(Chem.MolFromSmiles(text) is not None for text in texts),
         "heterograph": lambda: len(warm.convert(texts).kept),
-        "first_time": lambda: len(_forgetful().convert(texts).kept),
+        "first_time": lambda: len(_without_caches().convert(texts).kept),
         "plain": lambda: len(Featurizer(fast=False).convert(few).kept),
         "sequence": lambda: len(from_sequence.convert(sequences).kept),
     }
 
 
-def _forgetful() -> Featurizer:
-    """Return a featurizer in a process that remembers nothing."""
-    for remembered in (brics_bonds, piece_smiles, fragment_row):
-        remembered.cache_clear()
+def _without_caches() -> Featurizer:
+    """Clear all caches of the process and return a new featurizer."""
+    for cached in (brics_bonds, piece_smiles, fragment_row):
+        cached.cache_clear()
     return Featurizer()
 
 
 @contextmanager
 def peer_process(python: str, texts: list[str]) -> Iterator[tuple[dict[str, str], Any]]:
-    """Yield the peers' versions and a call that converts all texts with one and returns seconds."""
+    """Yield the versions of the peers, and a function that measures one of them in seconds."""
     script = Path(__file__).with_name("peers_featurize.py")
     pipe = subprocess.PIPE
     with subprocess.Popen([python, str(script)], stdin=pipe, stdout=pipe, text=True) as process:
@@ -96,9 +95,9 @@ def peer_process(python: str, texts: list[str]) -> Iterator[tuple[dict[str, str]
 def peer_processes(
     pythons: Sequence[str], texts: list[str]
 ) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
-    """Yield the versions of the peers of several environments, and the call of each.
+    """Yield the versions of the peers of several environments, and the function that measures each.
 
-    What an earlier environment has is not measured in a later one.
+    A peer that several environments have is measured in the first one.
     """
     versions: dict[str, str] = {}
     asks: dict[str, Any] = {}
@@ -119,32 +118,25 @@ def measure(texts: list[str], repeats: int, pythons: Sequence[str]) -> dict[str,
     rates: dict[str, list[float]] = {name: [] for name in ways}
     with peer_processes(pythons, texts) as (versions, asks):
         rates |= {name: [] for name in versions}
-        for round_ in range(repeats + 1):  # the first one warms up
+        for warm in range(repeats + 1):  # the first round warms up and is not counted
             for name, work in ways.items():
                 start = time.perf_counter()
-                count = work()
-                _note(rates[name], count / (time.perf_counter() - start), round_)
+                rates[name].append(work() / (time.perf_counter() - start))
             for name in versions:
-                _note(rates[name], len(texts) / asks[name](name), round_)
-    found = {
-        name: {"median": statistics.median(r), "low": min(r), "high": max(r)}
-        for name, r in rates.items()
-    }
+                rates[name].append(len(texts) / asks[name](name))
+            if not warm:
+                rates = {name: [] for name in rates}
+    found = {name: record.median_range(measured) for name, measured in rates.items()}
     return {"peptides": len(texts), "mean_atoms": mean_atoms(texts), "peers": versions, **found}
 
 
-def _note(rates: list[float], rate: float, round_: int) -> None:
-    if round_ > 0:
-        rates.append(rate)
-
-
 def mean_atoms(texts: list[str]) -> float:
-    """Return how large the molecules are."""
+    """Return the mean number of atoms of the molecules."""
     return int(Featurizer().convert(texts).columns.atom_ptr[-1]) / len(texts)
 
 
 def random_sequences(count: int, length: int) -> list[str]:
-    """Sequences of equal length with equally frequent residues."""
+    """Return sequences of equal length with equally frequent residues."""
     rng = random.Random(0)
     return ["".join(rng.choices(LETTERS, k=length)) for _ in range(count)]
 
@@ -161,16 +153,14 @@ def read_texts(path: Path, count: int) -> list[str]:
 
 def chart(results: dict[str, Any], path: Path) -> None:
     """Draw the rates of the first corpus, fastest first; complete graphs in colour."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     name, corpus = next(iter(results["corpora"].items()))
     rates = {key: corpus[key]["median"] for key in LABELS if key in corpus}
     keys = sorted(rates, key=lambda key: rates[key])
     colours = ["#3b75af" if key in COMPLETE else "#b9bdc4" for key in keys]
-    figure, axes = plt.subplots(figsize=(9, 0.46 * len(keys) + 1.5), layout="constrained")
+    figure = Figure(figsize=(9, 0.46 * len(keys) + 1.5), layout="constrained")
+    axes = figure.subplots()
     bars = axes.barh([LABELS[key] for key in keys], [rates[key] for key in keys], color=colours)
     axes.bar_label(bars, [f"{rates[key]:,.0f}" for key in keys], padding=4)
     axes.set_xscale("log")
@@ -185,10 +175,12 @@ def chart(results: dict[str, Any], path: Path) -> None:
 @click.command()
 @click.option(
     "--input", "inputs", multiple=True, type=click.Path(exists=True, path_type=Path),
-    help="CSV of peptides, may be repeated [the bundled sample].",
+    help="CSV of peptides; may be repeated [the bundled sample].",
 )  # fmt: skip
 @click.option(
-    "--peers", multiple=True, help="Python of an environment with other featurizers; repeatable."
+    "--peers",
+    multiple=True,
+    help="Python of an environment with other featurizers; may be repeated.",
 )
 @click.option("--count", default=1000, show_default=True, help="Peptides of each file.")
 @click.option("--repeats", default=3, show_default=True)

@@ -1,13 +1,12 @@
 """What does a store cost as Arrow and as Zarr: bytes per graph, seconds to convert, open and load?
 
-Synthetic peptides of about 130 atoms, texts and row numbers included, no pass-through columns.
-Loading is the host tier: everything decoded into memory, on one core.
-Not measured: a cold disk, a network.
+The peptides are synthetic, with about 130 atoms; texts and row numbers are included, pass-through
+columns are not. Loading means decoding all columns into memory, on one core. Not measured: a cold
+disk, a network.
 """
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,18 +25,18 @@ from pepland_data.store.verify import verify
 
 
 def seconds(work: Callable[[], object], repeats: int) -> dict[str, float]:
-    """Return median, least and most seconds of some repetitions after a warm-up."""
+    """Return median, lowest and highest seconds of some calls after a warm-up."""
     work()
     found = []
     for _ in range(repeats):
         start = time.perf_counter()
         work()
         found.append(time.perf_counter() - start)
-    return {"median": statistics.median(found), "low": min(found), "high": max(found)}
+    return record.median_range(found)
 
 
 def parts(store: GraphStore) -> dict[str, float]:
-    """Return the bytes per graph of each part of a Zarr store, the small ones together."""
+    """Return the bytes per graph of each array of a Zarr store, the small ones as one."""
     sums: dict[str, int] = {}
     for entry in store.manifest.entries():
         name = entry.file.split("/")[1] if "/" in entry.file else "others"
@@ -48,7 +47,7 @@ def parts(store: GraphStore) -> dict[str, float]:
 
 
 def measure(path: Path, repeats: int) -> dict[str, Any]:
-    """Return what reading a store costs."""
+    """Return bytes and reading times of a store."""
     store = open_store(path)
     return {
         "bytes_per_graph": store.nbytes / len(store),
@@ -61,16 +60,15 @@ def measure(path: Path, repeats: int) -> dict[str, Any]:
 
 def chart(results: dict[str, Any], path: Path) -> None:
     """Draw the bytes per graph of both formats, Zarr's by array."""
-    import matplotlib as mpl
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(9, 4.2), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    axes = figure.subplots()
     arrow = results["arrow"]["bytes_per_graph"]
     axes.barh(1, arrow, color="#9aa5b1", height=0.6)
     axes.text(arrow, 1, f" {arrow:,.0f}", va="center")
-    colors = pyplot.colormaps["tab20"].colors
+    colors = colormaps["tab20"].colors
     start = 0.0
     found = sorted(results["zarr_parts"].items(), key=lambda item: -item[1])
     for (name, value), color in zip(found, colors, strict=False):
@@ -79,14 +77,8 @@ def chart(results: dict[str, Any], path: Path) -> None:
     axes.text(start, 0, f" {start:,.0f}", va="center")
     axes.set_yticks([0, 1], ["Zarr", "Arrow"])
     axes.set_xlabel(f"bytes per graph of {results['mean_atoms']:.0f} atoms")
-    axes.legend(
-        frameon=False,
-        fontsize=8,
-        ncols=3,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.22),
-        title="Zarr, by array",
-    )
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper center",
+                bbox_to_anchor=(0.5, -0.22), title="Zarr, by array")  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
 
@@ -95,7 +87,9 @@ def chart(results: dict[str, Any], path: Path) -> None:
 @click.option("--count", default=100_000, show_default=True, help="Peptides.")
 @click.option("--workers", default=2, show_default=True)
 @click.option("--repeats", default=3, show_default=True)
-@click.option("--keep", type=click.Path(path_type=Path), help="Folder to build in and to keep.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="Folder for the store, which is kept."
+)
 def main(count: int, workers: int, repeats: int, keep: Path | None) -> None:
     """Measure both formats of one store and write results/formats.json and .png."""
     with tempfile.TemporaryDirectory() as temporary:

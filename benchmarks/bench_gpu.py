@@ -1,10 +1,10 @@
 """Does this GPU ever wait for batches, and how fast does it train?
 
-On one store, in one command, without RDKit, DGL or Zarr: every tier as fast as it can and beside a
-step of five milliseconds; whether batches of the device tier come without a synchronisation; the
-network forward and in training steps at several precisions and batch sizes, beside the roofline
-measured in the same run; and whole training runs by ``pepland-train``'s own code on each tier.
-Not measured: several GPUs, disks that are cold.
+One command measures on one store, without RDKit, DGL or Zarr: every tier at full speed and beside
+a step of five milliseconds; whether the device tier makes batches without a synchronisation; the
+network in forward passes and training steps at several precisions and batch sizes, with the
+roofline measured in the same run; and training runs with the code of ``pepland-train`` on each
+tier. Not measured: several GPUs, a cold disk.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STEP_S = 0.005
 
 
 def loaders(store: str, batch_size: int, device: str, seconds: float) -> dict[str, Any]:
-    """Return tier -> graphs per second alone, and the waiting beside a step."""
+    """Return tier -> graphs per second alone, and the share of waiting beside a step."""
     opened = [open_store(store)]
     found = {}
     for tier in TIERS:
@@ -45,7 +45,7 @@ def loaders(store: str, batch_size: int, device: str, seconds: float) -> dict[st
 
 
 def synchronises(store: str, batch_size: int) -> bool:
-    """Return whether an epoch of the device tier on CUDA waits for the GPU anywhere."""
+    """Return whether the host waits for the GPU during an epoch of the device tier."""
     loader = GraphLoader(open_store(store), batch_size, tier="device", device="cuda")
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
@@ -62,7 +62,7 @@ def synchronises(store: str, batch_size: int) -> bool:
 
 
 def training(store: str, tier: str, steps: int, out: Path, **flags: Any) -> dict[str, Any]:
-    """Train for some steps; return the median rate and what the meter saw, the start left out."""
+    """Train for some steps; return median speed and waiting, without the first measurement."""
     fixed = {"shards": (store,), "out": str(out), "tier": tier, "max_steps": steps,
              "eval_every": 0, "checkpoint_every": 0, "log_every": 10}  # fmt: skip
     summary = pretrain(with_flags(TrainConfig(), {**fixed, **flags}))
@@ -83,13 +83,13 @@ def training(store: str, tier: str, steps: int, out: Path, **flags: Any) -> dict
 @click.argument("store")
 @click.option("--device", default="cuda", show_default=True)
 @click.option("--batch-size", default=512, show_default=True)
-@click.option("--seconds", default=5.0, show_default=True, help="For each figure of a loader.")
-@click.option("--steps", default=200, show_default=True, help="Of each training run.")
+@click.option("--seconds", default=5.0, show_default=True, help="Time for each figure of a loader.")
+@click.option("--steps", default=200, show_default=True, help="Steps of each training run.")
 @click.option("--size", "sizes", multiple=True, type=int, default=(512, 4096),
               show_default=True, help="Batch sizes of the network's figures.")  # fmt: skip
 @click.option("--precision", "precisions", multiple=True, default=("fp32", "bf16"),
               show_default=True)  # fmt: skip
-@click.option("--name", default="gpu", show_default=True, help="Of the result.")
+@click.option("--name", default="gpu", show_default=True, help="Name of the result file.")
 def main(
     store: str, device: str, batch_size: int, seconds: float, steps: int,
     sizes: tuple[int, ...], precisions: tuple[str, ...], name: str,

@@ -1,12 +1,12 @@
 """Does a build that is killed end with the bytes of an undisturbed one?
 
-Two campaigns. At steps: the command is killed right before each call that changes the file system
-(`benchmarks.common.kill_steps`), for building, with duplicates taken out, into Zarr, appending and
-merging; then the same commands from outside at random moments. As a user would: ``pepland-data
-build`` with two workers gets SIGKILL, half of the times anywhere, half of the times after it has
-begun to commit. Each time the same command then runs to its end.
-What was found after each kill and whether the store is identical is in the table. Not measured: a
-machine that loses power, where what the disk acknowledged but did not keep is lost.
+There are two series. In the first, a command is killed directly before each call that changes the
+file system (`benchmarks.common.kill_steps`): build, build with --dedup, build to Zarr, append and
+merge; then from outside at random moments. In the second, ``pepland-data build`` with two workers
+gets SIGKILL, half of the times at any moment, half of the times after it has begun to commit. After
+each kill the same command runs to its end. The table holds what each kill left, and whether the
+store is identical in the end. Not measured: a power failure, in which a disk may lose what it
+acknowledged.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from typing import Any
 import click
 
 from benchmarks.common import record
-from benchmarks.common.kill_steps import SCENARIOS, files_of, state
+from benchmarks.common.commands import PEPLAND_DATA
+from benchmarks.common.kill_steps import SCENARIOS, describe, files_of
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 
-PROGRAM = [sys.executable, "-c", "from pepland_cli.data import main; main()", "build"]
 PEPTIDES, PER_SHARD = 1200, 30
 
 
 def at_steps(every: int, moments: int, scratch: str | None) -> list[dict[str, Any]]:
-    """Return one row a kill of all scenarios, at steps and at random moments."""
+    """Return one row per kill of all scenarios, at steps and at random moments."""
     rows = []
     for scenario in SCENARIOS:
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
@@ -50,13 +50,13 @@ def at_steps(every: int, moments: int, scratch: str | None) -> list[dict[str, An
 
 def summary(rows: list[dict[str, Any]]) -> str:
     identical = sum(row["identical"] for row in rows)
-    return f"{len(rows)} kills, {identical} identical afterwards"
+    return f"{len(rows)} kills, {identical} identical in the end"
 
 
 def start(source: Path, folder: Path) -> subprocess.Popen[bytes]:
-    flags = [str(source), "--out", str(folder / "out"), "--workers", "2"]
+    arguments = ["build", str(source), "--out", str(folder / "out"), "--workers", "2"]
     return subprocess.Popen(
-        [*PROGRAM, *flags, "--rows-per-shard", str(PER_SHARD)],
+        [*PEPLAND_DATA, *arguments, "--rows-per-shard", str(PER_SHARD)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ def wait_until(process: subprocess.Popen[bytes], there: Callable[[], bool]) -> N
 
 
 def kill_once(source: Path, folder: Path, kind: str, delay_s: float) -> dict[str, Any]:
-    """Kill a build at a moment, run it again, and say what happened."""
+    """Kill a build at a moment and run it again; return what happened."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     process = start(source, folder)
@@ -76,14 +76,14 @@ def kill_once(source: Path, folder: Path, kind: str, delay_s: float) -> dict[str
     time.sleep(delay_s)
     process.send_signal(signal.SIGKILL)
     code = process.wait()
-    found, again = state(folder), start(source, folder).wait()
+    found, again = describe(folder), start(source, folder).wait()
     after = {"any": "start", "commit": "first commit step"}[kind]
     return {"after": after, "delay_s": round(delay_s, 3), "killed": code == -signal.SIGKILL,
             "found": found, "again": again}  # fmt: skip
 
 
 def at_random(kills: int, scratch: Path) -> list[dict[str, Any]]:
-    """Return one row a kill at random moments."""
+    """Return one row per kill at random moments."""
     chance, source = random.Random(11), scratch / "in.csv"
     write_peptides(source, SynthOptions(PEPTIDES, 5))
     (scratch / "undisturbed").mkdir()
@@ -104,13 +104,20 @@ def at_random(kills: int, scratch: Path) -> list[dict[str, Any]]:
 
 
 @click.command()
-@click.option("--kills", default=60, show_default=True, help="Of the command with two workers.")
-@click.option("--moments", default=12, show_default=True, help="Random ones in each scenario.")
-@click.option("--scratch", help="Folder to work in [temporary]; in memory it is quicker.")
-@click.option("--every", default=1, show_default=True, help="Kill at every so-many-th step.")
+@click.option(
+    "--kills", default=60, show_default=True, help="Kills of the command with two workers."
+)
+@click.option("--moments", default=12, show_default=True, help="Random ones per scenario.")
+@click.option("--scratch", help="Folder to work in [temporary]; a folder in memory is faster.")
+@click.option(
+    "--every",
+    default=1,
+    show_default=True,
+    help="1 kills at every step, 2 at every second step, and so on.",
+)
 @click.option("--quick", is_flag=True, help="Six random kills, every 40th step.")
 def main(kills: int, every: int, moments: int, scratch: str | None, quick: bool) -> None:
-    """Kill builds and compare."""
+    """Kill builds, compare, and write benchmarks/results/kill_build.json."""
     kills, every, moments = (6, 40, 2) if quick else (kills, every, moments)
     inside = at_steps(every, moments, scratch)
     steps = [row for row in inside if "step" in row]
@@ -130,7 +137,7 @@ def main(kills: int, every: int, moments: int, scratch: str | None, quick: bool)
 
 
 def compressed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one line for kills in a row that found the same."""
+    """Return one row for consecutive kills with the same result."""
     table: list[dict[str, Any]] = []
     for row in rows:
         last = table[-1] if table else {}

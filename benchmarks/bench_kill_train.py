@@ -1,16 +1,15 @@
 """Does a training run that is killed end with the losses of an undisturbed one?
 
-At each of N moments (a step, plus a random delay) ``pepland-train`` gets SIGKILL, then the same
-command runs again to the end. All logged losses, of training and evaluation, are compared bit for
-bit with those of an undisturbed run. Not measured: a machine that loses power, where what the
-disk acknowledged but did not keep is lost.
+At each of N moments (a step plus a random delay) ``pepland-train`` gets SIGKILL, then the same
+command runs to its end. All logged losses, of training and evaluation, must be bit-identical to
+those of an undisturbed run. Not measured: a power failure, in which a disk may lose what it
+acknowledged.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import json
-import os
 import random
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from typing import Any
 import click
 
 from benchmarks.common import record
+from benchmarks.common.commands import ONE_THREAD, train_arguments
 from benchmarks.common.training_data import training_store
 
 STEPS = 40
@@ -34,13 +34,7 @@ FLAGS = {
 
 
 def command(store: Path, out: Path) -> list[str]:
-    flags = [part for key, value in FLAGS.items() for part in (f"--{key}", str(value))]
-    program = [sys.executable, "-m", "pepland_cli.train"]
-    return [*program, "--shards", str(store), "--out", str(out), *flags]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
+    return [sys.executable, *train_arguments(store, out, FLAGS)]
 
 
 def losses(out: Path) -> list[tuple[str, int, float]]:
@@ -56,7 +50,7 @@ def steps_done(out: Path) -> int:
 
 def finish(store: Path, out: Path) -> str:
     done = subprocess.run(
-        command(store, out), env=environment(), capture_output=True, text=True, check=False
+        command(store, out), env=ONE_THREAD, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise SystemExit(f"a run failed: {done.stderr}")
@@ -64,9 +58,9 @@ def finish(store: Path, out: Path) -> str:
 
 
 def kill_once(store: Path, out: Path, step: int, delay_s: float) -> dict[str, Any]:
-    """Kill a run after a step and a delay, run it again, and say what happened."""
+    """Kill a run after a step and a delay and run it again; return what happened."""
     process = subprocess.Popen(
-        command(store, out), env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        command(store, out), env=ONE_THREAD, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     while steps_done(out) < step and process.poll() is None:
         time.sleep(0.002)
@@ -86,9 +80,9 @@ def kill_once(store: Path, out: Path, step: int, delay_s: float) -> dict[str, An
 @click.option("--input", "source", help="File of peptides to build one from.")
 @click.option("--kills", default=24, show_default=True)
 @click.option("--quick", is_flag=True, help="Six kills.")
-@click.option("--jobs", default=2, show_default=True, help="Runs side by side.")
+@click.option("--jobs", default=2, show_default=True, help="Runs at the same time.")
 def main(shards: str | None, source: str | None, kills: int, quick: bool, jobs: int) -> None:
-    """Kill training runs and compare."""
+    """Kill training runs, compare, and write benchmarks/results/kill_train.json."""
     kills = 6 if quick else kills
     chance = random.Random(7)
     with tempfile.TemporaryDirectory() as scratch:

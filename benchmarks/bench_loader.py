@@ -1,20 +1,19 @@
 """How many graphs per second do loaders give on one core, from a cold and a warm disk cache?
 
-The same peptides for all, in random order, in batches of 512: pickled DGL graphs with ``dgl.batch``
-(what is usually advised), DGL's GraphDataLoader, PyG in memory and on disk, LMDB, LitData, and ours
-on every tier on the CPU, and on the GPU where there is one. Array gathers from memory are the
-ceiling. Each loader runs in a process of its own on one core, without workers. Slow ones are
-measured on fewer peptides, as the result says, and a long epoch is cut short. Not
-measured: worker processes.
+All loaders get the same peptides, in random order, in batches of 512: pickled DGL graphs with
+``dgl.batch`` (the usual advice), DGL's GraphDataLoader, PyG in memory and on disk, LMDB, LitData,
+and ours on every tier, on the CPU and on a GPU if there is one. Array gathers from memory are the
+upper limit. Each loader runs in a separate process on one core, without workers. Slow loaders are
+measured on fewer peptides, as the result says, and a long epoch is cut short. Not measured: worker
+processes.
 
-Peers that are not installed are left out with a reason; for all of them:
+Loaders that are not installed are left out with a reason; to install all of them:
 ``pip install lmdb litdata torch_geometric`` beside ``pip install -e '.[dev]'``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -27,17 +26,18 @@ from typing import Any
 import click
 
 from benchmarks.common import record
+from benchmarks.common.commands import ONE_THREAD
+from benchmarks.loaders.catalog import LOADERS
 from benchmarks.loaders.chart import draw
-from benchmarks.loaders.rivals import RIVALS
 from pepland_data import BuildOptions, FeaturizeOptions, GraphStore, build, open_store
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 
 MEDIAN_LENGTH = 15
-"""Residues; 130 atoms in the mean."""
+"""Residues per peptide; this gives 130 atoms on average."""
 
 
 def peptide_store(folder: Path, count: int) -> GraphStore:
-    """Return a store of synthetic peptides, built where it is not there yet."""
+    """Return a store of synthetic peptides; it is built if it does not exist."""
     target = folder / f"store_{count}"
     if not (target / "manifest.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,19 +53,18 @@ def peptide_store(folder: Path, count: int) -> GraphStore:
 
 
 def one(name: str, store: GraphStore, folder: Path, *options: str) -> str:
-    """Run `loaders.one` and return what it prints; its last words if it fails."""
-    count = len(store) if RIVALS[name].most is None else min(len(store), RIVALS[name].most)
-    command = [sys.executable, "-m", "benchmarks.loaders.one", name, "--store", str(store.path)]
-    command += ["--folder", str(folder), "--count", str(count), *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    """Run `loaders.measure_one` and return its output, or raise with the end of its errors."""
+    command = [sys.executable, "-m", "benchmarks.loaders.measure_one", name]
+    command += ["--store", str(store.path), "--folder", str(folder)]
+    command += ["--count", str(LOADERS[name].count(len(store))), *options]
+    done = subprocess.run(command, env=ONE_THREAD, capture_output=True, text=True, check=False)
     if done.returncode:
         raise click.ClickException(f"{name}: {done.stderr.strip()[-2000:]}")
     return done.stdout
 
 
 def prepare(name: str, store: GraphStore, folder: Path) -> Path:
-    """Return the folder with a loader's own files, written where they are not there yet."""
+    """Return the folder with the own files of a loader; they are written if they do not exist."""
     target = folder / f"{name}_{len(store)}"
     if not (target / ".done").is_file():
         shutil.rmtree(target, ignore_errors=True)
@@ -79,28 +78,26 @@ def prepare(name: str, store: GraphStore, folder: Path) -> Path:
 def summary(name: str, measured: dict[str, Any], graphs: int) -> dict[str, Any]:
     """Return the figures of one loader."""
     rates = [epoch["rate"] for epoch in measured["warm"]]
-    rival = RIVALS[name]
+    loader = LOADERS[name]
     return {
-        "title": rival.title,
-        "content": rival.content,
-        "peptides": graphs if rival.most is None else min(graphs, rival.most),
-        "graphs_per_s": {
-            "median": statistics.median(rates), "low": min(rates), "high": max(rates)
-        },
+        "title": loader.title,
+        "content": loader.content,
+        "peptides": loader.count(graphs),
+        "graphs_per_s": record.median_range(rates),
         "cold_graphs_per_s": measured["first_rate"],
         "atoms": statistics.mean(epoch["atoms"] for epoch in measured["warm"]),
         "private_mb": measured["private_bytes"] / 1e6,
         "private_added_mb": measured["private_added_bytes"] / 1e6,
-    }  # fmt: skip
+    }
 
 
 @click.command()
 @click.option("--count", default=100_000, show_default=True, help="Peptides.")
 @click.option("--batch-size", default=512, show_default=True)
 @click.option("--seconds", default=60.0, show_default=True,
-              help="Longest epoch; whole ones let slow peers keep what they can.")  # fmt: skip
+              help="Longest epoch; in whole epochs slow loaders can keep more.")  # fmt: skip
 @click.option("--repeats", default=3, show_default=True, help="Warm epochs.")
-@click.option("--peers", default=",".join(RIVALS), show_default=True, help="Which to measure.")
+@click.option("--peers", default=",".join(LOADERS), show_default=True, help="Loaders to measure.")
 @click.option("--folder", type=Path, help="Keep store and files here [default: a temporary one].")
 @click.option("--prepare-only", is_flag=True, help="Write the files in --folder, measure nothing.")
 @click.option("--quick", is_flag=True, help="2,000 peptides, one second.")
@@ -110,8 +107,8 @@ def main(
 ) -> None:  # fmt: skip
     """Compare loaders; writes benchmarks/results/loader.json and loader.png."""
     count, seconds = (2000, 1.0) if quick else (count, seconds)
-    if unknown := [name for name in peers.split(",") if name not in RIVALS]:
-        raise click.UsageError(f"unknown peers {unknown}; known are {', '.join(RIVALS)}")
+    if unknown := [name for name in peers.split(",") if name not in LOADERS]:
+        raise click.UsageError(f"unknown peers {unknown}; expected some of {', '.join(LOADERS)}")
     with tempfile.TemporaryDirectory() as scratch:
         results = run(peers.split(","), folder or Path(scratch), count, prepare_only,
                       [f"--batch-size={batch_size}", f"--seconds={seconds}",
@@ -126,9 +123,9 @@ def main(
 def run(
     names: Sequence[str], folder: Path, count: int, prepare_only: bool, options: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the results of every loader that can be measured, and why others were not."""
+    """Return the results of every available loader, and the reason for each one left out."""
     store = peptide_store(folder, count)
-    skipped = {name: why for name in names if (why := RIVALS[name].missing)}
+    skipped = {name: why for name in names if (why := LOADERS[name].missing)}
     folders = {name: prepare(name, store, folder) for name in names if name not in skipped}
     loaders: dict[str, Any] = {}
     for name, target in folders.items():

@@ -1,8 +1,9 @@
-"""How much memory does a process need to train from a store much larger than that?
+"""How much memory does a process need to train from a store that is much larger?
 
-A store of the wanted size is made by repeating a few thousand peptides; loaders do not look at what
-a graph holds. Private memory is what the process wrote and the system cannot take back; pages of
-the mapped store are the system's cache. Torch alone is measured before, as the floor.
+A store of the wanted size is made by repeating a few thousand peptides; the cost of loading does
+not depend on their content. Private memory is what the process wrote and the system cannot take
+back; pages of the mapped store belong to the cache of the system. The memory with torch alone is
+measured first, as the lower limit.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import torch
 
 from benchmarks.common import record
 from benchmarks.common.repeated_store import repeated_store
-from benchmarks.loaders.one import private_bytes
+from benchmarks.loaders.measure_one import private_bytes
 from pepland_data import GraphLoader, open_store
 
-BYTES_A_GRAPH = 1150
-"""Of the repeated peptides, near enough to choose their number by."""
+BYTES_PER_GRAPH = 1150
+"""Approximate size of the repeated peptides, which decides their number."""
 DISTINCT = 2000
 
 
@@ -68,9 +69,9 @@ def main(
     """Load from a large store; writes benchmarks/results/loader_memory.json."""
     gigabytes, seconds = (0.05, 10.0) if quick else (gigabytes, seconds)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        graphs = int(gigabytes * 1e9 / BYTES_A_GRAPH)
+        graphs = int(gigabytes * 1e9 / BYTES_PER_GRAPH)
         if shutil.disk_usage(scratch).free < 1.2e9 * gigabytes:
-            raise click.ClickException(f"{scratch} has no room for {gigabytes} GB; name a --folder")
+            raise click.ClickException(f"{scratch} has no room for {gigabytes} GB; give a --folder")
         path = repeated_store(Path(scratch), graphs, DISTINCT).path
         with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
             result = fresh.submit(measure, path, batch_size, seconds).result()

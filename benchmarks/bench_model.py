@@ -1,16 +1,16 @@
-"""How many peptides per second does PharmHGT run, what does each technique add, and what limits it?
+"""How many peptides per second does PharmHGT compute, with which technique, and what limits it?
 
-Forward passes and whole training steps (both heads, loss, backward, Adam), 80 % masked, beside the
-published formulation on DGL, with ceilings of arithmetic and memory measured in the same run.
-Searching equal states is in every figure. Not measured: reading and masking batches, data loading.
+Forward passes and whole training steps (both heads, loss, backward, Adam; 80 % masked) are compared
+with the published formulation on DGL. Ceilings of arithmetic and memory are measured in the same
+run. All times include the search for equal states. Not measured: loading and masking of batches.
 
-The parts can be run one by one; each rewrites its own section of the result file:
+The parts can be run separately; each replaces its own section of the result file:
 
-    baseline  DGL, and every technique on top of the one before, a real corpus
+    baseline  DGL, then one technique after another added, on a real corpus
     sizes     batches of 64 to 8192, forward and training
     corpus    inference over thousands of peptides, states kept from batch to batch
-    precision bfloat16 beside float32, all outputs
-    estimates cards that are not here, from FLOPs and bytes counted in bfloat16
+    precision bfloat16 and float32, all outputs
+    estimates other devices, from FLOPs and bytes counted in bfloat16
     counts    distinct atoms, edges and fragments after each round on real corpora
 """
 
@@ -32,7 +32,7 @@ from benchmarks.common import record
 from benchmarks.common.model_chart import draw
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 from pepland_data.resources import sample_path
-from pepland_model.measure.report import batches_of
+from pepland_model.measure.report import GraphSource
 from pepland_model.measure.roofline import Ceilings
 from pepland_model.measure.speed import (
     Settings,
@@ -50,36 +50,32 @@ from pepland_model.run.host_memory import keep_freed_memory
 CPU = torch.device("cpu")
 BY_NAME = {variant.name: variant for variant in VARIANTS}
 CARDS = {"RTX 4090": Ceilings(165e3, 1008.0), "H200": Ceilings(790e3, 4800.0)}
-"""Vendors' figures: dense bfloat16 with float32 sums, memory."""
+"""Figures of the vendors: dense bfloat16 with float32 sums, and memory."""
 SIZES = (64, 256, 512, 2048, 4096, 8192)
 
 
 class Corpus:
-    """The peptides of a CSV file as columns and tables."""
+    """The peptides of a CSV file."""
 
-    def __init__(self, path: Path, limit: int | None = None) -> None:
-        from pepland_data.chem.featurizer import Featurizer
-
+    def __init__(self, path: Path) -> None:
         with path.open(newline="") as lines:
-            rows = list(csv.DictReader(lines))[:limit]
+            rows = list(csv.DictReader(lines))
         column = next(name for name in rows[0] if name.lower() == "smiles")
-        converted = Featurizer().convert([row[column] for row in rows])
-        self.name, self.columns, self.tables = path.stem, converted.columns, converted.tables
+        self.name, self.graphs = path.stem, GraphSource.from_smiles([row[column] for row in rows])
 
     def batches(self, size: int, count: int | None = None) -> list[Any]:
         """Return batches of a size."""
-        return batches_of(self.columns, self.tables, size, count, CPU)
+        return self.graphs.batches(size, count, CPU)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the corpus is like."""
-        atoms = int(self.columns.atom_ptr[-1])
-        return {"name": self.name, "peptides": len(self.columns),
-                "mean_atoms": round(atoms / len(self.columns), 1)}  # fmt: skip
+        """Name, number and mean size of the peptides."""
+        return {"name": self.name, "peptides": len(self.graphs),
+                "mean_atoms": round(self.graphs.mean_atoms, 1)}  # fmt: skip
 
 
 def baseline(corpus: Corpus, settings: Settings, ceiling: Ceilings, slow: int) -> Any:
-    """Each formulation on the corpus; those that compute every row on fewer peptides."""
+    """Measure each formulation; those that compute every row run on fewer peptides."""
     rows = []
     for variant in VARIANTS:
         parts = corpus.batches(slow, 1) if not variant.dedup else corpus.batches(499)
@@ -88,9 +84,9 @@ def baseline(corpus: Corpus, settings: Settings, ceiling: Ceilings, slow: int) -
 
 
 def sizes(corpus: Corpus, settings: Settings, ceiling: Ceilings) -> Any:
-    """The fastest formulations at each batch size."""
+    """Measure the fastest formulation at each batch size."""
     rows = []
-    for size in [s for s in SIZES if s <= len(corpus.columns)]:
+    for size in [s for s in SIZES if s <= len(corpus.graphs)]:
         say(f"batches of {size}")
         batch = corpus.batches(size, 1)
         one = replace(settings, seconds=1.0, repeats=3 if size <= 512 else 1)
@@ -104,7 +100,7 @@ def sizes(corpus: Corpus, settings: Settings, ceiling: Ceilings) -> Any:
 
 
 def whole_corpus(corpus: Corpus, settings: Settings, ceiling: Ceilings) -> Any:
-    """Inference over all peptides from an empty cache on, in batches of 512."""
+    """Measure inference over all peptides in batches of 512, starting with an empty cache."""
     parts = corpus.batches(512)
     kept, once = BY_NAME["kept_states"], BY_NAME["states_once"]
     return {
@@ -116,7 +112,7 @@ def whole_corpus(corpus: Corpus, settings: Settings, ceiling: Ceilings) -> Any:
 
 
 def precisions(corpus: Corpus, base: Settings) -> Any:
-    """Precisions and outputs, each with its own ceiling."""
+    """Measure precisions and outputs, each with its own ceiling."""
     found = []
     for precision in ("fp32", "bf16"):
         for output in ("homo", "checkpoint", "fused"):
@@ -130,7 +126,7 @@ def precisions(corpus: Corpus, base: Settings) -> Any:
 
 
 def estimates(corpus: Corpus, graphs: int) -> Any:
-    """Upper bounds for cards, every row of a batch and each state once."""
+    """Return upper bounds for other devices: every row computed, and each state once."""
     found = []
     settings = Settings(CPU, "bf16")
     for name, size in (("tables", graphs), ("states_once", 499)):
@@ -143,8 +139,8 @@ def estimates(corpus: Corpus, graphs: int) -> Any:
 
 
 def counts(corpora: Sequence[Corpus]) -> Any:
-    """Distinct states in a batch of 512, masked and not, and over each corpus."""
-    return [c.facts | corpus_counts(c.columns, c.tables) for c in corpora]
+    """Count distinct states in a batch of 512, with and without masks, and in each corpus."""
+    return [c.facts | corpus_counts(c.graphs.columns, c.graphs.tables) for c in corpora]
 
 
 def say(line: str) -> None:
@@ -152,7 +148,7 @@ def say(line: str) -> None:
 
 
 def synthetic(count: int) -> Corpus:
-    """Canonical peptides that anyone can make again."""
+    """Return canonical peptides that are equal on every machine."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "synthetic.csv"
         write_peptides(str(path), SynthOptions(count, noncanonical=0.0, cyclic=0.0, bridged=0.0))
@@ -165,13 +161,20 @@ def synthetic(count: int) -> Corpus:
               help="CSV with a SMILES column [the bundled sample].")  # fmt: skip
 @click.option("--also", type=click.Path(path_type=Path), multiple=True,
               help="More corpora to count states in.")  # fmt: skip
-@click.option("--peptides", default=8192, show_default=True, help="Synthetic ones, for two parts.")
-@click.option("--slow", default=64, show_default=True, help="Peptides for what computes every row.")
-@click.option("--seconds", default=2.0, show_default=True, help="For each figure.")
+@click.option(
+    "--peptides", default=8192, show_default=True, help="Synthetic peptides, for sizes and corpus."
+)
+@click.option(
+    "--slow",
+    default=64,
+    show_default=True,
+    help="Peptides for formulations that compute every row.",
+)
+@click.option("--seconds", default=2.0, show_default=True, help="Time for each figure.")
 @click.option("--processor-time", is_flag=True,
-              help="Count seconds of the processor, one thread.")  # fmt: skip
+              help="Measure processor time, with one thread.")  # fmt: skip
 @click.option("--name", default="model", show_default=True, help="Name of the result file.")
-@click.option("--quick", is_flag=True, help="Few peptides, one second in all.")
+@click.option("--quick", is_flag=True, help="Few peptides, one call per figure.")
 def main(
     parts: tuple[str, ...], source: Path, also: tuple[Path, ...], peptides: int, slow: int,
     seconds: float, processor_time: bool, name: str, quick: bool,

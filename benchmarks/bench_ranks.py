@@ -1,13 +1,12 @@
 """Do 1, 2 and 4 processes have the same losses for the same global batches?
 
-Starts ``pepland-train`` under ``torchrun`` with gloo on the CPU, the same configuration each time,
-and puts the losses side by side. Not measured: speed (the processes share one machine's cores).
+``pepland-train`` runs under ``torchrun`` with gloo on the CPU, each time with the same
+configuration, and the losses are compared. Not measured: speed (the processes share the cores).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import click
 
 from benchmarks.common import record
+from benchmarks.common.commands import ONE_THREAD, train_arguments
 from benchmarks.common.training_data import training_store
 
 FLAGS = {
@@ -25,12 +25,13 @@ FLAGS = {
 
 
 def train(store: Path, out: Path, size: int, steps: int) -> dict[str, list[float]]:
-    flags = [part for key, value in FLAGS.items() for part in (f"--{key}", str(value))]
-    flags += ["--max-steps", str(steps), "--shards", str(store), "--out", str(out)]
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *launcher, "-m", "pepland_cli.train", *flags]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        *launcher,
+        *train_arguments(store, out, {**FLAGS, "max-steps": steps}),
+    ]
+    done = subprocess.run(command, env=ONE_THREAD, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{size} processes failed: {done.stderr[-2000:]}")
     events = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -43,7 +44,7 @@ def train(store: Path, out: Path, size: int, steps: int) -> dict[str, list[float
 @click.option("--steps", default=30, show_default=True)
 @click.option("--quick", is_flag=True, help="Ten steps, 1 and 2 processes.")
 def main(shards: str | None, source: str | None, steps: int, quick: bool) -> None:
-    """Train with several numbers of processes and compare."""
+    """Train with 1, 2 and 4 processes; write benchmarks/results/train_ranks.json."""
     sizes, steps = ((1, 2), 10) if quick else ((1, 2, 4), steps)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -1,14 +1,14 @@
-"""What do many peptides cost: seconds, memory over time, bytes, verify, open?
+"""What does a large build cost: seconds, memory over time, bytes, verify, open?
 
-Synthetic peptides are built into a store by the command line, as a user would; memory and processor
-time are those of the parent and of all its workers, looked at four times per second. Processor time
-is given beside the seconds, for the machine may have been busy with other things. Memory is what
-belongs to no file, so that mapped pages, which the system takes back, do not count.
+The command line builds a store of synthetic peptides. Memory and processor time are those of the
+parent and of all its workers, sampled four times per second. Processor time is recorded in addition
+to seconds, because other load affects seconds. Memory is what belongs to no file; mapped pages,
+which the system can take back, are not counted.
 
 A build of a few peptides shows what parent and workers use to start. The rest grows with the data,
-and its ratio says how many workers one parent can keep busy; the prediction for more cores follows
-from these four figures alone (`predicted`). Not measured: a disk slower than this one, workers on
-other machines, and whether the memory of 32 cores is as fast for each as that of two.
+and its ratio shows how many workers one parent can keep busy. The prediction for more cores is
+computed from these four figures (`predicted`). Not measured: a slower disk, workers on other
+machines, and whether the memory of 32 cores is as fast per core as that of two.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from typing import Any
 import click
 
 from benchmarks.common import record
+from benchmarks.common.commands import PEPLAND_DATA
 from benchmarks.common.processes import Usage, thinned, watch
 
-PROGRAM = [sys.executable, "-c", "from pepland_cli.data import main; main()"]
 OPEN = (
     "import sys, time; from pepland_data import open_store; import pepland_data.store.graph_store;"
     "t = time.perf_counter(); s = open_store(sys.argv[1]); a = time.perf_counter() - t;"
@@ -38,23 +38,23 @@ OPEN = (
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return variables with which Python keeps what it compiled, as it does where it is installed.
+    """Return environment variables with which Python keeps compiled files.
 
-    Without it, every process would compile the package again, which would be counted as start-up.
+    Without them every process would compile the package again, which would count as start-up.
     """
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
 
 
 def seconds(command: list[str], env: dict[str, str]) -> float:
-    """Run a command to a good end and return how long it took."""
+    """Run a command, check that it succeeds, and return its seconds."""
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=env)
     return time.perf_counter() - start
 
 
 def open_times(store: Path) -> dict[str, float]:
-    """Return the median of opening in a fresh process, and of that and reading one graph."""
+    """Return median seconds in a new process: to open, and to open and read one graph."""
     runs = [
         subprocess.run(
             [sys.executable, "-c", OPEN, str(store)], check=True, capture_output=True, text=True
@@ -68,9 +68,9 @@ def open_times(store: Path) -> dict[str, float]:
 def built(
     form: str, count: int, workers: int, rows_per_shard: int, folder: Path, every_s: float
 ) -> tuple[Usage, float]:
-    """Make a corpus and build it; return what the build used, and the seconds to make it."""
+    """Make a corpus and build it; return the usage of the build, and the seconds to make it."""
     source, env = folder / "in.csv", environment(folder)
-    synth = [*PROGRAM, "synth", str(source), "--form", form, "--count", str(count)]
+    synth = [*PEPLAND_DATA, "synth", str(source), "--form", form, "--count", str(count)]
     synth_s = seconds(synth, env)
     build = ["build", str(source), "--out", str(folder / "store"), "--workers", str(workers)]
     build += ["--rows-per-shard", str(rows_per_shard), "--input-format", form]
@@ -81,9 +81,9 @@ def built(
 
 
 def start_costs(form: str, workers: int, folder: Path) -> tuple[float, float]:
-    """Return processor seconds to start, of the parent and of all workers: a few one-row shards.
+    """Return processor seconds to start, of the parent and of all workers.
 
-    The median of three, after one that compiles.
+    They are the medians of three builds of a few one-row shards, after one that compiles Python.
     """
     found = []
     for _ in range(4):
@@ -95,12 +95,12 @@ def start_costs(form: str, workers: int, folder: Path) -> tuple[float, float]:
 
 
 def one(form: str, count: int, workers: int, rows_per_shard: int, folder: Path) -> dict[str, Any]:
-    """Make, build, verify, open and delete one corpus."""
+    """Make, build, verify, open and delete one corpus; return its figures."""
     source, store = folder / "in.csv", folder / "store"
     parent_start, workers_start = start_costs(form, workers, folder)
     usage, synth_s = built(form, count, workers, rows_per_shard, folder, every_s=0.25)
-    verify_s = seconds([*PROGRAM, "verify", str(store)], environment(folder))
-    found = store_figures(store)
+    verify_s = seconds([*PEPLAND_DATA, "verify", str(store)], environment(folder))
+    found, memory = store_figures(store), usage.anonymous_memory()
     parent_grows = max(usage.parent_cpu_s - parent_start, 0.0)
     workers_grow = max(usage.workers_cpu_s - workers_start, 1e-9)
     row = {
@@ -113,9 +113,9 @@ def one(form: str, count: int, workers: int, rows_per_shard: int, folder: Path) 
         "parent_growing_share": parent_grows / workers_grow,
         "parent_ms_a_shard": 1e3 * parent_grows / found["shards"],
         "rows_per_worker_cpu_s": count / usage.workers_cpu_s, "verify_s": verify_s,
-        "parent_peak_mib": max(s[1] for s in usage.samples),
-        "workers_peak_mib": max(s[2] for s in usage.samples), "processes": usage.processes,
-        **found, **open_times(store), "memory": thinned(usage.samples),
+        "parent_peak_mib": max(parent for _, parent, _ in memory),
+        "workers_peak_mib": max(workers for _, _, workers in memory),
+        "processes": usage.processes, **found, **open_times(store), "memory": thinned(memory, 120),
     }  # fmt: skip
     row["predicted"] = predictions(row)
     row["predicted_speedup_32_cores"] = row["predicted"]["this_many"]["speedup"]
@@ -146,11 +146,11 @@ FORMULA = (
 
 
 def predictions(row: dict[str, Any], cores: int = 32) -> dict[str, Any]:
-    """Return what one worker on each of so many cores would give, and how that was computed.
+    """Return the predicted seconds with one worker on each of so many cores, and the formula.
 
-    The parent hands out work and collects results while workers work, so the slower of both counts;
-    what it can feed is ``workers_that_wait_for_nobody``. A build of seconds is bound by its start,
-    so a hundred times as many peptides are computed too.
+    The parent distributes work and collects results while workers work, so the slower of both
+    counts; it can keep ``workers_that_wait_for_nobody`` workers busy. The start dominates a build
+    of seconds, so the prediction is also made for a hundred times as many peptides.
     """
     start = row["parent_start_cpu_s"] + row["workers_start_cpu_s"] / row["workers"]
     parent, workers = row["parent_growing_cpu_s"], row["workers_growing_cpu_s"]
@@ -170,45 +170,40 @@ def kept(name: str) -> list[dict[str, Any]]:
 
 
 def same(row: dict[str, Any], again: set[tuple[str, int]], rows_per_shard: int) -> bool:
-    """Return whether a run is made again."""
+    """Return whether a recorded run is repeated now."""
     return (row["form"], row["peptides"]) in again and row["rows_per_shard"] == rows_per_shard
 
 
 def chart(runs: list[dict[str, Any]], path: Path) -> None:
     """Draw memory of parent and workers over time."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, len(runs), figsize=(5 * len(runs), 3.4), squeeze=False)
-    for axis, row in zip(axes[0], runs, strict=True):
-        when, parent, workers = zip(*row["memory"], strict=True)
-        axis.plot(
-            when, workers, label=f"{row['processes'] - 1} processes below", color="tab:orange"
-        )
-        axis.plot(when, parent, label="parent", color="tab:blue")
-        title = f"{row['peptides']:,} {row['form']}, {row['rows_per_shard']:,} a shard"
+    figure = Figure(figsize=(5 * len(runs), 3.4), layout="constrained")
+    for axis, row in zip(figure.subplots(1, len(runs), squeeze=False)[0], runs, strict=True):
+        second, parent, workers = zip(*row["memory"], strict=True)
+        label = f"{row['processes'] - 1} other processes"
+        axis.plot(second, workers, label=label, color="tab:orange")
+        axis.plot(second, parent, label="parent", color="tab:blue")
+        title = f"{row['peptides']:,} {row['form']}, {row['rows_per_shard']:,} per shard"
         axis.set(title=title, xlabel="s", ylabel="MiB")
         axis.set_ylim(0)
         axis.legend(loc="center right", frameon=False)
-    figure.tight_layout()
     figure.savefig(path, dpi=110)
 
 
 @click.command()
 @click.option(
     "--run", "runs", multiple=True, default=["sequence:1000000", "smiles:100000"],
-    show_default=True, help="form:peptides, once or more.",
+    show_default=True, help="FORM:PEPTIDES; may be repeated.",
 )  # fmt: skip
 @click.option("--workers", default=2, show_default=True)
 @click.option("--rows-per-shard", default=1000, show_default=True)
 @click.option("--scratch", help="Folder for inputs and stores, which are deleted [temporary].")
-@click.option("--name", default="scale", show_default=True, help="Of the result file.")
+@click.option("--name", default="scale", show_default=True, help="Name of the result file.")
 def main(
     runs: tuple[str, ...], workers: int, rows_per_shard: int, scratch: str | None, name: str
 ) -> None:
-    """Build many peptides and look at what it costs."""
+    """Build many peptides and write benchmarks/results/NAME.json and NAME.png."""
     again = {(form, int(count)) for form, count in (run.split(":") for run in runs)}
     rows = [row for row in kept(name) if not same(row, again, rows_per_shard)]
     with tempfile.TemporaryDirectory(dir=scratch) as folder:

@@ -2,9 +2,9 @@
 
 The fast encoder and another implementation of the same parameters (by default the plain reference)
 train on one store from the same initial weights, with the same batches and masks, three seeds each.
-Asked: whether their loss curves differ by more than the seeds do, and how far losses and accuracies
-on held-out peptides get beside those of answering with the label frequencies. Not measured: speed,
-and what the embeddings are good for. With ``--scratch`` a run that is stopped (Ctrl-C, SIGTERM)
+The result shows whether their loss curves differ by more than those of different seeds, and losses
+and accuracies on held-out peptides compared with predicting the label frequencies. Not measured:
+speed, and the quality of the embeddings. With ``--scratch`` a run that is stopped (Ctrl-C, SIGTERM)
 is resumed by the same command.
 """
 
@@ -52,7 +52,7 @@ def builder_of(reference: str) -> Callable[..., PretrainNetwork]:
         other = encoder(network.encoder.config)
         other.load_state_dict(network.encoder.state_dict())
         network.encoder = other
-        network.masked_rows = lambda *rows: all_rows(network, *rows)  # it may know no other way
+        network.masked_rows = lambda *rows: all_rows(network, *rows)  # all it supports
         return network
 
     return build
@@ -72,7 +72,7 @@ def train(store: Path, out: Path, builder: Any, **flags: Any) -> dict[str, Any]:
 
 
 def compare(runs: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
-    """Return the differences of the curves' ends beside their spread over seeds."""
+    """Return the differences between the ends of the curves, and their spread over seeds."""
     ends = {name: [statistics.fmean(r["curve"][-5:]) for r in each] for name, each in runs.items()}
     ours, theirs = ends.values()
     return {
@@ -86,7 +86,7 @@ def compare(runs: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
 
 
 def held_out(runs: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, float]]:
-    """Return means over seeds of what the held-out peptides say, and the frequencies beside."""
+    """Return metrics on held-out peptides, mean over seeds, and those of the label frequencies."""
     found = {
         name: {key: statistics.fmean(r["metrics"][key] for r in each) for key in each[0]["metrics"]}
         for name, each in runs.items()
@@ -95,7 +95,7 @@ def held_out(runs: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, float
 
 
 def draw(runs: dict[str, list[dict[str, Any]]], path: Path, every: int) -> None:
-    """Draw all curves, and the held-out accuracies beside the most frequent label."""
+    """Draw all curves, and held-out accuracies compared with the most frequent label."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -125,7 +125,7 @@ def draw_accuracies(axes: Any, found: dict[str, dict[str, float]], colors: dict[
                         color=colors[name], label=shown)  # fmt: skip
         axes.bar_label(bars, fmt="%.0f")
     axes.set_xticks([k + 0.4 - width / 2 for k in range(2)], ["masked atoms", "masked fragments"])
-    axes.set(ylabel="right on held-out peptides, %", ylim=(0, 118))
+    axes.set(ylabel="accuracy on held-out peptides, %", ylim=(0, 118))
     axes.legend(frameon=False, loc="upper center", ncols=len(found), fontsize=8)
 
 
@@ -147,7 +147,7 @@ def main(
     shards: str | None, source: str | None, steps: int, seeds: int, batch_size: int,
     valid_fraction: float, against: str, scratch: str | None, threads: int, quick: bool,
 ) -> None:  # fmt: skip
-    """Train, compare, and record."""
+    """Train, compare, and write benchmarks/results/train.json and .png."""
     torch.set_num_threads(threads)
     if quick:
         steps, seeds = 40, 1
@@ -168,12 +168,8 @@ def main(
             ]
             for name, builder in builders.items()
         }
-        settings = {
-            "steps": steps,
-            "seeds": seeds,
-            "batch_size": batch_size,
-            **runs["ours"][0]["data"],
-        }
+        settings = {"steps": steps, "seeds": seeds, "batch_size": batch_size,
+                    **runs["ours"][0]["data"]}  # fmt: skip
         results = {"settings": settings, "comparison": compare(runs), "held_out": held_out(runs),
                    "curves": runs}  # fmt: skip
         wanted = record.named("train", quick)

@@ -1,12 +1,11 @@
-"""Does the memory of a build's workers grow with the input, or with what is hostile in it?
+"""Does the memory of build workers grow with the input, or with hostile rows?
 
-Resident memory, shared libraries included, sampled four times per second: one worker building
-10,000 and 200,000 synthetic peptides, and two building 10,000 rows of which most are hostile.
+Resident memory with shared libraries is sampled four times per second, while one worker builds
+10,000 and 200,000 synthetic peptides, and two workers build 10,000 rows, most of them hostile.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,30 +13,31 @@ from typing import Any
 import click
 
 from benchmarks.common import record
-from benchmarks.common.process_tree import watch
+from benchmarks.common.processes import thinned, watch
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 from tests.helpers.hostile_rows import csv_file, hostile_rows
 
-COMMAND = [sys.executable, "-c", "from pepland_cli.data import main; main()", "build"]
-
 
 def measure(source: Path, workers: int, *more: str) -> dict[str, Any]:
-    """Build a file in a process of its own; return seconds and memory by role."""
+    """Build a file in a separate process; return seconds, and memory by role."""
     with tempfile.TemporaryDirectory(dir=source.parent) as folder:
         out = str(Path(folder) / "store")
-        options = ["--out", out, "--workers", str(workers), "--json", *more]
-        seen, seconds = watch([*COMMAND, str(source), *options])
-    return {"seconds": round(seconds, 1), "peak_mib": seen.peak_mib, "series": seen.series_mib()}
+        usage = watch(["build", str(source), "--out", out, "--workers", str(workers), *more])
+    if usage.returncode not in (0, 3):
+        raise SystemExit(f"the build ended with exit code {usage.returncode}")
+    roles, rows = usage.resident_memory()
+    columns = [[round(v, 1) for v in column] for column in zip(*thinned(rows, 60), strict=True)]
+    series = dict(zip(["seconds", *roles], columns, strict=True))
+    peaks = {role: max(series[role]) for role in roles}
+    return {"seconds": round(usage.seconds, 1), "peak_mib": peaks, "series": series}
 
 
 def chart(results: dict[str, Any], path: Path) -> None:
-    """Draw memory over time, a line for each role and input."""
-    import matplotlib
+    """Draw memory over time, one line for each role and input."""
+    from matplotlib.figure import Figure
 
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
     styles = dict(zip(results, ("-", "--", ":"), strict=False))
     colours = {"parent": "#999999", "worker": "#e08a00", "converting": "#3b75af"}
     for name, found in results.items():
@@ -55,9 +55,9 @@ def chart(results: dict[str, Any], path: Path) -> None:
 
 
 @click.command()
-@click.option("--few", default=10_000, show_default=True)
-@click.option("--many", default=200_000, show_default=True)
-@click.option("--hostile", default=10_000, show_default=True)
+@click.option("--few", default=10_000, show_default=True, help="Peptides of the small input.")
+@click.option("--many", default=200_000, show_default=True, help="Peptides of the large input.")
+@click.option("--hostile", default=10_000, show_default=True, help="Rows of the hostile input.")
 def main(few: int, many: int, hostile: int) -> None:
     """Measure and write benchmarks/results/worker_memory.json and .png."""
     results = {}

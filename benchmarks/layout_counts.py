@@ -1,7 +1,7 @@
-"""How is the code laid out: files per folder, import cycles, lines, now and at another commit?
+"""How many files per folder, import cycles and lines has the code, now and at another commit?
 
-Imports inside functions count; imports for type checkers do not. A cycle is a group of modules each
-of which reaches every other one through imports.
+Imports inside functions count; imports for type checkers do not. A cycle is a group of modules in
+which each module imports every other one, directly or indirectly.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ def imports_of(tree: ast.AST) -> Iterator[str]:
 
 
 def cycles(root: Path) -> list[list[str]]:
-    """Return the groups of modules that import each other, directly or not."""
+    """Return the groups of modules that import each other, directly or indirectly."""
     sources = {module_of(path): (root / path).read_text() for path in python_files(root)}
     names = sorted(sources)
     place = {name: i for i, name in enumerate(names)}
-    arrows = [
+    edges = [
         (place[name], place[target])
         for name in names
         for target in imports_of(ast.parse(sources[name]))
         if target in place and target != name
     ]
-    begin, end = np.array(arrows).T
-    graph = coo_array((np.ones(len(arrows)), (begin, end)), (len(names), len(names)))
+    begin, end = np.array(edges).T
+    graph = coo_array((np.ones(len(edges)), (begin, end)), (len(names), len(names)))
     _, group = connected_components(graph, connection="strong")
     sizes = Counter(group.tolist())
     return [
@@ -76,18 +76,20 @@ def describe(root: Path) -> str:
     folders = Counter(str(path.parent) for path in files if path.name != "__init__.py")
     lines = {f: sum(len((root / p).read_text().splitlines()) for p in files if p.parts[0] == f)
              for f in FOLDERS}  # fmt: skip
-    told = [f"  {count:>3} files in {folder}" for folder, count in sorted(folders.items())]
-    told.append(f"  most files in one folder: {max(folders.values())}")
-    knots = cycles(root)
-    told.append(f"  import cycles: {len(knots)}" + "".join(f"\n    {' '.join(k)}" for k in knots))
-    shown = ", ".join(f"{folder} {count:,}" for folder, count in lines.items())
-    return "\n".join([*told, f"  lines: {sum(lines.values()):,} ({shown})"])
+    found = cycles(root)
+    by_folder = ", ".join(f"{folder} {count:,}" for folder, count in lines.items())
+    return "\n".join([
+        *(f"  {count:>3} files in {folder}" for folder, count in sorted(folders.items())),
+        f"  most files in one folder: {max(folders.values())}",
+        f"  import cycles: {len(found)}", *(f"    {' '.join(modules)}" for modules in found),
+        f"  lines: {sum(lines.values()):,} ({by_folder})",
+    ])  # fmt: skip
 
 
 @click.command()
 @click.option("--base", help="Commit to compare with.")
 def main(base: str | None) -> None:
-    """Print the counts of this checkout and, if named, of an earlier commit."""
+    """Print the counts of this checkout and, if given, of another commit."""
     if base:
         archive = subprocess.run(["git", "archive", base], capture_output=True, check=True).stdout
         with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,9 @@
-"""Other featurizers behind one pipe, each in the environment that it needs.
+"""Other featurizers, measured in the environment that they need.
 
-Run by `benchmarks.bench_featurize` under another interpreter. Reads one JSON line with the SMILES,
-answers with the versions of what can be imported; then reads a name a line, converts all SMILES
-with it on one thread, in batches where it takes batches, and answers with the seconds that took.
+`benchmarks.bench_featurize` runs this script with another interpreter. It reads one JSON line with
+the SMILES and answers with the versions of the featurizers that can be imported. Then it reads one
+name per line, converts all SMILES with that featurizer on one thread (in batches if possible), and
+answers with the seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 Convert = Callable[[list[str]], Any]
 """Converts SMILES."""
 BATCH = 256
-"""SMILES of one batch, as many as pepland-data takes at once."""
+"""SMILES of one batch, as many as in a batch of pepland-data."""
 
 
 def _one_by_one(convert: Callable[[str], Any]) -> Convert:
@@ -91,7 +92,7 @@ PEERS = {
     "cuik_molmaker": cuik_molmaker,
 }
 DISTRIBUTIONS = {"cuik_molmaker": "cuik-molmaker-pin"}
-"""Where it is not the name."""
+"""Name -> distribution on PyPI, where they differ."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Write the README's tables of measured numbers from the result files."""
+"""Write the table of measured figures in the README from the result files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = tuple[str, str]
 
 
 def spread(r: dict[str, float]) -> str:
-    """Return a median with its extremes."""
+    """Return a median with the lowest and highest value."""
     return f"{r['median']:,.0f} ({r['low']:,.0f}-{r['high']:,.0f})"
 
 
@@ -51,7 +51,7 @@ def featurizers(document: dict[str, Any]) -> Iterator[Row]:
 
 
 def stores(document: dict[str, Any]) -> Iterator[Row]:
-    """Yield what a large build costs."""
+    """Yield seconds, bytes and memory of a large build."""
     run = document["results"]["runs"][0]
     about = f"{run['peptides']:,} peptides of {run['atoms_a_graph']:.0f} atoms from a {run['form']}"
     yield f"**A store**, {about} file, {run['workers']} workers", ""
@@ -111,7 +111,7 @@ TABLES = {
     "model": networks,
     "embed": embedding,
 }
-"""Result file -> the rows made of it; a file that is not there is left out."""
+"""Result file -> function that makes its rows; a missing file is left out."""
 
 
 def table() -> str:
@@ -129,7 +129,7 @@ def table() -> str:
 
 
 def main() -> None:
-    """Put the table between its marks."""
+    """Replace the table between the two markers in the README."""
     text = README.read_text()
     head, rest = text.split(BEGIN)
     tail = rest.split(END)[1]

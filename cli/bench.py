@@ -1,4 +1,4 @@
-"""``pepland-bench``: what limits, measured on your own data and machine."""
+"""``pepland-bench``: measure speed and limits on your own data and machine."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from pepland_cli.output import LazyGroup
 
 COMMANDS = {
     "loader": ("pepland_cli.bench_load:loader", "How long a training step waits for batches."),
-    "model": (
-        "pepland_cli.bench_model:model",
-        "Peptides per second of the network, what limits.",
-    ),
+    "model": ("pepland_cli.bench_model:model", "Peptides per second of the network, and limits."),
 }
 
 
@@ -23,7 +20,7 @@ COMMANDS = {
 )
 @click.version_option(package_name="pepland-data")
 def main() -> None:
-    """Measure the parts of a training run one by one."""
+    """Measure the parts of a training run separately."""
 
 
 if __name__ == "__main__":

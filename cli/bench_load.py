@@ -1,4 +1,4 @@
-"""``pepland-bench loader``: does the consumer wait, for what, and what helps."""
+"""``pepland-bench loader``: whether a training step waits for batches, why, and the remedy."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pepland_data.loader.tiers.choice import TIERS
 
 
 class Share(click.ParamType):
-    """A share of the time, written ``1%`` or ``0.01``."""
+    """A share of the time, such as ``1%`` or ``0.01``."""
 
     name = "share"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Return it as a number from 0 to 1."""
+        """Return the share as a number from 0 to 1."""
         if isinstance(value, float):
             return value
         try:
@@ -24,7 +24,7 @@ class Share(click.ParamType):
         except ValueError:
             share = -1.0
         if not 0 <= share <= 1:
-            self.fail(f"{value!r} is no share; write 1% or 0.01", param, ctx)
+            self.fail(f"{value!r} is not a share; write 1% or 0.01", param, ctx)
         return share
 
 
@@ -35,12 +35,12 @@ class Share(click.ParamType):
               show_default=True)  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--step-ms", type=click.FloatRange(0), default=5.0, show_default=True,
-              help="Length of the step that the batches have to keep up with.")  # fmt: skip
+              help="Length of the training step that waits for batches.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0.1), default=5.0, show_default=True,
               help="Length of each of the two measurements.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(1), default=None, help="Threads of torch.")
+@click.option("--threads", type=click.IntRange(1), default=None, help="Number of threads of torch.")
 @click.option("--max-wait", type=Share(), default=None, metavar="SHARE",
-              help="Longest waiting allowed, such as 1%; above it the exit code is 1.")  # fmt: skip
+              help="Largest allowed share of waiting, such as 1%; else exit code 1.")  # fmt: skip
 @json_option
 def loader(
     stores: tuple[str, ...],
@@ -53,7 +53,7 @@ def loader(
     max_wait: float | None,
     as_json: bool,
 ) -> None:
-    """Measure how fast STORES give batches, and how long a step of --step-ms waits for them."""
+    """Measure how fast batches of STORES are made, and how long a step of --step-ms waits."""
     import torch
 
     from pepland_data import open_store
@@ -71,7 +71,7 @@ def loader(
 
 
 def text(r: dict[str, Any]) -> str:
-    """Return the measurement on screen."""
+    """Return the result as text."""
     alone, step = r["alone"], r["with_step"]
     idle = step["device_idle_share"]
     lines = [

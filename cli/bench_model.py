@@ -1,4 +1,4 @@
-"""``pepland-bench model``: how fast the network runs here, and what limits it."""
+"""``pepland-bench model``: speed of the network on this machine, and its limits."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ Examples:
               type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
               help="May be repeated [fp32].")  # fmt: skip
 @click.option("--output", type=click.Choice(["homo", "checkpoint", "fused"]), default="homo",
-              show_default=True, help="Which states are the embedding.")  # fmt: skip
+              show_default=True, help="States that form the embedding.")  # fmt: skip
 @click.option("--graphs", type=click.IntRange(1), default=1024, show_default=True,
-              help="Graphs to run inference on.")  # fmt: skip
+              help="Most graphs for inference.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0), default=1.0, show_default=True,
-              help="For each figure, but no fewer than three calls.")  # fmt: skip
+              help="Time for each figure; at least three calls are made.")  # fmt: skip
 @click.option("--baseline/--no-baseline", default=True, show_default=True,
-              help="Measure the published formulation with DGL too.")  # fmt: skip
+              help="Also measure the published formulation with DGL.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--threads", type=click.IntRange(1), default=None, help="Threads of torch.")
+@click.option("--threads", type=click.IntRange(1), default=None, help="Number of threads of torch.")
 @click.option("--processor-time", is_flag=True,
-              help="Count seconds of the processor, one thread: for a shared machine.")  # fmt: skip
+              help="Measure processor time, with one thread: for a shared machine.")  # fmt: skip
 @json_option
 def model(
     store: str | None,
@@ -51,9 +51,9 @@ def model(
 ) -> None:
     """Measure forward passes and training steps on graphs of STORE, or on the bundled sample.
 
-    Each line adds one technique to the line before. On a CPU those that compute every row run on
-    32 graphs, at the first batch size only. The roofline is the time that counted FLOPs
-    and bytes need at speeds measured in the same run.
+    Each line adds one technique to the line before. On a CPU, formulations that compute every row
+    run on 32 graphs, at the first batch size only. The roofline is the time that the counted FLOPs
+    and bytes need at the speeds measured in the same run.
     """
     import torch
 
@@ -69,7 +69,7 @@ def model(
 
 
 def text(r: dict[str, Any]) -> str:
-    """Return the measurement on screen."""
+    """Return the result as text."""
     lines = [f"{r['graphs']:,} graphs, {r['mean_atoms']} atoms each, output {r['output']}, "
              f"on {r['device']} with {r['threads']} threads, {r['clock']} seconds"]  # fmt: skip
     for part in r["measurements"]:

@@ -8,14 +8,24 @@ from typing import Any
 import click
 
 from pepland_cli.output import Command, json_option, render
+from pepland_data.loader.tiers.choice import (
+    RESERVE,
+    choose_tier,
+    free_host_bytes,
+    parse_size,
+    readable,
+    zarr_stores,
+)
 
 
 @click.command(cls=Command, epilog="Example: pepland-data tier data/ --memory 24GiB")
 @click.argument("stores", nargs=-1, required=True)
-@click.option("--memory", default=None, help="Free memory of the GPU, such as 24GiB; none for CPU.")
+@click.option(
+    "--memory", default=None, help="Free memory of the GPU, such as 24GiB; omit it for a CPU."
+)
 @click.option("--host-memory", default=None, help="Free memory of the machine [default: this one].")
-@click.option("--reserve", type=float, default=0.5, show_default=True,
-              help="Share of the free memory left to training.")  # fmt: skip
+@click.option("--reserve", type=float, default=RESERVE, show_default=True,
+              help="Share of the free memory that is left to training.")  # fmt: skip
 @json_option
 def tier(
     stores: tuple[str, ...],
@@ -26,12 +36,6 @@ def tier(
 ) -> None:
     """Show which tier the loader would choose for STORES, without reading a shard."""
     from pepland_data import open_store
-    from pepland_data.loader.tiers.choice import (
-        choose_tier,
-        free_host_bytes,
-        parse_size,
-        zarr_stores,
-    )
 
     device = parse_size(memory) if memory else None
     host = parse_size(host_memory) if host_memory else free_host_bytes()
@@ -44,19 +48,15 @@ def tier(
 
 
 def text(r: dict[str, Any]) -> str:
-    """Return the answer on screen."""
-    from pepland_data.loader.tiers.choice import size
-
+    """Return the result as text."""
     each = r["need_bytes"] / max(1, r["graphs"])
-    lines = [
-        f"{r['reason']}",
-        f"  {r['graphs']:,} graphs take {size(r['need_bytes'])} in memory, {each:,.0f} bytes each",
-    ]
+    need = readable(r["need_bytes"])
+    lines = [r["reason"], f"  {r['graphs']:,} graphs need {need}, {each:,.0f} bytes per graph"]
     free = {"device": r["device_bytes"], "host": r["host_bytes"]}
     for name, room in free.items():
-        known = "no device named (--memory)" if room is None else f"{size(room)} free"
+        known = "no device given (--memory)" if room is None else f"{readable(room)} free"
         lines.append(f"  {name:<7} {'fits' if r['fits'][name] else 'does not fit':<13} {known}")
-    mapped = "reads the mapped files, needs no room of its own"
+    mapped = "reads the mapped files, needs no memory of its own"
     mmap = f"fits          {mapped}" if r["fits"]["mmap"] else "not for Zarr  convert to arrow"
     lines.append(f"  mmap    {mmap}")
     return "\n".join(lines)

@@ -1,11 +1,11 @@
 """Kill a command at every step it takes on the file system, and run it again.
 
-A step is a call that makes, renames, flushes or deletes a file or folder. An undisturbed run is
-counted; then, for each k, a fresh process runs the same command and ends itself with SIGKILL right
-before step k. Further processes are killed from outside at random moments of their run. What lies
-on the disk is looked at, the command runs again to its end, and the result is compared byte for
-byte. Processes are forked from one that has everything imported, and molecules are converted in
-them, so that a campaign of hundreds of kills takes seconds.
+A step is a call that makes, renames, flushes or deletes a file or folder. The steps of an
+undisturbed run are counted. Then, for each k, a new process runs the same command and kills itself
+with SIGKILL directly before step k. Further processes are killed from outside at random moments.
+After each kill the files are checked, the command runs again to its end, and the result is compared
+byte for byte. All processes are forked from one that has imported everything, and they convert
+molecules without workers, so that hundreds of kills take seconds.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ Action = Callable[[Path], object]
 
 
 class InProcess:
-    """Stands in for `IsolatedFeaturizer`: what is killed here is the build, not a molecule."""
+    """Replaces `IsolatedFeaturizer`: molecules are converted in the build process."""
 
     def __init__(self, options: FeaturizeOptions) -> None:
         self._featurizer = Featurizer(options)
         self.cache_counts: Counter[str] = Counter()
 
     def convert(self, texts: list[str]) -> Any:
-        """Return what the texts become, as the converting process answers."""
-        done = self._featurizer.convert(texts)
-        columns, tables = compact(done.columns, done.tables)
-        return replace(done, columns=columns, tables=tables)
+        """Convert texts, with the same result as the converting process."""
+        converted = self._featurizer.convert(texts)
+        columns, tables = compact(converted.columns, converted.tables)
+        return replace(converted, columns=columns, tables=tables)
 
 
 def building(folder: Path, **given: Any) -> None:
@@ -78,7 +78,7 @@ SCENARIOS: dict[str, Action] = {
 
 
 def prepare(root: Path, scenario: str) -> Path | None:
-    """Write inputs; return what each run finds in its folder, None for nothing."""
+    """Write the inputs; return the initial content of the folder of each run, None if empty."""
     write_peptides(root / "in.csv", SynthOptions(ROWS, 1, median_length=5))
     text = (root / "in.csv").read_text().splitlines()
     text[4] = "broken(" + text[4]  # a reject, and a duplicate
@@ -95,7 +95,7 @@ def prepare(root: Path, scenario: str) -> Path | None:
 
 
 def forked(work: Callable[[], object], after_s: float | None = None) -> int:
-    """Run something in a child, kill it after some seconds if asked, and return its wait status."""
+    """Run a function in a child process, optionally kill it, and return its wait status."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -111,7 +111,7 @@ def forked(work: Callable[[], object], after_s: float | None = None) -> int:
 
 
 def counted(action: Action, folder: Path, log: Path, stop: int = -1) -> None:
-    """Run an action, write down its steps, and kill this process before step `stop`."""
+    """Run an action, write its steps to a log, and kill this process before step `stop`."""
     file = log.open("w")
     count = 0
 
@@ -138,7 +138,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in found}
 
 
-def state(folder: Path) -> str:
+def describe(folder: Path) -> str:
     """Return in words what a killed run left."""
     out = folder / "out"
     if not out.exists():
@@ -157,14 +157,14 @@ def state(folder: Path) -> str:
 def campaign(
     root: Path, scenario: str, every: int = 1, moments: int = 0
 ) -> Iterator[dict[str, Any]]:
-    """Kill at every step, or every so-many-th, then at random moments, and yield one row each."""
+    """Kill at every `every`-th step, then at random moments, and yield one row per kill."""
     action, before = SCENARIOS[scenario], prepare(root, scenario)
     undisturbed, folder, log = root / "undisturbed", root / "killed", root / "steps"
     fresh(before, undisturbed)
     if forked(partial(counted, action, undisturbed, log)):
         raise SystemExit(f"{scenario}: the undisturbed run failed")
     expected, steps = files_of(undisturbed), log.read_text().splitlines()
-    for _ in range(2):  # the second run is quicker than the first
+    for _ in range(2):  # the second run is faster than the first
         fresh(before, folder)
         begin = time.perf_counter()
         forked(partial(action, folder))
@@ -172,7 +172,7 @@ def campaign(
     for stop in range(0, len(steps), every):
         fresh(before, folder)
         status = forked(partial(counted, action, folder, log, stop))
-        found = state(folder)
+        found = describe(folder)
         again = forked(partial(action, folder))
         name, _, path = steps[stop].partition(" ")
         yield {
@@ -186,7 +186,7 @@ def campaign(
         fresh(before, folder)
         after_s = chance.random() * length
         status = forked(partial(action, folder), after_s)
-        found = state(folder)
+        found = describe(folder)
         again = forked(partial(action, folder))
         yield {
             "scenario": scenario, "after_s": round(after_s, 4), "killed": os.WIFSIGNALED(status),
@@ -203,12 +203,12 @@ def fresh(before: Path | None, folder: Path) -> None:
 
 
 def main() -> None:
-    """Print one JSON line a kill: root folder, scenario, every which step, random moments."""
+    """Print one JSON line per kill; arguments: folder, scenario, every, random moments."""
     root, scenario, every = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     moments = int(sys.argv[4]) if len(sys.argv) > 4 else 0
     pepland_data.builder.workers.convert_chunk.IsolatedFeaturizer = InProcess  # type: ignore[assignment,misc]
     root.mkdir(parents=True, exist_ok=True)
-    Featurizer(FeaturizeOptions()).convert(["NCC(=O)NCC(=O)O"])  # imports what is imported late
+    Featurizer(FeaturizeOptions()).convert(["NCC(=O)NCC(=O)O"])  # imports all modules
     for row in campaign(root, scenario, every, moments):
         print(json.dumps(row), flush=True)
 

@@ -1,4 +1,4 @@
-"""The chart of ``bench_model``: what each technique adds, batch sizes, distinct states."""
+"""The chart of ``bench_model``: gain of each technique, batch sizes, distinct states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BLUE, RED, GREY = "#0b6fb8", "#d1495b", "#5d6b7a"
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Draw the parts that are there, one panel each."""
+    """Draw the parts that were measured, one panel each."""
     from matplotlib.figure import Figure
 
     panels = [(part, panel) for part, panel in PANELS.items() if part in results]
@@ -32,7 +32,7 @@ def techniques(axes: Any, found: dict[str, Any]) -> None:
         for place, rate in zip(places, rates, strict=True):
             axes.annotate(f" {rate:,.0f}", (rate, place), va="center", fontsize=8)
     axes.set(xscale="log", xlim=(5, 5000), xlabel="peptides per second",
-             title="Each technique on top of the last")  # fmt: skip
+             title="Each technique added to the one above")  # fmt: skip
     axes.set_yticks([-i for i in range(len(rows))], [r["variant"] for r in rows])
     axes.legend(frameon=False, loc="upper right")
 
@@ -44,7 +44,7 @@ def batch_sizes(axes: Any, found: dict[str, Any]) -> None:
         rates = [r[kind]["graphs_per_s"]["median"] for r in rows]
         axes.plot([r["batch_size"] for r in rows], rates, "o-", color=color, label=kind)
     axes.set(xscale="log", ylim=(0, None), xlabel="peptides per batch",
-             ylabel="peptides per second", title="Each state of a batch once")  # fmt: skip
+             ylabel="peptides per second", title="Each state of a batch computed once")  # fmt: skip
     axes.legend(frameon=False)
 
 

@@ -1,37 +1,86 @@
-"""Memory and processor time of a command and of everything it starts, while it runs."""
+"""Memory and processor time of a ``pepland-data`` command and its worker processes."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
+
+ROLES = {"isolated_process": "converting", "loky": "worker"}
+"""Part of the command line of a process -> its role."""
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class ProcessSample:
+    """One process at one moment."""
+
+    pid: int
+    role: str
+    """``parent``, ``worker``, ``converting`` or ``other``."""
+    resident_mib: float
+    anonymous_mib: float
+    """Resident memory that belongs to no file: the system cannot take it back."""
+    cpu_s: float
+    """Processor time since its start."""
 
 
 @dataclass
 class Usage:
-    """What a command used."""
+    """What a command and its worker processes used."""
 
     seconds: float = 0.0
     returncode: int = 0
     parent_cpu_s: float = 0.0
     """Processor time of the command itself."""
-    workers_cpu_s: float = 0.0
-    """Processor time of all processes below it."""
-    processes: int = 0
-    """Most processes at once, the command included."""
-    samples: list[tuple[float, float, float]] = field(default_factory=list)
-    """Second, MiB of the command, MiB of all below it; pages that several map count once each."""
+    samples: list[tuple[float, list[ProcessSample]]] = field(default_factory=list)
+    """Second, and all processes at that moment."""
+
+    @property
+    def workers_cpu_s(self) -> float:
+        """Processor time of all worker processes, each as last seen."""
+        last = {p.pid: p.cpu_s for _, seen in self.samples for p in seen if p.role != "parent"}
+        return sum(last.values())
 
     @property
     def parent_share(self) -> float:
-        """Processor time of the command, as a share of that of its workers."""
+        """Processor time of the command as a share of that of its workers."""
         return self.parent_cpu_s / max(self.workers_cpu_s, 1e-9)
+
+    @property
+    def processes(self) -> int:
+        """Most processes at once, with the command itself."""
+        return max((len(seen) for _, seen in self.samples), default=0)
+
+    def anonymous_memory(self) -> list[tuple[float, float, float]]:
+        """Return second, MiB of the command, MiB of all its workers together, for each sample."""
+        return [
+            (
+                second,
+                round(sum(p.anonymous_mib for p in seen if p.role == "parent"), 1),
+                round(sum(p.anonymous_mib for p in seen if p.role != "parent"), 1),
+            )
+            for second, seen in self.samples
+        ]
+
+    def resident_memory(self) -> tuple[list[str], list[tuple[float, ...]]]:
+        """Return roles, and for each sample the second and MiB of the largest process per role."""
+        roles = list(dict.fromkeys(p.role for _, seen in self.samples for p in seen))
+        rows = [
+            (
+                second,
+                *(max((p.resident_mib for p in seen if p.role == r), default=0) for r in roles),
+            )
+            for second, seen in self.samples
+        ]
+        return roles, rows
 
 
 COUNTED = """
@@ -44,67 +93,55 @@ atexit.register(say)
 from pepland_cli.data import main
 main()
 """
-"""Runs ``pepland-data`` and writes at the very end what processor time it used itself."""
+"""Runs ``pepland-data`` and writes at its end the processor time that it used itself."""
 
 
 def watch(
     arguments: list[str], every_s: float = 0.25, env: Mapping[str, str] | None = None
 ) -> Usage:
-    """Run a ``pepland-data`` command and look at it and its descendants until it ends.
+    """Run a ``pepland-data`` command to its end and sample it and its workers.
 
     Args:
-        arguments: of the command.
-        every_s: seconds between two looks. What a descendant uses after the last one is not
-            counted; the command itself counts to the end, from the start of the interpreter on.
-        env: environment variables; None is those of this process.
+        arguments: arguments of the command.
+        every_s: seconds between two samples. What a worker uses after its last sample is not
+            counted; the processor time of the command is complete.
+        env: environment variables; None means those of this process.
     """
-    usage, cpu = Usage(), dict[int, float]()
+    usage = Usage()
     with tempfile.TemporaryDirectory() as folder:
-        said = os.path.join(folder, "cpu")
-        start = time.perf_counter()
+        cpu_file, start = Path(folder) / "cpu", time.perf_counter()
         process = psutil.Popen(
-            [sys.executable, "-c", COUNTED, said, *arguments], env=env,
+            [sys.executable, "-c", COUNTED, str(cpu_file), *arguments], env=env,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         while process.poll() is None:
-            look(process, usage, cpu, time.perf_counter() - start)
+            second = round(time.perf_counter() - start, 2)
+            usage.samples.append((second, list(sample_processes(process))))
             time.sleep(every_s)
         usage.seconds, usage.returncode = time.perf_counter() - start, process.returncode
-        cpu.pop(process.pid, None)
-        if usage.returncode == 0:
-            with open(said) as file:
-                usage.parent_cpu_s = float(file.read())
-    usage.workers_cpu_s = sum(cpu.values())
+        if cpu_file.is_file():
+            usage.parent_cpu_s = float(cpu_file.read_text())
     return usage
 
 
-def look(process: psutil.Popen, usage: Usage, cpu: dict[int, float], second: float) -> None:
-    """Add one sample; what a process used is what it was last seen with."""
-    try:
-        below = process.children(recursive=True)
-        parent = anonymous_mib(process)
-    except psutil.NoSuchProcess:
-        return
-    workers = 0.0
-    for one in (process, *below):
-        try:
-            times = one.cpu_times()
-            cpu[one.pid] = times.user + times.system
-            workers += anonymous_mib(one) if one.pid != process.pid else 0.0
-        except psutil.NoSuchProcess:
-            continue
-    usage.processes = max(usage.processes, 1 + len(below))
-    usage.samples.append((round(second, 2), round(parent, 1), round(workers, 1)))
+def sample_processes(parent: psutil.Popen) -> Iterator[ProcessSample]:
+    """Yield a process and its descendants, without those that have just ended."""
+    children: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        children = parent.children(recursive=True)
+    for process in (parent, *children):
+        with suppress(psutil.NoSuchProcess):
+            line, memory, cpu = process.cmdline(), process.memory_info(), process.cpu_times()
+            marks = (role for mark, role in ROLES.items() if mark in " ".join(line))
+            role = "parent" if process is parent else next(marks, "other")
+            anonymous = (memory.rss - memory.shared) / MIB
+            yield ProcessSample(
+                process.pid, role, memory.rss / MIB, anonymous, cpu.user + cpu.system
+            )
 
 
-def anonymous_mib(process: psutil.Process) -> float:
-    """Return the memory of a process that is not a file's: what the system cannot take back."""
-    info = process.memory_info()
-    return (info.rss - info.shared) / 2**20
-
-
-def thinned(samples: list[tuple[float, float, float]], most: int = 120) -> list[list[float]]:
-    """Return evenly spaced samples, each the largest of its stretch."""
-    step = max(1, -(-len(samples) // most))
-    runs = [samples[i : i + step] for i in range(0, len(samples), step)]
-    return [[run[-1][0], max(s[1] for s in run), max(s[2] for s in run)] for run in runs]
+def thinned(rows: list[tuple[float, ...]], most: int) -> list[list[float]]:
+    """Return at most so many rows: per interval the last second, and the largest values."""
+    step = max(1, -(-len(rows) // most))
+    parts = [rows[i : i + step] for i in range(0, len(rows), step)]
+    return [[part[-1][0], *(max(v) for v in list(zip(*part, strict=True))[1:])] for part in parts]

@@ -1,4 +1,4 @@
-"""Where and with what a benchmark ran, and its result as one JSON file."""
+"""The result of a benchmark with machine, versions and command, as one JSON file."""
 
 from __future__ import annotations
 
@@ -7,27 +7,19 @@ import importlib.metadata
 import json
 import os
 import platform
+import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-PACKAGES = (
-    "pepland-data",
-    "torch",
-    "numpy",
-    "pyarrow",
-    "rdkit",
-    "dgl",
-    "zarr",
-    "torch_geometric",
-    "lmdb",
-    "litdata",
-)
+PACKAGES = ("pepland-data", "torch", "numpy", "pyarrow", "rdkit", "dgl", "zarr", "torch_geometric",
+            "lmdb", "litdata")  # fmt: skip
 
 
 def cpu_name() -> str:
-    """Return the processor's name, or the architecture where the system does not tell."""
+    """Return the name of the processor, or the architecture if the system does not tell."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -47,7 +39,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that matter and are installed."""
+    """Return the versions of Python and of those `PACKAGES` that are installed."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -58,24 +50,28 @@ def versions() -> dict[str, str]:
 
 
 def arguments() -> list[str]:
-    """Return what the command was given, files by their names only."""
+    """Return the arguments of the command, files without their folders."""
     return [Path(given).name if "/" in given else given for given in sys.argv[1:]]
 
 
 def named(name: str, quick: bool) -> str:
-    """Return the name of a result; a quick look never takes the place of a measurement."""
+    """Return the name of a result; a quick run never overwrites a measurement."""
     return f"{name}_quick" if quick else name
 
 
+def median_range(values: Sequence[float]) -> dict[str, float]:
+    """Return the median, lowest and highest of some values."""
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
 def save(name: str, results: dict[str, Any], folder: Path = RESULTS) -> Path:
-    """Write `results` with the circumstances of the run to ``<folder>/<name>.json``."""
+    """Write `results` with machine, versions, command and date to ``<folder>/<name>.json``."""
     folder.mkdir(parents=True, exist_ok=True)
-    script = Path(sys.argv[0]).name
     document = {
         "benchmark": name,
         "machine": machine(),
         "versions": versions(),
-        "command": " ".join(["python", "-m", f"benchmarks.{Path(script).stem}", *arguments()]),
+        "command": " ".join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *arguments()]),
         "date": datetime.date.today().isoformat(),
         "results": results,
     }

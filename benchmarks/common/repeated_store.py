@@ -1,7 +1,8 @@
 """A store of any size for benchmarks: a few thousand peptides, built once and then repeated.
 
-Peptides are random residues of `pepland_data.chem.notation.monomers`. Loaders do not look at what a
-graph holds: repeats cost them what as many different peptides would, and a build takes seconds.
+Peptides are random residues of `pepland_data.chem.notation.monomers`. The cost of loading does not
+depend on the content of a graph, so repeated peptides cost as much as different ones, and a build
+takes seconds.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ ROWS_PER_SHARD = 16384
 
 
 def peptides(count: int, residues: int = 16, seed: int = 0) -> list[str]:
-    """Return random peptides of about 8 atoms a residue, three in four residues natural."""
+    """Return random peptides: about 8 atoms per residue, three of four residues natural."""
     generator = np.random.default_rng(seed)
     natural = [name for name in SIDE_CHAINS if len(name) == 1]
     others = [n for n in [*SIDE_CHAINS, *OTHER] if len(n) > 1 and "Pal" not in n]
@@ -46,7 +47,7 @@ def peptides(count: int, residues: int = 16, seed: int = 0) -> list[str]:
 def repeated_store(
     folder: Path, graphs: int, distinct: int = 2000, rows_per_shard: int = ROWS_PER_SHARD
 ) -> GraphStore:
-    """Return a store of `graphs` peptides below `folder`, made where it is not there yet."""
+    """Return a store of `graphs` peptides in `folder`; it is made if it does not exist."""
     target = folder / f"repeated_{graphs}_{distinct}_{rows_per_shard}"
     if not (target / "manifest.json").is_file():
         write_repeated(_distinct_store(folder, distinct), target, graphs, rows_per_shard)

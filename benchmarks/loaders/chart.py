@@ -1,4 +1,4 @@
-"""The chart of `bench_loader`: one bar a loader, on a logarithmic scale."""
+"""The chart of `bench_loader`: one bar per loader, on a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ OURS, PEER, LIMIT = "#0b6e4f", "#9aa5b1", "#d9c36a"
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Draw graphs per second, warm as bars and cold as marks."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
+    """Draw graphs per second: warm epochs as bars, the cold epoch as a mark."""
+    from matplotlib.figure import Figure
 
     loaders = sorted(results["loaders"].items(), key=lambda item: _rate(item[1]))
-    figure, axes = pyplot.subplots(figsize=(9, 0.52 * len(loaders) + 1.7), layout="constrained")
+    figure = Figure(figsize=(9, 0.52 * len(loaders) + 1.7), layout="constrained")
+    axes = figure.subplots()
     for place, (name, loader) in enumerate(loaders):
         rate = _rate(loader)
         axes.barh(place, rate, color=_color(name), height=0.7)
@@ -34,7 +32,6 @@ def draw(results: dict[str, Any], path: Path) -> None:
     )
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
-    pyplot.close(figure)
 
 
 def _rate(loader: dict[str, Any]) -> float:

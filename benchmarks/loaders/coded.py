@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.loaders.records import RecordReader, records
+from benchmarks.loaders.records import RecordReader, records_of
 from pepland_data import GraphLoader, GraphStore, open_store
 from pepland_data.batch.arrays import BatchTables
 from pepland_data.graph.columns import GROUPS
@@ -21,11 +21,11 @@ Epochs = Callable[[int], Iterator[tuple[int, int]]]
 
 
 def nothing(store: GraphStore, folder: Path, count: int) -> None:
-    """Prepare nothing: the store itself is read."""
+    """Write no files: the store itself is read."""
 
 
 def shuffled_batches(count: int, batch_size: int, epoch: int) -> Iterator[np.ndarray]:
-    """Yield the rows of each batch of a shuffled epoch; the last, shorter one is left out."""
+    """Yield the rows of each batch of a shuffled epoch, without a shorter last batch."""
     order = np.random.default_rng(epoch).permutation(count)
     yield from (order[i : i + batch_size] for i in range(0, count - batch_size + 1, batch_size))
 
@@ -45,7 +45,7 @@ def open_ours(
 
 
 def open_gathers(store: GraphStore, _folder: Path, _count: int, batch_size: int) -> Epochs:
-    """Open plain array gathers from memory: narrow codes, indices still local; the ceiling."""
+    """Open array gathers from memory, with narrow codes and local indices: the upper limit."""
     flat, ptr = flat_corpus(Corpus([store]))
 
     def epochs(epoch: int) -> Iterator[tuple[int, int]]:
@@ -64,16 +64,16 @@ def open_gathers(store: GraphStore, _folder: Path, _count: int, batch_size: int)
 
 
 def reader_of(store: GraphStore) -> RecordReader:
-    """Return what turns a store's records into batches."""
+    """Return a reader that makes batches of the records of a store."""
     return RecordReader(store.manifest.dtypes, BatchTables.from_tables(store.tables))
 
 
 def prepare_lmdb(store: GraphStore, folder: Path, count: int) -> None:
-    """Write one record a graph."""
+    """Write one record per graph."""
     import lmdb
 
     with lmdb.open(str(folder), map_size=2**36) as environment, environment.begin(write=True) as t:
-        for row, record in enumerate(records(store, 0, count)):
+        for row, record in enumerate(records_of(store, 0, count)):
             t.put(row.to_bytes(4, "big"), record)
 
 
@@ -94,13 +94,13 @@ def open_lmdb(store: GraphStore, folder: Path, count: int, batch_size: int) -> E
 
 
 def litdata_samples(path: str, rows: tuple[int, int]) -> Iterator[dict[str, Any]]:
-    """Yield rows of a store as LitData's samples."""
-    for row, record in zip(range(*rows), records(open_store(path), *rows), strict=True):
+    """Yield rows of a store as samples of LitData."""
+    for row, record in zip(range(*rows), records_of(open_store(path), *rows), strict=True):
         yield {"graph": row, "record": record}
 
 
 def prepare_litdata(store: GraphStore, folder: Path, count: int) -> None:
-    """Write chunks of 64 MB, as its documents do."""
+    """Write chunks of 64 MB, as in the documentation of LitData."""
     from litdata import optimize
 
     step = 10_000
@@ -114,7 +114,7 @@ def _collate(reader: RecordReader, items: list[dict[str, Any]]) -> Any:
 
 
 def open_litdata(store: GraphStore, folder: Path, count: int, batch_size: int) -> Epochs:
-    """Open LitData's shuffled stream in the main process."""
+    """Open the shuffled stream of LitData in the main process."""
     from litdata import StreamingDataLoader, StreamingDataset
 
     data = StreamingDataset(str(folder), shuffle=True, drop_last=False)

@@ -1,7 +1,7 @@
-"""Loaders of graph objects that `bench_loader` measures: DGL's and PyG's own.
+"""Loaders of graph objects that `bench_loader` measures: those of DGL and PyG.
 
-DGL graphs hold the float32 feature rows that PepLand's published code pickles; PyG's hold the codes
-and local indices that our store keeps, each bond once, which is the least it can carry.
+DGL graphs hold the float32 feature rows that the published code of PepLand pickles. PyG graphs hold
+the codes and local indices of our store, each bond once, which is the smallest possible content.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def prepare_pickles(store: GraphStore, folder: Path, count: int) -> None:
 
 
 def open_pickles(_store: GraphStore, folder: Path, count: int, batch_size: int) -> Epochs:
-    """Read pickles, ``dgl.batch``."""
+    """Read pickles and join them with ``dgl.batch``."""
     dgl = import_dgl()
 
     def epochs(epoch: int) -> Iterator[tuple[int, int]]:
@@ -39,14 +39,14 @@ def open_pickles(_store: GraphStore, folder: Path, count: int, batch_size: int) 
 
 
 def prepare_dgl(store: GraphStore, folder: Path, count: int) -> None:
-    """Write DGL's own file of graphs."""
+    """Write the graphs to a file of DGL."""
     loader = GraphLoader(store, tier="mmap")
     graphs = [loader.batch([row]).to_dgl() for row in range(count)]
     import_dgl().save_graphs(str(folder / "graphs.bin"), graphs)
 
 
 def open_dgl(_store: GraphStore, folder: Path, _count: int, batch_size: int) -> Epochs:
-    """Load it into memory for DGL's ``GraphDataLoader``."""
+    """Load the file into memory for the ``GraphDataLoader`` of DGL."""
     graphs, _ = import_dgl().load_graphs(str(folder / "graphs.bin"))
     from dgl.dataloading import GraphDataLoader
 
@@ -60,10 +60,10 @@ def open_dgl(_store: GraphStore, folder: Path, _count: int, batch_size: int) -> 
 
 
 def pyg_graphs(store: GraphStore, count: int) -> Iterator[Any]:
-    """Yield coded graphs as PyG's ``Data``, each bond once.
+    """Yield coded graphs as ``Data`` of PyG, each bond once.
 
-    One flat ``Data`` that counts its indices up itself is batched more than twice as fast as
-    ``HeteroData`` with the same arrays, so that is what is measured.
+    PyG joins one flat ``Data`` that shifts its own indices more than twice as fast as
+    ``HeteroData`` with the same arrays, so the flat one is measured.
     """
     import torch
 
@@ -84,7 +84,7 @@ def pyg_graphs(store: GraphStore, count: int) -> Iterator[Any]:
 
 
 def prepare_pyg_memory(store: GraphStore, folder: Path, count: int) -> None:
-    """Write PyG's own file."""
+    """Write the graphs to a file of PyG."""
     from torch_geometric.data import InMemoryDataset
 
     InMemoryDataset.save(list(pyg_graphs(store, count)), str(folder / "data.pt"))
@@ -104,10 +104,10 @@ def _pyg_epochs(dataset: Any, batch_size: int) -> Epochs:
 
 
 def open_pyg_memory(_store: GraphStore, folder: Path, _count: int, batch_size: int) -> Epochs:
-    """Load it, for PyG's ``DataLoader``."""
+    """Load the file into memory for the ``DataLoader`` of PyG."""
     from torch_geometric.data import InMemoryDataset
 
-    from benchmarks.loaders import pyg_data  # noqa: F401  # what the file holds
+    from benchmarks.loaders import pyg_data  # noqa: F401  # the class in the file
 
     dataset = InMemoryDataset()
     dataset.load(str(folder / "data.pt"))
@@ -115,7 +115,7 @@ def open_pyg_memory(_store: GraphStore, folder: Path, _count: int, batch_size: i
 
 
 def prepare_pyg_disk(store: GraphStore, folder: Path, count: int) -> None:
-    """Write PyG's SQLite database."""
+    """Write the graphs to an SQLite database of PyG."""
     from torch_geometric.data import OnDiskDataset
 
     shutil.rmtree(folder)
@@ -125,7 +125,7 @@ def prepare_pyg_disk(store: GraphStore, folder: Path, count: int) -> None:
 
 
 def open_pyg_disk(_store: GraphStore, folder: Path, _count: int, batch_size: int) -> Epochs:
-    """Open it, for PyG's ``DataLoader``, which asks for whole batches."""
+    """Open the database for the ``DataLoader`` of PyG, which requests whole batches."""
     from torch_geometric.data import OnDiskDataset
 
     return _pyg_epochs(OnDiskDataset(str(folder)), batch_size)

@@ -1,4 +1,4 @@
-"""A peptide as PyG's ``Data``, for `loaders.graphs`; it needs torch_geometric."""
+"""A peptide as ``Data`` of PyG, for `loaders.graphs`; this needs torch_geometric."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ROWS = {"atom_fragment": "fragment_code", "reaction_index": "fragment_code",
 
 
 class PeptideData(Data):  # type: ignore[misc]
-    """Codes and local indices; in a batch the indices count through its graphs."""
+    """Codes and local indices; joining a batch shifts the indices."""
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> int:
         return len(self[ROWS[key]]) if key in ROWS else 0
 
 
-torch.serialization.add_safe_globals([PeptideData])  # its files are read as plain data
+torch.serialization.add_safe_globals([PeptideData])  # allows reading its files

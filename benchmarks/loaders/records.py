@@ -1,7 +1,7 @@
-"""A graph as one record of bytes, and a batch from many: what LMDB and LitData are measured with.
+"""Graphs as records of bytes, and batches made of them, to measure LMDB and LitData.
 
-A record is four uint32 sizes (atoms, fragments, bonds, reactions) and the ten columns of codes and
-local indices, each as narrow as in the store. The batch is the one that our loader gives.
+A record holds four uint32 sizes (atoms, fragments, bonds, reactions) and the ten columns of codes
+and local indices in the dtypes of the store. The batch is identical to that of our loader.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pepland_data.graph.columns import GROUPS, GraphColumns
 SIZES_BYTES = 4 * len(GROUPS)
 
 
-def records(store: GraphStore, start: int, stop: int) -> Iterator[bytes]:
-    """Yield graphs start to stop of a store, codes and indices in the store's dtypes."""
+def records_of(store: GraphStore, start: int, stop: int) -> Iterator[bytes]:
+    """Yield the records of graphs start to stop of a store."""
     dtypes = store.manifest.dtypes
     for row in range(start, stop):
         columns = store[row].columns
@@ -33,11 +33,11 @@ def records(store: GraphStore, start: int, stop: int) -> Iterator[bytes]:
 
 
 class RecordReader:
-    """Turns records into a batch; numpy does the joining, one call a column.
+    """Makes batches of records; numpy joins each column in one call.
 
     Args:
         dtypes: column -> its dtype in a record.
-        tables: of the store.
+        tables: tables of the store.
     """
 
     def __init__(self, dtypes: Mapping[str, str], tables: BatchTables) -> None:

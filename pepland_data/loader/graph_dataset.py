@@ -17,7 +17,7 @@ from pepland_data.store.graph_store import GraphStore
 
 
 class GraphDataset(Dataset[HeteroGraph]):
-    """Graphs by number; whole batches where PyTorch asks for many at once.
+    """Single graphs by number, or a batch where PyTorch asks for many at once.
 
     `GraphLoader` is faster and can be resumed; this is for code that needs a DataLoader. It can be
     pickled and forked: a worker process opens the stores again.
@@ -53,7 +53,7 @@ class GraphDataset(Dataset[HeteroGraph]):
         return len(self.rows)
 
     def __getitem__(self, place: int) -> HeteroGraph:
-        """Return one graph with its text."""
+        """Return one graph with its text; negative numbers count from the end."""
         row = self.rows[place : place + 1 or None] if place < 0 else self.rows[place : place + 1]
         if not len(row):
             raise IndexError(f"graph {place} of {len(self)}")
@@ -61,10 +61,10 @@ class GraphDataset(Dataset[HeteroGraph]):
         return self.corpus.stores[store][int(row[0] - self.corpus.start[store])]
 
     def __getitems__(self, places: Sequence[int]) -> HeteroBatch:
-        """Return many graphs as one batch; PyTorch's DataLoader calls this by itself."""
+        """Return many graphs as one batch; the DataLoader of PyTorch calls this method."""
         return self._loader.batch(self.rows[np.asarray(places, np.int64)])
 
     @staticmethod
     def collate(batch: HeteroBatch | Sequence[HeteroGraph]) -> HeteroBatch:
-        """Return what `__getitems__` made as it is; join single graphs."""
+        """Return a batch unchanged; join single graphs to a batch."""
         return batch if isinstance(batch, HeteroBatch) else HeteroBatch.from_graphs(batch)

@@ -40,9 +40,8 @@ from pepland_data.loader.upload import Uploaded, Uploader
 from pepland_data.store.graph_store import GraphStore
 
 AHEAD = 3
-"""Batches that are kept ready."""
+"""Batches that are made before they are requested."""
 Rows = npt.NDArray[np.int64]
-Made = HeteroBatch | Uploaded
 
 
 class GraphLoader:
@@ -64,8 +63,8 @@ class GraphLoader:
         shuffle: True for a global shuffle, ``"block"`` for one with long sequential reads
             from a cold disk, False for the order of the store.
         seed: of the order.
-        device: where batches are wanted.
-        tier: ``mmap``, ``host``, ``device``, or ``auto`` for what fits; see `tier_choice`.
+        device: device of the batches.
+        tier: ``mmap``, ``host``, ``device``, or ``auto`` for the fastest that fits into memory.
         subset: rows to draw from, a bool per row, a function of the pass-through columns that
             returns either, or None for all; a list of those for several stores.
         rank: number of this process.
@@ -105,11 +104,11 @@ class GraphLoader:
         static_shapes: bool = False,
         reserve: float = RESERVE,
     ) -> None:
-        _check(batch_size, shuffle, rank, world_size)
-        one = isinstance(store, GraphStore)
-        self.corpus = Corpus([store] if isinstance(store, GraphStore) else store)
-        self.device = torch.device(device)
-        order = _order(self.corpus, [subset] if one else subset, weights, shuffle, seed)
+        _check_options(batch_size, shuffle, rank, world_size)
+        stores = [store] if isinstance(store, GraphStore) else store
+        subsets = [subset] if isinstance(store, GraphStore) else subset
+        self.corpus, self.device = Corpus(stores), torch.device(device)
+        order = _order(self.corpus, subsets, weights, shuffle, seed)
         budget = make_budget(self.corpus, order, batch_size, max_atoms, max_edges, static_shapes)
         self._options = {
             "batch_size": batch_size, "shuffle": shuffle, "device": device, "tier": tier,
@@ -132,7 +131,7 @@ class GraphLoader:
         self._counted: tuple[int, int] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what another process needs to open the same stores at the same position."""
+        """Return what another process needs to continue at the same position of the same stores."""
         own = {"store": self.corpus.stores, "subset": self.batching.order.rows, "seed": self.seed}
         return {"options": {**self._options, **own}, "state": self.state_dict()}
 
@@ -157,7 +156,7 @@ class GraphLoader:
 
     @property
     def seed(self) -> int:
-        """Seed of the order."""
+        """Seed of the global order."""
         return self.batching.order.seed
 
     @property
@@ -171,19 +170,19 @@ class GraphLoader:
         return self._counted[1]
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the start of an epoch."""
+        """Set the next iteration to the start of an epoch."""
         self.epoch, self.position, self._resumed = epoch, 0, False
 
     def state_dict(self) -> dict[str, int]:
-        """Return seed, epoch, position in the global order and its length, as every rank has them.
+        """Return seed, epoch, position and length of the global order, equal on every rank.
 
-        Take it between two steps: it says that the last batch handed out is done with.
+        Call it between two steps: the last batch counts as processed.
         """
         state = {"seed": self.seed, "epoch": self.epoch, "position": self.position}
         return {**state, "num_graphs": self.num_graphs}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Let the next iteration resume where `state_dict` was taken, on any number of ranks.
+        """Resume at the position of a `state_dict` in the next iteration, on any number of ranks.
 
         Raises:
             InputError: the state is of an epoch with another number of graphs.
@@ -191,7 +190,7 @@ class GraphLoader:
         if state.get("num_graphs", self.num_graphs) != self.num_graphs:
             raise InputError(
                 f"the state is of an epoch of {state['num_graphs']} graphs, this loader has "
-                f"{self.num_graphs}; give the same stores, subset and weights"
+                f"{self.num_graphs}; give the loader the same stores, subset and weights"
             )
         seed = state.get("seed", self.seed)
         self.batching = replace(self.batching, order=replace(self.batching.order, seed=seed))
@@ -199,44 +198,46 @@ class GraphLoader:
         self._resumed, self._counted = True, None
 
     def batch(self, graphs: npt.ArrayLike) -> HeteroBatch:
-        """Return the named graphs as a batch on the device.
+        """Return graphs as a batch on the device.
 
         Args:
-            graphs: [K] int graph numbers; those of one store are put side by side.
+            graphs: [K] int graph numbers; in the batch they are grouped by store.
 
         Raises:
-            IndexError: numbers outside the corpus.
-            StoreDamagedError: a shard is not what was written.
+            IndexError: a number is outside the corpus.
+            StoreDamagedError: a shard is damaged.
         """
         wanted = np.asarray(graphs, np.int64)
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self.corpus)):
-            raise IndexError(f"graphs outside 0..{len(self.corpus) - 1}")
-        return self._arrive(self._make(self.corpus.together(wanted), HostBuffers(0), None))
+            raise IndexError(f"graph numbers outside 0..{len(self.corpus) - 1}")
+        return self._received(self._make(self.corpus.group_by_store(wanted), HostBuffers(0), None))
 
-    def _make(self, graphs: Rows, blocks: HostBuffers, shape: Shape | None) -> Made:
-        """Make a batch, in the loader's thread or the consumer's."""
-        with self.meter.making():
-            parts = outline_of(graphs, self.corpus.sizes(graphs), shape)
+    def _make(
+        self, graphs: Rows, buffers: HostBuffers, shape: Shape | None
+    ) -> HeteroBatch | Uploaded:
+        """Make a batch, in the thread of the loader or of the consumer."""
+        with self.meter.time_making():
+            outline = outline_of(graphs, self.corpus.sizes(graphs), shape)
             if isinstance(self._source, DeviceSource):
-                return self._source.batch(parts, self.tables)
+                return self._source.batch(outline, self.tables)
             if self._uploader is not None:
-                return self._upload(parts)
-            out = arrays(blocks.take(spans(parts.shape)[1]), parts.shape)
-            write_batch(out, parts, self._source)
+                return self._upload(outline)
+            out = arrays(buffers.take(spans(outline.shape)[1]), outline.shape)
+            write_batch(out, outline, self._source)
             made = host_batch(out, self.tables)
             return made if self.device.type == "cpu" else made.to(self.device)
 
-    def _upload(self, parts: BatchOutline) -> Uploaded:
+    def _upload(self, outline: BatchOutline) -> Uploaded:
         uploader, source = self._uploader, self._source
         assert uploader is not None
         assert not isinstance(source, DeviceSource)
         before = uploader.waited_s
-        made = uploader.upload(parts.shape, lambda out: write_batch(out, parts, source))
+        made = uploader.upload(outline.shape, lambda out: write_batch(out, outline, source))
         self.meter.copy_waited(uploader.waited_s - before)
         return made
 
-    def _arrive(self, made: Made) -> HeteroBatch:
-        """Return a batch that the current stream can work on."""
+    def _received(self, made: HeteroBatch | Uploaded) -> HeteroBatch:
+        """Return a batch that the current stream can use."""
         if isinstance(made, HeteroBatch):
             return made
         return HeteroBatch(self.tables, **made.tensors())
@@ -248,31 +249,32 @@ class GraphLoader:
         return self._epoch(self.epoch, self.position)
 
     def _epoch(self, epoch: int, position: int) -> Iterator[HeteroBatch]:
-        """Yield the batches of an epoch from a position on."""
-        steps, blocks = self.batching.steps(epoch, position), HostBuffers(AHEAD + 3)
+        """Yield the batches of an epoch, starting at a position."""
+        steps, buffers = self.batching.steps(epoch, position), HostBuffers(AHEAD + 3)
         made = (
-            (self._make(graphs, blocks, self._shape), len(graphs), after) for graphs, after in steps
+            (self._make(graphs, buffers, self._shape), len(graphs), after)
+            for graphs, after in steps
         )
-        source = made if isinstance(self._source, DeviceSource) else ahead(made, AHEAD)
+        ready = made if isinstance(self._source, DeviceSource) else ahead(made, AHEAD)
         while True:
-            asked = self.meter.asked()
-            item = next(source, None)
+            requested = self.meter.requested()
+            item = next(ready, None)
             if item is None:
                 break
-            batch = self._arrive(item[0])
-            self.meter.given(asked, item[1], batch.nbytes)
+            batch = self._received(item[0])
+            self.meter.delivered(requested, item[1], batch.nbytes)
             self.position = item[2]
             yield batch
         self.set_epoch(epoch + 1)
 
 
-def _check(batch_size: int, shuffle: bool | str, rank: int, world_size: int) -> None:
+def _check_options(batch_size: int, shuffle: bool | str, rank: int, world_size: int) -> None:
     if shuffle not in SHUFFLES:
         raise InputError(f"unknown order {shuffle!r}; expected shuffle=True, False or 'block'")
     if batch_size < 1 or not 0 <= rank < world_size:
         raise InputError(
-            f"batch_size {batch_size}, rank {rank} of {world_size}: expected a batch size of 1 "
-            "or more and a rank below the number of processes"
+            f"batch_size {batch_size}, rank {rank} of {world_size}: expected a batch size of at "
+            "least 1, and a rank from 0 to below the number of processes"
         )
 
 
@@ -281,7 +283,9 @@ def _order(
 ) -> EpochOrder:
     chosen = [None] * len(corpus.stores) if subsets is None else list(subsets)
     if len(chosen) != len(corpus.stores):
-        raise InputError(f"{len(chosen)} subsets for {len(corpus.stores)} stores; give one each")
+        raise InputError(
+            f"{len(chosen)} subsets for {len(corpus.stores)} stores; give one subset per store"
+        )
     rows = [subset_rows(s, store) for s, store in zip(chosen, corpus.stores, strict=True)]
     sizes = [len(store) for store in corpus.stores]
     drawn = [n if r is None else len(r) for n, r in zip(sizes, rows, strict=True)]

@@ -26,29 +26,29 @@ def measure(
 ) -> dict[str, Any]:
     """Return the speed of a loader alone, and the time that a step waits for it.
 
-    The step on a CPU sleeps, so the loader has a core; on a GPU it keeps the device busy.
+    On a CPU the step sleeps, so that the loader has a core; on a GPU it keeps the device busy.
 
     Args:
         stores: opened stores.
         batch_size: graphs per batch.
         tier: as of `GraphLoader`.
         device: ``auto``, ``cpu`` or ``cuda``.
-        step_s: seconds of the step.
-        seconds: length of each measurement.
+        step_s: length of the step in seconds.
+        seconds: length of each of the two measurements.
 
     Returns:
-        JSON values: ``alone`` and ``with_step`` are of `LoadReport.as_dict`; ``starved_share`` is
-        the larger of the shares that the consumer waited and that the device stood still.
+        JSON values: ``alone`` and ``with_step`` hold `LoadReport.as_dict`. ``starved_share`` is the
+        larger of two shares: of the time the consumer waited, and of the time the device was idle.
 
     Raises:
-        InputError: no graphs, or a device that is not there.
+        InputError: the stores hold no graphs, or the device does not exist.
     """
-    home = _device(device)
+    home = device_of(device)
     loader = GraphLoader(stores, batch_size, device=home, tier=tier)
     if not loader.num_graphs:
         raise InputError("the stores hold no graphs; there is nothing to measure")
-    alone = run(loader, seconds, lambda: None)
-    beside = run(loader, seconds, step_of(home, step_s))
+    alone = iterate(loader, seconds, lambda: None)
+    beside = iterate(loader, seconds, step_of_length(home, step_s))
     starved = max(beside.waiting_share, beside.device_idle_share or 0.0)
     return {
         "stores": [str(store.path) for store in stores],
@@ -63,8 +63,8 @@ def measure(
     }
 
 
-def run(loader: GraphLoader, seconds: float, step: Callable[[], None]) -> LoadReport:
-    """Iterate for some seconds, epoch after epoch, and return what the meter says.
+def iterate(loader: GraphLoader, seconds: float, step: Callable[[], None]) -> LoadReport:
+    """Iterate for some seconds, over several epochs if needed, and return the meter's report.
 
     The first few steps open shards and fill buffers; they are not counted.
     """
@@ -81,18 +81,25 @@ def run(loader: GraphLoader, seconds: float, step: Callable[[], None]) -> LoadRe
             steps += 1
 
 
-def _device(name: str) -> torch.device:
-    there = torch.cuda.is_available()
+def device_of(name: str) -> torch.device:
+    """Return the device ``auto``, ``cpu`` or ``cuda`` with an optional number.
+
+    Raises:
+        InputError: another name, or no CUDA device is available.
+    """
+    available = torch.cuda.is_available()
     if name == "auto":
-        return torch.device("cuda" if there else "cpu")
-    if name.startswith("cuda") and not there:
-        raise InputError("device cuda is not there; use --device cpu, or a torch build with CUDA")
+        return torch.device("cuda" if available else "cpu")
+    if name.startswith("cuda") and not available:
+        raise InputError(
+            f"device {name!r} is not available; use --device cpu, or a torch build with CUDA"
+        )
     if name != "cpu" and not name.startswith("cuda"):
         raise InputError(f"unknown device {name!r}; expected auto, cpu or cuda")
     return torch.device(name)
 
 
-def step_of(device: torch.device, seconds: float) -> Callable[[], None]:
+def step_of_length(device: torch.device, seconds: float) -> Callable[[], None]:
     """Return a step of a known length: a CPU sleeps, a GPU is kept busy."""
     if device.type == "cpu":
         return lambda: time.sleep(seconds)
@@ -107,10 +114,10 @@ def step_of(device: torch.device, seconds: float) -> Callable[[], None]:
 
 
 def _cycles_per_second(device: torch.device, cycles: int = 20_000_000) -> float:
-    """Return how fast a GPU counts, measured: what it reports is not what it runs at."""
+    """Measure how fast a GPU counts; the clock rate that it reports can differ."""
     ends = [torch.cuda.Event(enable_timing=True) for _ in range(2)]  # type: ignore[no-untyped-call]
     with torch.cuda.device(device):
-        for end in ends:  # the first turn wakes the clocks up
+        for end in ends:  # the first one raises the clock rate
             torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
             end.record()
     ends[1].synchronize()

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 
 TOLERATED_SHARE = 0.01
-"""Share of the time below which waiting does not matter."""
+"""A smaller share of waiting time does not count as a limit."""
 REMEDIES = {
-    "consumer": "nothing to do: batches are ready before they are asked for",
-    "disk": "keep the store on a local disk, read it once (`pepland-data verify`) so that it is "
-    "cached, or shuffle in blocks (shuffle='block')",
-    "gather": "give the process a core more, or keep the corpus on the GPU (tier='device')",
-    "copy": "keep the corpus on the GPU (tier='device'), or check the GPU's bus",
+    "consumer": "nothing to do: batches are ready before they are requested",
+    "disk": "keep the store on a local disk, read it once (`pepland-data verify`) so that the "
+    "system caches it, or shuffle in blocks (shuffle='block')",
+    "gather": "give the process one more core, or keep the corpus on the GPU (tier='device')",
+    "copy": "keep the corpus on the GPU (tier='device'), or check the bus of the GPU",
 }
 _PER_THREAD = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 
@@ -37,23 +37,23 @@ class LoadReport:
     bytes: int
     """Bytes of their arrays."""
     seconds: float
-    """Time since the first of them was asked for."""
+    """Time since the first of them was requested."""
     waited_s: float
     """Time the consumer waited for batches."""
     gather_s: float
-    """Time spent on making batches."""
+    """Time in which batches were made."""
     blocked_s: float
     """Part of it in which the thread did not run on a processor."""
     pages_read: int
-    """Pages that had to come from a disk."""
+    """Memory pages that were read from a disk."""
     copy_s: float
-    """Time for which making batches had to wait for copies to the device."""
+    """Time in which the making of batches waited for copies to the device."""
     device_idle_s: float | None
     """Time in which the device was idle before batches, from events; None on a CPU."""
 
     @property
     def waiting_share(self) -> float:
-        """Share of the time the consumer waited."""
+        """Share of the time in which the consumer waited."""
         return min(1.0, self.waited_s / self.seconds) if self.seconds else 0.0
 
     @property
@@ -75,7 +75,7 @@ class LoadReport:
 
     @property
     def limit(self) -> str:
-        """What limits: ``consumer``, ``disk``, ``gather`` or ``copy``."""
+        """What limits the speed: ``consumer``, ``disk``, ``gather`` or ``copy``."""
         if max(self.waiting_share, self.device_idle_share or 0.0) < TOLERATED_SHARE:
             return "consumer"
         if self.copy_s > self.gather_s or self._idle_unseen:
@@ -89,21 +89,21 @@ class LoadReport:
 
     @property
     def remedy(self) -> str:
-        """What helps against it."""
+        """How to raise this limit."""
         return REMEDIES[self.limit]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON values."""
+        """Return all fields and properties as JSON values."""
         derived = ("waiting_share", "device_idle_share", "graphs_per_s", "bytes_per_s")
         shown = {name: getattr(self, name) for name in (*derived, "limit", "remedy")}
         return {**asdict(self), **shown}
 
 
 class Meter:
-    """Counters of one loader; cheap enough to be always on.
+    """Counters of one loader. They cost little and are always on.
 
     Args:
-        device: where batches go.
+        device: device of the batches.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -119,8 +119,8 @@ class Meter:
         self._waited = self._gather = self._blocked = self._copy = self._idle_ms = 0.0
         self._events.clear()
 
-    def asked(self) -> float:
-        """Note that the consumer asks for a batch; return the time."""
+    def requested(self) -> float:
+        """Record that the consumer requests a batch; return the time."""
         now = time.perf_counter()
         if self._began is None:
             self._began = now
@@ -128,10 +128,10 @@ class Meter:
             self._events.append((_event(), None))
         return now
 
-    def given(self, asked: float, graphs: int, nbytes: int) -> None:
-        """Note that it got one."""
+    def delivered(self, requested: float, graphs: int, nbytes: int) -> None:
+        """Record that the consumer received the batch that it requested at a time."""
         self._ended = time.perf_counter()
-        self._waited += self._ended - asked
+        self._waited += self._ended - requested
         self._steps += 1
         self._graphs += graphs
         self._bytes += nbytes
@@ -139,22 +139,22 @@ class Meter:
             self._events[-1] = (self._events[-1][0], _event())
             self._read_events()
 
-    def making(self) -> _Making:
-        """Return a context that counts the making of one batch, in whatever thread."""
-        return _Making(self)
+    def time_making(self) -> _MakingTimer:
+        """Return a context that measures the making of one batch, in any thread."""
+        return _MakingTimer(self)
 
     def copy_waited(self, seconds: float) -> None:
-        """Note the time for which a batch had to wait for a free pinned block."""
+        """Add the time for which a batch waited for a free pinned block."""
         self._copy += seconds
 
     def _read_events(self) -> None:
-        """Add up the pairs that the device has passed, without waiting for the others."""
+        """Add up the pairs of events that have happened, without waiting for the others."""
         while self._events and self._events[0][1] is not None and self._events[0][1].query():
             before, after = self._events.popleft()
             self._idle_ms += before.elapsed_time(after)
 
     def report(self) -> LoadReport:
-        """Return what was counted so far."""
+        """Return the counts since the start or the last `reset`."""
         seconds = 0.0 if self._began is None else max(self._ended, self._began) - self._began
         return LoadReport(
             self._steps, self._graphs, self._bytes, seconds, self._waited, self._gather,
@@ -162,7 +162,7 @@ class Meter:
         )  # fmt: skip
 
 
-class _Making:
+class _MakingTimer:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
 

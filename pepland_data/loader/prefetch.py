@@ -18,8 +18,8 @@ def ahead(items: Iterator[T], count: int) -> Iterator[T]:
     exception of the consumer was handled.
 
     Args:
-        items: used by the thread alone.
-        count: items made before they are asked for.
+        items: only the thread uses it.
+        count: most items that are made before they are requested.
     """
     ready: queue.SimpleQueue[Any] = queue.SimpleQueue()
     room: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -39,7 +39,7 @@ def ahead(items: Iterator[T], count: int) -> Iterator[T]:
                 if not put((item, None)):
                     return
             put((end, None))
-        except BaseException as error:  # handed to the consumer, who raises it
+        except BaseException as error:  # the consumer raises it
             put((end, error))
 
     thread = threading.Thread(target=produce, name="pepland-loader", daemon=True)

@@ -1,6 +1,6 @@
-"""Batches on their way to a device: pinned blocks used again and again, one copy a batch.
+"""Copies of batches to a device: a ring of pinned blocks that are reused, one copy per batch.
 
-The copy runs on a stream of its own beside the step. The consumer's stream waits for it on the
+The copy runs on its own stream, beside the step. The consumer's stream waits for it on the
 device; the host waits only before a pinned block is written again, and in the loader's thread.
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from pepland_data.batch.byte_layout import Shape, arrays, spans, tensors
 
 ROOM = 1.25
-"""A block that has to grow gets this much more than it needs, so that it does so rarely."""
+"""A block that must grow becomes larger than needed by this factor, so that it grows rarely."""
 
 
 @dataclass(eq=False)
@@ -33,7 +33,7 @@ class _Slot:
 
 @dataclass(frozen=True, eq=False)
 class Uploaded:
-    """A batch on the device, or on its way there."""
+    """A batch whose copy to the device has been started."""
 
     block: Tensor
     """[nbytes] uint8."""
@@ -42,7 +42,7 @@ class Uploaded:
     """CUDA event after the copy, None on a CPU."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the arrays; from here on the current stream waits for the copy, not the host."""
+        """Return the arrays; the current stream waits for the copy, the host does not."""
         if self.copied is not None:
             stream = torch.cuda.current_stream(self.block.device)
             stream.wait_event(self.copied)
@@ -54,7 +54,7 @@ class Uploader:
     """Write batches into a ring of blocks and copy them to a device.
 
     Args:
-        device: where to; on a CPU the same steps run without streams, for tests.
+        device: target; on a CPU the same steps run without streams, for tests.
         slots: blocks in the ring.
     """
 
@@ -64,13 +64,13 @@ class Uploader:
         self._next, self._lock = 0, threading.Lock()
         self._stream = torch.cuda.Stream(device) if self._cuda else None  # type: ignore[no-untyped-call]
         self.waited_s = 0.0
-        """Seconds that writing had to wait for copies out of the ring."""
+        """Seconds in which writing waited for copies out of the ring."""
 
     def upload(
         self, shape: Shape, write: Callable[[dict[str, npt.NDArray[Any]]], None]
     ) -> Uploaded:
-        """Let `write` fill the arrays of a batch, and start their copy; one thread at a time."""
-        # The loader's thread starts out on the first GPU, whichever this batch goes to.
+        """Let `write` fill the arrays of a batch, then start the copy; one thread at a time."""
+        # A new thread uses the first GPU, and the batch may belong to another one.
         here = torch.cuda.device(self.device) if self._cuda else nullcontext()
         with self._lock, here:
             return self._upload(shape, write)

@@ -1,9 +1,9 @@
-"""PharmHGT in the published formulation: DGL carries messages, Python callbacks reduce them.
+"""PharmHGT in the published formulation: DGL sends messages, Python callbacks reduce them.
 
-It is the baseline of benchmarks and an independent reference in tests. Every row of every view is
-computed: first layers on feature rows, `multi_update_all` with user-defined functions, which DGL
-calls once for each in-degree, with queries, keys and values inside them. The junction view is
-computed even if no output needs it. It is slow, and equal in all outputs.
+This is the baseline of the benchmarks and an independent reference in tests. Every row of every
+view is computed. The first layers run on feature rows. `multi_update_all` calls user-defined
+functions once for each in-degree, and these compute queries, keys and values. The junction view is
+computed even if no output needs it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ class DGLPharmHGT(nn.Module):
     """The network on the graph of `HeteroBatch.to_dgl`, with the parameters of `PharmHGT`.
 
     Args:
-        config: as of `PharmHGT`; ``dedup`` means nothing here.
-        live_only: leave the junction view out where no output needs it; the published code does
-            not.
+        config: as of `PharmHGT`; ``dedup`` has no effect.
+        live_only: omit the junction view if no output needs it; the published code does not.
     """
 
     def __init__(self, config: PharmHGTConfig | None = None, live_only: bool = False) -> None:
@@ -45,7 +44,7 @@ class DGLPharmHGT(nn.Module):
         """Return the states of every atom and fragment.
 
         Args:
-            graph: DGL heterograph; its node and edge data stay as they are.
+            graph: DGL heterograph; its node and edge data do not change.
         """
         with graph.local_scope():
             self._inputs(graph)
@@ -81,6 +80,7 @@ class DGLPharmHGT(nn.Module):
             edges["h"] = relu(edges["in"] + layer(edges.pop("d")))
 
     def _attend(self, view: str, state: str = "h") -> Reduce:
+        """Return the attention of a view as a function that reduces messages."""
         q, k, v, out = cast(Any, self.mp.attn[view]).linears
         heads = self.config.heads
 
@@ -115,7 +115,7 @@ class DGLPharmHGT(nn.Module):
 
 
 def update(graph: Any, functions: dict[Any, tuple[Any, Reduce]], field: str = "h") -> None:
-    """Send and reduce along some edge types; a node without an incoming edge gets zero."""
+    """Send and reduce along edge types into a field; a node without incoming edge gets zero."""
     ends = {etype[2] for etype in functions}
     for ntype in ends:
         nodes = graph.nodes[ntype].data
@@ -129,21 +129,21 @@ def update(graph: Any, functions: dict[Any, tuple[Any, Reduce]], field: str = "h
 
 
 def edge_state(edges: Any) -> dict[str, Tensor]:
-    """Send the edge's state."""
+    """Send the state of the edge."""
     return {"m": edges.data["h"]}
 
 
 def source_junction(edges: Any) -> dict[str, Tensor]:
-    """Send the source's state of the junction view."""
+    """Send the state of the source in the junction view."""
     return {"m": edges.src["j"]}
 
 
 def total(nodes: Any) -> dict[str, Tensor]:
-    """Sum what arrived."""
+    """Sum the messages."""
     return {"new": nodes.mailbox["m"].sum(1)}
 
 
 def difference(edges: Any) -> dict[str, Tensor]:
-    """Return source state minus the state of the reverse edge, its neighbour in the list."""
+    """Return source state minus the state of the reverse edge, which is adjacent in the list."""
     h = edges.data["h"]
     return {"d": edges.src["h"] - h.view(len(h) // 2, 2, h.shape[1]).flip(1).flatten(0, 1)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables
+from pepland_data.loader.measure import device_of
 from pepland_data.resources import sample_path
 from pepland_data.store.graph_store import open_store
 from pepland_model.measure.speed import Settings, ceilings, sweep
@@ -37,25 +38,28 @@ def report(
     say: Callable[[str], Any],
     processor_time: bool = False,
 ) -> dict[str, Any]:
-    """Return figures for each precision and batch size, one row a formulation.
+    """Return figures for each precision and batch size, one row per formulation.
 
     Args:
         store: folder of a store; None means the bundled sample, for which RDKit is needed.
-        sizes: graphs per batch; where there are fewer graphs, all of them.
-        precisions: as of `Settings`; one the device has not is left out with a reason.
+        sizes: graphs per batch; if there are fewer graphs, all of them.
+        precisions: as of `Settings`; one that the device lacks is left out with a reason.
         output: as of `PharmHGTConfig`.
-        graphs: to run inference on.
-        seconds: for each figure.
-        baseline: measure the published formulation with DGL too.
+        graphs: most graphs for inference.
+        seconds: time for each figure.
+        baseline: also measure the published formulation with DGL.
         device: ``auto``, ``cpu`` or ``cuda``.
-        say: takes a line of progress.
+        say: called with each line of progress.
         processor_time: as of `Settings`.
 
     Raises:
-        InputError: no graphs, or a device that is not there.
+        InputError: there are no graphs, or the device is not available.
     """
     home = device_of(device)
-    source = GraphSource(store, graphs)
+    if store is None:
+        source = GraphSource.from_smiles(sample_smiles()[:graphs])
+    else:
+        source = GraphSource.from_store(store, graphs)
     measurements: list[dict[str, Any]] = []
     for precision in precisions:
         try:
@@ -90,39 +94,29 @@ def report(
     }  # fmt: skip
 
 
-def device_of(name: str) -> torch.device:
-    """Return the device of a name; InputError where it is not there."""
-    there = torch.cuda.is_available()
-    if name == "auto":
-        return torch.device("cuda" if there else "cpu")
-    if name != "cpu" and not (name.startswith("cuda") and there):
-        raise InputError(f"device {name!r} is not there; use --device cpu")
-    return torch.device(name)
-
-
+@dataclass(frozen=True)
 class GraphSource:
-    """Graphs to measure on, cut into batches of any size.
+    """Graphs to measure on, divided into batches of any size."""
 
-    Args:
-        store: folder of a store; None means the bundled sample, for which RDKit is needed.
-        graphs: the first of them that are taken.
+    columns: GraphColumns
+    tables: FeatureTables
 
-    Raises:
-        InputError: no graphs.
-    """
+    @classmethod
+    def from_smiles(cls, texts: Sequence[str]) -> GraphSource:
+        """Convert SMILES; this needs RDKit."""
+        from pepland_data.chem.featurizer import Featurizer
 
-    def __init__(self, store: str | None, graphs: int) -> None:
-        if store is None:
-            from pepland_data.chem.featurizer import Featurizer
+        converted = Featurizer().convert(list(texts))
+        return cls(converted.columns, converted.tables)
 
-            converted = Featurizer().convert(sample_smiles()[:graphs])
-            self.columns, self.tables = converted.columns, converted.tables
-        else:
-            opened = open_store(store)
-            rows = np.arange(min(graphs, len(opened)))
-            if not len(rows):
-                raise InputError(f"{store} holds no graphs; there is nothing to measure")
-            self.columns, self.tables = opened.gather(rows), opened.tables
+    @classmethod
+    def from_store(cls, store: str, graphs: int) -> GraphSource:
+        """Read the first graphs of a store; InputError if it holds none."""
+        opened = open_store(store)
+        rows = np.arange(min(graphs, len(opened)))
+        if not len(rows):
+            raise InputError(f"{store} holds no graphs; there is nothing to measure")
+        return cls(opened.gather(rows), opened.tables)
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -133,29 +127,22 @@ class GraphSource:
         return float(self.columns.atom_ptr[-1]) / len(self)
 
     def batches(self, size: int, count: int | None, device: torch.device) -> list[HeteroBatch]:
-        """Return batches in order; one that is not full is left out.
+        """Return batches in order, without a last one that is not full.
 
         Args:
-            size: graphs per batch; all of them where there are fewer.
-            count: batches at most; None means all.
-            device: of the batches.
+            size: graphs per batch; if there are fewer graphs, all of them.
+            count: most batches; None means all.
+            device: device of the batches.
         """
-        return batches_of(self.columns, self.tables, size, count, device)
-
-
-def batches_of(
-    columns: GraphColumns, tables: FeatureTables, size: int, count: int | None,
-    device: torch.device,
-) -> list[HeteroBatch]:  # fmt: skip
-    """Return graphs as batches of one set of tables, see `GraphSource.batches`."""
-    size = min(size, len(columns))
-    host, there = BatchTables.from_tables(tables), BatchTables.from_tables(tables, device)
-    starts = range(0, len(columns) - size + 1, size)[:count]
-    made = [HeteroBatch.from_columns(columns.slice(s, s + size), host) for s in starts]
-    return [replace(batch.to(device), tables=there) for batch in made]
+        size = min(size, len(self))
+        host = BatchTables.from_tables(self.tables)
+        on_device = host.to(device)
+        starts = range(0, len(self) - size + 1, size)[:count]
+        made = [HeteroBatch.from_columns(self.columns.slice(s, s + size), host) for s in starts]
+        return [replace(batch.to(device), tables=on_device) for batch in made]
 
 
 def sample_smiles() -> list[str]:
-    """Return the peptides that come with the package."""
+    """Return the SMILES of the bundled sample."""
     with sample_path().open(newline="") as lines:
         return [row["smiles"] for row in csv.DictReader(lines)]

@@ -1,8 +1,8 @@
-"""What a computation costs at least: FLOPs and bytes counted, ceilings measured.
+"""The least time of a computation: FLOPs and bytes are counted, ceilings are measured.
 
-The roofline model (Williams, Waterman, Patterson 2009, doi 10.1145/1498765.1498785), operator by
-operator: none ends before its FLOPs at the speed of the best matrix product, nor before the bytes
-it reads and writes once at the speed of the best copy.
+This is the roofline model (Williams, Waterman, Patterson 2009, doi 10.1145/1498765.1498785) for
+each operator. An operator takes at least the time of its FLOPs at the speed of the best matrix
+product, and at least the time of the bytes that it reads and writes at the speed of the best copy.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from torch.utils.flop_counter import flop_registry
 aten = torch.ops.aten
 GATHERS = {aten.index_select, aten.embedding, aten.index, aten._embedding_bag,
            aten._embedding_bag_forward_only}  # fmt: skip
-"""Operators that read as many rows of their first argument as they give out, or are told to."""
+"""Operators that read rows of their first argument: one for each output row or index."""
 PRODUCTS = {aten.mm, aten.addmm, aten.bmm, aten.baddbmm}
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What the device can do, measured."""
+    """Measured limits of a device."""
 
     gflops: float
-    """Best matrix product, 1e9 FLOP a second."""
+    """Best matrix product, 1e9 FLOP per second."""
     gbs: float
-    """Best copy, bytes read and written, 1e9 a second."""
+    """Best copy, 1e9 bytes read and written per second."""
 
     def seconds(self, flops: float, moved: float) -> float:
-        """Return the least time of some FLOPs and bytes that overlap perfectly."""
+        """Return the least time of FLOPs and bytes that overlap perfectly."""
         return max(flops / self.gflops, moved / self.gbs) / 1e9
 
 
@@ -46,18 +46,18 @@ class Ceilings:
 class Counter(TorchDispatchMode):
     """Counts the operators that run inside ``with Counter(...) as c:``, backward passes included.
 
-    What runs outside of torch, keys in numpy, is in no count; nor are the optimizer's own.
+    Work outside of torch, such as keys in numpy, is not counted.
     """
 
     ceilings: Ceilings
     flops: float = 0.0
-    """Of matrix products."""
+    """FLOPs of matrix products."""
     moved: float = 0.0
-    """Bytes that operators read and write, each tensor once an operator, views not at all."""
+    """Bytes that operators read and write: each tensor once per operator, no views."""
     seconds: float = 0.0
-    """Sum of the operators' least times."""
+    """Sum of the least times of the operators."""
     products: dict[str, float] = field(default_factory=dict)
-    """Least seconds of matrix products and of all else."""
+    """Least seconds of matrix products, and of all other operators."""
 
     def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -76,9 +76,9 @@ class Counter(TorchDispatchMode):
             flops = float(flop_registry[packet](*args, **kwargs, out_val=out))
         moved = nbytes(out) + (gathered(args, out) if packet in GATHERS else nbytes((args, kwargs)))
         least = self.ceilings.seconds(flops, moved)
-        self.flops, self.moved, self.seconds = (
-            self.flops + flops, self.moved + moved, self.seconds + least,
-        )  # fmt: skip
+        self.flops += flops
+        self.moved += moved
+        self.seconds += least
         self.products["products" if packet in PRODUCTS else "other"] += least
 
 
@@ -88,7 +88,7 @@ def nbytes(values: Any) -> int:
 
 
 def gathered(args: Any, out: Any) -> int:
-    """Return the bytes that a gather reads: a row for each index, and the indices."""
+    """Return the bytes that a gather reads: one row for each index, and the indices."""
     tensors = [t for t in tree_leaves(args) if isinstance(t, Tensor)]
     indices = [t for t in tensors if not t.is_floating_point()]
     row = max((t[:1].numel() * t.element_size() for t in tensors if t.is_floating_point()),
@@ -103,12 +103,12 @@ def measure_ceilings(
     seconds: float = 0.6,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Ceilings:
-    """Measure the best of some matrix products and of copies.
+    """Measure the best of some matrix products, and the best copy.
 
     Args:
-        device: where.
-        dtype: of the products' inputs; copies are of bytes.
-        seconds: to spend on each.
+        device: device to measure.
+        dtype: dtype of the matrices; copies are of bytes.
+        seconds: time for the products, and again for the copies.
         clock: as of `times`.
     """
     best = 0.0
@@ -139,15 +139,15 @@ def times(
     before: Callable[[], Any] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
-    """Return the times of some calls after one to warm up.
+    """Return the times of some calls, after one call to warm up.
 
     Args:
-        run: what to measure.
-        device: waited for before and after each call.
-        seconds: to spend in all.
-        least: calls even if that takes longer.
-        before: called before each, not measured.
-        clock: gives seconds; of the wall, or of the processor on a machine that others use too.
+        run: function to measure.
+        device: synchronised before and after each call.
+        seconds: time for all calls.
+        least: number of calls to make even if they take longer.
+        before: called before each call, not measured.
+        clock: returns seconds: wall time, or processor time on a machine with other load.
     """
     found: list[float] = []
     for i in range(10_000):
@@ -165,13 +165,13 @@ def times(
 
 
 def wait(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished all work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def spread(seconds: list[float], items: int) -> dict[str, float]:
-    """Return items per second: median, lowest and highest, to four digits."""
+    """Return items per second: median, lowest and highest, with four digits."""
     rates = [items / s for s in seconds]
     found = {"median": statistics.median(rates), "low": min(rates), "high": max(rates)}
     return {k: round(v, 3 - math.floor(math.log10(v))) for k, v in found.items()}

@@ -1,4 +1,4 @@
-"""How fast the network runs on this machine, formulation by formulation, beside its roofline."""
+"""Speed of each formulation of the network on this machine, compared with its roofline."""
 
 from __future__ import annotations
 
@@ -33,47 +33,47 @@ from pepland_model.train.mask import MaskOptions, mask_batch
 from pepland_model.train.step import autocast
 
 CLASSES = 258
-"""Labels of the fragment head; their number hardly matters here."""
+"""Labels of the fragment head; their number has little effect on the speed."""
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16,
           "fp16": torch.float16}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one measurement is made with."""
+    """Settings of one measurement."""
 
     device: torch.device
     precision: str = "fp32"
     """``fp32``, ``tf32``, ``bf16`` or ``fp16``."""
     config: PharmHGTConfig = field(default_factory=PharmHGTConfig)
-    """Sizes and output; the variants decide how states are searched."""
+    """Sizes and output; the variant decides whether equal states are searched."""
     seconds: float = 2.0
-    """To spend on each figure; at least `repeats` calls are made."""
+    """Time for each figure; at least `repeats` calls are made."""
     repeats: int = 3
-    """Calls at least, of which the median is taken."""
+    """Least number of calls; a figure is their median."""
     processor_time: bool = False
-    """Count seconds of the processor, not of the wall: for a CPU that others use too."""
+    """Measure processor time, not wall time: for a CPU with other load."""
 
     def __post_init__(self) -> None:
         if self.precision not in DTYPES:
             raise InputError(f"precision {self.precision!r}; expected one of {', '.join(DTYPES)}")
         if self.precision == "tf32" and self.device.type == "cpu":
-            raise InputError("precision tf32 is of CUDA devices; on a CPU choose fp32 or bf16")
+            raise InputError("precision tf32 needs a CUDA device; on a CPU choose fp32 or bf16")
 
     @property
     def clock(self) -> Callable[[], float]:
-        """What gives the time."""
+        """Function that returns the time in seconds."""
         return time.process_time if self.processor_time else time.perf_counter
 
 
 def ceilings(settings: Settings) -> Ceilings:
-    """Measure this device's ceilings at a precision."""
+    """Measure the ceilings of the device at a precision."""
     torch.backends.cuda.matmul.allow_tf32 = settings.precision == "tf32"
     return measure_ceilings(settings.device, DTYPES[settings.precision], clock=settings.clock)
 
 
 def shared_weights(config: PharmHGTConfig, device: torch.device) -> dict[str, Tensor]:
-    """Return the weights that every variant starts from, the same on every machine."""
+    """Return the initial weights of every variant, equal on every machine."""
     torch.manual_seed(0)
     return PharmHGT(config).to(device).state_dict()
 
@@ -85,14 +85,14 @@ def measure_inference(
     ceiling: Ceilings,
     atoms_only: bool = False,
 ) -> dict[str, Any]:
-    """Return graphs per second over some batches, from an empty cache on, and what limits them.
+    """Return graphs per second over some batches, starting with an empty cache, and the limits.
 
     Args:
         variant: one of `pepland_model.measure.variants.VARIANTS`.
-        batches: not masked; searching equal states is in the figure, making the batches is not.
+        batches: not masked; the time includes the search for equal states, not making the batches.
         settings: device, precision, output, time.
-        ceiling: measured in the same run.
-        atoms_only: compute the atom view alone.
+        ceiling: ceilings measured in the same run.
+        atoms_only: compute only the atom view.
     """
     run, empty = inference_run(variant, batches, settings, atoms_only)
     graphs = sum(batch.num_graphs for batch in batches)
@@ -102,7 +102,7 @@ def measure_inference(
 def inference_run(
     variant: Variant, batches: Sequence[HeteroBatch], settings: Settings, atoms_only: bool = False
 ) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Return a pass over all batches, and what empties the states that the pass keeps."""
+    """Return two functions: a pass over all batches, and one that deletes the kept states."""
     encoder = encoder_of(variant, settings.config, shared_weights(settings.config, settings.device))
     made = [unmasked(variant, batch) for batch in batches]
     forward = inference(encoder, settings.precision, settings.device, atoms_only)
@@ -121,9 +121,9 @@ def inference_run(
 def measure_training(
     variant: Variant, batch: HeteroBatch, settings: Settings, ceiling: Ceilings
 ) -> dict[str, Any]:
-    """Return graphs per second in training steps on one masked batch, and what limits them.
+    """Return graphs per second in training steps on one masked batch, and the limits.
 
-    Masks are the published ones (80 % of side chains' atoms and of fragments), made beforehand.
+    Masks are those of the publication (80 % of side-chain atoms and of fragments), made in advance.
     """
     step, part = training_run(variant, batch, settings)
     found = _figures(lambda: step(part), batch.num_graphs, settings, ceiling)
@@ -133,7 +133,7 @@ def measure_training(
 def training_run(
     variant: Variant, batch: HeteroBatch, settings: Settings
 ) -> tuple[TrainingStep, Prepared]:
-    """Return a training step and the masked batch to take it on."""
+    """Return a training step, and the masked batch that it takes."""
     config = settings.config
     encoder = encoder_of(variant, config, shared_weights(config, settings.device))
     masked = mask_batch(batch, MaskOptions(), 0, 0)
@@ -145,10 +145,10 @@ def training_run(
 def estimate(
     variant: Variant, batch: HeteroBatch, settings: Settings, card: Ceilings
 ) -> dict[str, float]:
-    """Return graphs per second on a card that is not here: counted here, at the card's ceilings.
+    """Return graphs per second of another device: operators counted here, at its ceilings.
 
-    An upper bound for one operator after another: neither launches nor the search for equal states
-    are counted, and no operator is fused with the next.
+    This is an upper bound for operators that run one after another: kernel launches and the search
+    for equal states are not counted, and no operators are fused.
     """
     run, empty = inference_run(variant, [batch], settings)
     step, part = training_run(variant, batch, settings)
@@ -203,7 +203,7 @@ def kept_bytes(step: TrainingStep, part: Prepared) -> int:
 
 
 class Peak:
-    """The most memory held since it was made: the process's on a CPU, the allocator's on CUDA."""
+    """Peak memory since its creation: of the process on a CPU, of the allocator on CUDA."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -214,7 +214,7 @@ class Peak:
             Path("/proc/self/clear_refs").write_text("5")
 
     def mib(self) -> float:
-        """Return mebibytes."""
+        """Return the peak in MiB."""
         if self.device.type == "cuda":
             return round(torch.cuda.max_memory_allocated(self.device) / 2**20, 1)
         if sys.platform == "linux":
@@ -229,18 +229,16 @@ def sweep(
     batches: Sequence[HeteroBatch],
     settings: Settings,
     ceiling: Ceilings,
-    training: bool = True,
     say: Callable[[str], Any] = lambda line: None,
 ) -> list[dict[str, Any]]:
-    """Measure variants on the same batches, one row each; DGL where it is not there is left out.
+    """Measure variants on the same batches, one row each; without DGL its variants are left out.
 
     Args:
         variants: in the order of the result.
         batches: inference runs on all of them, training on the first.
         settings: device, precision, output, time.
-        ceiling: measured in the same run.
-        training: measure steps too.
-        say: takes a line of progress.
+        ceiling: ceilings measured in the same run.
+        say: called with each line of progress.
     """
     rows = []
     for variant in variants:
@@ -250,7 +248,7 @@ def sweep(
         try:
             if variant.name in INFERENCE:
                 row["inference"] = measure_inference(variant, batches, settings, ceiling)
-            if training and variant.name in TRAINING:
+            if variant.name in TRAINING:
                 row["training"] = measure_training(variant, batches[0], settings, ceiling)
         except MissingDependencyError as error:
             row["left_out"] = str(error)

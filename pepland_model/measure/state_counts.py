@@ -1,4 +1,4 @@
-"""How many different states there are in a corpus: what computing each one once can save."""
+"""How many distinct states a corpus has, which shows what computing each one once can save."""
 
 from __future__ import annotations
 
@@ -16,22 +16,18 @@ from pepland_model.network.states.distinct import distinct_plan, fresh_levels
 from pepland_model.train.mask import MaskOptions, mask_batch
 
 ROUNDS = 4
+BATCH = 512
+"""Graphs per batch."""
 VIEWS = {"atom": ("bond", "atom_code"), "fragment": ("reaction", "fragment_code")}
 
 
-def corpus_counts(columns: GraphColumns, tables: FeatureTables, size: int = 512) -> dict[str, Any]:
-    """Return distinct states of a batch, masked and not, and of a whole corpus.
-
-    Args:
-        columns: graphs.
-        tables: that their codes name.
-        size: graphs of the batch.
-    """
+def corpus_counts(columns: GraphColumns, tables: FeatureTables) -> dict[str, Any]:
+    """Return the distinct states of a batch, with and without masks, and of the whole corpus."""
     host = BatchTables.from_tables(tables)
-    chosen = np.random.default_rng(0).permutation(len(columns))[:size]
+    chosen = np.random.default_rng(0).permutation(len(columns))[:BATCH]
     batch = HeteroBatch.from_columns(columns.take(chosen), host, chosen)
-    starts = range(0, len(columns), size)
-    parts = [columns.slice(s, min(s + size, len(columns))) for s in starts]
+    starts = range(0, len(columns), BATCH)
+    parts = [columns.slice(s, min(s + BATCH, len(columns))) for s in starts]
     return {
         "batch": state_counts([batch]),
         "masked_batch": state_counts([mask_batch(batch, MaskOptions(), 0, 0).batch]),
@@ -40,7 +36,7 @@ def corpus_counts(columns: GraphColumns, tables: FeatureTables, size: int = 512)
 
 
 def state_counts(batches: list[HeteroBatch]) -> dict[str, Any]:
-    """Return rows and distinct rows of each view over some batches.
+    """Return states and distinct states of each view over some batches.
 
     Nodes are counted after 0 to 4 rounds and after the last layer, edges after 0 to 4 rounds.
     """

@@ -1,4 +1,4 @@
-"""The formulations that a benchmark compares, each with one technique more than the one before."""
+"""The formulations that a benchmark compares; each adds one technique to the one before."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Variant:
     dgl: bool = False
     """DGL message passing with user-defined functions."""
     live_only: bool = False
-    """DGL without the junction view where no output needs it."""
+    """DGL without the junction view if no output needs it."""
     tables: bool = True
-    """First layers on the distinct feature rows."""
+    """First layers run on the distinct feature rows."""
     needed_rows: bool = True
-    """Last layer and heads on masked nodes only, in training."""
+    """In training, last layer and heads run on masked nodes only."""
     dedup: bool = True
-    """Each distinct state once, where it pays."""
+    """Each distinct state is computed once, if that is faster."""
     keep: bool = True
-    """States kept from batch to batch, in inference."""
+    """In inference, states are kept from batch to batch."""
 
 
 VARIANTS = (
@@ -59,12 +59,12 @@ INFERENCE = {v.name for v in VARIANTS} - {"needed_rows"}
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A batch as a variant takes it; making it is in no figure."""
+    """A batch in the form that a variant takes; the time to make it is not measured."""
 
     graphs: Any
-    """`HeteroBatch`, or DGL's graph."""
+    """`HeteroBatch`, or a DGL graph."""
     atom_target: Tensor
-    """[A] int64, -100 where nothing is asked."""
+    """[A] int64, -100 for nodes without a target."""
     fragment_target: Tensor
     """[P] int64."""
 
@@ -84,7 +84,7 @@ def unmasked(variant: Variant, batch: HeteroBatch) -> Any:
 
 
 def spread_tables(batch: HeteroBatch) -> HeteroBatch:
-    """Return the batch with a table row for every node and bond: no table is shared any more."""
+    """Return the batch with one table row for every node and bond, so that no row is shared."""
     t = batch.tables
     codes = (batch.atom_code, batch.fragment_code, batch.bond_code, batch.reaction_code)
     atom, fragment, bond, reaction = (code.long() for code in codes)
@@ -97,7 +97,7 @@ def spread_tables(batch: HeteroBatch) -> HeteroBatch:
 
 
 def encoder_of(variant: Variant, config: PharmHGTConfig, weights: dict[str, Tensor]) -> Any:
-    """Return the variant's encoder with given weights."""
+    """Return the encoder of a variant with given weights."""
     settings = replace(config, dedup="auto" if variant.dedup else False, keep_states=variant.keep)
     encoder: nn.Module
     encoder = DGLPharmHGT(settings, variant.live_only) if variant.dgl else PharmHGT(settings)
@@ -108,7 +108,7 @@ def encoder_of(variant: Variant, config: PharmHGTConfig, weights: dict[str, Tens
 def inference(
     encoder: Any, precision: str, device: torch.device, atoms_only: bool = False
 ) -> Callable[[Any], Any]:
-    """Return a function that computes all outputs, or the atom view alone, of a batch."""
+    """Return a function that computes all outputs of a batch, or only the atom view."""
     encoder.eval()
     none = torch.empty(0, dtype=torch.int64, device=device)
     rows = {"fragment_rows": none} if atoms_only else {}
@@ -134,7 +134,7 @@ class TrainingStep:
         self.optimizer = torch.optim.Adam(weights, lr=1e-3, fused=device.type == "cuda")
 
     def __call__(self, batch: Prepared) -> Tensor:
-        """Do one step; return the loss before it."""
+        """Take one step; return the loss before it."""
         self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.precision, self.device):
             loss = self.loss(batch)
@@ -145,7 +145,7 @@ class TrainingStep:
     def loss(self, batch: Prepared) -> Tensor:
         """Return the loss of both heads on the masked nodes."""
         targets = (batch.atom_target, batch.fragment_target)
-        # Their number is not known on the host of a GPU, so there every row is predicted.
+        # With a GPU the host does not know the number of targets, so every row is predicted.
         rows = [torch.nonzero(t != IGNORE).squeeze(1) for t in targets if t.device.type == "cpu"]
         inside = rows if self.variant.needed_rows and not self.variant.dgl else []
         out = self.encoder(batch.graphs, *inside)

@@ -1,4 +1,4 @@
-"""The benchmark of a GPU, part by part, on what is here."""
+"""The parts of the GPU benchmark, run on a CPU."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_every_tier_is_measured_alone_and_beside_a_step(store) -> None:
         assert 0 <= one["starved_share_of_5_ms_steps"] <= 1
 
 
-def test_training_is_measured_by_its_own_metrics(store, tmp_path) -> None:
+def test_training_is_measured_by_the_metrics_of_the_run(store, tmp_path) -> None:
     small = {"device": "cpu", "hidden": 16, "depth": 2, "batch_size": 8}
     found = training(store, "host", 20, tmp_path / "run", **small)
     assert found["graphs_per_s"] > 0

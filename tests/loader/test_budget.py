@@ -1,4 +1,4 @@
-"""Budgets and static shapes: bounds that hold, and ghosts that change nothing."""
+"""Budgets and static shapes: limits that hold, and padding that changes no result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pepland_data import GraphLoader
+from pepland_data import GraphLoader, open_store
 from pepland_data.graph.columns import GROUPS
 from pepland_model import MaskOptions, PharmHGT, PharmHGTConfig, mask_batch
 from tests.helpers.loader_checks import FIELDS, plain, rows_of, same
@@ -20,7 +20,7 @@ STATIC = {"batch_size": 7, "static_shapes": True, "seed": 2}
 
 @given(atoms=st.integers(150, 900), edges=st.integers(320, 1500), graphs=st.integers(1, 12))
 @settings(max_examples=25, deadline=None)
-def test_no_batch_is_above_its_budget_and_none_could_take_the_next_graph(
+def test_no_batch_exceeds_its_budget_and_none_has_room_for_the_next_graph(
     small_store, atoms, edges, graphs
 ) -> None:
     atoms = max(atoms, int(small_store.num_atoms.max()))
@@ -46,9 +46,7 @@ def test_no_batch_is_above_its_budget_and_none_could_take_the_next_graph(
         assert any(g > m for g, m in zip(grown, limits, strict=True))
 
 
-def test_a_budget_is_planned_without_touching_a_shard(small_store) -> None:
-    from pepland_data import open_store
-
+def test_a_budget_is_computed_without_reading_a_shard(small_store) -> None:
     store = open_store(small_store.path)
     loader = GraphLoader(store, max_atoms=int(store.num_atoms.max()), tier="mmap")
     assert len(loader) > 1
@@ -64,13 +62,13 @@ def test_with_static_shapes_all_batches_have_one_shape(small_store, tier) -> Non
     assert sum(len(b.graph_index) for b in batches) > len(small_store)
 
 
-def test_the_tiers_agree_about_ghosts(small_store) -> None:
+def test_padding_is_equal_on_all_tiers(small_store) -> None:
     loaders = [GraphLoader(small_store, tier=t, **STATIC) for t in ("mmap", "host", "device")]
     for one, *others in zip(*loaders, strict=True):
         assert all(same(one, other) for other in others)
 
 
-def test_the_real_rows_of_a_padded_batch_are_those_of_the_batch(small_store) -> None:
+def test_the_real_rows_of_a_padded_batch_are_those_of_the_unpadded_batch(small_store) -> None:
     loader = GraphLoader(small_store, **STATIC)
     for padded in loader:
         real = [g for g in padded.graph_index.tolist() if g >= 0]
@@ -83,15 +81,15 @@ def test_the_real_rows_of_a_padded_batch_are_those_of_the_batch(small_store) -> 
                 at_home = {"atom_fragment": "fragment", "bond_begin": "atom", "bond_end": "atom",
                            "reaction_begin": "fragment", "reaction_end": "fragment"}  # fmt: skip
                 home = at_home.get(name)
-                ghost = len(getattr(padded, f"{home}_code")) - 1 if home else 0
-                assert (rows[count:] == ghost).all()
+                padding = len(getattr(padded, f"{home}_code")) - 1 if home else 0
+                assert (rows[count:] == padding).all()
         assert len(padded.atom_code) > int(padded.atom_ptr[-1])
         assert len(padded.fragment_code) > int(padded.fragment_ptr[-1])
         assert set(padded.graph_index[len(real) :].tolist()) <= {-1}
 
 
 @pytest.mark.parametrize("output", ["homo", "checkpoint", "fused"])
-def test_ghosts_change_no_row_of_the_network(small_store, output) -> None:
+def test_padding_changes_no_output_of_the_network(small_store, output) -> None:
     torch.manual_seed(0)
     model = PharmHGT(PharmHGTConfig(hidden=16, depth=3, output=output)).eval()
     loader = GraphLoader(small_store, **STATIC)
@@ -107,7 +105,7 @@ def test_ghosts_change_no_row_of_the_network(small_store, output) -> None:
 
 
 @pytest.mark.parametrize("mode", ["pep", "residue", "atom"])
-def test_ghosts_change_no_mask_and_are_never_masked(small_store, mode) -> None:
+def test_padding_changes_no_mask_and_is_never_masked(small_store, mode) -> None:
     loader = GraphLoader(small_store, **STATIC)
     *_, padded = loader
     bare = plain(loader, [g for g in padded.graph_index.tolist() if g >= 0])
@@ -135,7 +133,7 @@ def test_a_graph_has_the_same_masks_in_any_batch_and_on_any_rank(small_store, mo
     assert all(len(found) == 3 and found[0] == found[1] == found[2] for found in masks.values())
 
 
-def test_room_is_tight_where_it_was_not_named(small_store) -> None:
+def test_shapes_without_a_given_limit_are_not_much_larger_than_needed(small_store) -> None:
     batch = next(iter(GraphLoader(small_store, batch_size=16, static_shapes=True)))
     mean = float(np.mean(small_store.num_atoms)) * 16
     assert len(batch.atom_code) < 4 * mean

@@ -1,4 +1,4 @@
-"""The loader in other people's training loops, as it is."""
+"""The loader in the training loops of Lightning and Accelerate, without an adapter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from pepland_data import GraphLoader
 
 
-def everything(store) -> list[int]:
+def all_rows(store) -> list[int]:
     return list(range(len(store)))
 
 
@@ -33,7 +33,7 @@ def _module(lightning):
             self.checked.append([])
 
         def training_step(self, batch, _number):
-            self.seen = self.seen or [[]]  # no epoch starts where one is gone on with
+            self.seen = self.seen or [[]]  # no epoch starts where one is resumed
             self.seen[-1] += batch.graph_index.tolist()
             loss = self.weight(batch.tables.atom_x[batch.atom_code.long()]).square().mean()
             self.log("loss", loss, batch_size=batch.num_graphs)
@@ -61,15 +61,15 @@ def test_lightning_trains_and_validates_on_whole_epochs(small_store, lightning, 
     train = GraphLoader(small_store, batch_size=4, seed=1)
     valid = GraphLoader(small_store, batch_size=5, shuffle=False)
     _trainer(lightning, tmp_path, max_epochs=2).fit(module, train, valid)
-    assert [sorted(epoch) for epoch in module.seen] == [everything(small_store)] * 2
+    assert [sorted(epoch) for epoch in module.seen] == [all_rows(small_store)] * 2
     assert module.seen[0] != module.seen[1]
     sanity, *epochs = module.checked
     assert sanity == list(range(10))
-    assert epochs == [everything(small_store)] * 2
+    assert epochs == [all_rows(small_store)] * 2
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_lightning_resumes_in_mid_epoch(small_store, lightning, tmp_path) -> None:
+def test_lightning_resumes_within_an_epoch(small_store, lightning, tmp_path) -> None:
     class SaveHalf(lightning.Callback):
         def on_train_batch_end(self, trainer, module, *_) -> None:
             if trainer.global_step == 3:
@@ -88,7 +88,7 @@ def test_lightning_resumes_in_mid_epoch(small_store, lightning, tmp_path) -> Non
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_accelerate_leaves_the_loader_as_it_is(small_store) -> None:
+def test_accelerate_uses_the_loader_unchanged(small_store) -> None:
     accelerate = pytest.importorskip("accelerate", reason="Accelerate is not installed")
     accelerator = accelerate.Accelerator(cpu=True)
     loader = GraphLoader(
@@ -108,19 +108,19 @@ def test_accelerate_leaves_the_loader_as_it_is(small_store) -> None:
             optimizer.step()
             optimizer.zero_grad()
         seen += batch.graph_index.tolist()
-    assert sorted(seen) == everything(small_store)
+    assert sorted(seen) == all_rows(small_store)
 
 
-def test_every_iteration_is_a_whole_epoch_also_after_one_that_was_broken_off(small_store) -> None:
+def test_every_iteration_is_a_whole_epoch_also_after_an_interrupted_one(small_store) -> None:
     loader = GraphLoader(small_store, batch_size=4)
     first = next(iter(loader))
     second = [g for batch in loader for g in batch.graph_index.tolist()]
-    assert sorted(second) == everything(small_store)
+    assert sorted(second) == all_rows(small_store)
     assert second[:4] != first.graph_index.tolist()
     assert loader.state_dict()["epoch"] == 2
 
 
-def test_looking_at_a_loader_does_not_change_what_it_gives(small_store) -> None:
+def test_length_and_unused_iterators_do_not_change_the_batches(small_store) -> None:
     loader = GraphLoader(small_store, batch_size=4)
     assert len(loader) == -(-len(small_store) // 4)
     iter(loader)

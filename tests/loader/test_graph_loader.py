@@ -1,4 +1,4 @@
-"""The loader: three tiers with equal bits, subsets, mixtures, and what it refuses."""
+"""The loader: bit-identical batches on three tiers, subsets, mixtures, and bad options."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIERS = ("mmap", "host", "device")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
-def test_all_tiers_give_the_bits_of_the_plain_path(small_store) -> None:
+def test_batches_of_all_tiers_are_bit_identical_to_the_plain_path(small_store) -> None:
     loaders = [GraphLoader(small_store, batch_size=7, seed=3, tier=t) for t in TIERS]
     for batches in zip(*loaders, strict=True):
         expected = plain(loaders[0], batches[0].graph_index.numpy())
@@ -36,7 +36,7 @@ def test_all_tiers_give_the_bits_of_the_plain_path(small_store) -> None:
 
 @given(data=st.data())
 @settings(max_examples=30, deadline=None)
-def test_any_graphs_in_any_order_and_repeated_are_what_they_name(
+def test_any_graphs_can_be_requested_in_any_order_and_repeatedly(
     small_store, other_store, data
 ) -> None:
     stores = [small_store, other_store]
@@ -47,16 +47,14 @@ def test_any_graphs_in_any_order_and_repeated_are_what_they_name(
         assert same(loader.batch(graphs), plain(loader, graphs))
 
 
-def test_a_batch_is_the_graphs_it_names(small_store) -> None:
+def test_a_batch_holds_the_graphs_of_its_graph_index(small_store) -> None:
     batch = next(iter(GraphLoader(small_store, batch_size=5, tier="mmap")))
     for i, row in enumerate(batch.graph_index.tolist()):
         made, stored = batch.graph(i).dense(), small_store[row].dense()
         assert all(np.array_equal(made[name], stored[name]) for name in made)
 
 
-def test_graphs_of_two_stores_mean_in_a_mixture_what_they_mean_alone(
-    small_store, other_store
-) -> None:
+def test_graphs_of_two_stores_are_the_same_in_a_mixture_and_alone(small_store, other_store) -> None:
     stores = [small_store, other_store]
     batch = GraphLoader(stores, tier="mmap").batch([0, len(small_store), len(small_store) + 7])
     for i, graph in enumerate([small_store[0], other_store[0], other_store[7]]):
@@ -64,7 +62,7 @@ def test_graphs_of_two_stores_mean_in_a_mixture_what_they_mean_alone(
         assert all(np.array_equal(made[name], stored[name]) for name in made)
 
 
-def test_a_mixture_has_the_shares_it_was_given(small_store, other_store) -> None:
+def test_a_mixture_has_the_given_shares(small_store, other_store) -> None:
     stores, n = [small_store, other_store], len(small_store)
     loader = GraphLoader(stores, batch_size=4, weights=(1, 3), seed=1)
     numbers = np.concatenate(rows_of(loader))
@@ -75,7 +73,7 @@ def test_a_mixture_has_the_shares_it_was_given(small_store, other_store) -> None
     assert counts.min() >= 1
 
 
-def test_the_draws_that_fill_up_a_share_change_with_the_epoch(small_store, other_store) -> None:
+def test_the_extra_draws_of_a_share_change_with_the_epoch(small_store, other_store) -> None:
     loader = GraphLoader([small_store, other_store], weights=(1, 3))
     first, second = np.sort(rows_of(loader)[0]), np.sort(rows_of(loader)[0])
     assert not np.array_equal(first, second)
@@ -95,7 +93,7 @@ def test_a_subset_is_rows_bools_or_a_function_of_the_columns(small_store, kind) 
     assert 0 < loader.num_graphs < len(small_store)
 
 
-def test_a_dropped_last_batch_is_dropped(small_store) -> None:
+def test_drop_last_leaves_out_the_last_batch(small_store) -> None:
     loader = GraphLoader(small_store, batch_size=4, subset=[1, 3, 5, 7, 9], drop_last=True)
     assert len(loader) == 1
     (batch,) = list(loader)
@@ -107,7 +105,7 @@ def test_an_empty_subset_gives_no_batch(small_store) -> None:
     assert (len(loader), list(loader)) == (0, [])
 
 
-def test_a_batch_of_no_graphs_is_a_batch(small_store) -> None:
+def test_a_batch_may_hold_no_graphs(small_store) -> None:
     for tier in TIERS:
         batch = GraphLoader(small_store, tier=tier).batch([])
         assert (batch.num_graphs, len(batch.atom_code), batch.atom_ptr.tolist()) == (0, 0, [0])
@@ -145,8 +143,8 @@ def test_bad_stores_and_graph_numbers_are_refused(small_store) -> None:
         GraphLoader(small_store).batch([-1])
 
 
-def test_the_way_to_a_device_keeps_every_bit_while_its_blocks_are_used_again(small_store) -> None:
-    """The uploader's ring on a CPU: the steps of the CUDA path without streams."""
+def test_uploaded_batches_are_bit_identical_while_blocks_are_reused(small_store) -> None:
+    """The ring of the uploader on a CPU: the steps of the CUDA path without streams."""
     loader = GraphLoader(small_store, tier="mmap")
     uploader, source, made = Uploader(torch.device("cpu"), 2), MmapSource(loader.corpus), []
     for start in range(0, 30, 5):
@@ -159,7 +157,7 @@ def test_the_way_to_a_device_keeps_every_bit_while_its_blocks_are_used_again(sma
         assert same(batch, plain(loader, np.arange(start, start + 5)))
 
 
-def test_two_threads_do_not_write_into_one_block_on_its_way() -> None:
+def test_two_threads_do_not_write_into_one_block_during_a_copy() -> None:
     uploader, shape = Uploader(torch.device("cpu"), 1), outline_of(np.zeros(0, np.int64), {}).shape
     made = {}
 
@@ -178,7 +176,7 @@ def test_two_threads_do_not_write_into_one_block_on_its_way() -> None:
     assert [made[n].tensors()["atom_ptr"].tolist() for n in range(3)] == [[0], [1], [2]]
 
 
-def test_a_batch_asked_for_beside_an_iteration_changes_nothing_in_it(small_store) -> None:
+def test_a_single_batch_does_not_change_a_running_iteration(small_store) -> None:
     loader = GraphLoader(small_store, batch_size=2, static_shapes=True, tier="mmap")
     expected = {len(batch.atom_code) for batch in loader}
     assert len(expected) == 1
@@ -189,7 +187,7 @@ def test_a_batch_asked_for_beside_an_iteration_changes_nothing_in_it(small_store
             assert len(single.atom_code) == small_store.num_atoms[1]
 
 
-def test_a_batch_is_one_block_and_knows_its_bytes(small_store) -> None:
+def test_a_batch_is_one_block_and_counts_its_bytes(small_store) -> None:
     loader = GraphLoader(small_store, batch_size=4, tier="host")
     batch = next(iter(loader))
     assert batch.nbytes == sum(
@@ -206,10 +204,10 @@ def test_a_batch_is_one_block_and_knows_its_bytes(small_store) -> None:
 
 
 @pytest.mark.parametrize("rows_per_shard", [1, 7, 8, 10, 100])
-def test_graphs_begin_where_the_pointers_of_their_shard_say(small_store, rows_per_shard) -> None:
-    """Places from the sizes against the plain path, whatever the shards."""
+def test_graphs_begin_at_the_pointers_of_their_shard(small_store, rows_per_shard) -> None:
+    """Compare offsets from the sizes with the pointers, for shards of any length."""
 
-    class Cut:
+    class Resharded:
         sizes = small_store.sizes
         shard_ptr = np.append(np.arange(0, len(small_store), rows_per_shard), len(small_store))
 
@@ -218,14 +216,14 @@ def test_graphs_begin_where_the_pointers_of_their_shard_say(small_store, rows_pe
 
     rows = np.random.default_rng(0).permutation(len(small_store))
     shard = rows // rows_per_shard
-    found = ShardOffsets(Cut())(rows, shard)
+    found = ShardOffsets(Resharded())(rows, shard)
     for group in GROUPS:
         ends = np.concatenate([[0], np.cumsum(small_store.sizes[f"num_{group}s"])])
-        assert np.array_equal(found[group], ends[rows] - ends[Cut.shard_ptr[shard]])
+        assert np.array_equal(found[group], ends[rows] - ends[Resharded.shard_ptr[shard]])
 
 
-class Operations(TorchDispatchMode):
-    """Counts what would be started on a device; views of what is there are not."""
+class OperationCounter(TorchDispatchMode):
+    """Counts operations that would run on a device, without views."""
 
     VIEWS = ("detach", "unbind", "split", "slice", "view", "empty")
 
@@ -239,7 +237,7 @@ class Operations(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32"])
-def test_columns_on_a_device_keep_their_largest_numbers(dtype) -> None:
+def test_columns_on_a_device_keep_the_largest_values(dtype) -> None:
     largest = min(int(np.iinfo(dtype).max), 2**31 - 8)
     flat = {
         n: np.array([k, 3, largest - k], dtype) for k, n in enumerate(("bond_begin", "bond_end"))
@@ -253,18 +251,16 @@ def test_columns_on_a_device_keep_their_largest_numbers(dtype) -> None:
 @pytest.mark.parametrize("graphs", [1, 7, 30])
 def test_a_batch_of_the_device_tier_is_twenty_operations(small_store, graphs) -> None:
     loader = GraphLoader(small_store, tier="device")
-    loader.batch([0])  # makes what is made once
-    with Operations() as seen:
+    loader.batch([0])  # creates what is kept between batches
+    with OperationCounter() as counter:
         loader.batch(range(graphs))
-    assert seen.count <= 20
+    assert counter.count <= 20
 
 
 @pytest.mark.cuda
 @needs_cuda
 @pytest.mark.parametrize("tier", TIERS)
-def test_batches_on_a_gpu_have_the_bits_of_the_cpu_without_a_synchronisation(
-    small_store, tier
-) -> None:
+def test_batches_on_a_gpu_are_bit_identical_and_need_no_synchronisation(small_store, tier) -> None:
     loader = GraphLoader(small_store, batch_size=5, device="cuda", tier=tier)
     expected = list(GraphLoader(small_store, batch_size=5, tier="mmap"))
     torch.cuda.synchronize()

@@ -1,8 +1,6 @@
-"""Batches in memory that is used again: never while anyone can still see it."""
+"""Memory of batches is reused, but never while something refers to it."""
 
 from __future__ import annotations
-
-import gc
 
 import numpy as np
 import torch
@@ -16,7 +14,7 @@ def address(array) -> int:
     return array.__array_interface__["data"][0]
 
 
-def test_a_block_is_used_again_when_nobody_holds_it() -> None:
+def test_a_block_is_reused_when_nothing_refers_to_it() -> None:
     blocks = HostBuffers(2)
     first = blocks.take(100)
     at = address(first)
@@ -25,7 +23,7 @@ def test_a_block_is_used_again_when_nobody_holds_it() -> None:
     assert address(blocks.take(80)) == at
 
 
-def test_a_block_is_kept_while_any_view_or_tensor_of_it_lives() -> None:
+def test_a_block_is_not_reused_while_a_view_or_tensor_of_it_exists() -> None:
     blocks = HostBuffers(1)
     at = address(blocks.take(64))
     holders = [
@@ -37,13 +35,12 @@ def test_a_block_is_kept_while_any_view_or_tensor_of_it_lives() -> None:
     ]
     for hold in holders:
         held = hold(blocks.take(64))
-        gc.collect()
         assert address(blocks.take(64)) != at
         del held
         assert address(blocks.take(64)) == at
 
 
-def test_a_block_that_is_too_small_grows_and_no_more_are_kept_than_asked_for() -> None:
+def test_a_small_block_grows_and_no_more_blocks_are_kept_than_allowed() -> None:
     blocks = HostBuffers(1)
     assert len(blocks.take(10)) == 10
     assert len(blocks.take(1000)) == 1000
@@ -52,7 +49,7 @@ def test_a_block_that_is_too_small_grows_and_no_more_are_kept_than_asked_for() -
     assert len(blocks._kept) == 1
 
 
-def test_batches_that_are_kept_stay_what_they_were(small_store) -> None:
+def test_batches_that_the_consumer_keeps_do_not_change(small_store) -> None:
     for tier in ("mmap", "host"):
         loader = GraphLoader(small_store, batch_size=2, tier=tier)
         every_other, codes = [], []

@@ -1,4 +1,4 @@
-"""The loader reads a Zarr store into memory and gives the batches of the Arrow store."""
+"""The loader decodes a Zarr store into memory; its batches are those of the Arrow store."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_dataset_of_a_zarr_store_survives_pickling(small_store, zarr_store) ->
     assert same(data.__getitems__([1, 4]), GraphDataset(small_store, rows).__getitems__([1, 4]))
 
 
-def test_it_is_never_mapped_and_the_reason_says_so(zarr_store) -> None:
+def test_a_zarr_store_is_never_mapped_and_the_reason_says_so(zarr_store) -> None:
     with pytest.raises(InputError, match=r"cannot be mapped; .*convert"):
         GraphLoader(zarr_store, tier="mmap")
     need = choose_tier([zarr_store], "auto", None, 2**40).need_bytes
@@ -58,7 +58,7 @@ def test_it_is_never_mapped_and_the_reason_says_so(zarr_store) -> None:
         choose_tier([zarr_store], "auto", None, need - 1)
 
 
-def test_plan_says_that_zarr_is_not_mapped(zarr_store) -> None:
+def test_tier_shows_that_zarr_is_not_mapped(zarr_store) -> None:
     done = cli("tier", str(zarr_store.path), "--host-memory", "10GiB")
     assert done.returncode == 0
     assert b"not for Zarr" in done.stdout

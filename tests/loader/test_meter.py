@@ -1,4 +1,4 @@
-"""The starvation meter, tiers by memory, and the commands that show them."""
+"""The waiting-time meter, the choice of a tier by memory, and the commands that show them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from pepland_cli.bench import main as bench
 from pepland_cli.data import main as data
 from pepland_data import GraphLoader
 from pepland_data.errors import InputError
-from pepland_data.loader.measure import measure, run, step_of
+from pepland_data.loader.measure import iterate, measure, step_of_length
 from pepland_data.loader.meter import REMEDIES, LoadReport
+from pepland_data.loader.tiers import choice as tier_choice
 from pepland_data.loader.tiers.choice import (
     choose_tier,
     corpus_bytes,
     free_host_bytes,
     parse_size,
-    size,
+    readable,
 )
 
-QUIET = LoadReport(100, 1000, 10**6, 10.0, 0.0, 1.0, 0.1, 0, 0.0, None)
+NO_WAITING = LoadReport(100, 1000, 10**6, 10.0, 0.0, 1.0, 0.1, 0, 0.0, None)
 
 
 @pytest.mark.parametrize(
@@ -41,22 +42,22 @@ QUIET = LoadReport(100, 1000, 10**6, 10.0, 0.0, 1.0, 0.1, 0, 0.0, None)
         ({"waited_s": 2.0, "device_idle_s": 1.0}, "gather"),
     ],
 )
-def test_the_meter_names_what_limits_and_what_helps(changes, limit) -> None:
-    report = replace(QUIET, **changes)
+def test_the_meter_names_the_limit_and_a_remedy(changes, limit) -> None:
+    report = replace(NO_WAITING, **changes)
     assert report.limit == limit
     assert report.remedy == REMEDIES[limit]
 
 
-def test_rates_and_shares_are_of_the_time_that_passed() -> None:
-    report = replace(QUIET, waited_s=0.5, device_idle_s=0.2)
+def test_rates_and_shares_refer_to_the_measured_time() -> None:
+    report = replace(NO_WAITING, waited_s=0.5, device_idle_s=0.2)
     assert report.graphs_per_s == 100.0
     assert report.bytes_per_s == 10**5
     assert report.waiting_share == 0.05
     assert report.device_idle_share == 0.02
-    assert replace(QUIET, seconds=0.0).waiting_share == 0.0
+    assert replace(NO_WAITING, seconds=0.0).waiting_share == 0.0
 
 
-def test_a_loader_counts_its_batches_graphs_bytes_and_seconds(small_store) -> None:
+def test_a_loader_counts_batches_graphs_bytes_and_seconds(small_store) -> None:
     loader = GraphLoader(small_store, batch_size=5, tier="mmap")
     nbytes = sum(batch.nbytes for batch in loader)
     report = loader.meter.report()
@@ -78,11 +79,11 @@ def test_a_consumer_slower_than_the_loader_hardly_waits(small_store) -> None:
     assert report.seconds > 0.03 * (len(loader) - 2)
 
 
-def test_sizes_are_read_as_people_write_them() -> None:
+def test_sizes_are_parsed_and_written_with_units() -> None:
     assert parse_size("24GiB") == 24 * 2**30
     assert parse_size("1.5 GB") == 1_500_000_000
     assert parse_size("1000") == 1000
-    assert size(24 * 2**30) == "24.0 GiB"
+    assert readable(24 * 2**30) == "24.0 GiB"
     for text in ("much", "", "-1GB", "1 parsec", "nan", "inf"):
         with pytest.raises(InputError, match="write it like 24GiB"):
             parse_size(text)
@@ -98,25 +99,23 @@ def test_the_fastest_tier_that_fits_beside_the_reserve_is_chosen(
 ) -> None:
     need = corpus_bytes([small_store])
     free = None if device is None else int(device * need)
-    plan = choose_tier([small_store], "auto", free, int(host * need))
-    assert plan.tier == tier
-    assert plan.reason.startswith(f"{tier}: ")
-    assert "50% of it left to training" in plan.reason
+    choice = choose_tier([small_store], "auto", free, int(host * need))
+    assert choice.tier == tier
+    assert choice.reason.startswith(f"{tier}: ")
+    assert "50% of it left to training" in choice.reason
 
 
-def test_the_plan_counts_the_bytes_that_the_tiers_take(small_store) -> None:
+def test_the_choice_counts_the_bytes_that_the_tiers_need(small_store) -> None:
     loader = GraphLoader(small_store, tier="host")
     assert loader._source.nbytes == loader.tier_choice.need_bytes
     columns = loader.tier_choice.need_bytes - 8 * (len(small_store) + 1)
     assert GraphLoader(small_store, tier="device")._source.nbytes == columns
 
 
-def test_a_containers_limit_counts(tmp_path, monkeypatch) -> None:
-    import pepland_data.loader.tiers.choice as tiers
-
+def test_the_limit_of_a_container_counts(tmp_path, monkeypatch) -> None:
     (tmp_path / "memory.max").write_text("5000\n")
     (tmp_path / "memory.current").write_text("2000\n")
-    monkeypatch.setattr(tiers, "CGROUP", tmp_path)
+    monkeypatch.setattr(tier_choice, "CGROUP", tmp_path)
     assert free_host_bytes() == 3000
     (tmp_path / "memory.max").write_text("max\n")
     assert free_host_bytes() > 10**6
@@ -126,7 +125,7 @@ def call(group, *arguments):
     return CliRunner().invoke(group, [str(a) for a in arguments])
 
 
-def test_plan_says_which_tier_and_why(small_store) -> None:
+def test_tier_shows_which_tier_and_why(small_store) -> None:
     result = call(data, "tier", small_store.path, "--memory", "24GiB", "--json")
     answer = json.loads(result.stdout)
     assert answer["tier"] == "device"
@@ -137,7 +136,7 @@ def test_plan_says_which_tier_and_why(small_store) -> None:
     assert "does not fit" in small.output
 
 
-def test_plan_refuses_what_is_no_size(small_store) -> None:
+def test_tier_refuses_a_text_that_is_not_a_size(small_store) -> None:
     result = call(data, "tier", small_store.path, "--memory", "much")
     assert result.exit_code == 1
     assert "write it like 24GiB" in result.output
@@ -146,7 +145,7 @@ def test_plan_refuses_what_is_no_size(small_store) -> None:
 @pytest.mark.parametrize(("allowed", "code"), [("100%", 0), ("0", 1)])
 def test_bench_loader_sets_its_exit_code_by_the_waiting(small_store, allowed, code) -> None:
     result = call(
-        bench, "loader", small_store.path, "--seconds", "0.3", "--batch-size", "9",
+        bench, "loader", small_store.path, "--seconds", "0.15", "--batch-size", "9",
         "--device", "cpu", "--tier", "mmap", "--max-wait", allowed, "--json",
     )  # fmt: skip
     answer = json.loads(result.stdout)
@@ -155,21 +154,21 @@ def test_bench_loader_sets_its_exit_code_by_the_waiting(small_store, allowed, co
     assert answer["alone"]["graphs_per_s"] > answer["with_step"]["graphs_per_s"] > 0
 
 
-def test_bench_loader_prints_what_limits_and_the_remedy(small_store) -> None:
-    result = call(bench, "loader", small_store.path, "--seconds", "0.2", "--device", "cpu")
+def test_bench_loader_prints_the_limit_and_the_remedy(small_store) -> None:
+    result = call(bench, "loader", small_store.path, "--seconds", "0.1", "--device", "cpu")
     assert result.exit_code == 0
     assert "graphs per second" in result.output
     assert "limit" in result.output
 
 
-def test_bench_refuses_shares_and_devices_that_are_none(small_store) -> None:
+def test_bench_refuses_invalid_shares_and_devices(small_store) -> None:
     assert call(bench, "loader", small_store.path, "--max-wait", "lots").exit_code == 2
     result = call(bench, "loader", small_store.path, "--device", "abacus")
     assert result.exit_code == 1
     assert "unknown device" in result.output
 
 
-def test_measuring_nothing_is_refused(small_store, monkeypatch) -> None:
+def test_an_empty_store_cannot_be_measured(small_store, monkeypatch) -> None:
     monkeypatch.setattr(GraphLoader, "num_graphs", 0)
     with pytest.raises(InputError, match="nothing to measure"):
         measure([small_store], 4, "mmap", "cpu", 0.0, 0.1)
@@ -177,8 +176,8 @@ def test_measuring_nothing_is_refused(small_store, monkeypatch) -> None:
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_mapped_batches_hide_behind_a_step_of_five_milliseconds(small_store) -> None:
+def test_mapped_batches_are_ready_before_a_step_of_five_milliseconds_ends(small_store) -> None:
     rows = np.arange(512 * 40) % len(small_store)
     loader = GraphLoader(small_store, 512, subset=rows, tier="mmap", device="cuda")
-    report = run(loader, 3.0, step_of(loader.device, 0.005))
+    report = iterate(loader, 3.0, step_of_length(loader.device, 0.005))
     assert max(report.waiting_share, report.device_idle_share or 0.0) < 0.01

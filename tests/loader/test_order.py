@@ -1,4 +1,4 @@
-"""The order: bijections, the same for any number of ranks, resumable at any step on any number."""
+"""The order: a bijection, equal for any number of ranks, resumable at any step."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pepland_data import GraphLoader
 from pepland_data.errors import InputError
+from pepland_data.loader.order.budget import Budget
 from pepland_data.loader.order.epoch_order import EpochOrder, epoch_counts
 from pepland_data.loader.order.permutation import block_shuffled, shuffled
 from pepland_data.loader.order.rank_batches import RankBatches
@@ -18,8 +19,8 @@ RANKS = st.sampled_from([1, 2, 3, 8])
 SHUFFLES = st.sampled_from([True, False, "block"])
 
 
-class Sized:
-    """A corpus that is nothing but sizes."""
+class SizesOnly:
+    """A corpus without columns: it knows only the sizes of its graphs."""
 
     def __init__(self, n: int) -> None:
         self.atoms = np.random.default_rng(n).integers(1, 40, n)
@@ -27,17 +28,17 @@ class Sized:
     def sizes(self, graphs):
         return {"atom": self.atoms[graphs], "bond": self.atoms[graphs] - 1}
 
-    def together(self, graphs):
+    def group_by_store(self, graphs):
         return graphs
 
 
 def batching(n, shuffle, seed, batch, rank, world, budget=None, drop_last=False) -> RankBatches:
     order = EpochOrder((n,), (None,), (n,), shuffle, seed)
-    return RankBatches(Sized(n), order, batch, rank, world, drop_last, budget)
+    return RankBatches(SizesOnly(n), order, batch, rank, world, drop_last, budget)
 
 
 def step_rows(world, position, n, shuffle, seed, batch, budget, epoch=2):
-    """Return per step the graphs of all ranks, and the position behind it."""
+    """Yield the graphs of all ranks and the position after each step."""
     ranks = [
         list(batching(n, shuffle, seed, batch, r, world, budget).steps(epoch, position))
         for r in range(world)
@@ -55,7 +56,7 @@ def test_the_global_shuffle_is_a_permutation(n: int, seed: int, epoch: int) -> N
     assert np.array_equal(np.sort(order), np.arange(n))
 
 
-@given(st.integers(1, 3000), st.integers(0, 2**62), st.integers(1, 70), st.integers(1, 9))
+@given(st.integers(1, 700), st.integers(0, 2**62), st.integers(1, 70), st.integers(1, 9))
 @settings(max_examples=50, deadline=None)
 def test_the_block_shuffle_is_a_permutation(n: int, seed: int, block: int, window: int) -> None:
     order = block_shuffled(np.arange(n), n, seed, 1, block, window)
@@ -72,7 +73,7 @@ def test_a_window_of_the_block_shuffle_touches_few_blocks(seed: int, window: int
 
 @given(st.data())
 @settings(max_examples=30, deadline=None)
-def test_a_place_of_the_order_does_not_depend_on_what_else_is_asked_for(data) -> None:
+def test_a_place_of_the_order_does_not_depend_on_the_other_places(data) -> None:
     n = data.draw(st.integers(1, 5000))
     order = EpochOrder((n,), (None,), (n,), data.draw(SHUFFLES), 7)
     whole = order.at(np.arange(n), 3)
@@ -86,18 +87,18 @@ def test_each_epoch_and_seed_has_its_own_order() -> None:
 
 
 def test_places_are_drawn_evenly() -> None:
-    """Row 0's place over 4,000 seeds: sixteenths hold 250 each, give or take five deviations."""
-    places = [int(np.flatnonzero(shuffled(np.arange(64), 64, s, 0) == 0)[0]) for s in range(4000)]
+    """The place of row 0 over 1,600 seeds: each sixteenth holds 100, within five deviations."""
+    places = [int(np.flatnonzero(shuffled(np.arange(64), 64, s, 0) == 0)[0]) for s in range(1600)]
     counts = np.bincount(np.array(places) // 4, minlength=16)
-    assert abs(counts - 250).max() < 5 * np.sqrt(250 * 15 / 16)
+    assert abs(counts - 100).max() < 5 * np.sqrt(100 * 15 / 16)
 
 
 @given(n=st.integers(0, 300), shuffle=SHUFFLES, batch=st.integers(1, 40), world=RANKS,
        budgeted=st.booleans())  # fmt: skip
 @settings(max_examples=80, deadline=None)
-def test_any_ranks_take_the_same_global_order(n, shuffle, batch, world, budgeted) -> None:
-    from pepland_data.loader.order.budget import Budget
-
+def test_any_number_of_ranks_takes_the_same_global_order(
+    n, shuffle, batch, world, budgeted
+) -> None:
     budget = Budget(batch, {"atom": 60, "bond": 50}) if budgeted else None
     whole = EpochOrder((n,), (None,), (n,), shuffle, 5).at(np.arange(n), 2).tolist()
     done = 0
@@ -111,27 +112,23 @@ def test_any_ranks_take_the_same_global_order(n, shuffle, batch, world, budgeted
 @given(n=st.integers(1, 300), shuffle=SHUFFLES, batch=st.integers(1, 40), before=RANKS,
        after=RANKS, steps=st.integers(0, 6), budgeted=st.booleans())  # fmt: skip
 @settings(max_examples=80, deadline=None)
-def test_a_resumed_epoch_goes_on_with_the_same_global_order_on_other_ranks(
+def test_a_resumed_epoch_has_the_same_global_order_on_another_number_of_ranks(
     n, shuffle, batch, before, after, steps, budgeted
 ) -> None:
-    from pepland_data.loader.order.budget import Budget
-
     budget = Budget(batch, {"atom": 60}) if budgeted else None
     whole = EpochOrder((n,), (None,), (n,), shuffle, 5).at(np.arange(n), 2).tolist()
     begun = list(step_rows(before, 0, n, shuffle, 5, batch, budget))[:steps]
     position = begun[-1][1] if begun else 0
     done = position
-    for ranks, behind in step_rows(after, position, n, shuffle, 5, batch, budget):
-        assert sorted(g for r in ranks for g in r) == sorted(whole[done : min(behind, n)])
-        done = behind
+    for ranks, end in step_rows(after, position, n, shuffle, 5, batch, budget):
+        assert sorted(g for r in ranks for g in r) == sorted(whole[done : min(end, n)])
+        done = end
     assert done >= n
 
 
 @given(n=st.integers(1, 300), batch=st.integers(1, 20), world=RANKS, budgeted=st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_without_the_last_step_every_rank_has_full_batches(n, batch, world, budgeted) -> None:
-    from pepland_data.loader.order.budget import Budget
-
     budget = Budget(batch, {"atom": 60}) if budgeted else None
     for rank in range(world):
         whole = list(batching(n, True, 1, batch, rank, world, budget).steps(0, 0))
@@ -143,7 +140,7 @@ def test_without_the_last_step_every_rank_has_full_batches(n, batch, world, budg
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 8])
-def test_loaders_on_any_ranks_see_every_graph_once(small_store, world) -> None:
+def test_loaders_on_any_number_of_ranks_see_every_graph_once(small_store, world) -> None:
     loaders = [
         GraphLoader(small_store, batch_size=2, rank=r, world_size=world) for r in range(world)
     ]
@@ -156,12 +153,12 @@ def test_loaders_on_any_ranks_see_every_graph_once(small_store, world) -> None:
 
 @pytest.mark.parametrize("world", [1, 2, 3, 8])
 @pytest.mark.parametrize("tier", ["mmap", "host"])
-def test_a_loader_that_was_broken_off_goes_on_on_any_ranks(small_store, world, tier) -> None:
+def test_an_interrupted_loader_resumes_on_any_number_of_ranks(small_store, world, tier) -> None:
     first = GraphLoader(small_store, batch_size=4, seed=5, tier=tier)
-    taken = iter(first)
-    seen = [g for _ in range(2) for g in next(taken).graph_index.tolist()]
+    batches = iter(first)
+    seen = [g for _ in range(2) for g in next(batches).graph_index.tolist()]
     state = first.state_dict()
-    taken.close()
+    batches.close()
     rest = []
     for rank in range(world):
         loader = GraphLoader(small_store, batch_size=3, seed=0, rank=rank, world_size=world)
@@ -170,7 +167,9 @@ def test_a_loader_that_was_broken_off_goes_on_on_any_ranks(small_store, world, t
     assert sorted([*seen, *rest]) == list(range(len(small_store)))
 
 
-def test_the_next_iteration_is_the_next_epoch_and_set_epoch_goes_back(small_store) -> None:
+def test_the_next_iteration_is_the_next_epoch_and_set_epoch_returns_to_an_earlier_one(
+    small_store,
+) -> None:
     loader = GraphLoader(small_store, batch_size=7)
     first, second = rows_of(loader), rows_of(loader)
     loader.set_epoch(0)

@@ -1,4 +1,4 @@
-"""Records: the same graphs as the plain gather of columns, whatever their sizes and dtypes."""
+"""Records: the same graphs as a plain gather of columns, for any sizes and dtypes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def random_columns(sizes: dict[str, list[int]], dtypes: dict[str, str], seed: in
 
 @st.composite
 def filled(draw) -> tuple[Records, GraphColumns]:
-    """Records filled in parts, and the same graphs as columns."""
+    """Return records appended in two parts, and the same graphs as columns."""
     count = draw(st.integers(0, 7))
     lengths = st.lists(st.integers(0, 20), min_size=count, max_size=count)
     sizes = {group: draw(lengths) for group in GROUPS}
@@ -56,14 +56,14 @@ def test_taken_records_are_the_columns_of_the_graphs(made, data) -> None:
 
 @given(filled())
 @settings(max_examples=50, deadline=None)
-def test_a_graph_that_is_not_there_is_refused(made) -> None:
+def test_a_graph_number_outside_the_records_is_refused(made) -> None:
     records, columns = made
     for outside in (-1, len(columns)):
         with pytest.raises(IndexError):
             records.take(np.array([outside]), {group: np.zeros(1, np.int64) for group in GROUPS})
 
 
-def test_memory_is_the_columns_and_one_pointer_a_graph() -> None:
+def test_memory_is_the_columns_and_one_pointer_per_graph() -> None:
     dtypes = dict.fromkeys(NAMES, "uint8") | {"bond_begin": "uint16"}
     sizes = {"atom": [9, 3], "fragment": [2, 1], "bond": [8, 2], "reaction": [1, 0]}
     records = Records(RecordLayout(dtypes), {g: np.array(n) for g, n in sizes.items()})

@@ -1,9 +1,10 @@
-"""What a benchmark of the model counts and compares."""
+"""Benchmarks of the network: equal formulations, counted operators, the command."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from click.testing import CliRunner
 
 from pepland_cli.bench import main
 from pepland_model.measure import report as bench_report
-from pepland_model.measure.roofline import Ceilings, Counter
+from pepland_model.measure import speed
+from pepland_model.measure.roofline import Ceilings, Counter, measure_ceilings
 from pepland_model.measure.speed import Settings, estimate, measure_training, shared_weights
 from pepland_model.measure.variants import (
     VARIANTS,
@@ -30,7 +32,7 @@ SMALL = PharmHGTConfig(hidden=16, depth=3)
 
 
 @pytest.mark.parametrize("output", ["homo", "fused"])
-def test_all_formulations_have_the_same_outputs_and_the_same_loss(output) -> None:
+def test_all_formulations_have_the_same_outputs_and_losses(output) -> None:
     pytest.importorskip("pepland_data.batch.dgl_import").import_dgl()
     batch = golden_batch(list(range(6)))
     config = replace(SMALL, output=output)
@@ -60,7 +62,7 @@ def test_products_and_bytes_are_counted_forward_and_backward() -> None:
     assert counted.products["products"] > 0
 
 
-def test_a_gather_reads_the_rows_it_gives_out_and_not_the_table() -> None:
+def test_a_gather_counts_the_rows_it_reads_and_not_the_table() -> None:
     table, rows = torch.randn(1000, 8), torch.arange(3)
     for gather in (lambda: table[rows], lambda: table.index_select(0, rows),
                    lambda: torch.nn.functional.embedding(rows, table)):  # fmt: skip
@@ -69,7 +71,7 @@ def test_a_gather_reads_the_rows_it_gives_out_and_not_the_table() -> None:
         assert counted.moved == 2 * 3 * 8 * 4 + 3 * 8
 
 
-def test_each_technique_needs_less_arithmetic_than_the_one_before() -> None:
+def test_each_technique_needs_fewer_flops_than_the_one_before() -> None:
     settings = Settings(CPU, "fp32", SMALL, 0, 1)
     batch = golden_batch(list(range(12)))
     named = {v.name: v for v in VARIANTS}
@@ -81,7 +83,7 @@ def test_each_technique_needs_less_arithmetic_than_the_one_before() -> None:
     assert counted[-1] < counted[0] / 2
 
 
-def test_a_card_that_is_not_here_is_bounded_by_what_was_counted() -> None:
+def test_the_estimate_for_another_card_follows_from_its_ceilings() -> None:
     settings, batch = Settings(CPU, "bf16", SMALL), golden_batch(list(range(6)))
     states_once = next(v for v in VARIANTS if v.name == "states_once")
     slow, fast = (estimate(states_once, batch, settings, Ceilings(f, b))
@@ -98,12 +100,15 @@ def run(*arguments: str):
 
 def test_the_command_prints_one_document(small_store, monkeypatch) -> None:
     monkeypatch.setattr(bench_report, "VARIANTS", VARIANTS[-2:])
+    monkeypatch.setattr(bench_report, "PharmHGTConfig", partial(PharmHGTConfig, hidden=16, depth=3))
+    monkeypatch.setattr(speed, "measure_ceilings", partial(measure_ceilings, seconds=0))
     sizes = ["--graphs", "8", "--batch-size", "4", "--seconds", "0", "--no-baseline"]
     precisions = ["--precision", "fp32", "--precision", "tf32"]
     result = run(str(small_store.path), *sizes, *precisions, "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     first, second = document["measurements"]
+    assert min(first["ceilings"].values()) > 0
     assert [row["variant"] for row in first["rows"]] == ["states_once", "kept_states"]
     for row in first["rows"]:
         for kind in {"inference", "training"} & row.keys():
@@ -113,7 +118,7 @@ def test_the_command_prints_one_document(small_store, monkeypatch) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_measures_the_bundled_sample_and_speaks() -> None:
+def test_the_command_measures_the_bundled_sample_and_prints_a_table() -> None:
     result = run("--graphs", "4", "--batch-size", "4", "--seconds", "0")
     assert result.exit_code == 0, result.output
     assert "roofline" in result.stdout
@@ -122,9 +127,9 @@ def test_the_command_measures_the_bundled_sample_and_speaks() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["nowhere"], "nowhere"), (["--device", "cuda:9"], "not there")],
+    [(["nowhere"], "nowhere"), (["--device", "cuda:9"], "not available")],
 )
-def test_what_cannot_be_measured_is_one_sentence(arguments, words) -> None:
+def test_an_input_that_cannot_be_measured_gives_a_one_line_error(arguments, words) -> None:
     result = run(*arguments)
     assert result.exit_code == 1
     assert words in result.stderr

@@ -1,7 +1,7 @@
-"""Batches of bounded size, planned from the size arrays alone.
+"""Batches of bounded size, computed from the size arrays alone.
 
-A budget turns the global order into runs of neighbouring places: each run is as long as its graphs
-fit. The runs do not depend on the number of ranks; rank r of W takes every W-th of them.
+A budget divides the global order into runs of consecutive places. Each run has as many graphs as
+fit. The runs do not depend on the number of ranks; of W ranks each takes every W-th run.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from pepland_data.loader.order.epoch_order import EpochOrder
 Rows = npt.NDArray[np.int64]
 SAMPLED = 100_000
 """Graphs whose sizes decide the room for groups without a limit."""
-SPREADS = 4.0
-"""Standard deviations of a batch's size that this room has above the mean."""
+DEVIATIONS = 4.0
+"""This room is the mean size of a batch plus so many standard deviations."""
 OPTIONS = {"atom": "max_atoms", "bond": "max_edges"}
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that one batch holds."""
+    """The largest sizes of one batch."""
 
     graphs: int
     """Graphs."""
     rows: Mapping[str, int]
-    """Group -> rows; groups that are not named are not bounded."""
+    """Group -> rows; a group that is missing has no limit."""
 
     def shape(self) -> Shape:
         """Return the room of a batch with static shapes, one padding atom and fragment included."""
@@ -42,7 +42,7 @@ class Budget:
         return Shape(self.graphs, rows)
 
     def stops(self, sizes: Mapping[str, Rows]) -> list[int]:
-        """Return where each run of graphs ends; the last one may not be full.
+        """Return the end of each run of graphs; the last run may not be full.
 
         Args:
             sizes: group -> [N] int64, sizes of the graphs in their order.
@@ -69,18 +69,18 @@ def make_budget(
     max_edges: int | None,
     static: bool,
 ) -> Budget | None:
-    """Return the budget of a loader, None where batches are counted by graphs alone.
+    """Return the budget of a loader, None if only the number of graphs is limited.
 
     Args:
         corpus: the stores.
-        order: which of their graphs are drawn.
+        order: selects the graphs that are drawn.
         graphs: most graphs per batch.
         max_atoms: most atoms per batch.
         max_edges: most directed edges between atoms per batch, two for each bond.
-        static: bound all groups: those without a limit by their sizes in the corpus.
+        static: limit all groups; those without a given limit by their sizes in the corpus.
 
     Raises:
-        InputError: a limit below 1, or a graph that does not fit into any batch.
+        InputError: a limit is below 1, or a graph does not fit into any batch.
     """
     limits = {"atom": max_atoms, "bond": None if max_edges is None else max_edges // 2}
     rows = {group: limit for group, limit in limits.items() if limit is not None}
@@ -91,12 +91,12 @@ def make_budget(
     for group, limit in rows.items():
         _check_fits(corpus, order, group, limit)
     if static:
-        rows |= _typical(corpus, order, graphs, rows)
+        rows |= _expected_rows(corpus, order, graphs, rows)
     return Budget(graphs, rows)
 
 
 def _drawn_sizes(corpus: Corpus, order: EpochOrder, group: str) -> list[npt.NDArray[np.integer]]:
-    """Return the sizes of the graphs that are drawn, of each store."""
+    """Return the sizes of the drawn graphs, one array per store."""
     sizes: Sequence[npt.NDArray[np.integer]] = [
         getattr(store, f"num_{group}s") for store in corpus.stores
     ]
@@ -115,28 +115,28 @@ def _check_fits(corpus: Corpus, order: EpochOrder, group: str, limit: int) -> No
             raise InputError(
                 f"graph {row} of {store.path} has {factor * int(sizes[place])} {named}, more than "
                 f"{OPTIONS[group]} {factor * limit}; raise {OPTIONS[group]} to "
-                f"{factor * int(sizes.max())} or leave large graphs out with subset"
+                f"{factor * int(sizes.max())}, or leave out large graphs with subset"
             )
 
 
-def _typical(
+def _expected_rows(
     corpus: Corpus, order: EpochOrder, graphs: int, limits: Mapping[str, int]
 ) -> dict[str, int]:
-    """Return room for the groups without a limit: what a batch needs in all but rare cases."""
+    """Return rows for the groups without a limit, enough for all but rare batches."""
     drawn = {group: _drawn_sizes(corpus, order, group) for group in GROUPS}
-    means = {group: _mean_spread(sizes)[0] for group, sizes in drawn.items()}
+    means = {group: _mean_and_deviation(sizes)[0] for group, sizes in drawn.items()}
     count = min([graphs, *(limit / max(means[g], 1e-9) for g, limit in limits.items())])
-    made = {}
+    rows = {}
     for group in GROUPS:
         if group not in limits:
-            mean, spread = _mean_spread(drawn[group])
+            mean, deviation = _mean_and_deviation(drawn[group])
             largest = max((int(s.max(initial=0)) for s in drawn[group]), default=0)
-            wanted = max(largest, mean * count + SPREADS * spread * count**0.5, 1)
-            made[group] = -(-int(wanted) // 64) * 64
-    return made
+            wanted = max(largest, mean * count + DEVIATIONS * deviation * count**0.5, 1)
+            rows[group] = -(-int(wanted) // 64) * 64
+    return rows
 
 
-def _mean_spread(parts: Sequence[npt.NDArray[np.integer]]) -> tuple[float, float]:
+def _mean_and_deviation(parts: Sequence[npt.NDArray[np.integer]]) -> tuple[float, float]:
     total = sum(len(part) for part in parts)
     step = max(1, total // SAMPLED)
     sample = np.concatenate([part[::step] for part in parts])

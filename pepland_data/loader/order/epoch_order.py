@@ -1,7 +1,7 @@
 """Which graphs an epoch holds, in which global order: subsets, several stores, weights.
 
-Nothing here is as long as an epoch unless a subset was named: a place of the order is turned into a
-graph number by arithmetic, so any place can be asked for at any time.
+No array is as long as an epoch, except the rows of a subset: arithmetic turns a place of the order
+into a graph number, so every place can be computed independently.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pepland_data.loader.order.permutation import block_shuffled, shuffled
 
 Rows = npt.NDArray[np.int64]
 SHUFFLES = (True, False, "block")
-_REST = 2**31
-"""Streams of the draws that fill up a weighted store; those of windows count from 2."""
+_EXTRA_DRAWS = 2**31
+"""First random stream of the extra draws of weighted stores; streams of windows start at 2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,16 +33,16 @@ class EpochOrder:
     rows: tuple[Rows | None, ...]
     """Rows of each store to draw from, each [N] int64; None for all."""
     counts: tuple[int, ...]
-    """Graphs that each store gives to an epoch."""
+    """Graphs of each store in an epoch."""
     shuffle: bool | str
-    """True for a global shuffle, ``block`` for one that keeps neighbours near, False for none."""
+    """True for a global shuffle, ``block`` for a shuffle in windows of blocks, False for none."""
     seed: int
 
     def __len__(self) -> int:
         return sum(self.counts)
 
     def at(self, places: npt.ArrayLike, epoch: int) -> Rows:
-        """Return the graph numbers at some places of an epoch's order. [K] int64."""
+        """Return the graph numbers at some places of the order of an epoch. [K] int64."""
         wanted = np.asarray(places, np.int64)
         if self.shuffle:
             bijection = block_shuffled if self.shuffle == "block" else shuffled
@@ -58,8 +58,8 @@ class EpochOrder:
     def _drawn(self, draws: Rows, epoch: int) -> Rows:
         """Return the graph of each draw: draws 0..counts[0]-1 are of the first store, and so on.
 
-        A store with N rows gives each of them count // N times, and the rest of its share is N's
-        first rows in an order of their own.
+        Of a store with N rows, each row is drawn count // N times. The remaining draws are the
+        first rows of a shuffled order of the store.
         """
         first = np.cumsum([0, *self.counts])
         start = np.cumsum([0, *self.sizes])
@@ -70,23 +70,23 @@ class EpochOrder:
             n = self._available(store)
             draw = draws[here] - first[store]
             local = draw % n
-            rest = draw >= self.counts[store] // n * n
-            if rest.any():
-                local[rest] = shuffled(local[rest], n, self.seed, epoch, _REST + store)
+            extra = draw >= self.counts[store] // n * n
+            if extra.any():
+                local[extra] = shuffled(local[extra], n, self.seed, epoch, _EXTRA_DRAWS + store)
             rows = self.rows[store]
             graphs[here] = start[store] + (local if rows is None else rows[local])
         return graphs
 
 
 def epoch_counts(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
-    """Return how many graphs of each store an epoch holds; their sum is that of the sizes.
+    """Return how many graphs of each store an epoch holds; they add up to the sum of the sizes.
 
     Args:
         sizes: graphs of each store.
-        weights: positive shares of any sum; empty means by size.
+        weights: positive shares with any sum; empty means shares by size.
 
     Raises:
-        InputError: not one positive weight a store, or a weight on a store without graphs.
+        InputError: not one positive weight per store, or a weight for a store without graphs.
     """
     if not len(weights):
         return list(sizes)
@@ -95,6 +95,6 @@ def epoch_counts(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
             f"weights {list(weights)} for {len(sizes)} stores; give one positive number for each"
         )
     if not all(sizes):
-        raise InputError("a store without graphs cannot have a weight; leave it out")
+        raise InputError("a store without graphs cannot have a weight; leave out the store")
     ends = np.cumsum(weights) / np.sum(weights) * sum(sizes)
     return [int(n) for n in np.diff([0, *np.round(ends)])]

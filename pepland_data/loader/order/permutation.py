@@ -1,8 +1,8 @@
-"""The order of an epoch: a seeded bijection on 0..n-1, computed where it is asked for.
+"""The order of an epoch: a seeded bijection on 0..n-1, computed place by place.
 
-A four-round Feistel network permutes the next power of four; numbers outside
-0..n-1 are permuted again until they are inside (cycle walking), so the result is a bijection. A
-global shuffle needs no array of n numbers, and its state is seed, epoch and position.
+A four-round Feistel network permutes the next power of four. Numbers outside 0..n-1 are permuted
+again until they are inside (cycle walking), so the result is a bijection. A global shuffle needs no
+array of n numbers, and its state is seed, epoch and position.
 
 Sequential reads are faster on a cold disk. `block_shuffled` moves whole blocks of rows to random
 places and shuffles only inside windows of a few blocks, so a window is read in a few long reads.
@@ -17,22 +17,22 @@ from pepland_data.hashing import mix
 
 ROUNDS = 4
 BLOCK_ROWS = 1024
-"""Neighbouring rows that stay in one window: about a megabyte of a store."""
+"""Consecutive rows that stay in one window: about a megabyte of a store."""
 WINDOW_BLOCKS = 16
-"""Blocks that are shuffled among each other."""
+"""Blocks whose rows are shuffled together."""
 
 Rows = npt.NDArray[np.int64]
 
 
 def shuffled(places: npt.ArrayLike, n: int, seed: int, epoch: int, stream: int = 0) -> Rows:
-    """Return which of n rows stands at each place of an epoch's order.
+    """Return the row, out of n, at each place of the order of an epoch.
 
     Args:
         places: [K] int, 0 <= place < n.
         n: number of rows.
         seed: of the run.
-        epoch: each has an order of its own.
-        stream: tells orders of the same epoch apart.
+        epoch: each epoch has its own order.
+        stream: number of the order, if an epoch needs several.
 
     Returns:
         [K] int64; over all places a permutation of 0..n-1.
@@ -57,16 +57,17 @@ def block_shuffled(
     block_rows: int = BLOCK_ROWS,
     window_blocks: int = WINDOW_BLOCKS,
 ) -> Rows:
-    """Return which of n rows stands at each place, neighbours of the store kept near each other.
+    """Return the row, out of n, at each place; rows that are close in the store stay close.
 
-    Blocks of `block_rows` rows stand in a seeded order, and the rows of `window_blocks` blocks that
-    follow each other in it are shuffled. The rows after the last complete block come last.
+    Blocks of `block_rows` rows are put into a seeded order. A window is `window_blocks` consecutive
+    blocks of this order; the rows of a window are shuffled. The rows after the last complete block
+    come last.
 
     Args:
         places: [K] int, 0 <= place < n.
         n: number of rows.
         seed: of the run.
-        epoch: each has an order of its own.
+        epoch: each epoch has its own order.
         block_rows: rows of a block.
         window_blocks: blocks of a window.
 

@@ -1,4 +1,4 @@
-"""Which graphs a rank takes in each step of an epoch, from any position on."""
+"""Which graphs a rank takes in each step of an epoch, starting at any position."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pepland_data.loader.order.epoch_order import EpochOrder
 
 Rows = npt.NDArray[np.int64]
 CHUNK = 32768
-"""Places of the order that are asked for at once: 8192 of them cost twice as much each."""
+"""Places of the order that are computed at once; with 8192, each costs twice as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +22,9 @@ class RankBatches:
     """Steps of one rank.
 
     By number: a step is ``batch_size * world_size`` places of the global order, of which rank r
-    takes every W-th from place r. By budget: a step is ``world_size`` runs, of which rank r takes
-    the r-th. Either way the graphs of the steps do not depend on the rank, and a position is a
-    place of the global order.
+    takes every W-th, starting at place r. By budget: a step is ``world_size`` runs, of which rank r
+    takes the r-th. In both cases the graphs of a step do not depend on the rank, and a position is
+    a place of the global order.
     """
 
     corpus: Corpus
@@ -37,7 +37,7 @@ class RankBatches:
     budget: Budget | None
 
     def steps(self, epoch: int, position: int) -> Iterator[tuple[Rows, int]]:
-        """Yield this rank's graphs and the position after the step, from a position to the end."""
+        """Yield this rank's graphs and the position after each remaining step of the epoch."""
         if self.budget is None:
             yield from self._by_number(epoch, position)
         else:
@@ -63,23 +63,23 @@ class RankBatches:
             graphs = self.order.at(np.concatenate(mine), epoch)
             for places, first in zip(mine, range(start, end, width), strict=True):
                 taken, graphs = graphs[: len(places)], graphs[len(places) :]
-                yield self.corpus.together(taken), first + width
+                yield self.corpus.group_by_store(taken), first + width
 
     def _by_budget(self, epoch: int, position: int) -> Iterator[tuple[Rows, int]]:
-        nothing = np.zeros(0, np.int64)
         step: list[Rows] = []
         after = position
         for graphs in self._runs(epoch, position):
             step.append(graphs)
             after += len(graphs)
             if len(step) == self.world_size:
-                yield self.corpus.together(step[self.rank]), after
+                yield self.corpus.group_by_store(step[self.rank]), after
                 step = []
         if step and not self.drop_last:
-            yield self.corpus.together([*step, *[nothing] * self.world_size][self.rank]), after
+            mine = step[self.rank] if self.rank < len(step) else np.zeros(0, np.int64)
+            yield self.corpus.group_by_store(mine), after
 
     def _runs(self, epoch: int, position: int) -> Iterator[Rows]:
-        """Yield the graphs of each run; a run that a chunk cuts off is planned with the next."""
+        """Yield the graphs of each run; the next chunk starts with a run that the last one cut."""
         assert self.budget is not None
         chunk = max(CHUNK, 4 * self.budget.graphs)
         while position < len(self.order):

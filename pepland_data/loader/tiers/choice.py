@@ -1,13 +1,13 @@
 """Where the coded corpus is kept while batches are made of it, and why there.
 
-``device`` keeps it on the GPU, ``host`` in memory, ``mmap`` leaves it in the mapped files. The
-fastest that fits is chosen, and a stated share of the free memory is left to everything else.
+``device`` keeps it on the GPU, ``host`` in memory, ``mmap`` in the mapped files. The fastest tier
+that fits is chosen, and a stated share of the free memory is left to training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import numpy as np
 from pepland_data.errors import InputError
 from pepland_data.graph.columns import GROUPS
 
-if TYPE_CHECKING:  # commands read the names of the tiers for their help and must not wait for torch
+if TYPE_CHECKING:  # the help of commands lists the tiers and must not wait for torch
     import torch
 
     from pepland_data.loader.corpus import Corpus
@@ -27,34 +27,34 @@ if TYPE_CHECKING:  # commands read the names of the tiers for their help and mus
 TIERS = ("auto", "mmap", "host", "device")
 RESERVE = 0.5
 """Share of the free memory that `auto` leaves to training."""
-NOT_MAPPED = "take more memory or `pepland-data convert STORE OUT --format arrow`"
+ZARR_REMEDY = "use more memory, or `pepland-data convert STORE OUT --format arrow`"
 CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
 class TierChoice:
-    """A tier and how it was found."""
+    """A tier, and the figures that decided."""
 
     tier: str
     """``mmap``, ``host`` or ``device``."""
     reason: str
-    """One sentence."""
+    """Why this tier, in one sentence."""
     need_bytes: int
-    """Bytes of the coded corpus on a device; in host memory it is 24 bytes per graph less."""
+    """Bytes of the coded corpus in host memory; on a device it needs 8 bytes per graph less."""
     device_bytes: int | None
-    """Free bytes of the device, None where batches are wanted on the CPU."""
+    """Free bytes of the device, None for batches on the CPU."""
     host_bytes: int
-    """Free bytes of the machine, 0 where it does not tell."""
+    """Free bytes of the machine, 0 if unknown."""
     reserve: float
-    """Share of them that is left to training."""
+    """Share of the free bytes that is left to training."""
 
     def fits(self, free_bytes: int | None) -> bool:
-        """Return whether the corpus fits beside the reserve."""
+        """Return whether the corpus fits into the free bytes without the reserve."""
         return free_bytes is not None and self.need_bytes <= free_bytes * (1 - self.reserve)
 
 
 def open_source(tier: str, corpus: Corpus, device: torch.device) -> Source | DeviceSource:
-    """Return what a tier makes batches of; `DeviceSource` makes them itself."""
+    """Open the corpus on a tier; a `DeviceSource` also makes the batches."""
     from pepland_data.loader.tiers.device import DeviceSource
     from pepland_data.loader.tiers.host import HostSource
     from pepland_data.loader.tiers.mmap import MmapSource
@@ -67,7 +67,7 @@ def open_source(tier: str, corpus: Corpus, device: torch.device) -> Source | Dev
 def corpus_bytes(stores: Sequence[GraphStore]) -> int:
     """Return the bytes that stores take in memory, from their manifests.
 
-    Their columns, and a pointer for each graph, which the host tier keeps beside its records.
+    These are their columns, and a pointer per graph that the host tier keeps for its records.
     """
     total = 8
     for store in stores:
@@ -92,59 +92,61 @@ def choose_tier(
         wanted: one of `TIERS`.
         device_bytes: free memory of the device, None for batches on the CPU.
         host_bytes: free memory of the machine.
-        reserve: share of the free memory to leave, 0 <= reserve < 1.
+        reserve: share of the free memory that is left to training, 0 <= reserve < 1.
 
     Raises:
-        InputError: an unknown tier, a reserve out of its range, or a Zarr store that does not fit
-            into memory, where it is decoded.
+        InputError: an unknown tier, a reserve outside its range, or a Zarr store that does not fit
+            into memory; it has to be decoded there.
     """
     if wanted not in TIERS:
         raise InputError(f"unknown tier {wanted!r}; expected one of {', '.join(TIERS)}")
     if not 0 <= reserve < 1:
         raise InputError(f"reserve is {reserve}; it must be a share from 0 to below 1")
-    if wanted == "mmap" and (found := zarr_stores(stores)):
+    zarr = zarr_stores(stores)
+    if wanted == "mmap" and zarr:
         raise InputError(
-            f"{found[0].location} is a Zarr store, which cannot be mapped; {NOT_MAPPED}"
+            f"{zarr[0].location} is a Zarr store, which cannot be mapped; {ZARR_REMEDY}"
         )
     need = corpus_bytes(stores)
-    plan = TierChoice(wanted, f"{wanted}: asked for", need, device_bytes, host_bytes, reserve)
+    choice = TierChoice(wanted, f"{wanted}: requested", need, device_bytes, host_bytes, reserve)
     if wanted != "auto":
-        return plan
-    kept = f"with {reserve:.0%} of it left to training"
-    if plan.fits(device_bytes):
-        tier, why = "device", f"{size(need)} fit into {size(device_bytes)} of the device, {kept}"
-    elif plan.fits(host_bytes):
-        tier, why = "host", f"{size(need)} fit into {size(host_bytes)} of free memory, {kept}"
-    elif zarr_stores(stores):
-        tier, why = _decoded(stores, need, host_bytes)
+        return choice
+    needed, kept = readable(need), f"with {reserve:.0%} of it left to training"
+    decoded = "; Zarr is decoded into it shard by shard" if zarr else ""
+    if choice.fits(device_bytes):
+        free = readable(device_bytes)
+        tier, why = "device", f"{needed} fit into {free} of the device, {kept}{decoded}"
+    elif choice.fits(host_bytes):
+        free = readable(host_bytes)
+        tier, why = "host", f"{needed} fit into {free} of free memory, {kept}{decoded}"
+    elif zarr:
+        tier, why = "host", _zarr_without_reserve(zarr[0], need, host_bytes)
     else:
-        free = max(host_bytes, device_bytes or 0)
-        tier, why = "mmap", f"{size(need)} do not fit into {size(free)}, {kept}"
-    if zarr_stores(stores) and "Zarr" not in why:
-        why += "; Zarr is decoded into it shard by shard"
-    return TierChoice(tier, f"{tier}: {why}", need, device_bytes, host_bytes, reserve)
+        free = readable(max(host_bytes, device_bytes or 0))
+        tier, why = "mmap", f"{needed} do not fit into {free}, {kept}"
+    return replace(choice, tier=tier, reason=f"{tier}: {why}")
 
 
 def zarr_stores(stores: Sequence[GraphStore]) -> list[GraphStore]:
-    """Return the stores that are decoded into memory because they cannot be mapped."""
+    """Return the Zarr stores, which cannot be mapped and are decoded into memory."""
     return [store for store in stores if store.manifest.kind == "zarr"]
 
 
 def lazy_tier(stores: Sequence[GraphStore]) -> str:
-    """Return the tier that takes least memory: ``mmap``, or ``host`` where Zarr is among them."""
+    """Return the tier that needs least memory: ``mmap``, or ``host`` if a store is Zarr."""
     return "host" if zarr_stores(stores) else "mmap"
 
 
-def _decoded(stores: Sequence[GraphStore], need: int, host_bytes: int) -> tuple[str, str]:
-    """Return tier and reason for Zarr stores that leave less than the reserve, or refuse."""
-    path = zarr_stores(stores)[0].location
+def _zarr_without_reserve(store: GraphStore, need: int, host_bytes: int) -> str:
+    """Return the reason to use the reserve for a Zarr store; raise if not even that is enough."""
+    needed, free = readable(need), readable(host_bytes)
     if need > host_bytes:
         raise InputError(
-            f"{path} is a Zarr store, which is decoded into memory, and {size(need)} do not fit "
-            f"into {size(host_bytes)}; {NOT_MAPPED}"
+            f"{store.location} is a Zarr store, which is decoded into memory, and {needed} do not "
+            f"fit into {free}; {ZARR_REMEDY}"
         )
-    return "host", (
-        f"{size(need)} of {size(host_bytes)} of free memory, less than the reserve is left: "
+    return (
+        f"{needed} of {free} of free memory, less than the reserve is left: "
         "a Zarr store cannot be mapped"
     )
 
@@ -158,9 +160,9 @@ def free_bytes(device: torch.device) -> tuple[int | None, int]:
 
 
 def free_host_bytes() -> int:
-    """Return the memory this process can get without swapping, 0 where the system does not tell.
+    """Return the bytes this process can get without swapping, 0 if the system does not tell.
 
-    A container's limit counts where it is lower than what the machine has.
+    The limit of a container counts if it is lower than the free memory of the machine.
     """
     try:
         with open("/proc/meminfo") as file:
@@ -185,24 +187,24 @@ UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that a text such as ``24GiB``, ``1.5 GB`` or ``1000`` means.
+    """Return the number of bytes of a text such as ``24GiB``, ``1.5 GB`` or ``1000``.
 
     Raises:
-        InputError: it means none.
+        InputError: the text is not a size.
     """
     clean = text.strip().upper().replace(" ", "")
     unit = next((u for u in sorted(UNITS, key=len, reverse=True) if clean.endswith(u)), "")
     try:
         value = float(clean.removesuffix(unit)) * UNITS.get(unit, 1)
-    except ValueError as error:
-        raise InputError(f"{text!r} is no size; write it like 24GiB or 800MB") from error
+    except ValueError:
+        value = -1.0
     if not 0 <= value < 2**63:
-        raise InputError(f"{text!r} is no size; write it like 24GiB or 800MB")
+        raise InputError(f"{text!r} is not a size; write it like 24GiB or 800MB")
     return int(value)
 
 
-def size(count: int | None) -> str:
-    """Return bytes as people read them: ``1.3 GiB``."""
+def readable(count: int | None) -> str:
+    """Return a number of bytes with a unit: ``1.3 GiB``."""
     value = float(count or 0)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if value < 1024:

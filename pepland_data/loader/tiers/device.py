@@ -1,12 +1,12 @@
 """The ``device`` tier: a whole corpus in the memory of one device, where batches are made.
 
-A graph's codes take about a kilobyte, so a million peptides fit beside the training of a consumer
-GPU. One small copy a batch brings graph numbers and pointers; the rest is gathers on the device.
-All lengths are known on the host beforehand, so nothing waits for the device.
+The codes of a graph take about a kilobyte, so a million peptides fit into a consumer GPU beside
+training. One small copy per batch brings graph numbers and pointers; the rest is gathers on the
+device. The host knows all lengths in advance, so nothing waits for the device.
 
-What limits a GPU here is how many operations the host can start, not what they move. So the
-pieces of all four groups are numbered together, and columns that are treated alike are one block:
-a batch is twenty operations on the device, for any number of graphs (counted in a test).
+The limit is the number of operations that the host can start, not the bytes they move. Therefore
+the segments of all four groups are numbered together, and columns that are treated alike form one
+block: a batch is twenty operations on the device, for any number of graphs (counted in a test).
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ SIGNED = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Columns of a group that have one dtype and all name rows of a batch, or all do not."""
+    """Columns of a group that have one dtype and are all indices, or all codes."""
 
     names: tuple[str, ...]
     values: Tensor
-    """[k, N], narrow as on disk."""
+    """[k, N], in the narrow dtype of the store."""
     indices: bool
-    """Whether they name rows."""
+    """Whether the values are indices of rows."""
     wraps: bool
-    """Whether there are numbers of 2**15 and more, which are negative in int16."""
+    """Whether there are values of 2**15 and more, which are negative in int16."""
 
     def take(self, rows: Tensor, shifts: Tensor) -> Tensor:
-        """Return rows of all columns, shifted where they name rows. [k, K] int32."""
+        """Return rows of all columns; indices are shifted. [k, K] int32."""
         taken = self.values.index_select(1, rows)
         if self.wraps:
             taken = taken.to(torch.int32) & 0xFFFF
@@ -59,7 +59,7 @@ class Block:
 
 
 def make_block(names: list[str], flat: dict[str, npt.NDArray[Any]], device: torch.device) -> Block:
-    """Move columns to a device; they leave `flat`, so that the host holds few of them twice."""
+    """Move columns out of `flat` to a device, so that the host does not hold all of them twice."""
     signed = SIGNED[flat[names[0]].dtype.itemsize]
     rows, high = len(flat[names[0]]), max(int(flat[name].max(initial=0)) for name in names)
     values = torch.empty((len(names), rows), dtype=getattr(torch, signed.__name__), device=device)
@@ -69,50 +69,50 @@ def make_block(names: list[str], flat: dict[str, npt.NDArray[Any]], device: torc
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
-    """Where the rows of a batch come from and go to: a piece is one group of one graph.
+class Segments:
+    """Where the rows of a batch come from and go to. A segment is the rows of a group in a graph.
 
-    The K pieces of the first group come first, then those of the second, and so on; so do rows.
+    The K segments of the first group come first, then those of the second, and so on; so do rows.
     """
 
     sizes: npt.NDArray[np.int64]
-    """[4 K] int64, rows of each piece."""
+    """[4 K] int64, rows of each segment."""
     begins: npt.NDArray[np.int64]
     """[4 K] int64, first row in the corpus minus first row among all rows of the batch."""
     shifts: npt.NDArray[np.int32]
-    """[4 K] int32, what is added to a local index to name a row of the batch."""
+    """[4 K] int32, added to a local index to get the row of the batch."""
     totals: list[int]
     """Rows of each group."""
 
 
-def pieces_of(parts: BatchOutline, corpus_ptr: Mapping[str, npt.NDArray[np.int64]]) -> Pieces:
-    """Return the pieces of a batch.
+def segments_of(outline: BatchOutline, corpus_ptr: Mapping[str, npt.NDArray[np.int64]]) -> Segments:
+    """Return the segments of a batch.
 
     Args:
-        parts: graphs, sizes and pointers.
+        outline: graphs, sizes and pointers.
         corpus_ptr: group -> pointers of the whole corpus, [G+1] int64.
     """
-    totals = [int(parts.ptr[group][-1]) for group in GROUPS]
+    totals = [int(outline.ptr[group][-1]) for group in GROUPS]
     before = np.cumsum([0, *totals])
     begins = [
-        corpus_ptr[group][parts.graphs] - parts.ptr[group][:-1] - start
+        corpus_ptr[group][outline.graphs] - outline.ptr[group][:-1] - start
         for group, start in zip(GROUPS, before[:-1], strict=True)
     ]
-    none = np.zeros(len(parts.graphs), np.int32)
+    none = np.zeros(len(outline.graphs), np.int32)
     shifts = [
-        parts.ptr[HOME_OF[group]][:-1].astype(np.int32) if group in HOME_OF else none
+        outline.ptr[HOME_OF[group]][:-1].astype(np.int32) if group in HOME_OF else none
         for group in GROUPS
     ]
-    sizes = [parts.sizes[group] for group in GROUPS]
-    return Pieces(np.concatenate(sizes), np.concatenate(begins), np.concatenate(shifts), totals)
+    sizes = [outline.sizes[group] for group in GROUPS]
+    return Segments(np.concatenate(sizes), np.concatenate(begins), np.concatenate(shifts), totals)
 
 
 class DeviceSource:
-    """The ten flat arrays of a corpus on a device, narrow as on disk.
+    """The ten flat arrays of a corpus on a device, in the narrow dtypes of the store.
 
     Args:
         corpus: the stores.
-        device: where it goes; on a CPU the same steps run for tests.
+        device: where the arrays are kept; on a CPU the same steps run, for tests.
     """
 
     def __init__(self, corpus: Corpus, device: torch.device) -> None:
@@ -132,52 +132,53 @@ class DeviceSource:
         values = [block.values for blocks in self.blocks.values() for block in blocks]
         return sum(v.numel() * v.element_size() for v in values)
 
-    def batch(self, parts: BatchOutline, tables: BatchTables) -> HeteroBatch:
-        """Return a batch, equal to the last bit to one written by `sources.write_batch`."""
-        pieces = pieces_of(parts, self.ptr)
-        made, sizes, begins, shifts = self._sent(parts, pieces)
-        total = sum(pieces.totals)
+    def batch(self, outline: BatchOutline, tables: BatchTables) -> HeteroBatch:
+        """Return a batch, bit-identical to one written by `source.write_batch`."""
+        segments = segments_of(outline, self.ptr)
+        made, sizes, begins, shifts = self._send(outline, segments)
+        total = sum(segments.totals)
         owner = torch.repeat_interleave(sizes, output_size=total)
         rows = begins.index_select(0, owner).add_(self._numbers(total))
         shifts = shifts.index_select(0, owner)
         split = zip(
-            torch.split(rows, pieces.totals), torch.split(shifts, pieces.totals), strict=True
+            torch.split(rows, segments.totals), torch.split(shifts, segments.totals), strict=True
         )
         for blocks, (some, shift) in zip(self.blocks.values(), split, strict=True):
             for block in blocks:
-                taken = _padded(block.take(some, shift), block.names[0], parts)
+                taken = _padded(block.take(some, shift), block.names[0], outline)
                 made.update(zip(block.names, taken.unbind(), strict=True))
         return HeteroBatch(tables, **made)
 
-    def _sent(
-        self, parts: BatchOutline, pieces: Pieces
+    def _send(
+        self, outline: BatchOutline, segments: Segments
     ) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
-        """Return graph numbers and pointers, and sizes, begins and shifts of the pieces.
+        """Copy graph numbers and pointers, and the segments, to the device in one copy.
 
-        All go to the device in one copy.
+        Returns:
+            Graph numbers and pointers by name; sizes, begins and shifts of the segments.
         """
         heads = ["graph_index", *(f"{group}_ptr" for group in GROUPS)]
-        count = len(pieces.sizes)
-        lengths = [parts.shape.graphs, *[parts.shape.graphs + 1] * len(GROUPS)]
+        count = len(segments.sizes)
+        lengths = [outline.shape.graphs, *[outline.shape.graphs + 1] * len(GROUPS)]
         lengths += [count, count, -(-count // 2)]
         sent = torch.empty(sum(lengths), dtype=torch.int64, pin_memory=self.device.type == "cuda")
-        *out, sizes, begins, shifts = (piece.numpy() for piece in torch.split(sent, lengths))
-        write_head(dict(zip(heads, out, strict=True)), parts)
-        sizes[:], begins[:] = pieces.sizes, pieces.begins
-        shifts.view(np.int32)[:count] = pieces.shifts
+        *out, sizes, begins, shifts = (part.numpy() for part in torch.split(sent, lengths))
+        write_head(dict(zip(heads, out, strict=True)), outline)
+        sizes[:], begins[:] = segments.sizes, segments.begins
+        shifts.view(np.int32)[:count] = segments.shifts
         there = torch.split(sent.to(self.device, non_blocking=True), lengths)
         head = dict(zip(heads, there, strict=False))
         return head, there[-3], there[-2], there[-1].view(torch.int32)[:count]
 
     def _numbers(self, count: int) -> Tensor:
-        """Return 0..count-1, made once. [count] int64."""
+        """Return 0..count-1 from an array that is kept. [count] int64."""
         if len(self._count) < count:
             self._count = torch.arange(2 * count, device=self.device)
         return self._count[:count]
 
 
-def _padded(values: Tensor, name: str, parts: BatchOutline) -> Tensor:
-    missing = parts.shape.rows[COLUMNS[name]] - values.shape[1]
+def _padded(values: Tensor, name: str, outline: BatchOutline) -> Tensor:
+    missing = outline.shape.rows[COLUMNS[name]] - values.shape[1]
     if not missing:
         return values
-    return torch.nn.functional.pad(values, (0, missing), value=padding_value(name, parts.shape))
+    return torch.nn.functional.pad(values, (0, missing), value=padding_value(name, outline.shape))

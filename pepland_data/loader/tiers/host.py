@@ -1,4 +1,4 @@
-"""The ``host`` tier: all graphs of a corpus in memory, narrow as on disk."""
+"""The ``host`` tier: all graphs of a corpus in memory, in the narrow dtypes of the store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pepland_data.loader.tiers.source import TABLE_OF, Flat, recoded
 
 
 class HostSource:
-    """All graphs of a corpus in memory, narrow as on disk, a record of bytes each.
+    """All graphs of a corpus in memory, each as one record of bytes.
 
     Args:
         corpus: the stores.
@@ -26,7 +26,7 @@ class HostSource:
         layout = RecordLayout({name: _dtype(corpus, name) for name in COLUMNS})
         self.records = Records(layout, _all_sizes(corpus))
         for number, shard in corpus.shards():
-            columns, recode = corpus.shard_columns(number, shard), corpus.recode(number)
+            columns, recode = corpus.shard_columns(number, shard), corpus.recodes[number]
             self.records.append(columns if recode is None else columns.recode(recode))
 
     @property
@@ -34,9 +34,9 @@ class HostSource:
         """Bytes in memory."""
         return self.records.nbytes
 
-    def runs(self, parts: BatchOutline) -> Iterator[tuple[slice, Flat]]:
-        """Yield the whole batch as one run."""
-        yield slice(0, len(parts.graphs)), self.records.take(parts.graphs, parts.sizes)
+    def runs(self, outline: BatchOutline) -> Iterator[tuple[slice, Flat]]:
+        """Yield the whole batch as one run of graphs."""
+        yield slice(0, len(outline.graphs)), self.records.take(outline.graphs, outline.sizes)
 
 
 def _all_sizes(corpus: Corpus) -> dict[str, npt.NDArray[Any]]:
@@ -51,8 +51,8 @@ def flat_corpus(corpus: Corpus) -> tuple[Flat, Flat]:
     """Copy a corpus into memory, shard by shard.
 
     Returns:
-        Column -> flat array in the narrowest dtype of the store (codes of the corpus' tables), and
-        group -> pointers [G+1] int64.
+        Column -> flat array in the narrowest dtype that holds it (codes are those of the tables of
+        the corpus), and group -> pointers, [G+1] int64.
     """
     ptr: Flat = {}
     for group, sizes in _all_sizes(corpus).items():
@@ -64,13 +64,13 @@ def flat_corpus(corpus: Corpus) -> tuple[Flat, Flat]:
         columns = corpus.shard_columns(number, shard)
         for name, group in COLUMNS.items():
             first, last = ptr[group][done], ptr[group][done + len(columns)]
-            flat[name][first:last] = recoded(getattr(columns, name), name, corpus.recode(number))
+            flat[name][first:last] = recoded(getattr(columns, name), name, corpus.recodes[number])
         done += len(columns)
     return flat, ptr
 
 
 def _dtype(corpus: Corpus, name: str) -> np.dtype[Any]:
-    """Return the dtype that holds a column of all stores."""
+    """Return the dtype that holds a column of every store."""
     widest = max((np.dtype(s.manifest.dtypes[name]) for s in corpus.stores),
                  key=lambda dtype: dtype.itemsize)  # fmt: skip
     if name not in TABLE_OF:

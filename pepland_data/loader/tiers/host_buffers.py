@@ -1,8 +1,8 @@
 """Host memory for batches, used again as soon as its batch is no longer referenced.
 
-Fresh memory costs a page fault every 4 KiB when it is first written. A block is free again when no
-array or tensor refers to it, however indirectly, so a consumer may keep batches as long as it
-likes.
+New memory costs a page fault for every 4 KiB when it is first written. A block is free again when
+no array or tensor refers to it, directly or indirectly, so a consumer may keep a batch for any
+time.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 ROOM = 1.25
-"""A block that has to grow gets this much more than it needs, so that it does so rarely."""
+"""A block that must grow becomes larger than needed by this factor, so that it grows rarely."""
 _IDLE = 2
-"""References to a block in no use: the list's, and the question's."""
+"""References to an unused block: that of the list, and that of the call which counts them."""
 
 
 class HostBuffers:
-    """HostBuffers of one thread; not to be shared by two.
+    """A pool of blocks for one thread.
 
     Args:
-        most: blocks kept; what is asked for while all of them are held is made and forgotten.
+        most: blocks that are kept; if all of them are in use, further blocks are not kept.
     """
 
     def __init__(self, most: int) -> None:
@@ -34,13 +34,13 @@ class HostBuffers:
         for place in range(len(self._kept)):
             if sys.getrefcount(self._kept[place]) == _IDLE:
                 if len(self._kept[place]) < nbytes:
-                    self._kept[place] = _fresh(nbytes)
+                    self._kept[place] = _new_block(nbytes)
                 return self._kept[place][:nbytes]
-        block = _fresh(nbytes)
+        block = _new_block(nbytes)
         if len(self._kept) < self.most:
             self._kept.append(block)
         return block[:nbytes]
 
 
-def _fresh(nbytes: int) -> npt.NDArray[np.uint8]:
+def _new_block(nbytes: int) -> npt.NDArray[np.uint8]:
     return np.empty(int(nbytes * ROOM), np.uint8)

@@ -1,9 +1,9 @@
-"""All graphs of a corpus in memory, each as one record of bytes, and batches picked out of them.
+"""All graphs of a corpus in memory, each as one record of bytes, and batches taken from them.
 
-A record is the ten columns of a graph, concatenated, so that a graph at a random place costs a
-few cache lines in a row and not ten places far apart. Arrow's ``take`` copies the records of a
-batch one after the other, and a second one sorts their pieces by column; both are loops in C that
-check their bounds.
+A record is the ten columns of a graph, concatenated. A graph at a random place then costs a few
+adjacent cache lines instead of ten places far apart. One ``take`` of Arrow copies the records of a
+batch, and a second one sorts their segments by column; a segment is one column of one graph. Both
+are loops in C that check their bounds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Rows = npt.NDArray[np.int64]
 
 
 class RecordLayout:
-    """Which column stands where in a record: the widest first, so that all stay aligned.
+    """Order of the columns in a record: the widest first, so that all are aligned.
 
     Args:
         dtypes: column -> dtype in a record.
@@ -37,7 +37,7 @@ class RecordLayout:
         self.groups = [of_group[name] for name in self.names]
         self._widths: Rows = np.array([self.dtypes[name].itemsize for name in self.names])
 
-    def piece_bytes(self, sizes: Mapping[str, npt.NDArray[np.integer[Any]]]) -> Rows:
+    def segment_bytes(self, sizes: Mapping[str, npt.NDArray[np.integer[Any]]]) -> Rows:
         """Return the bytes of each column of each graph. [K, 10] int64.
 
         Args:
@@ -49,31 +49,31 @@ class RecordLayout:
 
     def pack(self, columns: GraphColumns) -> Bytes:
         """Return graphs as concatenated records. [bytes] uint8."""
-        pieces = self.piece_bytes({group: columns.sizes(group) for group in GROUPS})
+        lengths = self.segment_bytes({group: columns.sizes(group) for group in GROUPS})
         flat = [np.asarray(getattr(columns, n)).astype(self.dtypes[n]) for n in self.names]
         joined = np.concatenate([array.view(np.uint8) for array in flat])
-        by_graph = np.arange(pieces.size).reshape(pieces.T.shape).T
-        return _picked(joined, pieces.T.ravel(), by_graph.ravel())
+        by_graph = np.arange(lengths.size).reshape(lengths.T.shape).T
+        return _reordered(joined, lengths.T.ravel(), by_graph.ravel())
 
-    def unpack(self, records: Bytes, pieces: Rows) -> Flat:
+    def unpack(self, records: Bytes, lengths: Rows) -> Flat:
         """Return the flat columns of concatenated records.
 
         Args:
             records: [bytes] uint8.
-            pieces: [K, 10] int64, see `piece_bytes`.
+            lengths: [K, 10] int64, see `segment_bytes`.
         """
-        by_column = np.arange(pieces.size).reshape(pieces.shape).T
-        sorted_bytes = _picked(records, pieces.ravel(), by_column.ravel())
-        ends = np.cumsum(pieces.sum(0))
+        by_column = np.arange(lengths.size).reshape(lengths.shape).T
+        sorted_bytes = _reordered(records, lengths.ravel(), by_column.ravel())
+        ends = np.cumsum(lengths.sum(0))
         columns = np.split(sorted_bytes, ends[:-1])
         return {n: c.view(self.dtypes[n]) for n, c in zip(self.names, columns, strict=True)}
 
 
 class Records:
-    """Records of many graphs, filled in parts and then taken in any order.
+    """Records of many graphs: appended shard by shard, then taken in any order.
 
     Args:
-        layout: of a record.
+        layout: order and dtypes of the columns in a record.
         sizes: group -> rows of each graph, [G] int.
     """
 
@@ -81,7 +81,7 @@ class Records:
         self, layout: RecordLayout, sizes: Mapping[str, npt.NDArray[np.integer[Any]]]
     ) -> None:
         self.layout, self.filled = layout, 0
-        self.ptr = _pointers(layout.piece_bytes(sizes).sum(1))
+        self.ptr = _pointers(layout.segment_bytes(sizes).sum(1))
         self.bytes = np.empty(self.ptr[-1], np.uint8)
         self._array = _binary(self.bytes, self.ptr)
 
@@ -91,20 +91,20 @@ class Records:
         return self.bytes.nbytes + self.ptr.nbytes
 
     def append(self, columns: GraphColumns) -> None:
-        """Fill in the next graphs, which must have the announced sizes."""
+        """Write the next graphs, which must have the sizes given at the beginning."""
         stop = self.filled + len(columns)
         self.bytes[self.ptr[self.filled] : self.ptr[stop]] = self.layout.pack(columns)
         self.filled = stop
 
     def take(self, graphs: Rows, sizes: Mapping[str, Rows]) -> Flat:
-        """Return the flat columns of some graphs, in the order named.
+        """Return the flat columns of some graphs, in the given order.
 
         Args:
             graphs: [K] int64; IndexError outside 0..G-1.
-            sizes: group -> rows of each of them, [K] int64.
+            sizes: group -> rows of each of these graphs, [K] int64.
         """
         records = _values(self._array.take(numbers(graphs)))
-        return self.layout.unpack(records, self.layout.piece_bytes(sizes))
+        return self.layout.unpack(records, self.layout.segment_bytes(sizes))
 
 
 def _pointers(lengths: Rows) -> Rows:
@@ -113,19 +113,19 @@ def _pointers(lengths: Rows) -> Rows:
     return ptr
 
 
-def _picked(data: Bytes, lengths: Rows, order: Rows) -> Bytes:
-    """Return concatenated pieces of bytes in another order."""
+def _reordered(data: Bytes, lengths: Rows, order: Rows) -> Bytes:
+    """Return concatenated segments of bytes in another order."""
     return _values(_binary(data, _pointers(lengths)).take(numbers(order)))
 
 
 def _binary(data: Bytes, ptr: Rows) -> Any:
-    """Return bytes and the pointers of their pieces as an Arrow array, without a copy."""
+    """Return bytes with the pointers of their segments as an Arrow array, without a copy."""
     buffers = [None, pa.py_buffer(ptr), pa.py_buffer(data)]
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ptr) - 1, buffers)
 
 
 def _values(array: Any) -> Bytes:
-    """Return the bytes of an Arrow array's pieces, without a copy."""
+    """Return the bytes of all values of an Arrow array, without a copy."""
     _, ptr, data = array.buffers()
     ends = np.frombuffer(ptr, np.int64, len(array) + 1, 8 * array.offset)
     if data is None:

@@ -1,6 +1,6 @@
-"""Where each graph begins inside its shard, from the sizes alone.
+"""Where each graph begins inside its shard, computed from the sizes alone.
 
-The pointers of a shard say so too, but reading one costs a Python object and a page of the file.
+The pointers of a shard hold the same, but reading one costs a Python object and a page of the file.
 Every eighth pointer is kept, 4 bytes per graph for all groups; the sizes in between are added.
 """
 
@@ -29,7 +29,7 @@ class ShardOffsets:
     def __init__(self, store: GraphStore) -> None:
         self._sizes = {g: np.asarray(store.sizes[f"num_{g}s"]) for g in GROUPS}
         self._count, self._shard_ptr = len(store), store.shard_ptr
-        self._kept = {group: _every(sizes) for group, sizes in self._sizes.items()}
+        self._kept = {group: _stride_starts(sizes) for group, sizes in self._sizes.items()}
         shards = self._shard_ptr[:-1]
         self._of_shard = {group: self._in_store(shards)[group] for group in GROUPS}
 
@@ -43,7 +43,7 @@ class ShardOffsets:
         return {g: at - self._of_shard[g][shard] for g, at in self._in_store(rows).items()}
 
     def _in_store(self, rows: Rows) -> dict[str, Rows]:
-        """Return the same counted from the start of the store."""
+        """Return group -> first row of each graph in the store. [K] int64."""
         stride = rows // STRIDE
         near = np.minimum((stride * STRIDE)[:, None] + np.arange(STRIDE), self._count - 1)
         before = _BEFORE[rows - stride * STRIDE]
@@ -53,7 +53,7 @@ class ShardOffsets:
         }
 
 
-def _every(sizes: npt.NDArray[np.integer]) -> Rows:
+def _stride_starts(sizes: npt.NDArray[np.integer]) -> Rows:
     """Return the sum of the sizes before each stride. [strides] int64."""
     if not len(sizes):
         return np.zeros(1, np.int64)

@@ -1,4 +1,4 @@
-"""What every tier gives: the columns of chosen graphs, and how they become a batch."""
+"""What every tier provides: the columns of chosen graphs, and how they become a batch."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ Flat = dict[str, npt.NDArray[Any]]
 Rows = npt.NDArray[np.int64]
 TABLE_OF = {"atom_code": "atom", "fragment_code": "fragment",
             "bond_code": "bond", "reaction_code": "bond"}  # fmt: skip
-"""Code column -> the table its codes point into."""
+"""Code column -> the table of its codes."""
 
 
 class Source(Protocol):
-    """Gives the flat columns of chosen graphs, codes of the corpus' tables, indices local."""
+    """Provides flat columns of chosen graphs: codes of the tables of the corpus, local indices."""
 
-    def runs(self, parts: BatchOutline) -> Iterator[tuple[slice, Flat]]:
-        """Yield consecutive runs of the batch's graphs and their ten columns."""
+    def runs(self, outline: BatchOutline) -> Iterator[tuple[slice, Flat]]:
+        """Yield consecutive runs of graphs of the batch, each with its ten columns."""
         ...
 
 
-def write_batch(out: Mapping[str, npt.NDArray[Any]], parts: BatchOutline, source: Source) -> None:
+def write_batch(out: Mapping[str, npt.NDArray[Any]], outline: BatchOutline, source: Source) -> None:
     """Write a whole batch into its arrays.
 
     Args:
         out: views of one block, see `pepland_data.batch.byte_layout.arrays`.
-        parts: graphs, sizes and pointers.
-        source: where the columns come from.
+        outline: graphs, sizes and pointers.
+        source: provides the columns.
     """
-    write_head(out, parts)
-    shift = _shifts(parts)
-    for run, flat in source.runs(parts):
+    write_head(out, outline)
+    shift = _shifts(outline)
+    for run, flat in source.runs(outline):
         for name, group in COLUMNS.items():
-            first, last = parts.ptr[group][run.start], parts.ptr[group][run.stop]
+            first, last = outline.ptr[group][run.start], outline.ptr[group][run.stop]
             rows = out[name][first:last]
             if name in HOME:
                 np.add(flat[name], shift[group][first:last], out=rows)
             else:
                 rows[...] = flat[name]
-    write_padding(out, parts)
+    write_padding(out, outline)
 
 
-def _shifts(parts: BatchOutline) -> Flat:
-    """Return what turns local indices into batch rows. Group -> [rows] int32."""
-    first = {group: ptr[:-1].astype(np.int32) for group, ptr in parts.ptr.items()}
-    return {group: np.repeat(first[home], parts.sizes[group]) for group, home in HOME_OF.items()}
+def _shifts(outline: BatchOutline) -> Flat:
+    """Return group -> [rows] int32, added to local indices to get rows of the batch."""
+    first = {group: ptr[:-1].astype(np.int32) for group, ptr in outline.ptr.items()}
+    return {group: np.repeat(first[home], outline.sizes[group]) for group, home in HOME_OF.items()}
 
 
 def recoded(values: npt.NDArray[Any], name: str, recode: Recode | None) -> npt.NDArray[Any]:
-    """Return a column with codes of the corpus' tables."""
+    """Return a column with the codes of the tables of the corpus."""
     if recode is None or name not in TABLE_OF:
         return values
     table: npt.NDArray[np.int64] = getattr(recode, TABLE_OF[name])

@@ -1,6 +1,6 @@
-"""Measure one loader in a process of its own, on one core; `bench_loader` calls it.
+"""Measure one loader in a separate process, on one core; `bench_loader` runs it.
 
-Prints one JSON document: graphs per second of each epoch, and what the process keeps in memory.
+It prints one JSON document: graphs per second of each epoch, and the private memory.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import torch
 
 
 def private_bytes() -> int:
-    """Return memory that only this process holds and that the system cannot take back.
+    """Return the memory that only this process holds and that the system cannot take back.
 
-    Pages of mapped files are not in it: they are the system's cache.
+    Pages of mapped files are not counted: they belong to the cache of the system.
     """
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith("kB")}
@@ -27,7 +27,7 @@ def private_bytes() -> int:
 
 
 def drop_cached(folders: list[Path]) -> None:
-    """Have the system forget the files of some folders."""
+    """Remove the files of some folders from the cache of the system."""
     for path in (p for folder in folders for p in folder.rglob("*") if p.is_file()):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -55,22 +55,22 @@ def measure(
     name: str, store_path: Path, folder: Path, count: int, batch_size: int,
     seconds: float, repeats: int, cold: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the speed of one loader, cold if asked for, then warm, and its memory.
+    """Return the speed of one loader in the first epoch and in warm ones, and its memory.
 
-    Cold counts the seconds from opening its files to the end of the first epoch; epochs that take
-    longer than `seconds` are cut short, and the rate counts the graphs until then.
+    The rate of the first epoch includes opening the files; with `cold` they are not in the cache of
+    the system. Epochs longer than `seconds` are cut short, and the rate counts the graphs so far.
     """
-    from benchmarks.loaders.rivals import RIVALS
+    from benchmarks.loaders.catalog import LOADERS
     from pepland_data import open_store
 
     store = open_store(store_path)
-    rival = RIVALS[name]
-    rival.load_packages()
+    loader = LOADERS[name]
+    loader.load_packages()
     if cold:
         drop_cached([store_path, folder])
     before = private_bytes()
     began = time.perf_counter()
-    epochs = rival.open(store, folder, count, batch_size)
+    epochs = loader.open(store, folder, count, batch_size)
     opened_s = time.perf_counter() - began
     first = timed(epochs(0), seconds)
     warm = [timed(epochs(1 + i), seconds) for i in range(repeats)]
@@ -93,18 +93,18 @@ def measure(
 @click.option("--seconds", type=float, required=True)
 @click.option("--repeats", type=int, required=True)
 @click.option("--cold", is_flag=True)
-@click.option("--prepare", is_flag=True, help="Write the files of this loader instead.")
+@click.option("--prepare", is_flag=True, help="Only write the files of this loader.")
 def main(
     name: str, store: Path, folder: Path, count: int, batch_size: int,
     seconds: float, repeats: int, cold: bool, prepare: bool,
 ) -> None:  # fmt: skip
-    """Measure the loader NAME of `loaders.rivals`."""
-    from benchmarks.loaders.rivals import RIVALS
+    """Measure the loader NAME of `loaders.catalog`."""
+    from benchmarks.loaders.catalog import LOADERS
     from pepland_data import open_store
 
     if prepare:
         folder.mkdir(parents=True, exist_ok=True)
-        RIVALS[name].prepare(open_store(store), folder, count)
+        LOADERS[name].prepare(open_store(store), folder, count)
         return
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
