@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 from pepland_data.batch.arrays import BatchArrays, BatchTables
 from pepland_data.batch.dgl_import import import_dgl
-from pepland_data.batch.interchange import batch_of, both_ways, codes_of, edge_rows, tensor_pointers
+from pepland_data.batch.interchange import batch_of, both_ways, edge_rows
 from pepland_data.graph.feature_tables import ATOM_WIDTH, FRAGMENT_WIDTH
 
 
@@ -70,22 +70,18 @@ def batch_from_dgl(graph: Any, tables: BatchTables) -> BatchArrays:
     Raises:
         InputError: rows that are not in the tables, or edges that are not pairs of directions.
     """
-    nodes = {"atom": graph.nodes["a"].data, "fragment": graph.nodes["p"].data}
-    edges = {"bond": graph.edges["b"].data, "reaction": graph.edges["r"].data}
-    atoms, home = graph.edges(etype=("a", "j", "p"))
+    data = {
+        "atom": graph.nodes["a"].data,
+        "fragment": graph.nodes["p"].data,
+        "bond": graph.edges["b"].data,
+        "reaction": graph.edges["r"].data,
+    }
     counts = {
         "atom": graph.batch_num_nodes("a"),
         "fragment": graph.batch_num_nodes("p"),
         "bond": graph.batch_num_edges("b") // 2,
         "reaction": graph.batch_num_edges("r") // 2,
     }
-    return batch_of(
-        tables,
-        {name: codes_of(data, "f", tables, name) for name, data in nodes.items()},
-        {name: codes_of(data, "x", tables, name) for name, data in edges.items()},
-        {"bond": graph.edges(etype="b"), "reaction": graph.edges(etype="r")},
-        (atoms, home),
-        nodes["fragment"].get("residue"),
-        {group: tensor_pointers(c) for group, c in counts.items()},
-        None,
-    )
+    fields = {"atom": "f", "fragment": "f", "bond": "x", "reaction": "x"}
+    ends = {"bond": graph.edges(etype="b"), "reaction": graph.edges(etype="r")}
+    return batch_of(tables, data, fields, ends, graph.edges(etype=("a", "j", "p")), counts)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pepland_data.errors import BuildError, InputError, MissingDependencyError
+from pepland_data.errors import BuildError, InputError
 from pepland_data.files.atomic import write_atomic
 from pepland_data.files.remote import is_remote, local_path
 from pepland_data.store.arrow_shards import shard_batch, table_batches
@@ -96,14 +96,9 @@ def _write_pyg(store: GraphStore, out: Path) -> None:
     import torch
 
     from pepland_data.batch.hetero_batch import HeteroBatch
+    from pepland_data.batch.pyg_graphs import import_pyg
 
-    try:
-        from torch_geometric.data import InMemoryDataset
-    except ImportError as error:
-        raise MissingDependencyError(
-            "torch_geometric is not installed; install it with `pip install torch_geometric`"
-        ) from error
-    row = 0
+    dataset, row = import_pyg().InMemoryDataset, 0
     for s in range(store.num_shards):
         graphs = []
         for row_id in store.shard(s).row_id.tolist():
@@ -113,7 +108,7 @@ def _write_pyg(store: GraphStore, out: Path) -> None:
             data.row_id = torch.tensor([row_id])
             graphs.append(data)
             row += 1
-        InMemoryDataset.save(graphs, str(out / f"{s:06d}.pt"))
+        dataset.save(graphs, str(out / f"{s:06d}.pt"))
 
 
 WRITERS: dict[str, Callable[[GraphStore, Path], None]] = {

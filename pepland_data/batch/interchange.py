@@ -7,6 +7,7 @@ stands for two fragments there, is an error.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,45 +30,41 @@ def edge_rows(batch: BatchArrays, code: Tensor) -> Tensor:
     return batch.tables.bond_x[code.long()].repeat_interleave(2, 0)
 
 
-def tensor_pointers(counts: Tensor) -> Tensor:
-    """Return the first row of each graph, and the end of the last. [G+1] int64."""
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)]).long()
-
-
 def batch_of(
     tables: BatchTables,
-    node_codes: dict[str, Tensor],
-    edge_codes: dict[str, Tensor],
-    ends: dict[str, tuple[Tensor, Tensor]],
+    data: Mapping[str, Any],
+    fields: Mapping[str, str],
+    ends: Mapping[str, tuple[Tensor, Tensor]],
     junction: tuple[Tensor, Tensor],
-    residue: Tensor | None,
-    ptr: dict[str, Tensor],
-    graph_index: Tensor | None,
+    counts: Mapping[str, Tensor],
+    graph_index: Tensor | None = None,
 ) -> BatchArrays:
     """Return a batch from the data of graphs of another library.
 
     Args:
         tables: of the store or batch that the graphs belong to.
-        node_codes: atom and fragment -> code of each node.
-        edge_codes: bond and reaction -> code of each directed edge.
+        data: group -> fields of its nodes or directed edges.
+        fields: group -> name of the field with the feature rows.
         ends: bond and reaction -> source and destination of each directed edge.
         junction: atoms, and the fragment of each atom.
-        residue: [P] of the fragments, None if the graphs have no such field.
-        ptr: group -> [G+1] int64.
+        counts: group -> [G] number of nodes or bonds of each graph.
         graph_index: [G], None for 0 to G - 1.
     """
-    columns: dict[str, Tensor] = {f"{name}_code": code for name, code in node_codes.items()}
-    for name, (src, dst) in ends.items():
-        code = edge_codes[name]
-        columns[f"{name}_begin"], columns[f"{name}_end"] = _paired(name, src, dst, code)
-        columns[f"{name}_code"] = code[::2]
+    codes = {group: _codes(data[group], fields[group], tables, group) for group in data}
+    columns: dict[str, Tensor] = {}
+    for group, (src, dst) in ends.items():
+        begin, end = _paired(group, src, dst, codes[group])
+        columns |= {f"{group}_begin": begin, f"{group}_end": end}
+        codes[group] = codes[group][::2]
+    columns |= {f"{group}_code": code for group, code in codes.items()}
     atoms, home = junction
     columns["atom_fragment"] = torch.empty_like(home).scatter_(0, atoms, home)
-    fragments = node_codes["fragment"]
-    columns["fragment_residue"] = torch.ones_like(fragments) if residue is None else residue
-    graphs = torch.arange(len(ptr["atom"]) - 1, device=fragments.device)
+    residue = data["fragment"].get("residue")
+    columns["fragment_residue"] = torch.ones_like(codes["fragment"]) if residue is None else residue
+    graphs = torch.arange(len(counts["atom"]), device=home.device)
+    ptr = {group: torch.cat([n.new_zeros(1), n.cumsum(0)]).long() for group, n in counts.items()}
     return BatchArrays(
-        tables.to(fragments.device),
+        tables.to(home.device),
         graphs if graph_index is None else graph_index,
         **{f"{group}_ptr": values for group, values in ptr.items()},
         **{name: values.to(torch.int32) for name, values in columns.items()},
@@ -89,7 +86,7 @@ def _paired(name: str, src: Tensor, dst: Tensor, code: Tensor) -> tuple[Tensor, 
     return src[::2], dst[::2]
 
 
-def codes_of(data: Any, field: str, tables: BatchTables, name: str) -> Tensor:
+def _codes(data: Any, field: str, tables: BatchTables, name: str) -> Tensor:
     """Return the code of each row: the checked field ``code``, or found by content. [N] int64."""
     table = {"atom": tables.atom_x, "fragment": tables.fragment_x}.get(name, tables.bond_x)
     rows = data[field].to(table.dtype)

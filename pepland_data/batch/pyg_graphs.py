@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pepland_data.batch.arrays import BatchArrays, BatchTables
-from pepland_data.batch.interchange import batch_of, both_ways, codes_of, edge_rows, tensor_pointers
+from pepland_data.batch.interchange import batch_of, both_ways, edge_rows
 from pepland_data.errors import MissingDependencyError
 
 
-def batch_to_pyg(batch: BatchArrays) -> Any:
-    """Return a PyG ``HeteroData`` with node types ``atom`` and ``fragment``.
-
-    Raises:
-        MissingDependencyError: torch_geometric is not installed.
-    """
+def import_pyg() -> Any:
+    """Return the module ``torch_geometric.data``; MissingDependencyError if it is not installed."""
     try:
-        from torch_geometric.data import HeteroData
+        return importlib.import_module("torch_geometric.data")
     except ImportError as error:
         raise MissingDependencyError(
             "torch_geometric is not installed; install it with `pip install torch_geometric`"
         ) from error
-    data = HeteroData()
+
+
+def batch_to_pyg(batch: BatchArrays) -> Any:
+    """Return a PyG ``HeteroData`` with node types ``atom`` and ``fragment``."""
+    data = import_pyg().HeteroData()
     for kind in ("atom", "fragment"):
         code = getattr(batch, f"{kind}_code").long()
         ptr = getattr(batch, f"{kind}_ptr")
@@ -61,28 +61,24 @@ def batch_from_pyg(data: Any, tables: BatchTables) -> BatchArrays:
     Raises:
         InputError: rows that are not in the tables, or edges that are not pairs of directions.
     """
-    stores = {
+    edges = {
         "bond": data["atom", "bond", "atom"],
         "reaction": data["fragment", "reaction", "fragment"],
     }
-    ptr = {kind: _pyg_ptr(data[kind]) for kind in ("atom", "fragment")}
+    nodes = {kind: data[kind] for kind in ("atom", "fragment")}
+    counts = {}
+    for kind, fields in nodes.items():
+        counts[kind] = fields.get("ptr", torch.tensor([0, len(fields.x)])).diff()
     for name, owner in (("bond", "atom"), ("reaction", "fragment")):
-        begins = stores[name].edge_index[0, ::2].contiguous()
-        graphs = torch.searchsorted(ptr[owner][1:].contiguous(), begins, right=True)
-        ptr[name] = tensor_pointers(torch.bincount(graphs, minlength=len(ptr["atom"]) - 1))
-    atoms, home = data["atom", "junction", "fragment"].edge_index
+        begins = edges[name].edge_index[0, ::2].contiguous()
+        graphs = torch.searchsorted(counts[owner].cumsum(0), begins, right=True)
+        counts[name] = torch.bincount(graphs, minlength=len(counts[owner]))
     return batch_of(
         tables,
-        {kind: codes_of(data[kind], "x", tables, kind) for kind in ("atom", "fragment")},
-        {name: codes_of(edges, "edge_attr", tables, name) for name, edges in stores.items()},
-        {name: tuple(edges.edge_index) for name, edges in stores.items()},
-        (atoms, home),
-        data["fragment"].get("residue"),
-        ptr,
+        nodes | edges,
+        {"atom": "x", "fragment": "x", "bond": "edge_attr", "reaction": "edge_attr"},
+        {name: tuple(fields.edge_index) for name, fields in edges.items()},
+        tuple(data["atom", "junction", "fragment"].edge_index),
+        counts,
         data.get("graph_index"),
     )
-
-
-def _pyg_ptr(nodes: Any) -> Tensor:
-    ptr: Tensor = nodes.get("ptr", torch.tensor([0, len(nodes.x)]))
-    return ptr

@@ -94,15 +94,7 @@ def zigzag(mol: Any, path: list[int]) -> Places:
 def _ring_places(
     mol: Any, ring: set[int], bond: tuple[int, int], places: Places, outward: Coordinates
 ) -> Places:
-    """Return the places of the other atoms of a regular ring, on one side of a placed bond.
-
-    Args:
-        mol: the molecule.
-        ring: atoms of the ring.
-        bond: two neighbouring atoms of the ring that have places.
-        places: of these two atoms.
-        outward: [2] direction from the bond to the ring, of length 1.
-    """
+    """Return the places of the other atoms of a regular ring, outward of a bond with places."""
     atoms = next(list(r) for r in mol.GetRingInfo().AtomRings() if set(r) == ring)
     start = atoms.index(bond[0])
     atoms = atoms[start:] + atoms[:start]

@@ -95,11 +95,7 @@ def view(array: Any) -> npt.NDArray[Any]:
 
 
 def map_batch(path: Path) -> Any:
-    """Return the record batch of an IPC file, memory-mapped.
-
-    Raises:
-        StoreDamagedError: the file cannot be read, or has not exactly one record batch.
-    """
+    """Return the only record batch of an IPC file, memory-mapped; else StoreDamagedError."""
     try:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
         if reader.num_record_batches != 1:
@@ -150,6 +146,8 @@ def read_arrow_shard(path: Path) -> ShardData:
 class ArrowShards:
     """The shards of an Arrow store by number, memory-mapped at first use and kept.
 
+    `GraphStore` reads the other format through the same methods of `ZarrShards`.
+
     Args:
         path: folder of the store.
         manifest: of the store.
@@ -198,13 +196,10 @@ class ArrowShards:
         """Return the input rows of shard s. [rows] int64."""
         return self.shard(s).row_id
 
-    def smiles(self, s: int) -> Any:
-        """Return the texts of shard s as an Arrow array."""
-        return self.shard(s).smiles
-
-    def extra(self, s: int, name: str) -> Any:
-        """Return a pass-through column of shard s as an Arrow array."""
-        return self.shard(s).extra[name]
+    def array(self, s: int, name: str) -> Any:
+        """Return ``smiles`` or a pass-through column of shard s as an Arrow array."""
+        shard = self.shard(s)
+        return shard.smiles if name == "smiles" else shard.extra[name]
 
     @property
     def column_types(self) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,44 +23,11 @@ from pepland_data.store.shard_checks import shard_problem
 
 if TYPE_CHECKING:
     from pepland_data.store.mirror import Mirror
+    from pepland_data.store.zarr.read import ZarrShards
 
 
 Address = tuple[str, str | Path | None, str]
 """Path or URL, cache folder and identity of a store, for opening it in another process."""
-
-
-class Shards(Protocol):
-    """What a format provides: sizes and tables at once, shards by number."""
-
-    sizes: dict[str, npt.NDArray[Any]]
-    """``num_atoms`` and so on, [G]."""
-    rows: list[int]
-    """Graphs of each shard."""
-
-    def tables(self) -> FeatureTables:
-        """Return the tables of the store."""
-
-    def shard_name(self, s: int) -> str:
-        """Return the name of shard s for messages."""
-
-    def shard(self, s: int) -> ShardData:
-        """Return all data of shard s."""
-
-    def columns(self, s: int) -> GraphColumns:
-        """Return the graphs of shard s."""
-
-    def row_id(self, s: int) -> npt.NDArray[np.int64]:
-        """Return the input rows of shard s. [rows] int64."""
-
-    def smiles(self, s: int) -> Any:
-        """Return the texts of shard s as an Arrow array."""
-
-    def extra(self, s: int, name: str) -> Any:
-        """Return a pass-through column of shard s as an Arrow array."""
-
-    @property
-    def column_types(self) -> Mapping[str, Any]:
-        """The Arrow type of each pass-through column; empty for a store without graphs."""
 
 
 def open_store(path: str | Path, cache: str | Path | None = None) -> GraphStore:
@@ -118,11 +85,8 @@ class GraphStore:
     def __len__(self) -> int:
         return int(self.shard_ptr[-1])
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"location": self.location, "cache": self.mirror.cache if self.mirror else None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ = open_store(state["location"], state["cache"]).__dict__
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_store, self.address[:2]
 
     @property
     def location(self) -> str:
@@ -180,7 +144,7 @@ class GraphStore:
 
     def shard_array(self, s: int, name: str) -> Any:
         """Return ``smiles`` or a pass-through column of shard s as an Arrow array."""
-        return self._shards.smiles(s) if name == "smiles" else self._shards.extra(s, name)
+        return self._shards.array(s, name)
 
     def shard_name(self, s: int) -> str:
         """Return the path or name of shard s for messages."""
@@ -267,7 +231,7 @@ class GraphStore:
         return sum(entry.bytes for entry in self.manifest.entries())
 
 
-def _shards(path: Path, manifest: Manifest, mirror: Mirror | None) -> Shards:
+def _shards(path: Path, manifest: Manifest, mirror: Mirror | None) -> ArrowShards | ZarrShards:
     """Return the reader of the shards; zarr is imported for a Zarr store only."""
     if manifest.kind == "arrow":
         return ArrowShards(path, manifest, mirror.ensure if mirror else None)

@@ -133,6 +133,11 @@ def _why_no_manifest(folder: Path) -> str:
         return f"there is no store at {folder}; make one: `pepland-data build INPUT --out {folder}`"
     if not folder.is_dir():
         return f"{folder} is a file, not a store; a store is a folder with a {MANIFEST_FILE}"
-    if (folder / BUILD_FOLDER).is_dir():
-        return f"{folder} holds an unfinished build; run the same `pepland-data build` to finish it"
-    return f"{folder} holds no {MANIFEST_FILE}, so it is not a store; check the path"
+    return no_manifest(folder, (folder / BUILD_FOLDER).is_dir())
+
+
+def no_manifest(where: object, unfinished: bool) -> str:
+    """Return the message for a folder or URL without a manifest."""
+    if unfinished:
+        return f"{where} holds an unfinished build; run the same `pepland-data build` to finish it"
+    return f"{where} holds no {MANIFEST_FILE}, so it is not a store; check the path"

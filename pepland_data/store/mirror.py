@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from pepland_data.errors import RemoteError, StoreDamagedError, StoreNotFoundError
 from pepland_data.files.atomic import TEMP_PREFIX, file_sha256, write_atomic_bytes
 from pepland_data.files.remote import RemoteFileNotFoundError, RemoteFolder
-from pepland_data.store.manifest import BUILD_FOLDER, MANIFEST_FILE, FileEntry
+from pepland_data.store.manifest import BUILD_FOLDER, MANIFEST_FILE, FileEntry, no_manifest
 
 CACHE_VARIABLE = "PEPLAND_CACHE"
 AT_ONCE = 8
@@ -49,7 +49,11 @@ class Mirror:
         try:
             manifest = remote.read(MANIFEST_FILE)
         except RemoteFileNotFoundError as error:
-            raise StoreNotFoundError(_why_no_manifest(remote)) from error
+            found = remote.sizes()
+            unfinished = any(name.startswith(f"{BUILD_FOLDER}/") for name in found)
+            missing = f"there is no store at {remote.url}; check the path"
+            why = no_manifest(remote.url, unfinished) if found else missing
+            raise StoreNotFoundError(why) from error
         base = Path(cache) if cache else cache_folder()
         self.folder = base / "stores" / sha256(manifest).hexdigest()[:32]
         if not (self.folder / MANIFEST_FILE).is_file():
@@ -164,13 +168,3 @@ def _check_name(name: str, remote: RemoteFolder) -> None:
             f"{remote.url} lists a file named {name!r}; expected a path inside the store, "
             "so do not use this store"
         )
-
-
-def _why_no_manifest(remote: RemoteFolder) -> str:
-    if not (found := remote.sizes()):
-        return f"there is no store at {remote.url}; check the path"
-    if any(name.startswith(f"{BUILD_FOLDER}/") for name in found):
-        return (
-            f"{remote.url} holds an unfinished build; run the same `pepland-data build` to finish"
-        )
-    return f"{remote.url} holds no {MANIFEST_FILE}, so it is not a store; check the path"

@@ -54,12 +54,7 @@ def coverage(store: GraphStore, vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def summarize(store: GraphStore, vocabulary: Vocabulary | None = None) -> dict[str, Any]:
-    """Return counts, sizes, distributions, table sizes, splits and vocabulary coverage.
-
-    Args:
-        store: an opened store.
-        vocabulary: None for no coverage.
-    """
+    """Return counts, sizes, distributions, table sizes, splits and, if given, coverage."""
     m = store.manifest
     groups = ("atoms", "fragments", "bonds", "reactions")
     return {

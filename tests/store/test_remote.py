@@ -65,6 +65,21 @@ def fresh_cache(tmp_path: Path):
         yield tmp_path / "cache"
 
 
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that were downloaded since the test began."""
+    names: list[str] = []
+    plain = RemoteFolder.download
+
+    def download(self, name, path):
+        names.append(name)
+        time.sleep(0.005)  # another thread has time to start the same file
+        plain(self, name, path)
+
+    monkeypatch.setattr(RemoteFolder, "download", download)
+    return names
+
+
 def options(kind: str) -> BuildOptions:
     return BuildOptions(rows_per_shard=8, format=kind)
 
@@ -137,16 +152,10 @@ def test_arrow_is_copied_when_needed_and_zarr_is_not(url, kind, fresh_cache) -> 
     assert any(path.exists() for path in shards) == (kind == "arrow")
 
 
-def test_damaged_files_of_a_local_copy_are_fetched_again(
-    url, kind, fresh_cache, monkeypatch
-) -> None:
+def test_damaged_files_of_a_local_copy_are_fetched_again(url, kind, fresh_cache, fetched) -> None:
     store = open_store(url)
     _ = store[0]
-    fetched: list[str] = []
-    plain = RemoteFolder.download
-    monkeypatch.setattr(
-        RemoteFolder, "download", lambda self, n, p: (fetched.append(n), plain(self, n, p))[1]
-    )
+    fetched.clear()
     _ = open_store(url)[0]
     assert not fetched
     entry = store.manifest.files[0]
@@ -370,22 +379,16 @@ def test_a_missing_package_is_named(monkeypatch) -> None:
         open_store("s3://peptides/data")
 
 
-def test_ranks_that_open_a_store_together_fetch_it_once(url, fresh_cache, monkeypatch) -> None:
-    fetched: list[str] = []
-    plain = RemoteFolder.download
+def test_ranks_that_open_a_store_together_fetch_it_once(url, fresh_cache, fetched) -> None:
+    def read() -> None:
+        for graph in open_store(url):
+            assert graph.num_atoms
 
-    def download(self, name, path):
-        fetched.append(name)
-        time.sleep(0.005)
-        plain(self, name, path)
-
-    monkeypatch.setattr(RemoteFolder, "download", download)
-    threads = [
-        threading.Thread(target=lambda: [g.num_atoms for g in open_store(url)]) for _ in range(3)
-    ]
+    threads = [threading.Thread(target=read) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert fetched
     assert len(fetched) == len(set(fetched))
     assert Mirror(RemoteFolder(url)).folder.is_dir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from random import Random
 
@@ -11,7 +12,7 @@ import pytest
 
 from pepland_data import BuildOptions, FeaturizeOptions, GraphLoader, build, open_store
 from pepland_data.chem.notation.monomers import NATURAL, peptide
-from pepland_data.errors import InputError, StoreDamagedError
+from pepland_data.errors import InputError, MissingDependencyError, StoreDamagedError
 from pepland_data.graph.vocabulary import Vocabulary
 from pepland_data.inputs.synthetic import SynthOptions, peptides
 from pepland_data.store.split.make import make_split
@@ -117,6 +118,14 @@ def test_columns_and_files_name_the_sets(random_store: Path, tmp_path: Path) -> 
     for flags in ({"method": "column", "column": "no"}, {"fractions": {"train": 0.5}}):
         with pytest.raises(InputError):
             make_split(store, **flags)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["similarity", "scaffold"])
+def test_packages_that_a_method_needs_are_named(small_store, monkeypatch, method: str) -> None:
+    for module in ("pepland_data.store.split.similar_groups", "rdkit"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingDependencyError, match=r"pepland-data\[build\]"):
+        make_split(small_store, method)
 
 
 def test_a_run_trains_on_the_recorded_split_and_info_shows_it(tmp_path: Path) -> None:

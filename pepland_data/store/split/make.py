@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.errors import InputError
+from pepland_data.errors import InputError, MissingDependencyError
 from pepland_data.hashing import salted, text_hashes
 from pepland_data.store.graph_store import GraphStore
 from pepland_data.store.split.random_sets import random_sets
@@ -51,6 +51,7 @@ def make_split(
 
     Raises:
         InputError: an argument is wrong, or does not fit the method or the store.
+        MissingDependencyError: the method needs packages of the extra ``build``.
     """
     if method not in METHODS:
         raise InputError(f"unknown split method {method!r}; expected one of {', '.join(METHODS)}")
@@ -88,16 +89,24 @@ def make_split(
 def _groups(
     store: GraphStore, method: str, column: str | None, threshold: float | None
 ) -> npt.NDArray[np.int64]:
-    if threshold is not None:
-        from pepland_data.store.split.identity_groups import identity_groups
+    """Return the group of each graph. [G] int64."""
+    if method == "group":
+        return np.unique(store.columns[str(column)].astype(str), return_inverse=True)[1]
+    try:
+        if method == "scaffold":
+            return np.unique(scaffolds(store), return_inverse=True)[1]
+        if threshold is not None:
+            from pepland_data.store.split.identity_groups import identity_groups
 
-        return identity_groups(store, threshold)
-    if method == "similarity":
+            return identity_groups(store, threshold)
         from pepland_data.store.split.similar_groups import similar_groups
 
         return similar_groups(store)
-    values = scaffolds(store) if method == "scaffold" else store.columns[str(column)].astype(str)
-    return np.unique(np.asarray(values), return_inverse=True)[1]
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"split method {method!r} needs RDKit and scipy ({error}); "
+            "install them with `pip install 'pepland-data[build]'`"
+        ) from error
 
 
 def scaffolds(store: GraphStore) -> list[str]:

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pepland_data.graph.columns import pointers
+
 Parts = dict[str, npt.NDArray[Any]]
 
 NUMBERS = {
@@ -52,13 +54,16 @@ def encode_column(array: Any) -> Parts:
         array = pa.concat_arrays([array, array[:0]])
     encoding, count = encoding_of(array.type), len(array)
     if encoding == "arrow":
-        return {"bytes": np.frombuffer(_message(array), np.uint8)}
+        sink, batch = pa.BufferOutputStream(), pa.record_batch({"x": array})
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        return {"bytes": np.frombuffer(sink.getvalue(), np.uint8)}
     valid = {"valid": np.asarray(array.is_valid())} if array.null_count else {}
     if encoding == "values":
         return {"values": _values(array, count), **valid}
-    offsets = _offsets(array, count)
-    data = array.buffers()[2]
-    text = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    _, offset_bytes, data = array.buffers()
+    offsets = np.frombuffer(offset_bytes, _offset_dtype(array.type), count + 1)
+    text = np.frombuffer(data or b"", np.uint8)
     length = np.diff(offsets).astype(np.uint32)
     return {"length": length, "bytes": text[offsets[0] : offsets[-1]], **valid}
 
@@ -74,9 +79,7 @@ def decode_column(kind: Any, count: int, parts: Mapping[str, npt.NDArray[Any]]) 
         values = parts["values"]
         data = _bits(values) if values.dtype == bool else _buffer(values)
         return pa.Array.from_buffers(kind, count, [mask, data])
-    wide = np.int64 if kind == pa.large_string() else np.int32
-    offsets = np.zeros(count + 1, wide)
-    np.cumsum(parts["length"], out=offsets[1:])
+    offsets = pointers(parts["length"]).astype(_offset_dtype(kind))
     return pa.Array.from_buffers(kind, count, [mask, _buffer(offsets), _buffer(parts["bytes"])])
 
 
@@ -90,14 +93,6 @@ def message_type(text: str) -> Any:
     return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(text))).field(0).type
 
 
-def _message(array: Any) -> bytes:
-    sink = pa.BufferOutputStream()
-    batch = pa.record_batch({"x": array})
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return bytes(sink.getvalue())
-
-
 def _values(array: Any, count: int) -> npt.NDArray[Any]:
     data = array.buffers()[1]
     if pa.types.is_boolean(array.type):
@@ -107,9 +102,8 @@ def _values(array: Any, count: int) -> npt.NDArray[Any]:
     return np.frombuffer(data or b"", dtype, count)
 
 
-def _offsets(array: Any, count: int) -> npt.NDArray[Any]:
-    dtype = np.int64 if array.type == pa.large_string() else np.int32
-    return np.frombuffer(array.buffers()[1], dtype, count + 1)
+def _offset_dtype(kind: Any) -> type[np.signedinteger[Any]]:
+    return np.int64 if kind == pa.large_string() else np.int32
 
 
 def _bits(flags: npt.NDArray[Any]) -> Any:

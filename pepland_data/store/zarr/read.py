@@ -97,20 +97,17 @@ class ZarrShards:
 
     def shard(self, s: int) -> ShardData:
         """Return all data of shard s."""
-        extra = {name: self.extra(s, name) for name in self.column_types}
-        return ShardData(self.columns(s), self.row_id(s), self.smiles(s), extra)
+        extra = {name: self.array(s, name) for name in self.column_types}
+        return ShardData(self.columns(s), self.row_id(s), self.array(s, "smiles"), extra)
 
     def row_id(self, s: int) -> npt.NDArray[np.int64]:
         """Return the input rows of shard s. [rows] int64."""
         return self.arrays.read("row_id", *self._bounds(s))
 
-    def smiles(self, s: int) -> Any:
-        """Return the texts of shard s as an Arrow array."""
-        names = {"length": "smiles_length", "bytes": "smiles"}
-        return self._array(s, pa.large_string(), names)
-
-    def extra(self, s: int, name: str) -> Any:
-        """Return a pass-through column of shard s as an Arrow array."""
+    def array(self, s: int, name: str) -> Any:
+        """Return ``smiles`` or a pass-through column of shard s as an Arrow array."""
+        if name == "smiles":
+            return self._array(s, pa.large_string(), {"length": "smiles_length", "bytes": "smiles"})
         parts = ("values", "valid", "length", "bytes")
         names = {part: f"{column_folder(name)}/{part}" for part in parts}
         return self._array(s, self.column_types[name], names)
