@@ -26,7 +26,7 @@ from pepland_data.batch.byte_layout import (
 )
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
-from pepland_data.loader.corpus import Corpus, Subset, subset_rows
+from pepland_data.loader.corpus import Corpus, Rows, Subset, subset_rows
 from pepland_data.loader.meter import Meter
 from pepland_data.loader.order.budget import make_budget
 from pepland_data.loader.order.epoch_order import SHUFFLES, EpochOrder, epoch_counts
@@ -41,7 +41,6 @@ from pepland_data.store.graph_store import GraphStore
 
 AHEAD = 3
 """Batches that are made before they are requested."""
-Rows = npt.NDArray[np.int64]
 
 
 class GraphLoader:

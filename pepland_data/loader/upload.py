@@ -19,9 +19,7 @@ import torch
 from torch import Tensor
 
 from pepland_data.batch.byte_layout import Shape, arrays, spans, tensors
-
-ROOM = 1.25
-"""A block that must grow becomes larger than needed by this factor, so that it grows rarely."""
+from pepland_data.loader.tiers.host_buffers import ROOM
 
 
 @dataclass(eq=False)
