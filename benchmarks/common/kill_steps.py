@@ -55,7 +55,7 @@ class InProcess:
 
 
 def building(folder: Path, **given: Any) -> None:
-    """Build the input beside the folder."""
+    """Build from the input in the parent folder."""
     options = BuildOptions(rows_per_shard=PER_SHARD, **given)
     build(folder.parent / "in.csv", folder / "out", options)
 
