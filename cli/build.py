@@ -77,8 +77,9 @@ def build(
 ) -> None:
     """Turn SMILES, sequences or HELM into a store.
 
-    INPUT is a CSV, TSV, .smi, .txt, FASTA or Parquet file, gzipped or not, or - for standard input.
-    Other columns are copied into the store. An interrupted build is resumed by the same command.
+    INPUT is a CSV, TSV, .smi, .txt, FASTA, Parquet, Arrow or JSON Lines file, compressed or not, or
+    - for standard input. Other columns are copied into the store. An interrupted build is resumed
+    by the same command.
     """
     from pepland_data.builder.append import append as append_rows
     from pepland_data.builder.build import build as build_store

@@ -20,24 +20,28 @@ Examples:
 
 @click.command(cls=Command, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("source", metavar="[INPUT]", required=False)
-@click.option("--checkpoint", required=True, help="Run folder, checkpoint or model folder.")
+@click.option(
+    "--checkpoint",
+    required=True,
+    help="Run folder, checkpoint folder or model folder of the encoder.",
+)
 @click.option("-o", "--out", required=True, help="File to write: .parquet, .npz or .zarr.")
 @click.option(
     "--predict", is_flag=True,
-    help="Write what a fine-tuned run predicts instead: to .parquet, .csv or .npz.",
+    help="Write the predictions of a fine-tuned run instead of vectors: .parquet, .csv or .npz.",
 )  # fmt: skip
-@click.option("--text", "texts", multiple=True, help="A peptide itself; may be repeated.")
+@click.option("--text", "texts", multiple=True, help="A peptide instead of INPUT; may be repeated.")
 @click.option(
     "--level", type=click.Choice(["peptide", "atom", "fragment"]), default="peptide",
-    show_default=True, help="One vector per peptide, or one for each of its nodes.",
+    show_default=True, help="One vector per peptide, per atom or per fragment.",
 )  # fmt: skip
 @click.option(
     "--view", type=click.Choice(["both", "atom", "fragment"]), default="both", show_default=True,
-    help="What a peptide's vector is pooled from; both: the mean of the two.",
+    help="Nodes that a vector is pooled from; both: the mean of both vectors.",
 )  # fmt: skip
 @click.option(
     "--pooling", type=click.Choice(["mean", "max"]), default="mean", show_default=True,
-    help="Over the nodes of a view.",
+    help="How the vectors of the nodes become one vector.",
 )  # fmt: skip
 @options.smiles_column
 @options.input_format
@@ -46,7 +50,7 @@ Examples:
 @options.standardize
 @click.option(
     "--exact", is_flag=True,
-    help="Each peptide alone: the same bits whatever is embedded with it; slower.",
+    help="Compute each peptide alone: bit-identical vectors in any input, but slower.",
 )  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @options.max_reject_frac
@@ -57,10 +61,10 @@ def main(
     cut: str | None, max_atoms: int, standardize: bool, exact: bool, device: str,
     max_reject_frac: float, as_json: bool,
 ) -> None:  # fmt: skip
-    """Write one vector for each peptide of INPUT, rows in its order.
+    """Write one vector for each peptide of INPUT, in the order of INPUT.
 
-    INPUT is a store, or a file as pepland-data build reads it (CSV, TSV, .smi, FASTA, Parquet,
-    gzipped or not, - for standard input). A peptide that cannot be read is null, with a reason.
+    INPUT is a store, or a file that pepland-data build can read, or - for standard input. A peptide
+    that cannot be read becomes null with a reason.
     """
     if (source is None) == (not texts):
         raise click.UsageError("give either INPUT or --text")

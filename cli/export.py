@@ -1,4 +1,4 @@
-"""``pepland-data export``: a store for other tools."""
+"""``pepland-data export``: write a store as files of other tools."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pepland_cli.output import Command, json_option, render
 @click.command(cls=Command, epilog="Example: pepland-data export data/ --to parquet --out pq/")
 @click.argument("store")
 @click.option(
-    "--to", type=click.Choice(["parquet", "dgl", "pyg"]), required=True, help="What reads it."
+    "--to", type=click.Choice(["parquet", "dgl", "pyg"]), required=True, help="Kind of files."
 )
-@click.option("--out", required=True, help="Folder to write; must be new.")
+@click.option("--out", required=True, help="Folder to write; must not exist.")
 @json_option
 def export(store: str, to: str, out: str, as_json: bool) -> None:
-    """Write the graphs of STORE as Parquet, DGL or PyG files, and say what that costs."""
+    """Write the graphs of STORE as Parquet, DGL or PyG files, and print their size."""
     from pepland_data import open_store
     from pepland_data.batch.export import export as export_store
 
@@ -26,6 +26,6 @@ def export(store: str, to: str, out: str, as_json: bool) -> None:
         as_json,
         lambda r: (
             f"{r['path']}: {r['graphs']:,} graphs in {r['files']} files, "
-            f"{r['bytes'] / 1e6:,.1f} MB, {r['times_store']:,.1f} times the store"
+            f"{r['bytes'] / 1e6:,.1f} MB, {r['times_store']:,.1f} times the size of the store"
         ),
     )

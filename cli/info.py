@@ -1,4 +1,4 @@
-"""``pepland-data info``: what is in a store."""
+"""``pepland-data info``: numbers about a store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def info(store: str, vocab: str | None, as_json: bool) -> None:
 
 
 def text(r: dict[str, Any]) -> str:
-    """Return the summary on screen."""
+    """Return the text for the screen."""
     counts, tables = r["counts"], r["tables"]
     lines = [
         f"{r['path']}: {counts['graphs']:,} graphs of {counts['rows']:,} rows, "
@@ -32,13 +32,13 @@ def text(r: dict[str, Any]) -> str:
         f"RDKit {r['versions']['rdkit']}",
         f"  size       {r['bytes'] / 1e6:,.1f} MB in {r['shards']} shards, "
         f"{r['bytes_per_graph']:,.0f} bytes per graph",
-        f"  rows       {tables['atom']} different atoms, {tables['bond']} bonds, "
+        f"  tables     {tables['atom']} distinct atoms, {tables['bond']} bonds, "
         f"{tables['fragment']} fragments",
     ]
     if r["columns"]:
         lines.append(f"  columns    {', '.join(r['columns'])}")
     lines.append(
-        "  a graph    " + "".join(f"{h:>9}" for h in ("mean", "5 %", "median", "95 %", "max"))
+        "  per graph  " + "".join(f"{h:>9}" for h in ("mean", "5 %", "median", "95 %", "max"))
     )
     for name, d in r["distributions"].items():
         if d:
@@ -50,7 +50,7 @@ def text(r: dict[str, Any]) -> str:
     if r["vocabulary"]:
         v = r["vocabulary"]
         lines.append(
-            f"  vocabulary {v['covered']:.1%} of the fragments are among its {v['size']} entries "
-            f"({v['covered_distinct']:.1%} of the different ones)"
+            f"  vocabulary {v['size']} entries cover {v['covered']:.1%} of all fragments and "
+            f"{v['covered_distinct']:.1%} of the distinct ones"
         )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""``pepland-data show``: one peptide as a picture and as a graph."""
+"""``pepland-data show``: one peptide as a picture or as a graph."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Examples:
 
 @click.command(cls=Command, epilog=EPILOG)
 @click.argument("text")
-@click.option("-o", "--out", default=None, help="Picture to write: .svg or .png.")
+@click.option("-o", "--out", default=None, help="Picture to write, .svg or .png.")
 @options.input_format
 @options.cut
-@click.option("--vocab", default=None, help="Vocabulary file, for the labels of fragments.")
+@click.option("--vocab", default=None, help="Vocabulary file with the labels of fragments.")
 @json_option
 def show(
     text: str, out: str | None, input_format: str, cut: str, vocab: str | None, as_json: bool
@@ -53,7 +53,7 @@ def _as_summary(shown: Any) -> dict[str, Any]:
 
 
 def _as_graph(shown: Any) -> dict[str, Any]:
-    """Return the whole graph: atoms by name, fragments, cut bonds, and the arrays of ``dense``."""
+    """Return the graph as JSON: atoms by symbol, fragments, cut bonds, the arrays of ``dense``."""
     arrays = {name: values.tolist() for name, values in shown.graph.dense().items()}
     members: list[list[int]] = [[] for _ in range(shown.graph.num_fragments)]
     for atom, fragment in enumerate(arrays["atom_fragment"]):

@@ -1,4 +1,4 @@
-"""``pepland-data split``: which graph is in which set."""
+"""``pepland-data split``: assign graphs to train, valid and test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def _shares(ctx: click.Context, parameter: click.Parameter, text: str) -> dict[s
 @click.argument("store")
 @click.option(
     "--by", type=click.Choice(["random", "similarity", "scaffold", "group", "column", "file"]),
-    default="random", show_default=True, help="What stays together, or names the sets.",
+    default="random", show_default=True,
+    help="What keeps graphs in one set, or names the set of each.",
 )  # fmt: skip
 @click.option(
     "--fractions", default="train=0.9,valid=0.05,test=0.05", show_default=True, callback=_shares
@@ -36,13 +37,14 @@ def _shares(ctx: click.Context, parameter: click.Parameter, text: str) -> dict[s
 @click.option("--name", default="default", show_default=True)
 @click.option(
     "--threshold", type=click.FloatRange(0.9, 1), metavar="IDENTITY",
-    help="Of --by similarity: what has this identity stays together [one residue apart].",
+    help="For --by similarity: peptides of this identity are in one set "
+    "[default: peptides that differ by one residue].",
 )  # fmt: skip
-@click.option("--column", help="Column of --by group or column.")
-@click.option("--file", help="CSV of --by file: row_id or smiles, and set.")
+@click.option("--column", help="Column for --by group or column.")
+@click.option("--file", help="CSV for --by file, with columns row_id or smiles, and set.")
 @json_option
 def split(store: str, by: str, fractions: dict[str, float], as_json: bool, **given: Any) -> None:
-    """Assign the graphs of STORE to sets and record it in its folder splits/."""
+    """Assign the graphs of STORE to sets and record the split in its folder splits/."""
     from pepland_data import open_store
     from pepland_data.store.split.make import make_split
     from pepland_data.store.split.recorded import write_split

@@ -14,11 +14,11 @@ from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
 @click.argument("store")
 @click.option(
     "--semantic", type=click.IntRange(0), default=0, show_default=True, metavar="N",
-    help="Make N graphs again from their text and compare (needs RDKit).",
+    help="Make N graphs again from their texts and compare them (needs RDKit).",
 )  # fmt: skip
 @json_option
 def verify(store: str, semantic: int, as_json: bool) -> None:
-    """Check every checksum, offset, code and index of STORE; damage ends with exit code 3."""
+    """Check every checksum, offset, code and index of STORE; exit code 3 if it is damaged."""
     from pepland_data.store.verify import verify as verify_store
 
     report = verify_store(store, semantic)
@@ -28,7 +28,7 @@ def verify(store: str, semantic: int, as_json: bool) -> None:
 
 
 def text(r: dict[str, Any]) -> str:
-    """Return the verdict on screen."""
+    """Return the text for the screen."""
     if r["findings"]:
         return "\n".join([f"{r['path']}: damaged", *(f"  {f}" for f in r["findings"])])
     again = f", {r['recomputed']:,} made again" if r["recomputed"] else ""

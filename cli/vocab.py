@@ -1,4 +1,4 @@
-"""``pepland-data vocab``: the fragments of a store."""
+"""``pepland-data vocab``: the most frequent fragments of a store."""
 
 from __future__ import annotations
 
@@ -16,23 +16,21 @@ from pepland_cli.output import Command, json_option, render
 @json_option
 def vocab(store: str, top: int, out: str | None, as_json: bool) -> None:
     """Count the fragments of STORE and make a vocabulary of the most frequent ones."""
-    from pepland_data import open_store
-    from pepland_data.store.summary import coverage, fragment_counts, most_frequent
+    from pepland_data import Vocabulary, open_store
+    from pepland_data.store.summary import coverage, most_frequent
 
     opened = open_store(store)
-    vocabulary = most_frequent(opened, top)
+    counts = most_frequent([opened], top)
+    vocabulary = Vocabulary(tuple(counts))
     if out:
         vocabulary.write(out)
-    counts: dict[str, int] = {}
-    for smiles, n in zip(opened.tables.fragment_smiles, fragment_counts(opened), strict=True):
-        counts[smiles] = counts.get(smiles, 0) + int(n)
-    fragments = [{"smiles": s, "count": counts[s]} for s in vocabulary.fragments]
+    fragments = [{"smiles": smiles, "count": count} for smiles, count in counts.items()]
     result = {"out": out, **coverage(opened, vocabulary), "fragments": fragments}
     render(result, as_json, text)
 
 
 def text(r: dict[str, Any]) -> str:
-    """Return the twenty most frequent fragments on screen."""
+    """Return the text for the screen, with the twenty most frequent fragments."""
     lines = [f"{r['size']} fragments cover {r['covered']:.1%} of the store"]
     lines += [f"  {f['count']:>9,}  {f['smiles']}" for f in r["fragments"][:20]]
     if r["out"]:

@@ -1,7 +1,7 @@
-"""The arrays of a batch: the graphs of a few hundred peptides side by side, ready for the model.
+"""The arrays of a batch: several hundred graphs, one after the other, ready for the model.
 
-Codes, local indices turned into batch rows, and the tables on the same device. Nothing else:
-feature rows are looked up where they are needed, edges are laid out by `network.edges`.
+A batch contains codes, indices of batch rows, and the tables on the same device. The model looks up
+feature rows where it needs them, and lays out edges in `network.edges`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pepland_data.graph.feature_tables import FeatureTables
 def place_of(device: torch.device | str) -> torch.device:
     """Return the device as its tensors name it: ``cuda`` with the number of the current card.
 
-    Without it ``cuda`` and ``cuda:0`` differ, and tables that are there would be sent again.
+    Otherwise ``cuda`` and ``cuda:0`` differ, and tables would be sent to a device that has them.
     """
     named = torch.device(device)
     if named.type == "cuda" and named.index is None:
@@ -46,7 +46,7 @@ class BatchTables:
 
     @classmethod
     def from_tables(cls, tables: FeatureTables, device: torch.device | str = "cpu") -> BatchTables:
-        """Copy the tables to a device; done once per loader, not per batch."""
+        """Copy the tables to a device; a loader does this once, not for each batch."""
         return cls(
             tables,
             torch.from_numpy(tables.atom_x).to(device),
@@ -57,7 +57,7 @@ class BatchTables:
         )
 
     def to(self, device: torch.device | str) -> BatchTables:
-        """Return the tables on another device, the same object where they are there already."""
+        """Return the tables on a device; the same object if they are already there."""
         if self.atom_x.device == place_of(device):
             return self
         return BatchTables.from_tables(self.host, device)
@@ -75,7 +75,7 @@ class BatchArrays:
 
     tables: BatchTables
     graph_index: Tensor
-    """[G] int64, row of each graph in its store (0..G-1 where there is none)."""
+    """[G] int64, row of each graph in its store (0 to G-1 for graphs of no store)."""
     atom_ptr: Tensor
     """[G+1] int64."""
     fragment_ptr: Tensor
@@ -107,7 +107,7 @@ class BatchArrays:
 
     @property
     def num_graphs(self) -> int:
-        """Number of graphs, with static shapes also the empty ones that fill the batch."""
+        """Number of graphs; with static shapes this includes the empty ones that fill the batch."""
         return len(self.atom_ptr) - 1
 
     def __len__(self) -> int:
@@ -115,17 +115,17 @@ class BatchArrays:
 
     @property
     def device(self) -> torch.device:
-        """Where the batch lives."""
+        """The device of the batch."""
         return self.atom_code.device
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays, tables left out."""
+        """Bytes of the arrays without the tables."""
         arrays = (getattr(self, f.name) for f in fields(self) if f.name != "tables")
         return sum(a.numel() * a.element_size() for a in arrays)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """Return the batch on another device; the tables go along."""
+        """Return the batch and its tables on another device."""
         target = place_of(device)
         if target == self.device:
             return self
@@ -137,6 +137,6 @@ class BatchArrays:
         return replace(self, tables=self.tables.to(target), **moved)
 
     def pin_memory(self) -> Self:
-        """Return the batch in page-locked memory, as ``DataLoader(pin_memory=True)`` asks for."""
+        """Return the batch in page-locked memory; ``DataLoader(pin_memory=True)`` calls this."""
         names = [f.name for f in fields(self) if f.name != "tables"]
         return replace(self, **{name: getattr(self, name).pin_memory() for name in names})

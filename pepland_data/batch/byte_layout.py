@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pepland_data.batch.arrays import BatchTables
 from pepland_data.batch.hetero_batch import HeteroBatch
-from pepland_data.graph.columns import GROUPS
+from pepland_data.graph.columns import GROUPS, pointers
 
 ALIGNMENT = 64
 COLUMNS = {name: group for group, names in GROUPS.items() for name in names}
@@ -32,10 +32,10 @@ HOME_OF = {COLUMNS[name]: home for name, home in HOME.items()}
 
 @dataclass(frozen=True)
 class Shape:
-    """How many rows a batch has room for."""
+    """The number of rows of a batch."""
 
     graphs: int
-    """Graphs; with static shapes those after the last real one are empty and numbered -1."""
+    """Number of graphs; with static shapes those after the last real one are empty."""
     rows: Mapping[str, int]
     """Group -> rows; with static shapes at least one atom and one fragment more than real ones."""
 
@@ -45,13 +45,13 @@ class BatchOutline:
     """What is known of a batch before its columns are read."""
 
     graphs: npt.NDArray[np.int64]
-    """[K] int64, graph numbers, those of one store side by side."""
+    """[K] int64, graph numbers; those of one store are adjacent."""
     sizes: Mapping[str, npt.NDArray[np.int64]]
     """Group -> rows of each graph, [K] int64."""
     ptr: Mapping[str, npt.NDArray[np.int64]]
     """Group -> [K+1] int64."""
     shape: Shape
-    """Room."""
+    """Number of rows, at least as many as the graphs have."""
 
 
 def outline_of(
@@ -59,16 +59,14 @@ def outline_of(
     sizes: Mapping[str, npt.NDArray[np.int64]],
     shape: Shape | None = None,
 ) -> BatchOutline:
-    """Return the pointers of a batch, and its shape where it is not fixed beforehand."""
-    ptr = {group: np.zeros(len(graphs) + 1, np.int64) for group in GROUPS}
-    for group, counts in sizes.items():
-        np.cumsum(counts, out=ptr[group][1:])
+    """Return the pointers and the shape of a batch; the default shape has no padding."""
+    ptr = {group: pointers(sizes.get(group, ())) for group in GROUPS}
     exact = Shape(len(graphs), {group: int(p[-1]) for group, p in ptr.items()})
     return BatchOutline(graphs, sizes, ptr, shape or exact)
 
 
 def spans(shape: Shape) -> tuple[dict[str, tuple[int, int, bool]], int]:
-    """Return name -> (first byte, length, is int64), and the bytes of the whole block."""
+    """Return name -> (first byte, length, is int64), and the number of bytes of the block."""
     lengths = [("graph_index", shape.graphs, True)]
     lengths += [(f"{group}_ptr", shape.graphs + 1, True) for group in GROUPS]
     lengths += [(name, shape.rows[group], False) for name, group in COLUMNS.items()]
@@ -81,21 +79,18 @@ def spans(shape: Shape) -> tuple[dict[str, tuple[int, int, bool]], int]:
 
 def arrays(block: npt.NDArray[np.uint8], shape: Shape) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a batch as views of its block. [nbytes] uint8."""
-    found, _ = spans(shape)
-    return {
-        name: block[at : at + length * (8 if wide else 4)].view(np.int64 if wide else np.int32)
-        for name, (at, length, wide) in found.items()
-    }
+    return _views(block, shape, np.int64, np.int32)
 
 
 def tensors(block: Tensor, shape: Shape) -> dict[str, Tensor]:
     """Return the arrays of a batch as views of its block on any device. [nbytes] uint8."""
-    found, _ = spans(shape)
+    return _views(block, shape, torch.int64, torch.int32)
+
+
+def _views(block: Any, shape: Shape, wide: Any, narrow: Any) -> dict[str, Any]:
     return {
-        name: block[at : at + length * (8 if wide else 4)].view(
-            torch.int64 if wide else torch.int32
-        )
-        for name, (at, length, wide) in found.items()
+        name: block[at : at + length * (8 if is_wide else 4)].view(wide if is_wide else narrow)
+        for name, (at, length, is_wide) in spans(shape)[0].items()
     }
 
 
@@ -123,5 +118,5 @@ def padding_value(name: str, shape: Shape) -> int:
 
 
 def host_batch(out: Mapping[str, npt.NDArray[Any]], tables: BatchTables) -> HeteroBatch:
-    """Return arrays that were written as a batch on the CPU, without a copy."""
+    """Return written arrays as a batch on the CPU, without a copy."""
     return HeteroBatch(tables, **{name: torch.from_numpy(array) for name, array in out.items()})

@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 from pepland_data.batch.arrays import BatchArrays, BatchTables
 from pepland_data.batch.dgl_import import import_dgl
-from pepland_data.batch.interchange import batch_of, both_ways, codes_of, edge_rows, pointers
+from pepland_data.batch.interchange import batch_of, both_ways, codes_of, edge_rows, tensor_pointers
 from pepland_data.graph.feature_tables import ATOM_WIDTH, FRAGMENT_WIDTH
 
 
@@ -17,8 +17,8 @@ def batch_to_dgl(batch: BatchArrays) -> Any:
     """Return a batched DGL heterograph as PepLand's code makes it.
 
     Node types ``a`` and ``p`` with data ``f`` ([A, 42], [P, 196] float32), ``f_junc`` (238 wide);
-    edge types (a, b, a) and (p, r, p) with data ``x`` ([E, 14]), (a, j, p) and (p, j, a). For the
-    way back nodes and edges also have ``code``, fragments ``residue``, all int64.
+    edge types (a, b, a) and (p, r, p) with data ``x`` ([E, 14]), (a, j, p) and (p, j, a). For
+    `batch_from_dgl` nodes and edges also have ``code``, and fragments ``residue``, all int64.
     """
     dgl = import_dgl()
     atoms = torch.arange(len(batch.atom_code), device=batch.device)
@@ -38,13 +38,12 @@ def batch_to_dgl(batch: BatchArrays) -> Any:
     graph.nodes["p"].data["f"] = fragment_x
     graph.nodes["a"].data["f_junc"] = pad(atom_x, (0, FRAGMENT_WIDTH))
     graph.nodes["p"].data["f_junc"] = pad(fragment_x, (ATOM_WIDTH, 0))
-    graph.edges["b"].data["x"] = edge_rows(batch, batch.bond_code)
-    graph.edges["r"].data["x"] = edge_rows(batch, batch.reaction_code)
     graph.nodes["a"].data["code"] = batch.atom_code.long()
     graph.nodes["p"].data["code"] = batch.fragment_code.long()
     graph.nodes["p"].data["residue"] = batch.fragment_residue.long()
-    graph.edges["b"].data["code"] = batch.bond_code.long().repeat_interleave(2)
-    graph.edges["r"].data["code"] = batch.reaction_code.long().repeat_interleave(2)
+    for kind, code in (("b", batch.bond_code), ("r", batch.reaction_code)):
+        graph.edges[kind].data["x"] = edge_rows(batch, code)
+        graph.edges[kind].data["code"] = code.long().repeat_interleave(2)
     graph.set_batch_num_nodes({"a": batch.atom_ptr.diff(), "p": batch.fragment_ptr.diff()})
     graph.set_batch_num_edges(
         {
@@ -58,7 +57,7 @@ def batch_to_dgl(batch: BatchArrays) -> Any:
 
 
 def batch_from_dgl(graph: Any, tables: BatchTables) -> BatchArrays:
-    """Return a batched DGL heterograph with PepLand's field names as a batch.
+    """Return the batch of a batched DGL heterograph with PepLand's field names.
 
     Args:
         graph: node types ``a``, ``p`` with data ``f``; edge types ``b``, ``r`` with data ``x``,
@@ -87,6 +86,6 @@ def batch_from_dgl(graph: Any, tables: BatchTables) -> BatchArrays:
         {"bond": graph.edges(etype="b"), "reaction": graph.edges(etype="r")},
         (atoms, home),
         nodes["fragment"].get("residue"),
-        {group: pointers(c) for group, c in counts.items()},
+        {group: tensor_pointers(c) for group, c in counts.items()},
         None,
     )

@@ -1,7 +1,7 @@
-"""Import DGL without its sampler for one big graph, which does not load beside today's torch.
+"""Import DGL without ``dgl.graphbolt``, which fails to load with current torch versions.
 
-DGL 2.1.0 imports ``dgl.graphbolt``, which wants a library built per torch version. A stand-in
-under that name lets everything else work.
+DGL 2.1.0 imports ``dgl.graphbolt`` (sampling from one large graph), which needs a library that is
+built for each torch version. An empty module takes its name, and the rest of DGL works.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from pepland_data.errors import MissingDependencyError
 
 
-class _Standin(types.ModuleType):
+class _EmptyModule(types.ModuleType):
     __path__: list[str] = []  # noqa: RUF012  (a package has a path)
 
     def __getattr__(self, name: str) -> Any:
@@ -27,10 +27,10 @@ def import_dgl() -> Any:
     """Return the ``dgl`` module.
 
     Raises:
-        MissingDependencyError: DGL is not installed, or its build does not fit.
+        MissingDependencyError: DGL is not installed, or not built for this Python or torch.
     """
     if "dgl" not in sys.modules:
-        sys.modules.setdefault("dgl.graphbolt", _Standin("dgl.graphbolt"))
+        sys.modules.setdefault("dgl.graphbolt", _EmptyModule("dgl.graphbolt"))
     try:
         return importlib.import_module("dgl")
     except (ImportError, OSError) as error:

@@ -1,4 +1,4 @@
-"""`HeteroBatch`: the arrays of a batch, and the ways into and out of them."""
+"""`HeteroBatch`: the arrays of a batch with conversions from and to graphs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class HeteroBatch(BatchArrays):
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[HeteroGraph]) -> HeteroBatch:
-        """Put graphs, from one store or from anywhere, into one batch on the CPU."""
+        """Return one batch on the CPU; the graphs may have different tables."""
         tables, recodes = merge_tables([graph.tables for graph in graphs])
         columns = [g.columns.recode(r) for g, r in zip(graphs, recodes, strict=True)]
         return cls.from_columns(concat(columns), BatchTables.from_tables(tables))
@@ -32,7 +32,7 @@ class HeteroBatch(BatchArrays):
     def from_columns(
         cls, columns: GraphColumns, tables: BatchTables, graph_index: Any = None
     ) -> HeteroBatch:
-        """Turn columns with local indices into a CPU batch: the plain path of every loader tier."""
+        """Return a batch on the CPU from columns with indices that are local to each graph."""
         c = columns
         index = np.arange(len(c)) if graph_index is None else np.asarray(graph_index, np.int64)
         fragment_start = c.fragment_ptr[:-1]
@@ -54,9 +54,9 @@ class HeteroBatch(BatchArrays):
         return cls(tables, torch.from_numpy(index), **ptrs, **tensors)
 
     def graph(self, i: int) -> HeteroGraph:
-        """Return graph i with the batch's tables; its text is empty, a batch carries none."""
+        """Return graph i with the tables of the batch; its text is empty, as a batch has none."""
         if not -self.num_graphs <= i < self.num_graphs:
-            raise IndexError(f"graph {i} of a batch of {self.num_graphs}")
+            raise IndexError(f"graph {i}; the batch has {self.num_graphs} graphs")
         i %= self.num_graphs
         arrays: dict[str, Any] = {}
         for group, names in GROUPS.items():

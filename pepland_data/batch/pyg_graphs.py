@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pepland_data.batch.arrays import BatchArrays, BatchTables
-from pepland_data.batch.interchange import batch_of, both_ways, codes_of, edge_rows, pointers
+from pepland_data.batch.interchange import batch_of, both_ways, codes_of, edge_rows, tensor_pointers
 from pepland_data.errors import MissingDependencyError
 
 
@@ -25,24 +25,22 @@ def batch_to_pyg(batch: BatchArrays) -> Any:
             "torch_geometric is not installed; install it with `pip install torch_geometric`"
         ) from error
     data = HeteroData()
-    for kind, group in (("atom", "atom"), ("fragment", "fragment")):
-        code = getattr(batch, f"{group}_code").long()
-        ptr = getattr(batch, f"{group}_ptr")
-        data[kind].x = getattr(batch.tables, f"{group}_x")[code]
+    for kind in ("atom", "fragment"):
+        code = getattr(batch, f"{kind}_code").long()
+        ptr = getattr(batch, f"{kind}_ptr")
+        data[kind].x = getattr(batch.tables, f"{kind}_x")[code]
         graphs = torch.arange(batch.num_graphs, device=batch.device)
         data[kind].batch = graphs.repeat_interleave(ptr.diff())
         data[kind].ptr = ptr
         data[kind].code = code
     data["fragment"].residue = batch.fragment_residue.long()
     data.graph_index = batch.graph_index
-    bonds = data["atom", "bond", "atom"]
-    bonds.edge_index = torch.stack(both_ways(batch.bond_begin, batch.bond_end))
-    bonds.edge_attr = edge_rows(batch, batch.bond_code)
-    reactions = data["fragment", "reaction", "fragment"]
-    reactions.edge_index = torch.stack(both_ways(batch.reaction_begin, batch.reaction_end))
-    reactions.edge_attr = edge_rows(batch, batch.reaction_code)
-    bonds.code = batch.bond_code.long().repeat_interleave(2)
-    reactions.code = batch.reaction_code.long().repeat_interleave(2)
+    for kind, name in (("atom", "bond"), ("fragment", "reaction")):
+        begin, end, code = (getattr(batch, f"{name}_{part}") for part in ("begin", "end", "code"))
+        edges = data[kind, name, kind]
+        edges.edge_index = torch.stack(both_ways(begin, end))
+        edges.edge_attr = edge_rows(batch, code)
+        edges.code = code.long().repeat_interleave(2)
     atoms = torch.arange(len(batch.atom_code), device=batch.device)
     data["atom", "junction", "fragment"].edge_index = torch.stack(
         [atoms, batch.atom_fragment.long()]
@@ -51,7 +49,7 @@ def batch_to_pyg(batch: BatchArrays) -> Any:
 
 
 def batch_from_pyg(data: Any, tables: BatchTables) -> BatchArrays:
-    """Return a PyG ``HeteroData`` as `HeteroBatch.to_pyg` makes it as a batch.
+    """Return the batch of a PyG ``HeteroData`` with the fields that `batch_to_pyg` writes.
 
     Args:
         data: node types ``atom``, ``fragment`` with ``x`` and, for more than one graph, ``ptr``.
@@ -71,7 +69,7 @@ def batch_from_pyg(data: Any, tables: BatchTables) -> BatchArrays:
     for name, owner in (("bond", "atom"), ("reaction", "fragment")):
         begins = stores[name].edge_index[0, ::2].contiguous()
         graphs = torch.searchsorted(ptr[owner][1:].contiguous(), begins, right=True)
-        ptr[name] = pointers(torch.bincount(graphs, minlength=len(ptr["atom"]) - 1))
+        ptr[name] = tensor_pointers(torch.bincount(graphs, minlength=len(ptr["atom"]) - 1))
     atoms, home = data["atom", "junction", "fragment"].edge_index
     return batch_of(
         tables,

@@ -22,7 +22,7 @@ def build(
     """Turn a file of texts into a store at `out`; resume an interrupted build.
 
     Args:
-        source: CSV, TSV, .smi, .txt, FASTA or Parquet, gzipped or not, its URL, or ``-`` for
+        source: a file that `inputs.read_input` reads, compressed or not, its URL, or ``-`` for
             standard input.
         out: folder of the store, or a URL, to which the store is uploaded from the cache folder.
         options: see `BuildOptions`.
@@ -30,7 +30,7 @@ def build(
 
     Raises:
         InputError: the input cannot be used.
-        BuildError: the folder holds something else, or an unfinished build with another recipe.
+        BuildError: the folder holds something else, or an unfinished build of another recipe.
         RemoteError: a URL cannot be read or written.
     """
     options = options or BuildOptions()

@@ -60,7 +60,7 @@ def convert(
         raise InputError(f"unknown format {kind!r}; expected {' or '.join(KINDS)}")
     store = open_store(path)
     if kind == store.manifest.kind:
-        raise InputError(f"{path} has format {kind} already; copy its folder instead")
+        raise InputError(f"{path} is a store of format {kind} already; copy its folder")
     if is_remote(out):
         report = publish(
             str(out),

@@ -103,7 +103,7 @@ def _place_marker(remote: RemoteFolder, sizes: dict[str, int], recipe: dict[str,
         old = json.loads(remote.read(MARKER))
         if changed := changes(old, recipe):
             raise BuildError(
-                f"{remote.url} holds an unfinished build with another recipe ({changed}); "
+                f"{remote.url} holds an unfinished build of another recipe ({changed}); "
                 "repeat the old command to finish it, or delete the folder"
             )
         return

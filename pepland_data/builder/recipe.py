@@ -76,6 +76,6 @@ def start_or_resume(work: Path, recipe: dict[str, Any]) -> None:
         return
     if changed := changes(json.loads(path.read_bytes()), recipe):
         raise BuildError(
-            f"{work.parent} holds an unfinished build with another recipe ({changed}); "
+            f"{work.parent} holds an unfinished build of another recipe ({changed}); "
             "repeat the old command to finish it, or delete the folder"
         )

@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rdkit import Chem
@@ -48,8 +47,7 @@ MAX_FRAGMENT_ROWS = 200_000
 """A featurizer with more distinct fragments forgets its tables and caches before the next call."""
 
 
-@dataclass(frozen=True)
-class _Text:
+class _Text(NamedTuple):
     """A text that has been read."""
 
     position: int
@@ -196,6 +194,7 @@ class Featurizer:
         """Read texts in batches of `size`; add those that cannot be read to the rejects."""
         for start in range(0, len(positions), size):
             self._watch(None)
+            log.take()  # messages about fragments, which come only while a fragment is new
             batch = []
             for position in positions[start : start + size]:
                 text = texts[position]
@@ -205,7 +204,8 @@ class Featurizer:
                     rejects.append(Reject(position, text, error.stage, error.reason))
                     log.take()
                 else:
-                    notes += [Note(position, "warning", text, line) for line in log.take()]
+                    if lines := log.take():
+                        notes += [Note(position, "warning", text, line) for line in lines]
             yield batch
 
     def _read_sequence(self, position: int, text: str, log: RdkitMessages) -> _Text:

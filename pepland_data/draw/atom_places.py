@@ -12,21 +12,22 @@ import numpy.typing as npt
 from rdkit import Chem
 from rdkit.Chem import rdDepictor
 from rdkit.Geometry import Point2D, Point3D
+from scipy.spatial import cKDTree
 
 from pepland_data.draw.backbone import BOND, Coordinates, backbone, circle, zigzag
 
 ROW_BONDS = 36
-"""Backbone bonds of a row, at most about this many: twelve residues."""
+"""Backbone bonds per row, at most about this many: twelve residues."""
 GAP = 1.6 * BOND
-"""Space between rows and between the molecules of a salt."""
+"""Space between rows, and between the molecules of a salt (Angstrom)."""
 
 
 def lay_out(mol: Any, cuts: list[int]) -> Any:
-    """Return the molecule with coordinates, long chains broken into rows at cut bonds.
+    """Return the molecule with coordinates; long chains are broken into rows at cut bonds.
 
     Args:
         mol: any molecule.
-        cuts: bonds at which a row may end.
+        cuts: indices of the bonds at which a row may end.
 
     Returns:
         The molecule with a 2D conformer. Where a row ends, both sides have a dummy atom after the
@@ -51,29 +52,24 @@ def lay_out(mol: Any, cuts: list[int]) -> Any:
 
 
 def row_ends(mol: Any, path: list[int], cuts: list[int]) -> list[int]:
-    """Return the bonds at which rows end: evenly along the backbone, never within a ring."""
+    """Return the bonds at which rows end: evenly along the backbone, never in a ring."""
     rows = math.ceil(len(path) / ROW_BONDS)
-    allowed = set(cuts)
-    places = {
-        place: bond
-        for place, bond in enumerate(_path_bonds(mol, path))
-        if bond in allowed and not mol.GetBondWithIdx(bond).IsInRing()
-    }
-    if not places:
+    allowed: dict[int, int] = {}
+    for position, (i, j) in enumerate(itertools.pairwise(path)):
+        bond = mol.GetBondBetweenAtoms(i, j)
+        if bond.GetIdx() in cuts and not bond.IsInRing():
+            allowed[position] = bond.GetIdx()
+    if not allowed:
         return []
     wanted = (len(path) * row / rows for row in range(1, rows))
-    nearest = [min(places, key=lambda place, w=w: abs(place - w)) for w in wanted]  # type: ignore[misc]
-    return [places[place] for place in dict.fromkeys(nearest)]
-
-
-def _path_bonds(mol: Any, path: list[int]) -> list[int]:
-    return [mol.GetBondBetweenAtoms(i, j).GetIdx() for i, j in itertools.pairwise(path)]
+    nearest = [min(allowed, key=lambda at, w=w: abs(at - w)) for w in wanted]  # type: ignore[misc]
+    return [allowed[position] for position in dict.fromkeys(nearest)]
 
 
 def best_layout(mol: Any) -> Coordinates:
     """Return the least crowded layout, the first one of equals. [A, 2] Angstrom.
 
-    One that shows a double bond as its other stereoisomer is taken only where all others do, too.
+    A layout that shows a double bond as the other stereoisomer is taken only if all layouts do.
     """
     bonds = np.array([(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()], int)
     bonds = bonds.reshape(-1, 2)
@@ -89,7 +85,7 @@ def best_layout(mol: Any) -> Coordinates:
 
 
 def misdrawn(mol: Any, xy: Coordinates) -> int:
-    """Return how many double bonds of defined stereo look like the other isomer."""
+    """Return how many double bonds with defined stereo are drawn as the other isomer."""
     together = (Chem.BondStereo.STEREOZ, Chem.BondStereo.STEREOCIS)
     apart = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOTRANS)
     wrong = 0
@@ -105,9 +101,13 @@ def misdrawn(mol: Any, xy: Coordinates) -> int:
 
 
 def unfolded(mol: Any, xy: Coordinates, bonds: npt.NDArray[np.int64]) -> tuple[Coordinates, float]:
-    """Mirror one side chain after another at the bond that holds it, while it gives more room."""
+    """Mirror side chains at the bonds that hold them, as long as this reduces the crowding.
+
+    Returns:
+        The new coordinates [A, 2] and their crowding.
+    """
     sides = list(branches(mol))
-    for root, tip, branch in sides:  # RDKit shortens bonds where it finds no room
+    for root, tip, branch in sides:  # RDKit shortens bonds in crowded places
         along = xy[tip] - xy[root]
         xy[branch] += along * (BOND / np.linalg.norm(along) - 1)
     crowded = crowding(xy, bonds)
@@ -125,18 +125,18 @@ def unfolded(mol: Any, xy: Coordinates, bonds: npt.NDArray[np.int64]) -> tuple[C
 
 
 def branches(mol: Any) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield bonds outside rings as the two atoms, and all atoms on the side off the backbone."""
+    """Yield the side chains: atom that holds it, its first atom, and all its atoms."""
     path = set(backbone(mol))
     for bond in mol.GetBonds():
         i, j = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
         for root, tip in () if bond.IsInRing() else ((i, j), (j, i)):
-            side = _behind(mol, root, tip)
+            side = _branch_atoms(mol, root, tip)
             if len(side) <= mol.GetNumAtoms() // 2 and path.isdisjoint(side):
                 yield root, tip, side
 
 
-def _behind(mol: Any, root: int, tip: int) -> list[int]:
-    """Return the atoms that only the bond root-tip joins to the root, the tip among them."""
+def _branch_atoms(mol: Any, root: int, tip: int) -> list[int]:
+    """Return the atoms that only the bond root-tip joins to the root, including the tip."""
     found, waiting = {root, tip}, [tip]
     while waiting:
         for neighbor in mol.GetAtomWithIdx(waiting.pop()).GetNeighbors():
@@ -166,7 +166,7 @@ def layouts(mol: Any) -> Iterator[Coordinates]:
 
 
 def _computed(mol: Any, forceRDKit: bool = True, **options: Any) -> Coordinates:
-    """Return coordinates of RDKit, or of CoordGen, scaled to bonds of the same length."""
+    """Return coordinates of RDKit or CoordGen, scaled so that the median bond has length BOND."""
     rdDepictor.SetPreferCoordGen(not forceRDKit)
     try:
         rdDepictor.Compute2DCoords(mol, clearConfs=True, **options)
@@ -180,7 +180,7 @@ def _computed(mol: Any, forceRDKit: bool = True, **options: Any) -> Coordinates:
 
 
 def _level(xy: Coordinates, mol: Any) -> Coordinates:
-    """Turn a layout so that its backbone runs from left to right."""
+    """Rotate a layout so that its backbone runs from left to right."""
     path = backbone(mol)
     if len(path) < 2:
         return xy
@@ -191,18 +191,13 @@ def _level(xy: Coordinates, mol: Any) -> Coordinates:
 
 
 def crowding(xy: Coordinates, bonds: npt.NDArray[np.int64]) -> float:
-    """Return how many pairs of atoms nearly touch, and five for each pair of bonds that cross."""
-    return float(_touching(xy) + 5 * _crossing(xy, bonds))
-
-
-def _touching(xy: Coordinates) -> int:
-    from scipy.spatial import cKDTree
-
-    return len(cKDTree(xy).query_pairs(0.75 * BOND))
+    """Return the number of pairs of atoms that nearly touch, plus five per crossing of bonds."""
+    touching = len(cKDTree(xy).query_pairs(0.75 * BOND))
+    return float(touching + 5 * _crossing(xy, bonds))
 
 
 def _crossing(xy: Coordinates, bonds: npt.NDArray[np.int64]) -> int:
-    """Return the pairs of bonds without a common atom of which each separates the other's ends."""
+    """Return the number of pairs of bonds that cross; bonds with a common atom do not count."""
     begin, end = xy[bonds[:, 0]], xy[bonds[:, 1]]
 
     def side(points: Coordinates) -> Coordinates:
@@ -210,13 +205,13 @@ def _crossing(xy: Coordinates, bonds: npt.NDArray[np.int64]) -> int:
         along, to = (end - begin)[:, None], points[None] - begin[:, None]
         return np.asarray(along[..., 0] * to[..., 1] - along[..., 1] * to[..., 0])
 
-    parts = side(begin) * side(end) < 0
+    separates = side(begin) * side(end) < 0  # row: bond whose line separates the ends of a column
     joined = (bonds[:, None, :, None] == bonds[None, :, None, :]).any((2, 3))
-    return int(np.sum(parts & parts.T & ~joined)) // 2
+    return int(np.sum(separates & separates.T & ~joined)) // 2
 
 
 def stack(parts: list[Coordinates]) -> list[Coordinates]:
-    """Put parts side by side while they fit below the widest, in rows from top to bottom."""
+    """Arrange parts in lines no wider than the widest part, from top to bottom."""
     sizes = [np.ptp(xy, axis=0) for xy in parts]
     widest = max(float(size[0]) for size in sizes)
     placed, x, top, lowest = [], 0.0, 0.0, 0.0

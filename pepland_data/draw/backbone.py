@@ -14,21 +14,24 @@ from pepland_data.chem.cuts import NO_LIMIT, amide_pattern
 BOND = 1.5
 """Length of a drawn bond (Angstrom)."""
 STEP, RISE = BOND * math.cos(math.pi / 6), BOND / 2
-"""One bond of the zigzag."""
+"""Width and height of one bond of the zigzag (Angstrom)."""
 ROOM = 0.6 * BOND
-"""How much longer the two bonds before a ring of the backbone are, for the side chain there."""
+"""Extra length of the two bonds before a ring of the backbone, for the side chain there."""
 WIDER = 1.25
-"""How much longer the bonds of a circle are, so that neighbouring substituents have room."""
+"""Factor of the bond length in a circle, so that neighbouring substituents have space."""
 SMALL, LARGE = 7, 9
-"""Rings of at most and of at least so many atoms hang on a backbone or are drawn as a circle."""
+"""Rings of at most SMALL atoms hang on a backbone; of at least LARGE are drawn as a circle."""
 
 Coordinates = npt.NDArray[np.float64]
 Places = dict[int, tuple[float, float]]
-"""Where some atoms have to be (Angstrom)."""
+"""Atom -> its fixed coordinates (Angstrom)."""
 
 
 def backbone(mol: Any) -> list[int]:
-    """Return the longest of the shortest paths between atoms of secondary and tertiary amides."""
+    """Return the atoms of the backbone: the longest shortest path between amides, and its ends.
+
+    Amides are secondary or tertiary. The path is empty without two of their atoms in one molecule.
+    """
     ends = set()
     for carbon, _, nitrogen in mol.GetSubstructMatches(amide_pattern(), maxMatches=NO_LIMIT):
         if mol.GetAtomWithIdx(nitrogen).GetDegree() > 1:
@@ -42,10 +45,10 @@ def backbone(mol: Any) -> list[int]:
     if begin == end:
         return []
     path = list(Chem.GetShortestPath(mol, among[begin], among[end]))
-    return [*reversed(_beyond(mol, path[0], path)), *path, *_beyond(mol, path[-1], path)]
+    return [*reversed(_extension(mol, path[0], path)), *path, *_extension(mol, path[-1], path)]
 
 
-def _beyond(mol: Any, end: int, path: list[int]) -> list[int]:
+def _extension(mol: Any, end: int, path: list[int]) -> list[int]:
     """Return the alpha carbon after the end of a backbone, and the dummy atom after that."""
     found: list[int] = []
     for allowed in ((0, 6), (0,)):
@@ -63,8 +66,9 @@ def _beyond(mol: Any, end: int, path: list[int]) -> list[int]:
 def zigzag(mol: Any, path: list[int]) -> Places:
     """Return places of a backbone that runs to the right, and of the small rings on it.
 
-    A ring that the path enters and leaves by neighbouring atoms (proline) hangs outside the
-    zigzag on a level bond. Empty where the path meets any other ring: no zigzag looks well there.
+    If the path enters and leaves a ring by neighbouring atoms (proline), the ring is drawn outside
+    the zigzag on a horizontal bond. The result is empty if the path meets any other ring, because
+    no zigzag is readable there.
     """
     rings = [set(ring) for ring in mol.GetRingInfo().AtomRings()]
     places: Places = {}
@@ -77,7 +81,7 @@ def zigzag(mol: Any, path: list[int]) -> Places:
         if shared and previous is not None:
             places[atom] = (x + BOND, side * RISE)
             outward = np.array([0.0, -1.0 if side == 0 else 1.0])
-            places |= _hang(mol, shared[0], (previous, atom), places, outward)
+            places |= _ring_places(mol, shared[0], (previous, atom), places, outward)
         else:
             side = 1 - side
             near = set(path[i : i + 2])
@@ -87,30 +91,39 @@ def zigzag(mol: Any, path: list[int]) -> Places:
     return places
 
 
-def _hang(
+def _ring_places(
     mol: Any, ring: set[int], bond: tuple[int, int], places: Places, outward: Coordinates
 ) -> Places:
-    """Return the places of a regular ring on one side of a bond that has its places."""
-    around = next(list(r) for r in mol.GetRingInfo().AtomRings() if set(r) == ring)
-    start = around.index(bond[0])
-    around = around[start:] + around[:start]
-    if around[1] == bond[1]:  # go the long way round
-        around = [around[0], *around[:0:-1]]
+    """Return the places of the other atoms of a regular ring, on one side of a placed bond.
+
+    Args:
+        mol: the molecule.
+        ring: atoms of the ring.
+        bond: two neighbouring atoms of the ring that have places.
+        places: of these two atoms.
+        outward: [2] direction from the bond to the ring, of length 1.
+    """
+    atoms = next(list(r) for r in mol.GetRingInfo().AtomRings() if set(r) == ring)
+    start = atoms.index(bond[0])
+    atoms = atoms[start:] + atoms[:start]
+    if atoms[1] == bond[1]:  # the other direction, so that the bond comes last
+        atoms = [atoms[0], *atoms[:0:-1]]
     point, other = np.array(places[bond[0]]), np.array(places[bond[1]])
-    level = (other - point) / np.linalg.norm(other - point)
-    turn = 2 * math.pi / len(around)
+    along = (other - point) / np.linalg.norm(other - point)
+    turn = 2 * math.pi / len(atoms)
     found, angle = {}, math.pi - turn
-    for atom in around[1:-1]:
-        point = point + BOND * (math.cos(angle) * level + math.sin(angle) * outward)
+    for atom in atoms[1:-1]:
+        point = point + BOND * (math.cos(angle) * along + math.sin(angle) * outward)
         found[atom] = (float(point[0]), float(point[1]))
         angle -= turn
     return found
 
 
 def circle(mol: Any) -> Places:
-    """Return places of the largest ring as a circle, and of the small rings on it outside.
+    """Return places of the largest ring as a circle, and of the small rings on its outside.
 
-    Empty without a ring of more than eight atoms, and where one shares more than a bond with it.
+    The result is empty if the largest ring has fewer than `LARGE` atoms, or if another ring shares
+    more than one bond with it.
     """
     rings = [list(ring) for ring in mol.GetRingInfo().AtomRings()]
     largest = max(rings, key=len, default=[])
@@ -130,5 +143,5 @@ def circle(mol: Any) -> Places:
             return {}
         middle = np.array(places[shared[0]]) + np.array(places[shared[1]])
         outward = middle / np.linalg.norm(middle)
-        places |= _hang(mol, set(ring), (shared[0], shared[1]), places, outward)
+        places |= _ring_places(mol, set(ring), (shared[0], shared[1]), places, outward)
     return places

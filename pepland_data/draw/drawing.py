@@ -28,15 +28,15 @@ from pepland_data.graph.vocabulary import Vocabulary
 MAX_DRAWN_ATOMS = 1500
 """Larger molecules are not drawn, because the picture would be unreadable."""
 PIXELS = 22.0
-"""Pixels an Angstrom."""
+"""Pixels per Angstrom."""
 MARGIN = 36
 PADDING = 0.02
-"""Share of the picture's width and height that stays free on each side."""
+"""Share of the picture's width and height that is empty on each side."""
 LINE = 26
-"""Height of a legend's line (pixels)."""
+"""Height of a line of the legend (pixels)."""
 TEXT_SIZE = 15
 CHARACTER = 0.62 * TEXT_SIZE
-"""Widest mean width of a character of a SMILES (pixels)."""
+"""Upper bound of the mean width of the characters of a SMILES (pixels)."""
 LONGEST = 72
 """Longer SMILES are shortened in the legend (characters)."""
 CUT_COLOUR = (0.80, 0.05, 0.15)
@@ -48,7 +48,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class ShownPeptide:
-    """A peptide as it is cut, ready to be drawn."""
+    """A peptide with its cuts and labels, ready to be drawn."""
 
     graph: HeteroGraph
     mol: Any
@@ -58,7 +58,7 @@ class ShownPeptide:
     labels: npt.NDArray[np.int64] | None
     """[P] vocabulary label of each fragment; None without a vocabulary."""
     unknown: int | None
-    """The label that stands for fragments outside the vocabulary."""
+    """The label of fragments that are not in the vocabulary."""
 
     @property
     def smiles(self) -> list[str]:
@@ -67,17 +67,17 @@ class ShownPeptide:
 
     @property
     def kinds(self) -> list[str]:
-        """Distinct fragment SMILES in the order in which a reader meets them."""
+        """Distinct fragment SMILES in the order of their first fragment."""
         return list(dict.fromkeys(self.smiles))
 
 
 def examine(
     text: str, options: FeaturizeOptions, vocabulary: Vocabulary | None = None
 ) -> ShownPeptide:
-    """Return what a text becomes.
+    """Return the graph, the molecule and the cuts of a text.
 
     Raises:
-        InvalidMoleculeError: where the text cannot become a graph.
+        InvalidMoleculeError: the text cannot become a graph.
     """
     graph = Featurizer(options).featurize(text)
     with RdkitMessages() as log:
@@ -89,16 +89,15 @@ def examine(
 
 def colours(kinds: list[str]) -> dict[str, Colour]:
     """Return a light colour for each kind of fragment; neighbours in the list differ most."""
-    turns = (i * GOLDEN_RATIO % 1.0 for i in range(len(kinds)))
     shades = ((0.30, 1.0), (0.45, 0.93), (0.22, 0.90))
     return {
-        kind: colorsys.hsv_to_rgb(turn, *shades[i // 8 % len(shades)])
-        for i, (kind, turn) in enumerate(zip(kinds, turns, strict=True))
+        kind: colorsys.hsv_to_rgb(i * GOLDEN_RATIO % 1.0, *shades[i // 8 % len(shades)])
+        for i, kind in enumerate(kinds)
     }
 
 
 def legend(shown: ShownPeptide) -> list[tuple[str, str, str]]:
-    """Return label, number and SMILES of each kind of fragment; labels are empty without any."""
+    """Return label, count and SMILES of each kind of fragment; without a vocabulary no labels."""
     counts = Counter(shown.smiles)
     label_of: dict[str, str] = {}
     if shown.labels is not None:
@@ -108,30 +107,30 @@ def legend(shown: ShownPeptide) -> list[tuple[str, str, str]]:
 
 
 def draw(shown: ShownPeptide, path: str | Path) -> Path:
-    """Write the picture of a peptide as SVG or PNG, by the ending of `path`.
+    """Write the picture of a peptide as SVG or PNG, by the extension of `path`.
 
     Raises:
-        InputError: for any other ending, and for molecules too large to be read.
+        InputError: the extension is another one, or the molecule is too large.
     """
     path = Path(path)
     canvas_of = {".svg": rdMolDraw2D.MolDraw2DSVG, ".png": rdMolDraw2D.MolDraw2DCairo}
     if path.suffix.lower() not in canvas_of:
-        raise InputError(f"cannot draw {path.name}; name a file that ends in .svg or .png")
+        raise InputError(f"{path.name} cannot be drawn; name a file that ends in .svg or .png")
     if shown.mol.GetNumAtoms() > MAX_DRAWN_ATOMS:
         raise InputError(
-            f"{shown.mol.GetNumAtoms():,} atoms cannot be read in a picture; "
-            f"at most {MAX_DRAWN_ATOMS:,} are drawn; --json prints the whole graph"
+            f"a picture of {shown.mol.GetNumAtoms():,} atoms cannot be read; at most "
+            f"{MAX_DRAWN_ATOMS:,} are drawn; --json prints the whole graph"
         )
-    with RdkitMessages():  # it warns of layouts that are not taken
+    with RdkitMessages():  # RDKit also warns about layouts that are not taken
         mol = lay_out(shown.mol, shown.cuts)
     size = np.ptp(mol.GetConformer().GetPositions()[:, :2], axis=0) * PIXELS + 2 * MARGIN
-    plan = _LegendGrid.fit(legend(shown), _headline(shown), float(size[0]))
-    width, height = int(max(size[0], plan.width)), int(size[1])
-    total = height + (plan.lines + 1) * LINE + MARGIN // 2
+    grid = _LegendGrid.fit(legend(shown), _headline(shown), float(size[0]))
+    width, height = int(max(size[0], grid.width)), int(size[1])
+    total = height + (grid.lines + 1) * LINE + MARGIN // 2
     canvas = canvas_of[path.suffix.lower()](width, total, width, height)
     palette = colours(shown.kinds)
     _draw_molecule(canvas, shown, mol, palette)
-    _draw_legend(canvas, _headline(shown), plan, palette, height)
+    _draw_legend(canvas, _headline(shown), grid, palette, height)
     canvas.FinishDrawing()
     drawing = canvas.GetDrawingText()
     path.write_bytes(drawing.encode() if isinstance(drawing, str) else drawing)
@@ -140,7 +139,7 @@ def draw(shown: ShownPeptide, path: str | Path) -> Path:
 
 @dataclass(frozen=True)
 class _LegendGrid:
-    """Where the entries of a legend go."""
+    """Positions of the entries of a legend."""
 
     entries: list[tuple[str, str, str]]
     offsets: list[float]
@@ -148,7 +147,7 @@ class _LegendGrid:
     column_width: float
     columns: int
     width: float
-    """What the legend and its headline need (pixels)."""
+    """Width that the legend and its headline need (pixels)."""
 
     @property
     def lines(self) -> int:
@@ -156,7 +155,7 @@ class _LegendGrid:
 
     @classmethod
     def fit(cls, entries: list[tuple[str, str, str]], headline: str, width: float) -> _LegendGrid:
-        """Return as many columns as fit below a picture, with three entries each at least."""
+        """Return a grid of as many columns as fit, with at least three entries each."""
         widths = [max(len(_short(e[i])) for e in entries) * CHARACTER for i in range(3)]
         spaces = [w + LINE / 2 if w else 0.0 for w in widths]
         offsets = [1.2 * LINE, 1.2 * LINE + spaces[0], 1.2 * LINE + spaces[0] + spaces[1]]
@@ -181,14 +180,13 @@ def _draw_molecule(canvas: Any, shown: ShownPeptide, mol: Any, palette: dict[str
     for atom in ready.GetAtoms():
         if atom.GetAtomicNum() == 0:
             atom.SetProp("atomLabel", f"({atom.GetIsotope()})")
-    smiles, of = shown.smiles, shown.graph.columns.atom_fragment.tolist()
-    atoms = {atom: palette[smiles[fragment]] for atom, fragment in enumerate(of)}
-    bonds = {
-        bond.GetIdx(): atoms[bond.GetBeginAtomIdx()]
-        for bond in shown.mol.GetBonds()
-        if bond.GetIdx() not in shown.cuts
-    }
-    bonds = _renumbered(bonds, shown.mol, ready)
+    smiles, fragments = shown.smiles, shown.graph.columns.atom_fragment.tolist()
+    atoms = {atom: palette[smiles[fragment]] for atom, fragment in enumerate(fragments)}
+    bonds = {}
+    for bond in shown.mol.GetBonds():
+        if bond.GetIdx() not in shown.cuts:
+            begin, end = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+            bonds[ready.GetBondBetweenAtoms(begin, end).GetIdx()] = atoms[begin]
     canvas.DrawMolecule(
         ready,
         highlightAtoms=list(atoms),
@@ -199,17 +197,8 @@ def _draw_molecule(canvas: Any, shown: ShownPeptide, mol: Any, palette: dict[str
     _mark_cuts(canvas, shown, ready)
 
 
-def _renumbered(bonds: dict[int, Colour], mol: Any, drawn: Any) -> dict[int, Colour]:
-    """Return bonds of `mol` as bonds of the drawn molecule, which may be broken into rows."""
-    ends = {b: mol.GetBondWithIdx(b) for b in bonds}
-    return {
-        drawn.GetBondBetweenAtoms(e.GetBeginAtomIdx(), e.GetEndAtomIdx()).GetIdx(): bonds[b]
-        for b, e in ends.items()
-    }
-
-
 def _mark_cuts(canvas: Any, shown: ShownPeptide, drawn: Any) -> None:
-    """Draw a short stroke across each cut bond, and across both ends of one that was broken."""
+    """Draw a short line across each cut bond, and across both ends of a bond at a row end."""
     canvas.SetColour(CUT_COLOUR)
     canvas.SetLineWidth(2)
     count = shown.mol.GetNumAtoms()
@@ -217,13 +206,14 @@ def _mark_cuts(canvas: Any, shown: ShownPeptide, drawn: Any) -> None:
         cut = shown.mol.GetBondWithIdx(bond)
         i, j = cut.GetBeginAtomIdx(), cut.GetEndAtomIdx()
         if drawn.GetBondBetweenAtoms(i, j) is not None:
-            _stroke(canvas, i, j)
+            _draw_across(canvas, i, j)
     for atom in list(drawn.GetAtoms())[count:]:
-        _stroke(canvas, atom.GetNeighbors()[0].GetIdx(), atom.GetIdx())
+        _draw_across(canvas, atom.GetNeighbors()[0].GetIdx(), atom.GetIdx())
 
 
-def _stroke(canvas: Any, i: int, j: int, half: float = 0.36 * BOND * PIXELS) -> None:
-    a, b = canvas.GetDrawCoords(i), canvas.GetDrawCoords(j)
+def _draw_across(canvas: Any, i: int, j: int) -> None:
+    """Draw a short line across the middle of a bond."""
+    a, b, half = canvas.GetDrawCoords(i), canvas.GetDrawCoords(j), 0.36 * BOND * PIXELS
     length = max(math.hypot(b.x - a.x, b.y - a.y), 1e-6)
     x, y = (a.x + b.x) / 2, (a.y + b.y) / 2
     dx, dy = -(b.y - a.y) / length * half, (b.x - a.x) / length * half
@@ -231,16 +221,16 @@ def _stroke(canvas: Any, i: int, j: int, half: float = 0.36 * BOND * PIXELS) -> 
 
 
 def _draw_legend(
-    canvas: Any, headline: str, plan: _LegendGrid, palette: dict[str, Colour], top: int
+    canvas: Any, headline: str, grid: _LegendGrid, palette: dict[str, Colour], top: int
 ) -> None:
     canvas.drawOptions().minFontSize = TEXT_SIZE
     canvas.SetFontSize(TEXT_SIZE)
     _write(canvas, headline, MARGIN // 2, top + LINE // 2)
-    for place, entry in enumerate(plan.entries):
-        x = MARGIN // 2 + place // plan.lines * plan.column_width
-        y = top + (place % plan.lines + 1.5) * LINE
-        _swatch(canvas, palette[entry[2]], x, y)
-        for text, offset in zip(entry, plan.offsets, strict=True):
+    for number, entry in enumerate(grid.entries):
+        x = MARGIN // 2 + number // grid.lines * grid.column_width
+        y = top + (number % grid.lines + 1.5) * LINE
+        _draw_colour_field(canvas, palette[entry[2]], x, y)
+        for text, offset in zip(entry, grid.offsets, strict=True):
             _write(canvas, _short(text), x + offset, y)
 
 
@@ -253,7 +243,7 @@ def _headline(shown: ShownPeptide) -> str:
     )
 
 
-def _swatch(canvas: Any, colour: Colour, x: float, y: float) -> None:
+def _draw_colour_field(canvas: Any, colour: Colour, x: float, y: float) -> None:
     half = 0.32 * LINE
     canvas.SetFillPolys(True)
     canvas.SetColour(colour)

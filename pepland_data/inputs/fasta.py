@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pepland_data.chem.notation.detect import AMINO_ACIDS
 from pepland_data.inputs.chunk import Chunk, Row, chunks_of
 from pepland_data.inputs.text_lines import Lines, decoded
+
+GAPS = "-.~"
+"""Signs for a gap in an alignment."""
 
 
 def fasta_chunks(lines: Lines, rows_per_chunk: int) -> Iterator[Chunk]:
@@ -29,5 +33,19 @@ def _records(lines: Iterator[str]) -> Iterator[Row]:
 
 
 def _record(name: str | None, parts: list[str]) -> Row:
-    """Return sequence and name; ``*`` at the end marks a stop codon and is dropped."""
-    return ["".join(parts).removesuffix("*"), name or ""], None
+    """Return the residues, why they cannot be read, and the name.
+
+    ``*`` at the end marks a stop codon and is dropped. Small letters mark regions of low complexity
+    (soft masking) and are residues too.
+    """
+    residues = "".join(parts).removesuffix("*").upper()
+    return [residues, name or ""], _problem(residues)
+
+
+def _problem(residues: str) -> str | None:
+    for position, letter in enumerate(residues, 1):
+        if letter in GAPS:
+            return f"gap {letter!r} at position {position}; remove the gaps of the alignment"
+        if letter not in AMINO_ACIDS:
+            return f"{letter!r} at position {position} is none of the twenty amino acids"
+    return None

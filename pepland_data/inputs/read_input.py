@@ -11,31 +11,10 @@ from typing import BinaryIO
 from pepland_data.errors import InputError
 from pepland_data.inputs.chunk import Chunk
 from pepland_data.inputs.fasta import fasta_chunks
+from pepland_data.inputs.file_kind import READABLE, FileKind, file_kind
 from pepland_data.inputs.line_block import Block, csv_blocks, plain_blocks
-from pepland_data.inputs.parquet import parquet_chunks
 from pepland_data.inputs.text_lines import Lines
-
-FORMATS = {
-    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".smi": "plain", ".smiles": "plain",
-    ".txt": "plain", ".helm": "plain", ".fasta": "fasta", ".fa": "fasta", ".faa": "fasta",
-    ".parquet": "parquet", ".pq": "parquet",
-}  # fmt: skip
-"""Suffix of the file name -> format; any other suffix means ``plain``."""
-
-
-def file_format(path: Path, input_format: str) -> str:
-    """Return the format of a file, by its suffix without ``.gz``."""
-    suffixes = [s.lower() for s in path.suffixes]
-    if suffixes and suffixes[-1] in (".gz", ".gzip"):
-        suffixes.pop()
-    found = FORMATS.get(suffixes[-1], "plain") if suffixes else "plain"
-    return "fasta" if input_format == "fasta" and found != "parquet" else found
-
-
-def is_gzipped(path: Path) -> bool:
-    """Return whether a file begins with the two bytes of gzip, whatever its name is."""
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+from pepland_data.inputs.typed_tables import TYPED_KINDS, typed_chunks
 
 
 def check_input(path: Path) -> None:
@@ -43,9 +22,7 @@ def check_input(path: Path) -> None:
     if not path.exists():
         raise InputError(f"there is no input file {path}; check the path")
     if path.is_dir():
-        raise InputError(
-            f"{path} is a folder; expected a CSV, TSV, .smi, .txt, FASTA or Parquet file"
-        )
+        raise InputError(f"{path} is a folder; expected a file: {READABLE}")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty; expected one peptide per row")
 
@@ -89,10 +66,10 @@ def read_blocks(
             possible; for workers that can read the file.
 
     Raises:
-        InputError: the file is empty or lacks the column.
+        InputError: the file is empty, of a kind that is not read, or lacks the column.
     """
     check_input(path)
-    blocks = _all_blocks(path, rows_per_block, column, file_format(path, input_format), by_place)
+    blocks = _all_blocks(path, rows_per_block, column, file_kind(path, input_format), by_place)
     if part is None:
         return blocks
     first, end = part.start // rows_per_block, -(-part.stop // rows_per_block)
@@ -101,18 +78,17 @@ def read_blocks(
 
 
 def _all_blocks(
-    path: Path, rows: int, column: str | None, form: str, by_place: bool
+    path: Path, rows: int, column: str | None, kind: FileKind, by_place: bool
 ) -> Iterator[Block]:
-    if form == "parquet":
-        return parquet_chunks(path, rows, column)
-    gzipped = is_gzipped(path)
-    lines = Lines(path, gzipped)
-    if form == "fasta":
+    if kind.name in TYPED_KINDS:
+        return typed_chunks(path, kind, rows, column)
+    lines = Lines(path, kind)
+    if kind.name == "fasta":
         return fasta_chunks(lines, rows)
-    place = path.absolute() if by_place and not gzipped else None
-    if form == "plain":
+    place = path.absolute() if by_place and not kind.packed else None
+    if kind.name == "plain":
         return plain_blocks(lines, column, rows, place)
-    return csv_blocks(lines, column, rows, "\t" if form == "tsv" else ",", place)
+    return csv_blocks(lines, column, rows, "\t" if kind.name == "tsv" else ",", place)
 
 
 def count_rows(path: Path, column: str | None, input_format: str) -> int:

@@ -6,8 +6,6 @@ ends are found for 256 KiB at once, and a thousand lines are one slice of these 
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pepland_data.errors import InputError
+from pepland_data.inputs.file_kind import PLAIN_TEXT, UNPACKING_ERRORS, FileKind
 
 READ_SIZE = 1 << 18
 """Bytes read at once."""
@@ -29,15 +28,15 @@ class Lines:
 
     Args:
         path: the file; it is closed at its end, or when this object is deleted.
-        gzipped: whether to decompress it.
+        kind: how to open it.
 
     Raises:
         InputError: during the iteration, if the file cannot be read to its end.
     """
 
-    def __init__(self, path: Path, gzipped: bool) -> None:
+    def __init__(self, path: Path, kind: FileKind = PLAIN_TEXT) -> None:
         self.path = path
-        self._file: Any = gzip.open(path) if gzipped else path.open("rb", buffering=0)  # noqa: SIM115
+        self._file: Any = kind.open(path)
         self._bytes = b""
         self._before = 0  # bytes of the content before these
         self._start = 0  # position of the next line
@@ -101,7 +100,7 @@ class Lines:
             return b""
         try:
             data: bytes = self._file.read(READ_SIZE)
-        except (EOFError, zlib.error, OSError) as error:
+        except UNPACKING_ERRORS as error:
             raise InputError(f"{self.path} cannot be read to its end: {error}") from error
         if not data:
             self._file.close()

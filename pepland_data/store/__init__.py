@@ -6,6 +6,7 @@ In: a folder or a URL. Out: graphs, texts and columns by row number. Read `graph
 - `manifest`: the file that makes a folder a finished store, with the checksums of all others.
 - `arrow_shards`, `arrow_arrays`: the Arrow format, written and read.
 - `zarr`: the Zarr format, read.
+- `shard_checks`: codes and indices of a shard, checked before they are used.
 - `mirror`: remote stores and inputs, copied to a cache folder.
 - `split`: which graph belongs to train, valid and test.
 - `verify`: all checks of a store; `consistency` and `featurize_again` are two of them.

@@ -13,16 +13,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pepland_data.graph.columns import pointers
+
 
 def numbers(values: npt.ArrayLike) -> Any:
-    """Return numbers as an Arrow array of their dtype, without a copy where they are contiguous.
+    """Return numbers as an Arrow array of the same dtype, without a copy if they are contiguous.
 
     Args:
-        values: [N] of any dtype of integers or floats.
+        values: [N], integers or floats of any dtype.
     """
     array = np.ascontiguousarray(values)
     if array.ndim != 1 or array.dtype.kind not in "iuf":
-        raise TypeError(f"{array.dtype} array {list(array.shape)} is not a row of numbers")
+        raise TypeError(
+            f"an array of {array.dtype} with shape {list(array.shape)}; "
+            "expected one dimension of integers or floats"
+        )
     kind = pa.from_numpy_dtype(array.dtype)
     return pa.Array.from_buffers(kind, len(array), [None, pa.py_buffer(array)])
 
@@ -40,11 +45,10 @@ def texts(values: Sequence[str | None]) -> Any:
         UnicodeEncodeError: a text has no UTF-8 form.
     """
     data = [b"" if value is None else value.encode() for value in values]
-    offsets = np.zeros(len(data) + 1, np.int64)
-    np.cumsum([len(one) for one in data], out=offsets[1:])
-    gaps = None
+    offsets = pointers([len(one) for one in data])
+    valid = None
     if any(value is None for value in values):
-        there = np.array([value is not None for value in values])
-        gaps = pa.py_buffer(np.packbits(there, bitorder="little"))
-    parts = [gaps, pa.py_buffer(offsets), pa.py_buffer(b"".join(data))]
+        given = np.array([value is not None for value in values])
+        valid = pa.py_buffer(np.packbits(given, bitorder="little"))
+    parts = [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(data))]
     return pa.Array.from_buffers(pa.large_string(), len(data), parts)

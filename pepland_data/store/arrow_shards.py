@@ -28,30 +28,30 @@ IPC_OPTIONS = pa.ipc.IpcWriteOptions(compression=None)
 
 @dataclass(frozen=True, eq=False)
 class ShardData:
-    """One shard in memory, whatever its format on disk."""
+    """One shard in memory, the same for both formats."""
 
     columns: GraphColumns
     """G graphs."""
     row_id: npt.NDArray[np.int64]
     """[G] int64, input row of each graph."""
     smiles: Any
-    """[G] pyarrow large_string array, the input text."""
+    """[G] pyarrow large_string array, text of each graph."""
     extra: Mapping[str, Any]
-    """Pass-through columns, each a pyarrow array [G]."""
+    """Pass-through columns by name, each a pyarrow array [G]."""
 
 
 def large_texts(array: Any) -> Any:
-    """Return texts of any Arrow type as ``large_string``."""
+    """Return an Arrow array of texts as ``large_string``."""
     return array if array.type == pa.large_string() else array.cast(pa.large_string())
 
 
 def narrowest(largest: int) -> str:
-    """Return the narrowest unsigned dtype that holds 0..largest."""
+    """Return the name of the narrowest unsigned dtype that holds 0 to `largest`."""
     return str(np.min_scalar_type(largest))
 
 
 def shard_batch(data: ShardData, dtypes: Mapping[str, str]) -> Any:
-    """Return the shard as one record batch with the given dtype per code and index column."""
+    """Return a shard as one Arrow record batch; `dtypes` has one per code and index column."""
     arrays: dict[str, Any] = {
         "row_id": numbers(np.asarray(data.row_id, np.int64)),
         "smiles": large_texts(data.smiles),
@@ -95,23 +95,27 @@ def view(array: Any) -> npt.NDArray[Any]:
 
 
 def map_batch(path: Path) -> Any:
-    """Return the only record batch of an IPC file, memory-mapped; StoreDamagedError otherwise."""
+    """Return the record batch of an IPC file, memory-mapped.
+
+    Raises:
+        StoreDamagedError: the file cannot be read, or has not exactly one record batch.
+    """
     try:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
         if reader.num_record_batches != 1:
             raise pa.ArrowInvalid(f"{reader.num_record_batches} record batches, expected 1")
         batch = reader.get_batch(0)
-        batch.validate(full=True)  # offsets are addresses: a damaged one must not be followed
+        batch.validate(full=True)  # a damaged offset would be followed to a wrong address
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
         raise damaged(path, error) from error
     return batch
 
 
 def damaged(path: Path, why: object) -> StoreDamagedError:
-    """Return the error for a file that is not what was written."""
+    """Return the error for a file that is damaged."""
     return StoreDamagedError(
         f"{path} cannot be read ({why}); run `pepland-data verify` on the store, "
-        "then copy the file again or delete it and repeat the build"
+        "then copy the file again, or delete it and repeat the build"
     )
 
 
@@ -127,7 +131,7 @@ def check_size(folder: Path, entry: FileEntry) -> None:
 
 
 def read_arrow_shard(path: Path) -> ShardData:
-    """Return a shard whose arrays are views of the mapped file."""
+    """Return a shard; its arrays are views of the memory-mapped file."""
     batch = map_batch(path)
     try:
         columns: dict[str, Any] = {}
@@ -144,12 +148,12 @@ def read_arrow_shard(path: Path) -> ShardData:
 
 
 class ArrowShards:
-    """The shards of an Arrow store, by number, mapped when first asked for and kept.
+    """The shards of an Arrow store by number, memory-mapped at first use and kept.
 
     Args:
         path: folder of the store.
         manifest: of the store.
-        ensure: brings files to the folder; called once for all shards, before one is mapped.
+        ensure: fetches files into the folder; called once for all shards, before one is mapped.
     """
 
     def __init__(
@@ -167,12 +171,12 @@ class ArrowShards:
         """Return the tables of the store."""
         return read_tables(self.path)
 
-    def file(self, s: int) -> str:
-        """Return what to call shard s in a message."""
+    def shard_name(self, s: int) -> str:
+        """Return the name of shard s for messages."""
         return self.manifest.shards[s].file
 
     def shard(self, s: int) -> ShardData:
-        """Return everything of shard s as views of its mapped file."""
+        """Return all data of shard s as views of its mapped file."""
         if self._ensure is not None:
             self._ensure(self.manifest.shards)
             self._ensure = None
@@ -181,7 +185,8 @@ class ArrowShards:
             check_size(self.path, entry)
             data = read_arrow_shard(self.path / entry.file)
             if len(data.columns) != entry.rows:
-                raise damaged(self.path / entry.file, f"{len(data.columns)} rows")
+                why = f"{len(data.columns)} rows, expected {entry.rows}"
+                raise damaged(self.path / entry.file, why)
             self._mapped[s] = data
         return self._mapped[s]
 
@@ -203,13 +208,13 @@ class ArrowShards:
 
     @property
     def column_types(self) -> Mapping[str, Any]:
-        """The Arrow type of each pass-through column; none for a store without graphs."""
+        """The Arrow type of each pass-through column; empty for a store without graphs."""
         extra = self.shard(0).extra if self.rows else {}
         return {name: array.type for name, array in extra.items()}
 
 
 def table_batches(tables: FeatureTables) -> dict[str, Any]:
-    """Return the three tables as record batches, by the name of their file."""
+    """Return the three tables as record batches, by file name."""
     smiles = texts(tables.fragment_smiles)
     batches = (
         pa.record_batch({"label": _rows(tables.atom_label), "x": _rows(tables.atom_x)}),
@@ -220,13 +225,13 @@ def table_batches(tables: FeatureTables) -> dict[str, Any]:
 
 
 def write_tables(folder: Path, tables: FeatureTables) -> None:
-    """Write the three tables under ``folder/tables``."""
+    """Write the three tables to ``folder/tables``."""
     for name, batch in table_batches(tables).items():
         write_batch(folder / name, batch)
 
 
 def read_tables(folder: Path) -> FeatureTables:
-    """Return the tables under ``folder/tables``, copied into memory."""
+    """Return the tables in ``folder/tables``, copied into memory."""
     atom, bond, fragment = (map_batch(folder / name) for name in TABLE_FILES)
     try:
         return FeatureTables(
@@ -255,7 +260,7 @@ def _matrix(lists: Any) -> npt.NDArray[Any]:
 
 
 def write_sizes(path: Path, sizes: Mapping[str, npt.NDArray[np.integer[Any]]]) -> None:
-    """Write atoms, fragments, bonds and reactions per graph as uint32 columns."""
+    """Write the numbers of atoms, fragments, bonds and reactions per graph as uint32 columns."""
     arrays = {name: numbers(values.astype(np.uint32, copy=False)) for name, values in sizes.items()}
     write_batch(path, pa.record_batch(arrays))
 
@@ -264,7 +269,6 @@ def read_sizes(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Return the size columns as views of the mapped file."""
     batch = map_batch(path)
     try:
-        names = [f"num_{group}s" for group in GROUPS]
-        return {n: view(batch.column(n)) for n in names}
+        return {f"num_{g}s": view(batch.column(f"num_{g}s")) for g in GROUPS}
     except (pa.ArrowException, KeyError) as error:
         raise damaged(path, error) from error

@@ -14,8 +14,8 @@ REJECTS = "rejects.parquet"
 CODES = ("atom_code", "bond_code", "reaction_code", "fragment_code")
 
 
-def structure_faults(store: GraphStore) -> list[str]:
-    """Return a sentence for each fault: rows, masked codes, bonds of an atom to itself.
+def consistency_faults(store: GraphStore) -> list[str]:
+    """Return one sentence for each fault in row numbers, codes and bonds.
 
     Every input row must be exactly one graph or one reject, and graphs must be in the order of
     their rows. No graph may contain the mask row, and no bond may connect an atom to itself. (A cut
@@ -29,11 +29,11 @@ def structure_faults(store: GraphStore) -> list[str]:
         ids = np.concatenate([[last], data.row_id])
         faults += _row_faults(ids[1:], store.manifest.counts["rows"], name)
         if (np.diff(ids) <= 0).any():
-            faults.append(f"{name}: rows are not in order, or there twice")
+            faults.append(f"{name}: row numbers are not in ascending order")
         if np.isin(data.row_id, rejected).any():
-            faults.append(f"{name}: a row is among the rejects too")
+            faults.append(f"{name}: a row number is also among the rejects")
         last = int(ids[-1])
-        faults += [f"{name}: {what}" for what in _graph_faults(data)]
+        faults += [f"{name}: {fault}" for fault in _graph_faults(data)]
     return faults
 
 
@@ -53,7 +53,7 @@ def _row_faults(ids: npt.NDArray[np.int64], rows: int, name: str) -> list[str]:
 
 def _graph_faults(data: ShardData) -> list[str]:
     columns = data.columns
-    found = [f"{n} names the mask row" for n in CODES if (getattr(columns, n) == 0).any()]
+    faults = [f"{n} contains the mask row" for n in CODES if (getattr(columns, n) == 0).any()]
     if (columns.bond_begin == columns.bond_end).any():
-        found.append("a bond begins where it ends")
-    return found
+        faults.append("a bond connects an atom to itself")
+    return faults

@@ -15,22 +15,22 @@ def semantic_faults(store: GraphStore, count: int, seed: int = 0) -> tuple[int, 
 
     Args:
         store: an opened store.
-        count: graphs to look at, all where it has fewer.
-        seed: chooses them.
+        count: number of graphs to compare; all if the store has fewer.
+        seed: for the choice of graphs.
     """
     from pepland_data.chem.conversion import FeaturizeOptions
     from pepland_data.chem.featurizer import Featurizer
 
     options = FeaturizeOptions.of_record(dict(store.manifest.options))
-    featurizer = Featurizer(replace(options, standardize=False))  # stored texts are the result
+    featurizer = Featurizer(replace(options, standardize=False))  # stored texts are standardized
     rows = np.random.default_rng(seed).permutation(len(store))[:count].tolist()
-    found = []
+    faults = []
     for row in rows:
         try:
             same = featurizer.featurize(store.smiles[row]) == store[row]
         except InvalidMoleculeError as error:
-            found.append(f"graph {row}: its text gives no graph now: {error}")
+            faults.append(f"graph {row}: its text no longer becomes a graph: {error}")
             continue
         if not same:
-            found.append(f"graph {row} is not what its text gives now")
-    return len(rows), found
+            faults.append(f"graph {row} differs from the graph that its text becomes now")
+    return len(rows), faults

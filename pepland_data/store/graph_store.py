@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache, reduce
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
@@ -14,18 +14,19 @@ import numpy.typing as npt
 from pepland_data.errors import StoreVersionError
 from pepland_data.files.atomic import file_sha256
 from pepland_data.files.remote import RemoteFolder, is_remote, local_path
-from pepland_data.graph.columns import GROUPS, GraphColumns, IntArray, concat, empty_columns
+from pepland_data.graph.columns import GraphColumns, concat, empty_columns, pointers
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.graph.heterograph import HeteroGraph
 from pepland_data.store.arrow_shards import ArrowShards, ShardData, check_size, damaged
 from pepland_data.store.manifest import KINDS, Manifest, manifest_bytes, read_manifest
+from pepland_data.store.shard_checks import shard_problem
 
 if TYPE_CHECKING:
     from pepland_data.store.mirror import Mirror
 
 
 Address = tuple[str, str | Path | None, str]
-"""Path or URL, cache folder and identity of a store: enough to open it in another process."""
+"""Path or URL, cache folder and identity of a store, for opening it in another process."""
 
 
 class Shards(Protocol):
@@ -39,11 +40,11 @@ class Shards(Protocol):
     def tables(self) -> FeatureTables:
         """Return the tables of the store."""
 
-    def file(self, s: int) -> str:
-        """Return what to call shard s in a message."""
+    def shard_name(self, s: int) -> str:
+        """Return the name of shard s for messages."""
 
     def shard(self, s: int) -> ShardData:
-        """Return everything of shard s."""
+        """Return all data of shard s."""
 
     def columns(self, s: int) -> GraphColumns:
         """Return the graphs of shard s."""
@@ -59,22 +60,22 @@ class Shards(Protocol):
 
     @property
     def column_types(self) -> Mapping[str, Any]:
-        """The Arrow type of each pass-through column; none for a store without graphs."""
+        """The Arrow type of each pass-through column; empty for a store without graphs."""
 
 
 def open_store(path: str | Path, cache: str | Path | None = None) -> GraphStore:
-    """Open a finished store; shards are mapped, decoded or fetched when first asked for.
+    """Open a finished store; shards are mapped, decoded or fetched at first use.
 
     Args:
-        path: folder, ``file://`` or the URL of one. Of a remote Arrow store all shards are copied
-            to the cache when one is needed; of a Zarr store, objects are read where they are.
+        path: folder or URL. All shards of a remote Arrow store are copied to the cache when one is
+            needed. The objects of a remote Zarr store are read without a local copy.
         cache: folder for remote stores; None for the variable PEPLAND_CACHE, or the user's cache.
 
     Raises:
-        StoreNotFoundError: nothing there, or an unfinished build.
-        StoreVersionError: a format this release does not read.
-        StoreDamagedError: manifest, tables or sizes are not what was written.
-        RemoteError: a remote store cannot be read, or there is no room for it.
+        StoreNotFoundError: there is no store, or only an unfinished build.
+        StoreVersionError: this release does not read the format.
+        StoreDamagedError: manifest, tables or sizes are damaged.
+        RemoteError: a remote store cannot be read, or the disk has too little free space.
     """
     if not is_remote(path):
         return GraphStore(local_path(path))
@@ -84,14 +85,6 @@ def open_store(path: str | Path, cache: str | Path | None = None) -> GraphStore:
     return GraphStore(mirror.folder, mirror)
 
 
-INDEXED = (
-    ("atom", "fragment", ("atom_fragment",)),
-    ("bond", "atom", ("bond_begin", "bond_end")),
-    ("reaction", "fragment", ("reaction_begin", "reaction_end")),
-)
-"""Group, the group whose rows it names, and the columns that do."""
-
-
 @lru_cache(maxsize=1)
 def reopened(location: str, cache: str | Path | None, identity: str) -> GraphStore:
     """Return a store; a worker process opens it once for many tasks. `identity` is a cache key."""
@@ -99,7 +92,7 @@ def reopened(location: str, cache: str | Path | None, identity: str) -> GraphSto
 
 
 class GraphStore:
-    """Graphs by row number, their texts, and the columns that came with them.
+    """Graphs by row number, with their texts and pass-through columns.
 
     Example:
         >>> store = open_store("data/")  # doctest: +SKIP
@@ -110,14 +103,14 @@ class GraphStore:
         self.path, self.mirror = path, mirror
         self.manifest: Manifest = read_manifest(path)
         if mirror is not None:
-            mirror.ensure(self.manifest.files, look_inside=True)
+            mirror.ensure(self.manifest.files, check_contents=True)
         for entry in self.manifest.files:
             check_size(path, entry)
             if file_sha256(path / entry.file) != entry.sha256:
-                raise damaged(path / entry.file, "its checksum does not fit")
+                raise damaged(path / entry.file, "its checksum does not match")
         self._shards = _shards(path, self.manifest, mirror)
         self.tables: FeatureTables = self._shards.tables()
-        self.shard_ptr: npt.NDArray[np.int64] = np.cumsum([0, *self._shards.rows], dtype=np.int64)
+        self.shard_ptr: npt.NDArray[np.int64] = pointers(self._shards.rows)
         if len(self.num_atoms) != len(self):
             raise damaged(path, f"sizes of {len(self.num_atoms)} graphs, expected {len(self)}")
         self._checked: set[int] = set()
@@ -168,20 +161,20 @@ class GraphStore:
 
     @property
     def num_shards(self) -> int:
-        """How many shards the graphs are in."""
+        """Number of shards."""
         return len(self.shard_ptr) - 1
 
     def column_types(self) -> Mapping[str, Any]:
-        """Return the Arrow type of each pass-through column; none for a store without graphs."""
+        """Return the Arrow type of each pass-through column; empty for a store without graphs."""
         return self._shards.column_types
 
     def shard(self, s: int) -> ShardData:
-        """Return everything of shard s: views of its mapped file, or decoded."""
+        """Return all data of shard s: views of its mapped file, or decoded arrays."""
         self._check(s)
         return self._shards.shard(s)
 
     def shard_columns(self, s: int) -> GraphColumns:
-        """Return the graphs of shard s as views of its mapped file, or decoded."""
+        """Return the graphs of shard s: views of its mapped file, or decoded arrays."""
         self._check(s)
         return self._shards.columns(s)
 
@@ -190,22 +183,22 @@ class GraphStore:
         return self._shards.smiles(s) if name == "smiles" else self._shards.extra(s, name)
 
     def shard_name(self, s: int) -> str:
-        """Return what to call shard s in a message."""
-        return str(self.path / self._shards.file(s))
+        """Return the path or name of shard s for messages."""
+        return str(self.path / self._shards.shard_name(s))
 
     def _check(self, s: int) -> None:
         """Check the contents of a shard when it is used for the first time."""
         if s not in self._checked:
             columns = self._shards.columns(s)
-            problem = _other_dtype(columns, self.manifest) or problem_in(columns, self.tables)
+            problem = shard_problem(columns, self.tables, self.manifest.dtypes)
             if problem:
-                raise damaged(self.path / self._shards.file(s), problem)
+                raise damaged(self.path / self._shards.shard_name(s), problem)
             self._checked.add(s)
 
     def locate(self, row: int) -> tuple[int, int]:
-        """Return shard and place of a row; negative rows count from the end, IndexError beyond."""
+        """Return shard and position of a row; a negative row counts from the end."""
         if not -len(self) <= row < len(self):
-            raise IndexError(f"row {row} of a store of {len(self)} graphs")
+            raise IndexError(f"row {row}; the store has {len(self)} graphs")
         row %= len(self)
         s = int(np.searchsorted(self.shard_ptr, row, side="right")) - 1
         return s, row - int(self.shard_ptr[s])
@@ -219,14 +212,16 @@ class GraphStore:
         return (self[row] for row in range(len(self)))
 
     def gather(self, rows: npt.ArrayLike) -> GraphColumns:
-        """Return the named graphs in the named order: the plain path of the loader.
+        """Return the chosen graphs in the given order.
 
         Args:
             rows: [K] int, 0 <= row < len(store).
         """
         chosen = np.asarray(rows, np.int64)
         if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(self)):
-            raise IndexError(f"rows outside 0..{len(self) - 1}")
+            raise IndexError(
+                f"rows {chosen.min()} to {chosen.max()}; expected 0 to {len(self) - 1}"
+            )
         shard_of = np.searchsorted(self.shard_ptr, chosen, side="right") - 1
         order = np.argsort(shard_of, kind="stable")
         parts = [
@@ -239,7 +234,7 @@ class GraphStore:
 
     @cached_property
     def smiles(self) -> RowSequence:
-        """The input texts, row aligned, read when asked for."""
+        """The texts of the graphs, read at first use."""
         return RowSequence(self, "smiles")
 
     @cached_property
@@ -250,12 +245,12 @@ class GraphStore:
 
     @cached_property
     def columns(self) -> Mapping[str, npt.NDArray[Any]]:
-        """The pass-through columns as numpy arrays, row aligned; missing numbers are NaN."""
+        """The pass-through columns as numpy arrays, each [G]; missing numbers are NaN."""
         return _Columns(self)
 
     @property
     def rejects(self) -> list[dict[str, Any]]:
-        """The input rows without a graph: row_id, text, stage, reason."""
+        """The input rows that became no graph: row_id, text, stage, reason."""
         import pyarrow.parquet as pq
 
         rows: list[dict[str, Any]] = pq.read_table(self.path / "rejects.parquet").to_pylist()
@@ -263,7 +258,7 @@ class GraphStore:
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 of the manifest, which holds the checksums of all files; hex."""
+        """SHA-256 of the manifest, which contains the checksums of all files; hex."""
         return sha256(manifest_bytes(self.manifest)).hexdigest()
 
     @property
@@ -272,65 +267,13 @@ class GraphStore:
         return sum(entry.bytes for entry in self.manifest.entries())
 
 
-def _other_dtype(columns: GraphColumns, manifest: Manifest) -> str | None:
-    """Return which column has another dtype than the manifest says, None if none has.
-
-    The loader reads bytes by the manifest's dtypes, and a negative code would point before its
-    table.
-    """
-    for name, wanted in manifest.dtypes.items():
-        found = getattr(columns, name).dtype
-        if found != wanted or found.kind != "u":
-            return f"{name} is {found}, expected the manifest's {wanted}, unsigned"
-    return None
-
-
-def problem_in(columns: GraphColumns, tables: FeatureTables) -> str | None:
-    """Return which codes or indices point outside their table or graph, None if none does.
-
-    This is checked once per shard, before anything in it is used as an address.
-    """
-    for group, names in GROUPS.items():
-        ptr = getattr(columns, f"{group}_ptr")
-        if ptr[0] != 0 or ptr[-1] != len(getattr(columns, names[0])) or (np.diff(ptr) < 0).any():
-            return f"the offsets of its {group}s do not fit"
-    tops = {
-        "atom_code": len(tables.atom_x),
-        "fragment_code": len(tables.fragment_x),
-        "bond_code": len(tables.bond_x),
-        "reaction_code": len(tables.bond_x),
-    }
-    for name, top in tops.items():
-        if getattr(columns, name).max(initial=0) >= top:
-            return f"{name} points outside its table of {top} rows"
-    for group, home, names in INDEXED:
-        highest = reduce(np.maximum, [getattr(columns, name) for name in names])
-        if _points_outside(highest, columns.sizes(group), columns.sizes(home)):
-            return f"{' or '.join(names)} points outside its graph"
-    return None
-
-
-def _points_outside(index: npt.NDArray[Any], counts: IntArray, rows: IntArray) -> bool:
-    """Return whether an index is not below the number of rows of its graph.
-
-    Args:
-        index: [sum of counts] int, local to the graph.
-        counts: [G] indices of each graph.
-        rows: [G] rows of each graph.
-    """
-    if (counts[rows == 0] > 0).any():
-        return True
-    last = np.clip(rows - 1, 0, np.iinfo(index.dtype).max).astype(index.dtype)
-    return bool((index > np.repeat(last, counts)).any())
-
-
 def _shards(path: Path, manifest: Manifest, mirror: Mirror | None) -> Shards:
-    """Return what reads the shards of a store; zarr is imported for a Zarr store only."""
+    """Return the reader of the shards; zarr is imported for a Zarr store only."""
     if manifest.kind == "arrow":
         return ArrowShards(path, manifest, mirror.ensure if mirror else None)
     if manifest.kind != "zarr":
         raise StoreVersionError(
-            f"{path} is a store of kind {manifest.kind!r}, this release reads {' and '.join(KINDS)}"
+            f"{path} is a store of kind {manifest.kind!r}; this release reads {' and '.join(KINDS)}"
         )
     from pepland_data.store.zarr.read import ZarrShards
 
@@ -338,7 +281,7 @@ def _shards(path: Path, manifest: Manifest, mirror: Mirror | None) -> Shards:
 
 
 class RowSequence(Sequence[Any]):
-    """One text or pass-through column as a read-only sequence over all shards."""
+    """The texts or one pass-through column as a read-only sequence over all shards."""
 
     def __init__(self, store: GraphStore, name: str) -> None:
         self._store, self._name = store, name

@@ -1,4 +1,4 @@
-"""The manifest: written last, so that a folder that has one is a finished store."""
+"""The manifest of a store. It is written last, so a folder with a manifest is a finished store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUILD_FOLDER = ".build"
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A file of the store and what its bytes must be."""
+    """A file of the store, with its size and checksum."""
 
     file: str
     """Path below the store, with forward slashes."""
@@ -34,25 +34,25 @@ class FileEntry:
 
     @classmethod
     def of(cls, folder: Path, file: str, rows: int) -> FileEntry:
-        """Measure a file that was just written."""
+        """Return the entry of a file that was just written."""
         path = folder / file
         return cls(file, rows, path.stat().st_size, file_sha256(path))
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything about a store but its rows."""
+    """All information about a store except its rows."""
 
     kind: str
     """``arrow`` or ``zarr``."""
     versions: Mapping[str, str]
-    """RDKit and featurizer that made the graphs."""
+    """Versions of RDKit and of the featurizer that made the graphs."""
     options: Mapping[str, Any]
-    """What decides which graph a text becomes."""
+    """Options that decide which graph a text becomes."""
     input: Mapping[str, Any]
     """Name, rows and SHA-256 of the input."""
     counts: Mapping[str, int]
-    """Rows, graphs, rejects, atoms, fragments, bonds and reactions."""
+    """Numbers of rows, graphs, rejects, atoms, fragments, bonds and reactions."""
     columns: tuple[str, ...]
     """Names of the pass-through columns."""
     dtypes: Mapping[str, str]
@@ -63,13 +63,18 @@ class Manifest:
     """The shards in row order."""
 
     def entries(self) -> tuple[FileEntry, ...]:
-        """Return every file the manifest answers for."""
+        """Return all files of the store except the manifest."""
         return (*self.files, *self.shards)
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """Return the JSON text with format, version and its own checksum."""
+    """Return the JSON text, with format, version and its own checksum."""
     body = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(manifest)}
+    return with_checksum(body)
+
+
+def with_checksum(body: Mapping[str, Any]) -> bytes:
+    """Return a JSON document with the SHA-256 of its other fields as ``checksum``."""
     return json.dumps({**body, "checksum": _checksum(body)}, indent=1, sort_keys=True).encode()
 
 
@@ -78,7 +83,7 @@ def _checksum(body: Mapping[str, Any]) -> str:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest: from here on the folder is a finished store."""
+    """Write the manifest, which makes the folder a finished store."""
     write_atomic_bytes(folder / MANIFEST_FILE, manifest_bytes(manifest))
 
 
@@ -86,9 +91,9 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest.
 
     Raises:
-        StoreNotFoundError: no folder, or no finished store in it.
-        StoreVersionError: a format this release does not read.
-        StoreDamagedError: the text is not what was written.
+        StoreNotFoundError: there is no folder, or no finished store in it.
+        StoreVersionError: this release does not read the format.
+        StoreDamagedError: the manifest is damaged.
     """
     path = folder / MANIFEST_FILE
     if not path.is_file():
@@ -118,14 +123,14 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _damaged(path: Path) -> StoreDamagedError:
     return StoreDamagedError(
-        f"{path} is not what was written (its checksum does not fit); copy the store again, "
+        f"{path} is damaged (its checksum does not match); copy the store again, "
         "or delete the file and repeat the build"
     )
 
 
 def _why_no_manifest(folder: Path) -> str:
     if not folder.exists():
-        return f"there is no store at {folder}; `pepland-data build INPUT --out {folder}` makes one"
+        return f"there is no store at {folder}; make one: `pepland-data build INPUT --out {folder}`"
     if not folder.is_dir():
         return f"{folder} is a file, not a store; a store is a folder with a {MANIFEST_FILE}"
     if (folder / BUILD_FOLDER).is_dir():

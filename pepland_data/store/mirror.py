@@ -1,7 +1,7 @@
 """Local copies of remote stores and inputs: fetched once, checked, complete or absent.
 
-A store's mirror is named by the checksum of its manifest, which holds the checksums of all files.
-So a store that was built again gets a mirror of its own, and equal stores share one.
+The folder of a store is named by the checksum of its manifest, which contains the checksums of all
+files. A store that was built again therefore gets a new folder, and equal stores share one.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from pepland_data.store.manifest import BUILD_FOLDER, MANIFEST_FILE, FileEntry
 
 CACHE_VARIABLE = "PEPLAND_CACHE"
 AT_ONCE = 8
-"""Files that are fetched side by side."""
+"""Files that are fetched at the same time."""
 
 
 def cache_folder() -> Path:
-    """Return where remote files are kept: PEPLAND_CACHE, or a folder of the user's cache."""
+    """Return the folder of local copies: PEPLAND_CACHE, or one in the user's cache."""
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pepland-data"
 
 
 class Mirror:
-    """A remote store and the folder that holds what was fetched of it.
+    """A remote store and the local folder that contains the files fetched so far.
 
     Args:
         remote: folder of a finished store.
-        cache: where mirrors are kept; None for `cache_folder`.
+        cache: folder of local copies; None for `cache_folder`.
 
     Raises:
         StoreNotFoundError: there is no finished store.
-        RemoteError: it cannot be read.
+        RemoteError: the store cannot be read.
     """
 
     def __init__(self, remote: RemoteFolder, cache: str | Path | None = None) -> None:
@@ -54,63 +54,62 @@ class Mirror:
         self.folder = base / "stores" / sha256(manifest).hexdigest()[:32]
         if not (self.folder / MANIFEST_FILE).is_file():
             write_atomic_bytes(self.folder / MANIFEST_FILE, manifest)
-        self._fresh: set[str] = set()
+        self._refreshed: set[str] = set()
 
-    def ensure(self, entries: Sequence[FileEntry], look_inside: bool = False) -> None:
-        """Fetch what is not here yet.
+    def ensure(self, entries: Sequence[FileEntry], check_contents: bool = False) -> None:
+        """Fetch the files that the local folder lacks.
 
         Args:
             entries: files of the store.
-            look_inside: compare checksums of what is here, not only sizes.
+            check_contents: compare the checksums of local files, not only their sizes.
 
         Raises:
-            RemoteError: it cannot be fetched, or there is too little room for it.
-            StoreDamagedError: what was fetched is not what the manifest says.
+            RemoteError: a file cannot be fetched, or the disk has too little free space.
+            StoreDamagedError: a fetched file has another checksum than in the manifest.
         """
         for entry in entries:
             _check_name(entry.file, self.remote)
         with locked(self.folder):
-            missing = [entry for entry in entries if not self._is_here(entry, look_inside)]
+            missing = [entry for entry in entries if not self._is_here(entry, check_contents)]
             check_room(self.folder, sum(entry.bytes for entry in missing), self.remote.url)
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                for _ in pool.map(self._fetch, missing):
-                    pass
+                list(pool.map(self._fetch, missing))
 
-    def _is_here(self, entry: FileEntry, look_inside: bool) -> bool:
+    def _is_here(self, entry: FileEntry, check_contents: bool) -> bool:
         path = self.folder / entry.file
-        whole = path.is_file() and path.stat().st_size == entry.bytes
-        return whole and (not look_inside or file_sha256(path) == entry.sha256)
+        same_size = path.is_file() and path.stat().st_size == entry.bytes
+        return same_size and (not check_contents or file_sha256(path) == entry.sha256)
 
     def _fetch(self, entry: FileEntry) -> None:
         fetch_file(self.remote, entry.file, self.folder / entry.file, entry.sha256)
 
     def read(self, names: Sequence[str]) -> Mapping[str, bytes]:
-        """Return files of the store straight from where it is, without keeping them."""
+        """Return the bytes of remote files without keeping local copies."""
         return self.remote.read_many(names)
 
     def refresh(self, folder: str) -> None:
-        """Fetch a subfolder that no manifest speaks of, once, as it is now."""
-        if folder in self._fresh:
+        """Fetch the current files of a subfolder that the manifest does not list, once."""
+        if folder in self._refreshed:
             return
-        there = self.remote.sizes(folder)
+        names = self.remote.sizes(folder)
         with locked(self.folder):
             for path in (self.folder / folder).glob("*"):
                 path.unlink()
-            for name in there:
+            for name in names:
                 _check_name(name, self.remote)
                 fetch_file(self.remote, name, self.folder / name)
-        self._fresh.add(folder)
+        self._refreshed.add(folder)
 
 
-def fetch_file(remote: RemoteFolder, name: str, path: Path, want: str | None = None) -> None:
-    """Fetch a file under a temporary name, compare its checksum if one is known, and rename it."""
+def fetch_file(remote: RemoteFolder, name: str, path: Path, checksum: str | None = None) -> None:
+    """Fetch a file under a temporary name, compare its checksum if given, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f"{TEMP_PREFIX}{os.getpid()}-{path.name}"
     try:
         remote.download(name, temporary)
-        if want is not None and file_sha256(temporary) != want:
+        if checksum is not None and file_sha256(temporary) != checksum:
             raise StoreDamagedError(
-                f"{remote.url}/{name} is not what was written (its checksum does not fit); "
+                f"{remote.url}/{name} is damaged (its checksum does not match); "
                 "upload the store again"
             )
         temporary.replace(path)
@@ -120,7 +119,7 @@ def fetch_file(remote: RemoteFolder, name: str, path: Path, want: str | None = N
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Wait until no other process fetches into a folder: the ranks of one run fetch it once."""
+    """Wait until no other process fetches into a folder, so the ranks of a run fetch it once."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -128,25 +127,21 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def check_room(folder: Path, need_bytes: int, url: str) -> None:
-    """Refuse to fetch what does not fit.
-
-    Raises:
-        RemoteError: the sentence names both sizes.
-    """
+    """Raise RemoteError if a folder has less free space than needed."""
     free = shutil.disk_usage(folder).free
     if need_bytes > free:
         raise RemoteError(
             f"{url} needs {need_bytes / 1e6:,.0f} MB in {folder}, which has {free / 1e6:,.0f} MB "
-            f"free; free some, or name a larger folder with {CACHE_VARIABLE}"
+            f"free; delete files there, or set {CACHE_VARIABLE} to a folder with more space"
         )
 
 
 @contextmanager
 def local_input(source: str | Path) -> Iterator[Path]:
-    """Fetch a remote input file for the time of a build; it stays only if the build fails.
+    """Fetch a remote input file for a build; the copy is kept only if the build fails.
 
     Raises:
-        RemoteError: it cannot be read, or there is too little room.
+        RemoteError: the file cannot be read, or the disk has too little free space.
     """
     base, _, name = str(source).rpartition("/")
     remote = RemoteFolder(base)
@@ -162,10 +157,13 @@ def local_input(source: str | Path) -> Iterator[Path]:
 
 
 def _check_name(name: str, remote: RemoteFolder) -> None:
-    """Refuse a name that leads out of the folder."""
+    """Refuse a name that leads out of the folder: the manifest may be a forgery."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
-        raise StoreDamagedError(f"{remote.url} names the file {name!r}; it is no store of ours")
+        raise StoreDamagedError(
+            f"{remote.url} lists a file named {name!r}; expected a path inside the store, "
+            "so do not use this store"
+        )
 
 
 def _why_no_manifest(remote: RemoteFolder) -> str:

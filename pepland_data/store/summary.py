@@ -1,7 +1,9 @@
-"""What is in a store, in numbers."""
+"""Numbers about a store: counts, sizes, distributions, fragments and vocabulary coverage."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from pepland_data.store.graph_store import GraphStore
 from pepland_data.store.split.recorded import open_split, split_names
 
 
-def fragment_counts(store: GraphStore) -> npt.NDArray[np.int64]:
+def row_counts(store: GraphStore) -> npt.NDArray[np.int64]:
     """Return how often each row of the fragment table occurs. [Uf] int64."""
     size = len(store.tables.fragment_smiles)
     total = np.zeros(size, np.int64)
@@ -21,18 +23,22 @@ def fragment_counts(store: GraphStore) -> npt.NDArray[np.int64]:
     return total
 
 
-def most_frequent(store: GraphStore, count: int) -> Vocabulary:
-    """Return the most frequent fragments, ties in the order of their SMILES."""
-    counts: dict[str, int] = {}
-    for smiles, number in zip(store.tables.fragment_smiles, fragment_counts(store), strict=True):
-        counts[smiles] = counts.get(smiles, 0) + int(number)
+def most_frequent(stores: Sequence[GraphStore], size: int) -> dict[str, int]:
+    """Return the SMILES of the most frequent fragments of some stores, with their counts.
+
+    Counts descend; fragments with equal counts are in the order of their SMILES.
+    """
+    counts: Counter[str] = Counter()
+    for store in stores:
+        for smiles, number in zip(store.tables.fragment_smiles, row_counts(store), strict=True):
+            counts[smiles] += int(number)
     found = sorted((s for s in counts if counts[s]), key=lambda s: (-counts[s], s))
-    return Vocabulary(tuple(found[:count]))
+    return {smiles: counts[smiles] for smiles in found[:size]}
 
 
 def coverage(store: GraphStore, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return the share of fragments, and of different ones, that a vocabulary knows."""
-    counts = fragment_counts(store)
+    """Return the shares of all fragments and of distinct fragments that a vocabulary contains."""
+    counts = row_counts(store)
     known = vocabulary.labels(store.tables.fragment_smiles) != vocabulary.unknown
     used = counts > 0
     return {
@@ -48,7 +54,12 @@ def coverage(store: GraphStore, vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def summarize(store: GraphStore, vocabulary: Vocabulary | None = None) -> dict[str, Any]:
-    """Return counts, sizes, distributions, table sizes and, if asked, vocabulary coverage."""
+    """Return counts, sizes, distributions, table sizes, splits and vocabulary coverage.
+
+    Args:
+        store: an opened store.
+        vocabulary: None for no coverage.
+    """
     m = store.manifest
     groups = ("atoms", "fragments", "bonds", "reactions")
     return {

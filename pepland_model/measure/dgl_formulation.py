@@ -1,6 +1,6 @@
 """PharmHGT in the published formulation: DGL sends messages, Python callbacks reduce them.
 
-This is the baseline of the benchmarks; its outputs equal those of `PharmHGT`. Every row of every
+This is the baseline of the benchmarks and an independent reference in tests. Every row of every
 view is computed. The first layers run on feature rows. `multi_update_all` calls user-defined
 functions once for each in-degree, and these compute queries, keys and values. The junction view is
 computed even if no output needs it.

@@ -16,6 +16,7 @@ from pepland_data.errors import InputError
 from pepland_data.graph.vocabulary import Vocabulary
 from pepland_data.loader.graph_loader import GraphLoader
 from pepland_data.store.graph_store import GraphStore
+from pepland_data.store.summary import most_frequent
 from pepland_model.run.config import DataConfig, TrainConfig
 from pepland_model.run.distributed import ProcessGroup
 from pepland_model.run.run_stores import Rows, RunStore, common_cut, open_source, store_digest
@@ -59,20 +60,6 @@ class RunData:
         return ", ".join(f"{name} {value}" for name, value in self.description.items())
 
 
-def most_frequent_fragments(stores: Sequence[GraphStore], size: int) -> Vocabulary:
-    """Return a vocabulary of the most frequent fragments, ties in the order of their SMILES."""
-    counts: dict[str, int] = {}
-    for store in stores:
-        total = np.zeros(len(store.tables.fragment_smiles), np.int64)
-        for shard in range(len(store.shard_ptr) - 1):
-            codes = store.shard_columns(shard).fragment_code
-            total += np.bincount(codes, minlength=len(total))
-        for smiles, count in zip(store.tables.fragment_smiles, total.tolist(), strict=True):
-            counts[smiles] = counts.get(smiles, 0) + count
-    found = sorted((s for s, n in counts.items() if n and s), key=lambda s: (-counts[s], s))
-    return Vocabulary(tuple(found[:size]))
-
-
 def open_data(
     config: TrainConfig, processes: ProcessGroup, source_vocabulary: Vocabulary | None
 ) -> RunData:
@@ -91,7 +78,9 @@ def open_data(
         vocabulary = Vocabulary.from_file(config.data.vocab)
     else:
         stores = [source.store for source in sources]
-        vocabulary = source_vocabulary or most_frequent_fragments(stores, config.data.vocab_size)
+        vocabulary = source_vocabulary or Vocabulary(
+            tuple(most_frequent(stores, config.data.vocab_size))
+        )
     if not len(vocabulary):
         raise InputError(f"{config.data.shards[0]} has no fragments; build it again")
     check_vocabulary(vocabulary, sources, config)

@@ -1,4 +1,4 @@
-"""Exports are read by the tools they are for, and hold the same graphs."""
+"""Exported files are read by their tools and contain the same graphs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built_store(tmp_path_factory.mktemp("export"), "store", range(16))
 
 
-def test_parquet_holds_the_codes_of_every_graph(source: Path, tmp_path: Path) -> None:
+def test_parquet_files_contain_the_codes_of_every_graph(source: Path, tmp_path: Path) -> None:
     done = cli("export", str(source), "--to", "parquet", "--out", str(tmp_path / "pq"), "--json")
     store = open_store(source)
     assert json.loads(done.stdout)["graphs"] == len(store)
@@ -33,7 +33,7 @@ def test_parquet_holds_the_codes_of_every_graph(source: Path, tmp_path: Path) ->
         export(store, "parquet", tmp_path / "pq")
 
 
-def test_dgl_reads_its_own_file(source: Path, tmp_path: Path) -> None:
+def test_dgl_reads_the_exported_files(source: Path, tmp_path: Path) -> None:
     dgl = pytest.importorskip("pepland_data.batch.dgl_import").import_dgl()
     store = open_store(source)
     export(store, "dgl", tmp_path / "dgl")
@@ -47,7 +47,7 @@ def test_dgl_reads_its_own_file(source: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(graph.nodes["a"].data["f"].numpy(), ours.dense()["atom_x"])
 
 
-def test_pyg_reads_its_own_file(source: Path, tmp_path: Path) -> None:
+def test_pyg_reads_the_exported_files(source: Path, tmp_path: Path) -> None:
     geometric = pytest.importorskip("torch_geometric.data")
     store = open_store(source)
     report = export(store, "pyg", tmp_path / "pyg")

@@ -1,4 +1,4 @@
-"""The dataset view, and graphs of other libraries there and back."""
+"""The dataset view, and conversion of batches to DGL and PyG graphs and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.loader_checks import plain, same
 needs_dgl = pytest.mark.skipif(find_spec("dgl") is None, reason="DGL is not installed")
 
 
-def test_the_dataset_view_gives_graphs_and_whole_batches(small_store, other_store) -> None:
+def test_the_dataset_gives_graphs_and_batches(small_store, other_store) -> None:
     data = GraphDataset([small_store, other_store], subset=[[4, 2], [0, 1]])
     assert len(data) == 4
     assert data[1] == small_store[2]
@@ -29,20 +29,20 @@ def test_the_dataset_view_gives_graphs_and_whole_batches(small_store, other_stor
     assert same(data.__getitems__([0, 1, 3]), plain(loader, [4, 2, n + 1]))
 
 
-def test_pytorchs_loader_makes_batches_of_the_view(small_store) -> None:
+def test_the_dataset_works_in_the_loader_of_pytorch(small_store) -> None:
     data = GraphDataset(small_store, subset=lambda columns: columns["length"] > 60)
     batches = list(DataLoader(data, batch_size=8, shuffle=True, collate_fn=data.collate))
     seen = sorted(g for b in batches for g in b.graph_index.tolist())
     assert seen == np.flatnonzero(small_store.columns["length"] > 60).tolist()
 
 
-def test_single_graphs_are_collated_too(small_store) -> None:
+def test_single_graphs_are_collated(small_store) -> None:
     batch = GraphDataset.collate([small_store[1], small_store[5]])
     assert batch.graph(1).dense()["atom_x"].tolist() == small_store[5].dense()["atom_x"].tolist()
 
 
 @needs_dgl
-def test_dgl_and_pyg_hold_the_same_rows(small_store) -> None:
+def test_dgl_and_pyg_graphs_contain_the_rows_of_the_store(small_store) -> None:
     batch = next(iter(GraphLoader(small_store, batch_size=3, shuffle=False)))
     dense = [small_store[i].dense() for i in range(3)]
     pytest.importorskip("torch_geometric")
@@ -63,13 +63,13 @@ def test_dgl_and_pyg_hold_the_same_rows(small_store) -> None:
 
 @needs_dgl
 @pytest.mark.parametrize("library", ["dgl", "pyg"])
-def test_the_way_back_gives_every_bit(small_store, library) -> None:
+def test_conversion_and_back_gives_an_equal_batch(small_store, library) -> None:
     if library == "pyg":
         pytest.importorskip("torch_geometric")
     batch = GraphLoader(small_store, tier="mmap").batch([3, 0, 11])
     there = getattr(batch, f"to_{library}")()
     back = getattr(HeteroBatch, f"from_{library}")(there, batch.tables)
-    if library == "dgl":  # DGL has no place for numbers of graphs
+    if library == "dgl":  # a DGL graph has no field for graph numbers
         batch = replace(batch, graph_index=torch.arange(3))
     assert same(back, batch)
 

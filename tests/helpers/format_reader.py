@@ -1,4 +1,4 @@
-"""A reader of stores written from docs/format.md alone: nothing of the library, nothing of zarr."""
+"""A reader of stores written from docs/format.md alone, without this package and without zarr."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 
 def read_graphs(folder: Path) -> list[dict[str, Any]]:
-    """Return every graph: row_id, smiles, the ten columns, the dense tables' rows."""
+    """Return every graph: row_id, smiles, the ten code columns, and rows of the dense tables."""
     manifest = manifest_of(folder)
     read = {"arrow": read_arrow, "zarr": read_zarr}[manifest["kind"]]
     graphs, tables = read(folder, manifest)
@@ -72,7 +72,7 @@ def read_arrow(folder: Path, manifest: dict[str, Any]) -> tuple[list[dict[str, A
 
 
 def read_array(folder: Path, name: str) -> np.ndarray:
-    """Read a Zarr array with nothing but JSON, zstd and the page on the format."""
+    """Read a Zarr array with JSON and zstd only, as docs/format.md describes it."""
     root = folder / "graphs.zarr" / name
     about = json.loads((root / "zarr.json").read_bytes())
     shape, dtype = about["shape"], np.dtype(about["data_type"]).newbyteorder("<")

@@ -1,4 +1,4 @@
-"""Stores written from golden graphs alone, for machines that load and train but have no RDKit."""
+"""Stores written from golden graphs, for tests on machines without RDKit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def golden_molecule(npz: dict[str, np.ndarray], i: int) -> dict[str, np.ndarray]
 
 
 def write_golden_store(folder: Path, which: slice, rows_per_shard: int) -> GraphStore:
-    """Write some golden graphs as a store with the column `length`, and open it."""
+    """Write some golden graphs as a store with the column ``length``, and open it."""
     graphs = golden_graphs()[which]
     tables, recodes = merge_tables([graph.tables for graph in graphs])
     columns = concat([g.columns.recode(r) for g, r in zip(graphs, recodes, strict=True)])

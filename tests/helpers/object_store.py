@@ -1,4 +1,4 @@
-"""A real S3 API on this machine, for tests: moto's server on a free port."""
+"""An S3 API on this machine for tests: moto's server on a free port."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 class Server:
-    """moto's server as a process of its own, so that it can be killed."""
+    """moto's server in a process of its own, which can be killed."""
 
     def __init__(self, port: int | None = None) -> None:
         self.port = port or free_port()
@@ -75,7 +75,7 @@ def bucket_files(url: str, bucket: str, prefix: str) -> dict[str, bytes]:
 
 
 def end_workers() -> None:
-    """End idle worker processes: they keep the environment that they were started in."""
+    """End idle worker processes, which keep the environment that they were started in."""
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(wait=True)
@@ -83,6 +83,10 @@ def end_workers() -> None:
 
 @contextmanager
 def environment(**values: str | None) -> Iterator[None]:
+    """Set environment variables, None deletes one; clients and workers of before are dropped."""
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             if value is None:
@@ -90,12 +94,15 @@ def environment(**values: str | None) -> Iterator[None]:
             else:
                 patch.setenv(name, value)
         end_workers()
-        yield
+        try:
+            yield
+        finally:
+            S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """An S3 API with the bucket ``peptides``; everything in this process talks to it."""
+    """An S3 API with the bucket ``peptides``; all clients in this process use it."""
     pytest.importorskip("s3fs")
     pytest.importorskip("moto.server")
     server = Server()

@@ -40,7 +40,7 @@ def written(folder: Path, name: str, data: bytes) -> Path:
         ("a.tsv", b"smiles\ty\nCCO\t1\nCCN\t2\n", ["CCO", "CCN"]),
         ("a.smi", b"smiles name\nCCO a\nCCN b c\n", ["CCO", "CCN"]),
         ("a.smi", b"CCO a\nCCN b c\n", ["CCO", "CCN"]),
-        ("a.fasta", b">a\nCC\nO\n>b\nCC N*\n", ["CCO", "CCN"]),
+        ("a.fasta", b">a\nCC\nS\n>b\nCC n*\n", ["CCS", "CCN"]),
     ],
 )
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
@@ -154,7 +154,7 @@ def test_fasta_is_sequences_also_where_a_smiles_could_be_read(tmp_path: Path) ->
     ]
     (reject,) = store.rejects
     assert (reject["row_id"], reject["text"]) == (1, "ACXD")
-    assert "as a sequence: 'X' is none of the twenty amino acids" in reject["reason"]
+    assert reject["reason"] == "'X' at position 3 is none of the twenty amino acids"
     assert semantic_faults(store, 9) == (2, [])
 
 

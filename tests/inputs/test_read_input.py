@@ -103,9 +103,9 @@ def test_lines_are_those_of_the_file_however_it_is_read(
     for data in (b"", b"\n", b"a", b"a\n", b"\n\nab\rc\r\n\xffdef\n\ngh", b"a\nbc\n" * 5 + b"\n"):
         path.write_bytes(data)
         expected = list(io.BytesIO(data))
-        assert list(Lines(path, False)) == expected
+        assert list(Lines(path)) == expected
         for count in (1, 2, 5):
-            lines, rest = Lines(path, False), list(expected)
+            lines, rest = Lines(path), list(expected)
             while rest:  # some at once, then one, in turns
                 assert lines.peek() == rest[0]
                 assert lines.take(count) == (b"".join(rest[:count]), len(rest[:count]))

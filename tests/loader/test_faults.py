@@ -22,8 +22,8 @@ from pepland_data import GraphDataset, GraphLoader, open_store
 from pepland_data.errors import StoreDamagedError
 from pepland_data.loader.prefetch import ahead
 from pepland_data.store.arrow_shards import write_arrow_shard
-from pepland_data.store.graph_store import _points_outside
 from pepland_data.store.manifest import FileEntry, write_manifest
+from pepland_data.store.shard_checks import points_outside
 from tests.helpers.loader_checks import plain, rows_of, same
 
 
@@ -99,7 +99,7 @@ def test_the_check_of_indices_agrees_with_a_plain_comparison(counts, dtype, data
     near = st.sampled_from([0, 1, 254, 255, 299, 300, *np.maximum(rows - 1, 0).tolist()])
     picked = data.draw(st.lists(near, min_size=int(each.sum()), max_size=int(each.sum())))
     index = np.array(picked, np.int64).astype(dtype)
-    assert _points_outside(index, each, rows) == bool((index >= np.repeat(rows, each)).any())
+    assert points_outside(index, each, rows) == bool((index >= np.repeat(rows, each)).any())
 
 
 def test_codes_of_another_dtype_are_found(copied) -> None:

@@ -1,4 +1,4 @@
-"""A flipped bit anywhere is found by verify, and ends no process."""
+"""Verify finds a flipped bit anywhere, and no flipped bit ends a process."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def test_verify_reads_the_recorded_splits(tmp_path: Path) -> None:
     for damage in (b"[]", b"null", b"{}", b"\xff", path.read_bytes().replace(b"00", b"01", 1)):
         path.write_bytes(damage)
         (finding,) = verify(store).findings
-        assert "near.json is not what was written" in finding
+        assert "near.json is damaged" in finding
     assert look(store) & FOUND
     assert open_split(open_store(store)).sets == ("train", "valid", "test")

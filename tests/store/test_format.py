@@ -1,4 +1,4 @@
-"""docs/format.md is enough to read a store, and other people's tools read it too."""
+"""docs/format.md is sufficient to read a store, and common tools read it too."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pepland_data import BuildOptions, GraphStore, build, open_store
+from pepland_data import GraphStore, open_store
 from pepland_data.graph.columns import GROUPS
 from tests.helpers.format_reader import read_graphs
-from tests.store.test_store_contract import typed_input
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, GraphStore]:
-    pytest.importorskip("zarr")
-    folder = tmp_path_factory.mktemp("format")
-    source = typed_input(folder / "in.parquet", 40)
-    for kind in ("arrow", "zarr"):
-        build(source, folder / kind, BuildOptions(rows_per_shard=9, format=kind))
-    return {kind: open_store(folder / kind) for kind in ("arrow", "zarr")}
+def stores(formats: dict[str, Path]) -> dict[str, GraphStore]:
+    return {kind: open_store(path) for kind, path in formats.items()}
 
 
 @pytest.fixture
@@ -39,7 +33,7 @@ def atoms_per_graph(store: GraphStore) -> dict[int, list[int]]:
 
 
 @pytest.mark.parametrize("kind", ["arrow", "zarr"])
-def test_a_reader_written_from_the_page_finds_every_number(stores, kind) -> None:
+def test_a_reader_written_from_the_page_reads_every_number(stores, kind) -> None:
     store = stores[kind]
     graphs = read_graphs(store.path)
     assert len(graphs) == len(store)
@@ -59,7 +53,7 @@ def test_a_reader_written_from_the_page_finds_every_number(stores, kind) -> None
         assert [graph["columns"][name] for graph in graphs] == expected, name
 
 
-def test_pyarrow_alone_reads_the_shards(arrow: GraphStore) -> None:
+def test_pyarrow_reads_the_shards(arrow: GraphStore) -> None:
     tables = [pa.ipc.open_file(pa.memory_map(path)).read_all() for path in shards_of(arrow)]
     table = pa.concat_tables(tables)
     assert table["smiles"].to_pylist() == list(arrow.smiles)
@@ -67,7 +61,7 @@ def test_pyarrow_alone_reads_the_shards(arrow: GraphStore) -> None:
     assert dict(zip(table["row_id"].to_pylist(), codes, strict=True)) == atoms_per_graph(arrow)
 
 
-def test_a_dataset_of_pyarrow_filters_them(arrow: GraphStore) -> None:
+def test_a_pyarrow_dataset_filters_the_shards(arrow: GraphStore) -> None:
     dataset = pytest.importorskip("pyarrow.dataset")
     found = dataset.dataset(shards_of(arrow), format="ipc")
     table = found.to_table(columns=["row_id"], filter=dataset.field("whole") > 10)
@@ -127,7 +121,7 @@ def test_xarray_opens_the_zarr_store(stores: dict[str, GraphStore]) -> None:
     assert column.attrs["name"] == "whole"
 
 
-def test_zarr_itself_reads_every_array(stores: dict[str, GraphStore]) -> None:
+def test_the_zarr_package_reads_every_array(stores: dict[str, GraphStore]) -> None:
     import zarr
 
     store = stores["zarr"]

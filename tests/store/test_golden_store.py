@@ -1,4 +1,4 @@
-"""The store that stands in where there is no RDKit holds what RDKit would have made."""
+"""The store of golden graphs equals a built one; it replaces one where RDKit is missing."""
 
 from __future__ import annotations
 

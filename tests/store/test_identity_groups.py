@@ -1,4 +1,4 @@
-"""A threshold of identity: what is as alike as that never straddles the sets."""
+"""Groups by a threshold of identity: peptides above it are in one group, so in one set."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pepland_data.inputs.synthetic import SynthOptions, peptides
 from pepland_data.store.split.identity_groups import candidates, edits, identity_groups, reach
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import open_split
-from pepland_data.store.split.similarity import similar_groups
+from pepland_data.store.split.similar_groups import similar_groups
 from tests.helpers.commands import cli
 
 POOL = [n for n in NATURAL if n != "C"]
 
 
 def distance(a: list[str], b: list[str]) -> int:
-    """Levenshtein, plainly."""
+    """Return the Levenshtein distance of two peptides."""
 
     @lru_cache(None)
     def at(i: int, j: int) -> int:
@@ -50,7 +50,7 @@ def edited(rng: np.random.Generator, names: list[str], count: int) -> list[str]:
 
 
 def family(seed: int, threshold: float) -> list[list[str]]:
-    """Random peptides and relatives of theirs at about the threshold."""
+    """Return random peptides and edited copies with identities near the threshold."""
     rng = np.random.default_rng(seed)
     made: list[list[str]] = []
     for _ in range(12):
@@ -83,12 +83,10 @@ def test_every_pair_of_the_identity_is_in_one_group(
                 pairs += 1
                 assert groups[i] == groups[j], (identity, a, names[j])
     assert pairs >= 12
-    assert len(np.unique(groups)) >= 12  # and strangers stay strangers
+    assert len(np.unique(groups)) >= 12  # unrelated peptides are not joined
 
 
-def test_groups_grow_with_a_lower_threshold_and_hold_what_one_residue_joins(
-    tmp_path: Path,
-) -> None:
+def test_a_lower_threshold_joins_groups_of_a_higher_one(tmp_path: Path) -> None:
     made = [m.text("smiles") for m in peptides(SynthOptions(150, 6, min_length=8))]
     store = open_store(store_of(tmp_path, made))
     finer = similar_groups(store)
@@ -99,7 +97,7 @@ def test_groups_grow_with_a_lower_threshold_and_hold_what_one_residue_joins(
     assert len(np.unique(finer)) >= 140
 
 
-def test_a_split_by_identity_is_recorded_with_it(tmp_path: Path) -> None:
+def test_a_split_by_identity_records_the_threshold(tmp_path: Path) -> None:
     path = store_of(tmp_path, [peptide(one) for one in family(5, 0.9)])
     flags = ["--by", "similarity", "--threshold", "0.9", "--fractions", "train=0.5,test=0.5"]
     done = cli("split", str(path), *flags, "--json")
@@ -130,7 +128,7 @@ def test_candidates_are_all_pairs_that_share_a_key() -> None:
     assert found == expected
 
 
-def test_a_token_survives_the_edits_it_is_meant_to() -> None:
+def test_a_token_survives_the_allowed_edits() -> None:
     for threshold in (0.9, 0.93, 0.95):
         for n in range(4, 80):
             k, r = edits(n, threshold), reach(n, threshold)

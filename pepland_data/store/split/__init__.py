@@ -1,8 +1,12 @@
-"""Splits: which graph of a store belongs to which set.
+"""Splits: which graph of a store belongs to which set (train, valid, test).
 
-- `recorded`: the files beside a store, written and read; needs no RDKit.
-- `make`: all methods of `pepland-data split`.
+In: an opened store. Out: a `recorded.Split`, kept in the folder ``splits`` of the store. Read
+`make` first.
+
+- `make`: all methods of `pepland-data split`; whole groups go to one set.
+- `recorded`: the files in ``splits``, written, read and checked; needs no RDKit.
 - `random_sets`: sets from a hash of each text.
-- `similarity`: groups of peptides that differ by one residue.
+- `piece_graph`: peptides as graphs of residues and amides, for the two groupings.
+- `similar_groups`: groups of peptides that differ by one residue.
 - `identity_groups`: groups of peptides above a threshold of sequence identity.
 """

@@ -1,4 +1,4 @@
-"""Assign the graphs of a store to sets; the graphs of a group stay together."""
+"""Assign the graphs of a store to sets such as train, valid and test."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pepland_data.store.split.recorded import Split
 
 METHODS = ("random", "similarity", "scaffold", "group", "column", "file")
 UNASSIGNED = 255
+"""Value of `Split.assignment` for a graph in no set."""
 ALIASES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid"}
 
 
@@ -32,48 +33,49 @@ def make_split(
     file: str | Path | None = None,
     threshold: float | None = None,
 ) -> Split:
-    """Return a split of a store; `recorded.write_split` records it.
+    """Return a split of a store; `recorded.write_split` writes it to disk.
 
     Args:
         store: an opened store.
-        method: one of `METHODS`. ``random`` follows from each text's hash, so equal texts stay
-            together and a peptide keeps its set when the store grows; ``similarity``,
-            ``scaffold`` and ``group`` (equal values of a column) keep groups together;
-            ``column`` and ``file`` name the set of each graph.
-        fractions: set -> share; default 0.9 train, 0.05 valid, 0.05 test.
-        seed: of the first four methods.
+        method: one of `METHODS`. ``random`` uses the hash of each text, so equal texts are in one
+            set and a peptide keeps its set when the store grows. ``similarity``, ``scaffold`` and
+            ``group`` (equal values of a column) keep each group in one set. ``column`` and
+            ``file`` name the set of each graph.
+        fractions: set -> share of the graphs; default 0.9 train, 0.05 valid, 0.05 test.
+        seed: for the first four methods.
         name: letters, digits, ``_`` and ``-``.
         column: for ``group`` and ``column``.
-        file: CSV with ``row_id`` or ``smiles``, and ``set``.
-        threshold: of ``similarity``: peptides of this identity stay together, from 0.9; None
-            keeps those together that are one residue apart.
+        file: for ``file``: CSV with the columns ``row_id`` or ``smiles``, and ``set``.
+        threshold: for ``similarity``: identity from 0.9 to 1 at which peptides are in one group.
+            None groups peptides that differ by one residue.
 
     Raises:
-        InputError: an unknown method, name, column or file, or shares that do not add up to 1.
+        InputError: an argument is wrong, or does not fit the method or the store.
     """
-    if method not in METHODS or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise InputError(f"method {method!r}, name {name!r}: expected one of {', '.join(METHODS)}")
+    if method not in METHODS:
+        raise InputError(f"unknown split method {method!r}; expected one of {', '.join(METHODS)}")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise InputError(f"split name {name!r}; expected letters, digits, _ and - only")
     if method in ("group", "column") and column not in store.columns:
         raise InputError(
-            f"no column {column!r}; the store has {', '.join(store.columns) or 'none'}"
+            f"the store has no column {column!r}; "
+            f"its columns are: {', '.join(store.columns) or 'none'}"
         )
     if threshold is not None and method != "similarity":
-        raise InputError("a threshold goes with --by similarity")
-    recipe: dict[str, Any] = {
-        "seed": seed,
-        "column": column,
-        "file": Path(file).name if file else None,
-    }
-    recipe |= {} if threshold is None else {"threshold": threshold}
+        raise InputError(f"method {method!r} takes no threshold; only 'similarity' does")
+    file_name = Path(file).name if file else None
+    recipe: dict[str, Any] = {"seed": seed, "column": column, "file": file_name}
+    if threshold is not None:
+        recipe["threshold"] = threshold
     if method == "column":
-        return _named(name, method, [str(v) for v in store.columns[str(column)]], recipe)
+        return _named_sets(name, method, [str(v) for v in store.columns[str(column)]], recipe)
     if method == "file":
         if file is None:
-            raise InputError("method 'file' needs a file; name it with --file")
-        return _named(name, method, _sets_from(Path(file), store), recipe)
+            raise InputError("split method 'file' needs a file; name it with --file")
+        return _named_sets(name, method, _read_sets(Path(file), store), recipe)
     shares = dict(fractions or {"train": 0.9, "valid": 0.05, "test": 0.05})
     if any(s < 0 for s in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
-        raise InputError(f"shares {shares} do not add up to 1")
+        raise InputError(f"fractions {shares}; expected numbers from 0 that add up to 1")
     if method == "random":
         assigned = random_sets(store, shares, seed)
     else:
@@ -91,7 +93,7 @@ def _groups(
 
         return identity_groups(store, threshold)
     if method == "similarity":
-        from pepland_data.store.split.similarity import similar_groups
+        from pepland_data.store.split.similar_groups import similar_groups
 
         return similar_groups(store)
     values = scaffolds(store) if method == "scaffold" else store.columns[str(column)].astype(str)
@@ -99,7 +101,7 @@ def _groups(
 
 
 def scaffolds(store: GraphStore) -> list[str]:
-    """Return the Murcko scaffold of each graph's molecule, '' for one without rings."""
+    """Return the Murcko scaffold of each graph's molecule, '' for a molecule without rings."""
     from rdkit import Chem
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
@@ -122,37 +124,42 @@ def scaffolds(store: GraphStore) -> list[str]:
 def _whole_groups(
     groups: npt.NDArray[np.int64], order: npt.NDArray[np.uint64], shares: Sequence[float]
 ) -> npt.NDArray[np.uint8]:
-    """Assign each group, the largest first, to the set that is farthest below its share."""
+    """Assign each group, the largest first, to the set farthest below its share. [G] uint8."""
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     rank = np.full(len(sizes), np.iinfo(np.uint64).max)
     np.minimum.at(rank, group, order)
-    lacking, place = np.array(shares) * len(groups), np.zeros(len(sizes), np.int64)
+    lacking, set_of = np.array(shares) * len(groups), np.zeros(len(sizes), np.uint8)
     for g in np.lexsort((rank, -sizes)):
-        place[g] = np.argmax(lacking)
-        lacking[place[g]] -= sizes[g]
-    return place[group].astype(np.uint8)
+        set_of[g] = np.argmax(lacking)
+        lacking[set_of[g]] -= sizes[g]
+    return set_of[group]
 
 
-def _named(name: str, method: str, values: Sequence[str], recipe: dict[str, Any]) -> Split:
+def _named_sets(name: str, method: str, values: Sequence[str], recipe: dict[str, Any]) -> Split:
     values = [ALIASES.get(v, v) for v in values]
     sets = sorted({v for v in values if v and v not in ("None", "nan")})
     if not 0 < len(sets) < UNASSIGNED:
-        raise InputError(f"{len(sets)} sets; expected 1 to {UNASSIGNED - 1} names like train")
+        raise InputError(
+            f"method {method!r} found {len(sets)} set names; expected 1 to {UNASSIGNED - 1}, "
+            "such as train and test"
+        )
     code = {s: i for i, s in enumerate(sets)}
     assigned = np.array([code.get(v, UNASSIGNED) for v in values], np.uint8)
     return Split(name, method, tuple(sets), assigned, recipe)
 
 
-def _sets_from(path: Path, store: GraphStore) -> list[str]:
+def _read_sets(path: Path, store: GraphStore) -> list[str]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read split file {path}: {error}") from error
-    names = set(lines[0]) if lines else set()
+        raise InputError(f"the split file {path} cannot be read: {error}") from error
+    names = list(lines[0]) if lines else []
     key = next((k for k in ("row_id", "smiles") if k in names), None)
     if key is None or "set" not in names:
-        raise InputError(f"{path}: expected the columns row_id or smiles, and set")
+        raise InputError(
+            f"{path}: expected the columns row_id or smiles, and set; found {names or 'no rows'}"
+        )
     found = {line[key]: line["set"] or "" for line in lines}
     keys = map(str, store.row_id.tolist()) if key == "row_id" else iter(store.smiles)
     return [found.get(k, "") for k in keys]

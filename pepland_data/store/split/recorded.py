@@ -1,4 +1,4 @@
-"""Recorded splits: files beside a store that say which graph is in which set."""
+"""Recorded splits: JSON files beside a store that say which graph is in which set."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pepland_data.errors import InputError, StoreDamagedError, StoreNotFoundError
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_data.store.graph_store import GraphStore
+from pepland_data.store.manifest import with_checksum
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,52 +27,49 @@ class Split:
     sets: tuple[str, ...]
     """Names of the sets."""
     assignment: npt.NDArray[np.uint8]
-    """[G] uint8, place in `sets`, or 255 for a graph in none."""
+    """[G] uint8, position in `sets`, or 255 for a graph in no set."""
     recipe: Mapping[str, Any]
-    """Parameters that made it."""
+    """Parameters the split was made with."""
 
     def rows(self, name: str) -> npt.NDArray[np.int64]:
         """Return the rows of a set, ascending, for ``GraphLoader(store, subset=...)``. int64."""
         if name not in self.sets:
-            raise InputError(f"split {self.name!r} has no set {name!r}: {', '.join(self.sets)}")
+            raise InputError(
+                f"split {self.name!r} has no set {name!r}; its sets are {', '.join(self.sets)}"
+            )
         return np.flatnonzero(self.assignment == self.sets.index(name))
 
     def counts(self) -> dict[str, int]:
-        """Return the graphs of each set."""
+        """Return the number of graphs of each set."""
         return {name: len(self.rows(name)) for name in self.sets}
 
 
-def identity(store: GraphStore) -> str:
-    """Return a digest of what decides the rows of a store."""
+def rows_digest(store: GraphStore) -> str:
+    """Return a digest of what decides the rows of a store; a split is valid for equal rows only."""
     m = store.manifest
-    what = [dict(m.versions), dict(m.options), dict(m.input), m.counts["graphs"]]
-    return sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    parts = [dict(m.versions), dict(m.options), dict(m.input), m.counts["graphs"]]
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def write_split(store: GraphStore, split: Split) -> Path:
-    """Record a split as ``splits/<name>.json``, replacing one of that name. Returns the file."""
+    """Write a split to ``splits/<name>.json``, replacing one of that name, and return the path."""
     body = {
         "name": split.name, "method": split.method, "sets": list(split.sets),
-        "recipe": dict(split.recipe), "store": identity(store),
+        "recipe": dict(split.recipe), "store": rows_digest(store),
         "assignment": split.assignment.tobytes().hex(),
     }  # fmt: skip
     path = _folder(store) / f"{split.name}.json"
-    write_atomic_bytes(path, _sealed(body))
+    write_atomic_bytes(path, with_checksum(body))
     if store.mirror is not None:
         store.mirror.remote.upload(path, f"splits/{path.name}")
     return path
 
 
 def _folder(store: GraphStore) -> Path:
-    """Return the folder of the recorded splits, those of a remote store as they are now."""
+    """Return the folder of the recorded splits; those of a remote store are fetched first."""
     if store.mirror is not None:
         store.mirror.refresh("splits")
     return store.path / "splits"
-
-
-def _sealed(body: dict[str, Any]) -> bytes:
-    digest = sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    return json.dumps({**body, "checksum": digest}, sort_keys=True, indent=1).encode()
 
 
 def split_names(store: GraphStore) -> list[str]:
@@ -83,34 +81,34 @@ def open_split(store: GraphStore, name: str = "default") -> Split:
     """Read a recorded split.
 
     Raises:
-        StoreNotFoundError: there is none of that name.
-        StoreDamagedError: it is not what was written, or belongs to other rows.
+        StoreNotFoundError: there is no split of that name.
+        StoreDamagedError: the file is damaged, or belongs to a store with other rows.
     """
     path = _folder(store) / f"{name}.json"
     if not path.is_file():
         raise StoreNotFoundError(
-            f"{store.location} has no split {name!r}; `pepland-data split` makes one"
+            f"{store.location} has no split {name!r}; make one with `pepland-data split`"
         )
     data = path.read_bytes()
     try:
         body = json.loads(data)
         body.pop("checksum")
-        whole = _sealed(body) == data
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise StoreDamagedError(f"{path} is not what was written; make the split again") from error
-    if not whole or body["store"] != identity(store):
-        why = "belongs to other rows" if whole else "is not what was written"
+        whole = with_checksum(body) == data
+    except (ValueError, KeyError, AttributeError, TypeError):
+        whole = False
+    if not whole or body["store"] != rows_digest(store):
+        why = "belongs to a store with other rows" if whole else "is damaged"
         raise StoreDamagedError(f"{path} {why}; make the split again")
     assigned = np.frombuffer(bytes.fromhex(body["assignment"]), np.uint8)
     return Split(body["name"], body["method"], tuple(body["sets"]), assigned, body["recipe"])
 
 
 def split_faults(store: GraphStore) -> list[str]:
-    """Return one sentence for each recorded split that is not what was written."""
-    found = []
+    """Return one sentence for each recorded split that cannot be used."""
+    faults = []
     for name in split_names(store):
         try:
             open_split(store, name)
         except StoreDamagedError as error:
-            found.append(str(error))
-    return found
+            faults.append(str(error))
+    return faults

@@ -22,18 +22,18 @@ from pepland_data.store.manifest import Manifest
 from pepland_data.store.zarr.layout import ROOT, SHARD, import_zarr
 
 KEPT_BYTES = 2**26
-"""Compressed objects that are kept in memory."""
+"""Bytes of compressed objects that are kept in memory."""
 Fetch = Callable[[Sequence[str]], Mapping[str, bytes]]
 """Returns the bytes of named files of a store."""
 
 
 class ZarrArrays:
-    """The arrays of a store by name, opened when first asked for.
+    """The arrays of a store by name, opened at first use.
 
     Args:
-        path: folder of the store, with all files but the large arrays' objects.
+        path: folder of the store, with all files except the objects of the large arrays.
         manifest: of the store.
-        fetch: reads objects from elsewhere; None takes them from `path` too.
+        fetch: reads the objects of a remote store; None reads them from `path`.
     """
 
     def __init__(self, path: Path, manifest: Manifest, fetch: Fetch | None = None) -> None:
@@ -41,8 +41,8 @@ class ZarrArrays:
         self._open_array = zarr.open_array
         self._buffer = zarr.core.buffer.cpu.Buffer.from_bytes
         self.path = path
-        self._here = {entry.file: entry for entry in manifest.files}
-        self._there = {entry.file: entry for entry in manifest.shards}
+        self._small = {entry.file: entry for entry in manifest.files}
+        self._large = {entry.file: entry for entry in manifest.shards}
         self._fetch = fetch or self._read_files
         self._objects: dict[str, Any] = {}
         self._memory = zarr.storage.MemoryStore(self._objects)
@@ -50,29 +50,28 @@ class ZarrArrays:
         self._arrays: dict[str, Any] = {}
 
     def __contains__(self, name: str) -> bool:
-        return f"{ROOT}/{name}/zarr.json" in self._here
+        return f"{ROOT}/{name}/zarr.json" in self._small
 
     def read(self, name: str, first: int = 0, last: int | None = None) -> npt.NDArray[Any]:
         """Return items ``first`` to ``last`` of an array.
 
         Raises:
-            StoreDamagedError: an object is missing, not what was written, or cannot be decoded.
+            StoreDamagedError: an object is missing, damaged, or cannot be decoded.
         """
         array = self._array(name)
         last = int(array.shape[0]) if last is None else last
         self.load([(name, first, last)])
         try:
             return np.asarray(array[first:last])
-        except Exception as error:  # each codec has errors of its own
+        except Exception as error:  # each codec raises errors of its own
             raise damaged(self.path / ROOT / name, error) from error
 
     def load(self, ranges: Iterable[tuple[str, int, int]]) -> None:
-        """Fetch the objects of some ranges ``(array, first, last)`` together."""
+        """Fetch the objects of several ranges ``(array, first, last)`` together."""
         wanted = [file for name, first, last in ranges for file in self._files(name, first, last)]
         missing = [file for file in wanted if file not in self._kept]
-        for there in (True, False):
-            files = [file for file in missing if (file in self._there) == there]
-            fetch = self._fetch if there else self._read_files
+        for large, fetch in ((True, self._fetch), (False, self._read_files)):
+            files = [file for file in missing if (file in self._large) == large]
             for file, data in fetch(files).items() if files else ():
                 self._keep(file, data)
         for file in wanted:
@@ -100,33 +99,33 @@ class ZarrArrays:
             try:
                 self._objects[f"{name}/zarr.json"] = self._buffer(path.read_bytes())
                 self._arrays[name] = self._open_array(store=self._memory, path=name, mode="r")
-            except Exception as error:  # whatever a damaged text may lead to
+            except Exception as error:  # damaged metadata can raise anything
                 raise damaged(path, error) from error
         return self._arrays[name]
 
     def _files(self, name: str, first: int, last: int) -> list[str]:
-        """Return the objects that hold items ``first`` to ``last`` of an array."""
+        """Return the objects that contain items ``first`` to ``last`` of an array."""
         array = self._array(name)
         step, tail = (SHARD, "") if array.ndim == 1 else (array.chunks[0], "/0" * (array.ndim - 1))
         numbers = range(first // step, -(-last // step)) if last > first else ()
         return [f"{ROOT}/{name}/c/{number}{tail}" for number in numbers]
 
     def _read_files(self, files: Sequence[str]) -> Mapping[str, bytes]:
-        found = {}
+        data = {}
         for file in files:
             try:
-                found[file] = (self.path / file).read_bytes()
+                data[file] = (self.path / file).read_bytes()
             except OSError as error:
                 raise damaged(self.path / file, error) from error
-        return found
+        return data
 
     def _keep(self, file: str, data: bytes) -> None:
-        entry = self._there.get(file) or self._here.get(file)
+        entry = self._large.get(file) or self._small.get(file)
         if entry is None:
-            raise damaged(self.path / file, "it is not in the manifest")
+            raise damaged(self.path / file, "the manifest does not list it")
         if len(data) != entry.bytes:
             raise damaged(self.path / file, f"{len(data)} bytes, expected {entry.bytes}")
         if sha256(data).hexdigest() != entry.sha256:
-            raise damaged(self.path / file, "its checksum does not fit")
+            raise damaged(self.path / file, "its checksum does not match")
         self._objects[file.removeprefix(f"{ROOT}/")] = self._buffer(data)
         self._kept[file] = len(data)

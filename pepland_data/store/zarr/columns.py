@@ -1,7 +1,7 @@
-"""Pass-through columns as plain arrays: numbers as they are, text as bytes and lengths.
+"""Pass-through columns as plain arrays: numbers unchanged, text as bytes and lengths.
 
-Every buffer of the Arrow array is kept, also what lies under a missing value, so that the way back
-gives the same bytes. Types that are neither numbers nor text travel as Arrow IPC messages.
+All bytes of the buffers of an Arrow array are kept, also those of missing values, so decoding gives
+the same bytes. Columns of other types are kept as Arrow IPC messages.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def encoding_of(kind: Any) -> str:
 
 
 def column_folder(name: str) -> str:
-    """Return the group of a column: its name, with all but letters, digits, - and inner _ as %XX.
+    """Return the Zarr group of a column: its name, other characters than A-Z a-z 0-9 - _ as %XX.
 
-    Zarr takes no "/" and no leading "__" or "." in the name of a group.
+    A leading ``_`` is written as %5F. Zarr allows no "/" in the name of a group, and neither "__"
+    nor "." at its beginning.
     """
     escaped = quote(name, safe="").replace(".", "%2E").replace("~", "%7E")
     return "columns/" + ("%5F" + escaped[1:] if escaped.startswith("_") else escaped)
@@ -44,8 +45,8 @@ def encode_column(array: Any) -> Parts:
     """Return the buffers of an Arrow array as numpy arrays.
 
     Returns:
-        ``values`` [N], or ``length`` [N] uint32 and ``bytes`` [sum] uint8, or only ``bytes``; and
-        ``valid`` [N] bool where something is missing.
+        ``values`` [N], or ``length`` [N] uint32 and ``bytes`` [sum] uint8, or only ``bytes``; also
+        ``valid`` [N] bool if a value is missing.
     """
     if array.offset:
         array = pa.concat_arrays([array, array[:0]])
@@ -63,7 +64,7 @@ def encode_column(array: Any) -> Parts:
 
 
 def decode_column(kind: Any, count: int, parts: Mapping[str, npt.NDArray[Any]]) -> Any:
-    """Return the Arrow array of some buffers, undoing `encode_column`."""
+    """Return the Arrow array that `encode_column` encoded."""
     encoding = encoding_of(kind)
     if encoding == "arrow":
         return pa.ipc.open_stream(pa.py_buffer(parts["bytes"])).read_next_batch().column(0)
@@ -80,12 +81,12 @@ def decode_column(kind: Any, count: int, parts: Mapping[str, npt.NDArray[Any]]) 
 
 
 def type_message(kind: Any) -> str:
-    """Return a type as the hex of an Arrow schema message; `message_type` reads it."""
+    """Return an Arrow type as a schema message in hex; `message_type` reads it."""
     return str(pa.schema([pa.field("x", kind)]).serialize().to_pybytes().hex())
 
 
 def message_type(text: str) -> Any:
-    """Return the type of a schema message."""
+    """Return the Arrow type of a schema message in hex."""
     return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(text))).field(0).type
 
 

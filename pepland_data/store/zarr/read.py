@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pepland_data.graph.columns import GROUPS, GraphColumns
+from pepland_data.graph.columns import GROUPS, GraphColumns, pointers
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.store.arrow_shards import ShardData, damaged
 from pepland_data.store.manifest import Manifest
@@ -22,21 +22,21 @@ from pepland_data.store.zarr.columns import column_folder, decode_column, messag
 from pepland_data.store.zarr.layout import SIZES
 
 WINDOW_ROWS = 2**14
-"""Graphs decoded at once: some 16 MiB."""
+"""Graphs decoded at once, about 16 MiB."""
 WINDOWS_KEPT = 4
 TEXTS_KEPT = 16
-"""Arrow arrays of one shard each that are kept."""
+"""Number of Arrow arrays that are kept, each of one shard."""
 
 Ends = npt.NDArray[np.int64]
 
 
 class ZarrShards:
-    """The shards of a Zarr store, by number; what was decoded last is kept.
+    """The shards of a Zarr store by number; the shards decoded last are kept.
 
     Args:
         path: folder of the store.
         manifest: of the store.
-        fetch: reads objects of a store that is elsewhere.
+        fetch: reads the objects of a remote store; None reads them from `path`.
     """
 
     def __init__(self, path: Path, manifest: Manifest, fetch: Fetch | None = None) -> None:
@@ -44,9 +44,9 @@ class ZarrShards:
         self.arrays = ZarrArrays(path, manifest, fetch)
         self.sizes = {name: self.arrays.read(name) for name in SIZES}
         self.rows: list[int] = self.arrays.read("shard_rows").tolist()
-        self._ptr = np.cumsum([0, *self.rows], dtype=np.int64)
+        self._ptr = pointers(self.rows)
         if any(len(sizes) != self._ptr[-1] for sizes in self.sizes.values()):
-            raise damaged(path, "sizes and shard_rows do not fit together")
+            raise damaged(path, "sizes and shard_rows are of different numbers of graphs")
         self._ends = {g: self._at_shards(self.sizes[f"num_{g}s"]) for g in GROUPS}
         self._byte_ends: dict[str, Ends] = {}
         self._windows: OrderedDict[int, tuple[int, GraphColumns]] = OrderedDict()
@@ -54,22 +54,20 @@ class ZarrShards:
         self._texts: OrderedDict[tuple[int, str], Any] = OrderedDict()
 
     def _at_shards(self, sizes: npt.NDArray[Any]) -> Ends:
-        """Return where each shard begins, and the last ends, from sizes per graph. [S+1] int64."""
-        ends = np.zeros(len(sizes) + 1, np.int64)
-        np.cumsum(sizes, out=ends[1:])
-        return ends[self._ptr]
+        """Return the first item of each shard, and the end, from sizes per graph. [S+1] int64."""
+        return pointers(sizes)[self._ptr]
 
     def tables(self) -> FeatureTables:
         """Return the tables of the store."""
         read = self.arrays.read
-        ends = np.cumsum([0, *read("fragment_smiles_length")]).tolist()
+        ends = pointers(read("fragment_smiles_length")).tolist()
         text = read("fragment_smiles").tobytes()
         smiles = (text[a:b].decode() for a, b in pairwise(ends))
         x = {name: read(name) for name in ("atom_x", "atom_label", "bond_x", "fragment_x")}
         return FeatureTables(**x, fragment_smiles=tuple(smiles))
 
-    def file(self, s: int) -> str:
-        """Return what to call shard s in a message."""
+    def shard_name(self, s: int) -> str:
+        """Return the name of shard s for messages."""
         return f"shard {s} (graphs {self._ptr[s]} to {self._ptr[s + 1] - 1})"
 
     def columns(self, s: int) -> GraphColumns:
@@ -82,24 +80,23 @@ class ZarrShards:
         return columns.slice(int(self._ptr[s] - start), int(self._ptr[s + 1] - start))
 
     def _decode(self, s: int) -> int:
-        """Decode shard s, and where the shard before it came last, as many as make a window."""
-        behind = int(np.searchsorted(self._ptr, self._ptr[s] + WINDOW_ROWS, "right")) - 1
-        end = max(behind, s + 1) if s == self._next else s + 1
+        """Decode shard s; in a sequential read also the next shards, up to `WINDOW_ROWS` graphs."""
+        in_window = int(np.searchsorted(self._ptr, self._ptr[s] + WINDOW_ROWS, "right")) - 1
+        end = max(in_window, s + 1) if s == self._next else s + 1
         self._next = end
         ends = {group: ends[[s, end]].tolist() for group, ends in self._ends.items()}
         self.arrays.load([(n, *ends[group]) for group, names in GROUPS.items() for n in names])
         made: dict[str, Any] = {}
         for group, names in GROUPS.items():
-            ptr = np.zeros(self._ptr[end] - self._ptr[s] + 1, np.int64)
-            np.cumsum(self.sizes[f"num_{group}s"][self._ptr[s] : self._ptr[end]], out=ptr[1:])
             made |= {name: self.arrays.read(name, *ends[group]) for name in names}
-            made[f"{group}_ptr"] = ptr
+            sizes = self.sizes[f"num_{group}s"][self._ptr[s] : self._ptr[end]]
+            made[f"{group}_ptr"] = pointers(sizes)
         self._windows[s] = (end, GraphColumns(**made))
-        _forget(self._windows, WINDOWS_KEPT)
+        _drop_oldest(self._windows, WINDOWS_KEPT)
         return s
 
     def shard(self, s: int) -> ShardData:
-        """Return everything of shard s."""
+        """Return all data of shard s."""
         extra = {name: self.extra(s, name) for name in self.column_types}
         return ShardData(self.columns(s), self.row_id(s), self.smiles(s), extra)
 
@@ -119,7 +116,7 @@ class ZarrShards:
         return self._array(s, self.column_types[name], names)
 
     def _array(self, s: int, kind: Any, names: Mapping[str, str]) -> Any:
-        """Return an Arrow array from the Zarr arrays that hold its parts."""
+        """Return an Arrow array of shard s, decoded from the Zarr arrays of its parts."""
         key = (s, next(iter(names.values())))
         if key not in self._texts:
             parts = {n: self.arrays.read(a, *self._range(s, a, names))
@@ -128,12 +125,12 @@ class ZarrShards:
                 self._texts[key] = decode_column(kind, self.rows[s], parts)
                 self._texts[key].validate(full=True)
             except (pa.ArrowException, KeyError, ValueError, OSError) as error:
-                raise damaged(self.path, f"{self.file(s)}: {error}") from error
-            _forget(self._texts, TEXTS_KEPT)
+                raise damaged(self.path, f"{self.shard_name(s)}: {error}") from error
+            _drop_oldest(self._texts, TEXTS_KEPT)
         return self._texts[key]
 
     def _range(self, s: int, array: str, names: Mapping[str, str]) -> tuple[int, int]:
-        """Return which items of an array are of shard s."""
+        """Return the first item of shard s in an array, and the one after its last."""
         dimension = self.arrays.dimension(array)
         if dimension == "graph":
             return self._bounds(s)
@@ -143,13 +140,12 @@ class ZarrShards:
         if array not in self._byte_ends:
             sizes = self.arrays.read(lengths)
             each = self.arrays.dimension(lengths) == "graph"
-            ends = self._at_shards(sizes) if each else np.cumsum([0, *sizes], dtype=np.int64)
-            self._byte_ends[array] = ends
+            self._byte_ends[array] = self._at_shards(sizes) if each else pointers(sizes)
         return int(self._byte_ends[array][s]), int(self._byte_ends[array][s + 1])
 
     @cached_property
     def column_types(self) -> Mapping[str, Any]:
-        """The Arrow type of each pass-through column; none for a store without graphs."""
+        """The Arrow type of each pass-through column; empty for a store without graphs."""
         names = self.manifest.columns if self.rows else ()
         schemas = {n: self.arrays.attributes(column_folder(n))["arrow_schema"] for n in names}
         return {name: message_type(schema) for name, schema in schemas.items()}
@@ -158,6 +154,6 @@ class ZarrShards:
         return int(self._ptr[s]), int(self._ptr[s + 1])
 
 
-def _forget(kept: OrderedDict[Any, Any], most: int) -> None:
+def _drop_oldest(kept: OrderedDict[Any, Any], most: int) -> None:
     while len(kept) > most:
         kept.popitem(last=False)

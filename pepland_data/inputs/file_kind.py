@@ -1,0 +1,173 @@
+"""The kind of an input file: found by its first bytes, then by its name.
+
+Lines are read as SMILES only if the content does not contradict. A PDB file or an archive, read
+line by line, gives graphs of nonsense. So a kind that cannot be read is refused by name.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pepland_data.errors import InputError
+
+HEAD_BYTES = 1 << 16
+"""Bytes that are looked at."""
+MAX_UNDECODABLE = 0.3
+"""Share of NULs and bytes that are not UTF-8 above which a file is no text."""
+FEW_BYTES = 1024
+"""Of a shorter file only the first line is looked at."""
+READABLE = "CSV, TSV, SMILES, FASTA, Parquet, Arrow, Feather or JSON Lines"
+"""The kinds that are read, for messages."""
+UNPACKING_ERRORS = (EOFError, zlib.error, lzma.LZMAError, OSError, pa.ArrowException)
+"""What a damaged compressed file raises."""
+
+SUFFIXES = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".smi": "plain", ".smiles": "plain",
+    ".ism": "plain", ".can": "plain", ".txt": "plain", ".helm": "plain", ".fasta": "fasta",
+    ".fa": "fasta", ".faa": "fasta", ".parquet": "parquet", ".pq": "parquet",
+    ".feather": "arrow", ".arrow": "arrow", ".arrows": "arrow", ".ipc": "arrow",
+    ".jsonl": "jsonl", ".ndjson": "jsonl",
+}  # fmt: skip
+"""Suffix of the file name -> kind; any other suffix means ``plain``."""
+PACKED_SUFFIXES = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd", ".lz4")
+
+
+def _arrow_stream(name: str) -> Callable[[Path], Any]:
+    return lambda path: pa.CompressedInputStream(pa.OSFile(str(path)), name)
+
+
+PACKED: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open,
+    b"\x28\xb5\x2f\xfd": _arrow_stream("zstd"), b"\x04\x22\x4d\x18": _arrow_stream("lz4"),
+}  # fmt: skip
+"""First bytes of a compressed file -> what opens it."""
+COLUMNAR = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow"}
+"""First bytes of a file of typed columns -> its kind."""
+REFUSED = {
+    b"PK\x03\x04": "a zip archive or an office document", b"PK\x05\x06": "an empty zip archive",
+    b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive", b"%PDF": "a PDF document",
+    b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture",
+    b"\x89HDF": "an HDF5 file", b"\x93NUMPY": "a NumPy array", b"SQLite format": "a database",
+    b"\xd0\xcf\x11\xe0": "an office document", b"\x7fELF": "a program",
+    b"FEA1": "a file of Feather version 1", b"\x80\x02": "a pickle", b"\x80\x03": "a pickle",
+    b"\x80\x04": "a pickle", b"\x80\x05": "a pickle",
+}  # fmt: skip
+"""First bytes of kinds that are not read -> what they are called."""
+SHAPES = (
+    (r"(?:HEADER|TITLE |COMPND|SOURCE|KEYWDS|REMARK|SEQRES|CRYST1|MODEL |ATOM  |HETATM) *[ \d]",
+     "a PDB file", "write its peptides as SMILES or FASTA"),
+    (r"(?:#.*\s)*data_\S*\s", "an mmCIF file", "write its peptides as SMILES or FASTA"),
+    (r"(?s:.*)^M  END\s*$", "an SDF or molecule file", "write its molecules as SMILES"),
+    (r"ID   \S+ .*(?:AA|BP)\.", "a UniProt or EMBL flat file", "fetch the entries as FASTA"),
+    (r"LOCUS {3,}\S", "a GenBank file", "fetch the entries as FASTA"),
+    (r"(?:#.*\s|\s)*@<TRIPOS>", "a MOL2 file", "convert it to SDF"),
+    (r"\s*<[?!A-Za-z]", "an XML or HTML file", "export its table as CSV"),
+    (r"\s*(?:\{|\[\s*[\{\"\n])", "a JSON document", "write one object per line (JSON Lines)"),
+)  # fmt: skip
+"""How a text begins, what such a file is called, and what to do."""
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """How an input is read."""
+
+    name: str
+    """``csv``, ``tsv``, ``plain``, ``fasta``, ``parquet``, ``arrow`` or ``jsonl``."""
+    packed: bytes
+    """First bytes that say how the file is compressed, empty for one that is not."""
+
+    def open(self, path: Path) -> Any:
+        """Open the file for reading bytes, uncompressed."""
+        return PACKED[self.packed](path) if self.packed else path.open("rb", buffering=0)
+
+
+PLAIN_TEXT = FileKind("plain", b"")
+
+
+def file_kind(path: Path, input_format: str = "smiles") -> FileKind:
+    """Return how to read a file.
+
+    Args:
+        path: a file that is there.
+        input_format: ``fasta`` makes text of any name FASTA.
+
+    Raises:
+        InputError: a kind that is not read, or a compressed file that is damaged.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    packed = next((mark for mark in PACKED if head.startswith(mark)), b"")
+    named = _named_kind(path)
+    if packed:
+        head = _unpacked(path, packed)
+    kind = next((k for mark, k in COLUMNAR.items() if head.startswith(mark)), None)
+    if kind and packed:
+        raise InputError(f"{path} is a compressed {kind.title()} file; unpack it first")
+    if kind is None:
+        kind = named if named in ("parquet", "arrow") else _text_kind(path, head, named)
+    if input_format == "fasta" and kind in ("csv", "tsv", "plain"):
+        kind = "fasta"
+    return FileKind(kind, packed)
+
+
+def _named_kind(path: Path) -> str:
+    """Return the kind that the suffix stands for, ``plain`` for any other suffix."""
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes and suffixes[-1] in PACKED_SUFFIXES:
+        suffixes.pop()
+    return SUFFIXES.get(suffixes[-1], "plain") if suffixes else "plain"
+
+
+def _unpacked(path: Path, packed: bytes) -> bytes:
+    try:
+        with PACKED[packed](path) as file:
+            return bytes(file.read(HEAD_BYTES))
+    except UNPACKING_ERRORS as error:
+        raise InputError(f"{path} cannot be read to its end: {error}") from error
+
+
+def _text_kind(path: Path, head: bytes, named: str) -> str:
+    """Return the kind of a file of text."""
+    refused = next((what for mark, what in REFUSED.items() if head.startswith(mark)), None)
+    if refused is None and _is_binary(head):
+        refused = "a file of binary data"
+    if refused:
+        raise InputError(f"{path} is {refused}; expected {READABLE}")
+    text = head.decode("utf-8", "replace").removeprefix("\ufeff")
+    if named == "jsonl" or _is_json_object(text.partition("\n")[0]):
+        return "jsonl"
+    for shape, what, remedy in SHAPES:
+        if re.match(shape, text, re.MULTILINE):
+            raise InputError(f"{path} is {what}; {remedy}. Inputs are {READABLE}")
+    return "fasta" if named == "plain" and text.lstrip().startswith(">") else named
+
+
+def _is_binary(head: bytes) -> bool:
+    """Return whether first bytes are no text; single rows of a text file may hold anything."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16, which has a message of its own
+        return False
+    first_line = head.partition(b"\n")[0]
+    return any(map(_is_garbage, (first_line, head) if len(head) >= FEW_BYTES else (first_line,)))
+
+
+def _is_garbage(part: bytes) -> bool:
+    unreadable = part.decode("utf-8", "replace").count("\ufffd") + part.count(b"\0")
+    return unreadable > MAX_UNDECODABLE * len(part)
+
+
+def _is_json_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,109 @@
+"""Rows of files whose columns have types: Parquet, Arrow and Feather, Arrow streams, JSON Lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pepland_data.errors import InputError
+from pepland_data.inputs.chunk import Chunk
+from pepland_data.inputs.file_kind import UNPACKING_ERRORS, FileKind
+from pepland_data.inputs.header import column_names, holds_sequences, text_column
+from pepland_data.inputs.text_lines import unprintable
+
+TYPED_KINDS = {"parquet": "Parquet", "arrow": "Arrow", "jsonl": "JSON Lines"}
+
+
+def typed_chunks(
+    path: Path, kind: FileKind, rows_per_chunk: int, column: str | None
+) -> Iterator[Chunk]:
+    """Yield the rows of a file in chunks.
+
+    Args:
+        path: the file.
+        kind: of `TYPED_KINDS`.
+        rows_per_chunk: rows in a chunk.
+        column: name of the text column, None to find it.
+
+    Raises:
+        InputError: the file is damaged or of another kind, or lacks the column.
+    """
+    try:
+        schema, batches = _opened(path, kind, rows_per_chunk)
+    except (*UNPACKING_ERRORS, ValueError) as error:
+        name = TYPED_KINDS[kind.name]
+        raise InputError(f"{path} is not a readable {name} file: {error}") from error
+    header = list(schema.names)
+    text_at = text_column(header, column, path)
+    names = column_names(header, text_at)
+    return _rows(_refused(path, _cut(batches, rows_per_chunk)), names, text_at)
+
+
+def _opened(path: Path, kind: FileKind, rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return the columns of a file, and its rows in batches of any size."""
+    if kind.name == "parquet":
+        import pyarrow.parquet as pq
+
+        file = pq.ParquetFile(path)
+        return file.schema_arrow, file.iter_batches(batch_size=rows)
+    if kind.name == "jsonl":
+        from pyarrow import json
+
+        reader = json.open_json(kind.open(path))
+        return reader.schema, iter(reader)
+    source = pa.memory_map(str(path))
+    if source.read(6) == b"ARROW1":
+        table = pa.ipc.open_file(source)
+        return table.schema, (table.get_batch(i) for i in range(table.num_record_batches))
+    source.seek(0)
+    stream = pa.ipc.open_stream(source)
+    return stream.schema, iter(stream)
+
+
+def _refused(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield batches; InputError where the file is damaged on the way."""
+    try:
+        yield from batches
+    except (*UNPACKING_ERRORS, ValueError) as error:
+        raise InputError(f"{path} cannot be read to its end: {error}") from error
+
+
+def _cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches of `rows`, the last one shorter."""
+    left: list[pa.RecordBatch] = []
+    for batch in batches:
+        left.append(batch)
+        while sum(map(len, left)) >= rows:
+            joined = pa.Table.from_batches(left).combine_chunks().to_batches()[0]
+            yield joined.slice(0, rows)
+            left = [joined.slice(rows)]
+    if sum(map(len, left)):
+        yield pa.Table.from_batches(left).combine_chunks().to_batches()[0]
+
+
+def _rows(batches: Iterator[pa.RecordBatch], names: list[str], text_at: int) -> Iterator[Chunk]:
+    first_row = 0
+    for batch in batches:
+        texts, problems = _texts(batch.column(text_at).to_pylist())
+        extra = {n: batch.column(i) for i, n in enumerate(names) if i != text_at}
+        yield Chunk(first_row, texts, problems, extra, holds_sequences(names[text_at]))
+        first_row += len(batch)
+
+
+def _texts(values: list[Any]) -> tuple[list[str], dict[int, str]]:
+    """Return texts, and why some cannot be read; old writers store text as plain bytes."""
+    texts, problems = [], {}
+    for place, value in enumerate(values):
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "surrogateescape")
+        text = "" if value is None else str(value)
+        problem = "no text" if value is None else None
+        if not text.isprintable():
+            text, problem = unprintable(text)
+        if problem is not None:
+            problems[place] = problem
+        texts.append(text)
+    return texts, problems
