@@ -1,1 +1,6 @@
-"""Benchmarks: one question a file, results as JSON, charts and README tables made from them."""
+"""Benchmarks: each file answers one question and writes its result as JSON, with a chart.
+
+Run one with ``python -m benchmarks.bench_NAME``. `readme_table` writes the table in the README from
+the results, `layout_counts` counts files and lines, and `peers_featurize` is a part of
+`bench_featurize`. `common` holds shared code, `loaders` the loaders that `bench_loader` compares.
+"""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 
 from benchmarks.common import record
 from pepland_data import BuildOptions, GraphStore, build, open_store
@@ -22,17 +23,12 @@ from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 from pepland_data.loader.corpus import Corpus
 from pepland_data.loader.tiers.host import flat_corpus
 from pepland_data.store.verify import verify
+from pepland_model.measure.roofline import times
 
 
 def seconds(work: Callable[[], object], repeats: int) -> dict[str, float]:
     """Return median, lowest and highest seconds of some calls after a warm-up."""
-    work()
-    found = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - start)
-    return record.median_range(found)
+    return record.median_range(times(work, torch.device("cpu"), 0, repeats))
 
 
 def parts(store: GraphStore) -> dict[str, float]:

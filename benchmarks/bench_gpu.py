@@ -1,6 +1,6 @@
 """Does this GPU ever wait for batches, and how fast does it train?
 
-One command measures on one store, without RDKit, DGL or Zarr: every tier at full speed and beside
+One command measures on one store, without RDKit, DGL or Zarr: every tier at full speed and with
 a step of five milliseconds; whether the device tier makes batches without a synchronisation; the
 network in forward passes and training steps at several precisions and batch sizes, with the
 roofline measured in the same run; and training runs with the code of ``pepland-train`` on each
@@ -31,7 +31,7 @@ STEP_S = 0.005
 
 
 def loaders(store: str, batch_size: int, device: str, seconds: float) -> dict[str, Any]:
-    """Return tier -> graphs per second alone, and the share of waiting beside a step."""
+    """Return tier -> graphs per second alone, and the share of waiting with a step."""
     opened = [open_store(store)]
     found = {}
     for tier in TIERS:

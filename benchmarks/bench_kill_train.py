@@ -11,6 +11,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -69,8 +70,8 @@ def kill_once(store: Path, out: Path, step: int, delay_s: float) -> dict[str, An
     code = process.wait()
     reached = steps_done(out)
     said = finish(store, out)
-    resumed = [line for line in said.splitlines() if line.startswith("resuming from step")]
-    from_step = int(resumed[0].split()[4]) if resumed else 0
+    resumed = re.search(r"^resuming from step (\d+)", said, re.MULTILINE)
+    from_step = int(resumed[1]) if resumed else 0
     return {"killed_after_step": reached, "delay_ms": round(1e3 * delay_s, 1),
             "killed": code == -signal.SIGKILL, "resumed_from": from_step}  # fmt: skip
 

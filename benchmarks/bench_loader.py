@@ -8,7 +8,7 @@ measured on fewer peptides, as the result says, and a long epoch is cut short. N
 processes.
 
 Loaders that are not installed are left out with a reason; to install all of them:
-``pip install lmdb litdata torch_geometric`` beside ``pip install -e '.[dev]'``.
+``pip install lmdb litdata torch_geometric`` and ``pip install -e '.[dev]'``.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from benchmarks.common.repeated_store import repeated_store
 from benchmarks.loaders.measure_one import private_bytes
 from pepland_data import GraphLoader, open_store
 
-BYTES_PER_GRAPH = 1150
+BYTES_PER_GRAPH = 1490
 """Approximate size of the repeated peptides, which decides their number."""
 DISTINCT = 2000
 

@@ -30,12 +30,6 @@ def spread(r: dict[str, float]) -> str:
     return f"{r['median']:,.0f} ({r['low']:,.0f}-{r['high']:,.0f})"
 
 
-def read(name: str) -> dict[str, Any]:
-    """Return a result file."""
-    document: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
-    return document
-
-
 def featurizers(document: dict[str, Any]) -> Iterator[Row]:
     """Yield peptides per second per core from text to graph."""
     name, f = next(iter(document["results"]["corpora"].items()))
@@ -120,7 +114,7 @@ def table() -> str:
     commands = []
     for name, rows in TABLES.items():
         if (RESULTS / f"{name}.json").exists():
-            document = read(name)
+            document = json.loads((RESULTS / f"{name}.json").read_text())
             lines += [f"| {what} | {figure} |" for what, figure in rows(document)]
             commands.append(f"`{document['command']}`")
             machine, date = document["machine"], document["date"]

@@ -78,7 +78,7 @@ def text(r: dict[str, Any]) -> str:
         f"{r['graphs']:,} graphs, batches of {r['batch_size']} on {r['device']}",
         f"  tier       {r['tier_reason']}",
         f"  alone      {alone['graphs_per_s']:,.0f} graphs per second, "
-        f"{alone['bytes_per_s'] / 1e6:,.0f} MB a second",
+        f"{alone['bytes_per_s'] / 1e6:,.0f} MB per second",
         f"  with step  {r['step_ms']:g} ms per step: waiting {step['waiting_share']:.2%}, "
         f"{step['graphs_per_s']:,.0f} graphs per second"
         + ("" if idle is None else f", device idle {idle:.2%}"),

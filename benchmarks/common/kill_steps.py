@@ -55,7 +55,7 @@ class InProcess:
 
 
 def building(folder: Path, **given: Any) -> None:
-    """Build the input beside the folder."""
+    """Build from the input in the parent folder."""
     options = BuildOptions(rows_per_shard=PER_SHARD, **given)
     build(folder.parent / "in.csv", folder / "out", options)
 
@@ -169,29 +169,27 @@ def campaign(
         begin = time.perf_counter()
         forked(partial(action, folder))
         length = time.perf_counter() - begin
-    for stop in range(0, len(steps), every):
+
+    def outcome(work: Callable[[], object], after_s: float | None = None) -> dict[str, Any]:
+        """Run and kill the work, then run the action again; return what happened."""
         fresh(before, folder)
-        status = forked(partial(counted, action, folder, log, stop))
-        found = describe(folder)
+        status, found = forked(work, after_s), describe(folder)
         again = forked(partial(action, folder))
+        return {"killed": os.WIFSIGNALED(status), "found": found, "again": again,
+                "identical": files_of(folder) == expected}  # fmt: skip
+
+    for stop in range(0, len(steps), every):
         name, _, path = steps[stop].partition(" ")
         yield {
             "scenario": scenario, "step": stop, "of": len(steps), "before": name,
             "file": Path(path).name.partition("-")[0] if ".tmp-" in path else Path(path).name,
-            "killed": os.WIFSIGNALED(status), "found": found, "again": again,
-            "identical": files_of(folder) == expected,
+            **outcome(partial(counted, action, folder, log, stop)),
         }  # fmt: skip
     chance = random.Random(scenario)
     for _ in range(moments):
-        fresh(before, folder)
         after_s = chance.random() * length
-        status = forked(partial(action, folder), after_s)
-        found = describe(folder)
-        again = forked(partial(action, folder))
-        yield {
-            "scenario": scenario, "after_s": round(after_s, 4), "killed": os.WIFSIGNALED(status),
-            "found": found, "again": again, "identical": files_of(folder) == expected,
-        }  # fmt: skip
+        yield {"scenario": scenario, "after_s": round(after_s, 4),
+               **outcome(partial(action, folder), after_s)}  # fmt: skip
 
 
 def fresh(before: Path | None, folder: Path) -> None:

@@ -141,7 +141,7 @@ def sample_processes(parent: psutil.Popen) -> Iterator[ProcessSample]:
 
 
 def thinned(rows: list[tuple[float, ...]], most: int) -> list[list[float]]:
-    """Return at most so many rows: per interval the last second, and the largest values."""
+    """Return at most `most` rows: per interval the last second, and the largest values."""
     step = max(1, -(-len(rows) // most))
     parts = [rows[i : i + step] for i in range(0, len(rows), step)]
     return [[part[-1][0], *(max(v) for v in list(zip(*part, strict=True))[1:])] for part in parts]

@@ -8,7 +8,7 @@ from pathlib import Path
 from pepland_data import BuildOptions, build
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-"""Corpora that cannot be shipped, beside the checkout."""
+"""Corpora that cannot be shipped, in a folder next to the checkout."""
 CORPUS = SHARED / "canonical.csv"
 
 

@@ -15,6 +15,9 @@ from typing import Any
 import click
 import torch
 
+from benchmarks.loaders.catalog import LOADERS
+from pepland_data import open_store
+
 
 def private_bytes() -> int:
     """Return the memory that only this process holds and that the system cannot take back.
@@ -60,9 +63,6 @@ def measure(
     The rate of the first epoch includes opening the files; with `cold` they are not in the cache of
     the system. Epochs longer than `seconds` are cut short, and the rate counts the graphs so far.
     """
-    from benchmarks.loaders.catalog import LOADERS
-    from pepland_data import open_store
-
     store = open_store(store_path)
     loader = LOADERS[name]
     loader.load_packages()
@@ -99,9 +99,6 @@ def main(
     seconds: float, repeats: int, cold: bool, prepare: bool,
 ) -> None:  # fmt: skip
     """Measure the loader NAME of `loaders.catalog`."""
-    from benchmarks.loaders.catalog import LOADERS
-    from pepland_data import open_store
-
     if prepare:
         folder.mkdir(parents=True, exist_ok=True)
         LOADERS[name].prepare(open_store(store), folder, count)

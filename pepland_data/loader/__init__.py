@@ -8,5 +8,5 @@
 - `prefetch`: makes the next batches in a thread.
 - `upload`: copies batches to a GPU through pinned memory.
 - `meter`: how long the consumer waited, and for what.
-- `measure`: a loader measured alone and beside a training step.
+- `measure`: a loader measured alone and with a training step.
 """

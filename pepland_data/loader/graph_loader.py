@@ -2,7 +2,7 @@
 
 There are no worker processes. One thread makes the next batches while the step runs: from the
 mapped shards (``mmap``) or from memory (``host``), in one block that goes to the device in one
-copy. On the ``device`` tier the coded corpus lies on the GPU, and batches are put together there.
+copy. On the ``device`` tier the coded corpus is kept on the GPU, and batches are made there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pepland_data.batch.byte_layout import (
 )
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
-from pepland_data.loader.corpus import Corpus, Subset, subset_rows
+from pepland_data.loader.corpus import Corpus, Rows, Subset, subset_rows
 from pepland_data.loader.meter import Meter
 from pepland_data.loader.order.budget import make_budget
 from pepland_data.loader.order.epoch_order import SHUFFLES, EpochOrder, epoch_counts
@@ -41,17 +41,16 @@ from pepland_data.store.graph_store import GraphStore
 
 AHEAD = 3
 """Batches that are made before they are requested."""
-Rows = npt.NDArray[np.int64]
 
 
 class GraphLoader:
     """Iterate over the batches of an epoch, as any PyTorch loader; `iter` begins the next epoch.
 
     The global order of an epoch depends on seed and epoch only. With W ranks, a step is
-    ``batch_size * W`` graphs of the order, of which rank r takes every W-th from place r. With a
-    budget it is W runs of the order, of which rank r takes the r-th. The last step is shorter; a
-    rank without graphs in it yields an empty batch, so that all ranks take the same number of
-    steps. ``drop_last`` omits it. An epoch that was interrupted is not resumed, unless
+    ``batch_size * W`` graphs of the order, of which rank r takes every W-th, starting at place r.
+    With a budget it is W runs of the order, of which rank r takes the r-th. The last step is
+    shorter; a rank without graphs in it yields an empty batch, so that all ranks take the same
+    number of steps. ``drop_last`` omits this step. An interrupted epoch is not resumed, unless
     `load_state_dict` is called; `set_epoch` sets the next epoch.
 
     Several stores are one corpus: graph numbers of the second start after the last of the first,
@@ -59,10 +58,10 @@ class GraphLoader:
 
     Args:
         store: an opened store, or several.
-        batch_size: graphs per batch and rank; with a budget, at most so many.
+        batch_size: graphs per batch and rank; with a budget, the most.
         shuffle: True for a global shuffle, ``"block"`` for one with long sequential reads
             from a cold disk, False for the order of the store.
-        seed: of the order.
+        seed: seed of the order.
         device: device of the batches.
         tier: ``mmap``, ``host``, ``device``, or ``auto`` for the fastest that fits into memory.
         subset: rows to draw from, a bool per row, a function of the pass-through columns that
@@ -70,8 +69,8 @@ class GraphLoader:
         rank: number of this process.
         world_size: number of processes.
         drop_last: leave out a last step in which not every rank has a full batch.
-        weights: share of each store in an epoch, empty for shares by size. Each graph of
-            a store comes equally often, plus or minus one.
+        weights: share of each store in an epoch, empty for shares by size. All graphs of a store
+            are drawn equally often, plus or minus one.
         max_atoms: most atoms per batch.
         max_edges: most directed edges between atoms per batch, two for each bond.
         static_shapes: arrays of the same length in every batch, filled up with padding that

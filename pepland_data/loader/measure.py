@@ -1,4 +1,4 @@
-"""Measure a loader on real stores: at full speed, and beside a step of known length."""
+"""Measure a loader on real stores: at full speed, and with a step of known length."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def measure(
     if not loader.num_graphs:
         raise InputError("the stores hold no graphs; there is nothing to measure")
     alone = iterate(loader, seconds, lambda: None)
-    beside = iterate(loader, seconds, step_of_length(home, step_s))
-    starved = max(beside.waiting_share, beside.device_idle_share or 0.0)
+    stepped = iterate(loader, seconds, step_of_length(home, step_s))
+    starved = max(stepped.waiting_share, stepped.device_idle_share or 0.0)
     return {
         "stores": [str(store.path) for store in stores],
         "graphs": loader.num_graphs,
@@ -59,7 +59,7 @@ def measure(
         "tier_reason": loader.tier_reason,
         "step_ms": step_s * 1e3,
         "alone": alone.as_dict(),
-        "with_step": {**beside.as_dict(), "starved_share": starved},
+        "with_step": {**stepped.as_dict(), "starved_share": starved},
     }
 
 

@@ -1,6 +1,6 @@
 """Copies of batches to a device: a ring of pinned blocks that are reused, one copy per batch.
 
-The copy runs on its own stream, beside the step. The consumer's stream waits for it on the
+The copy runs on its own stream, during the step. The consumer's stream waits for it on the
 device; the host waits only before a pinned block is written again, and in the loader's thread.
 """
 
@@ -19,9 +19,7 @@ import torch
 from torch import Tensor
 
 from pepland_data.batch.byte_layout import Shape, arrays, spans, tensors
-
-ROOM = 1.25
-"""A block that must grow becomes larger than needed by this factor, so that it grows rarely."""
+from pepland_data.loader.tiers.host_buffers import ROOM
 
 
 @dataclass(eq=False)

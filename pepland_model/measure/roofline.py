@@ -115,20 +115,13 @@ def measure_ceilings(
     for rows, inner, columns in ((16384, 300, 300), (16384, 300, 640), (1024, 1024, 1024)):
         a = torch.randn(rows, inner, device=device).to(dtype)
         b = torch.randn(inner, columns, device=device).to(dtype)
-        least = fastest(partial(torch.mm, a, b, out=a @ b), device, seconds / 3, clock)
-        best = max(best, 2 * rows * inner * columns / least)
+        found = times(partial(torch.mm, a, b, out=a @ b), device, seconds / 3, 3, clock=clock)
+        best = max(best, 2 * rows * inner * columns / min(found))
     size = 2**28 if device.type == "cpu" else 2**31
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    copied = 2 * size / fastest(lambda: target.copy_(source), device, seconds, clock)
-    return Ceilings(best / 1e9, copied / 1e9)
-
-
-def fastest(
-    run: Callable[[], Any], device: torch.device, seconds: float, clock: Callable[[], float]
-) -> float:
-    """Return the shortest time of one call."""
-    return min(times(run, device, seconds, 3, clock=clock))
+    copies = times(lambda: target.copy_(source), device, seconds, 3, clock=clock)
+    return Ceilings(best / 1e9, 2 * size / min(copies) / 1e9)
 
 
 def times(

@@ -15,10 +15,9 @@ import numpy.typing as npt
 from pepland_data.batch.byte_layout import Shape
 from pepland_data.errors import InputError
 from pepland_data.graph.columns import GROUPS
-from pepland_data.loader.corpus import Corpus
+from pepland_data.loader.corpus import Corpus, Rows
 from pepland_data.loader.order.epoch_order import EpochOrder
 
-Rows = npt.NDArray[np.int64]
 SAMPLED = 100_000
 """Graphs whose sizes decide the room for groups without a limit."""
 DEVIATIONS = 4.0

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pepland_data.errors import InputError
-from pepland_data.loader.order.permutation import block_shuffled, shuffled
+from pepland_data.loader.order.permutation import Rows, block_shuffled, shuffled
 
-Rows = npt.NDArray[np.int64]
 SHUFFLES = (True, False, "block")
 _EXTRA_DRAWS = 2**31
 """First random stream of the extra draws of weighted stores; streams of windows start at 2."""

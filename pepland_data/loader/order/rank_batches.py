@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from pepland_data.loader.corpus import Corpus
+from pepland_data.loader.corpus import Corpus, Rows
 from pepland_data.loader.order.budget import Budget
 from pepland_data.loader.order.epoch_order import EpochOrder
 
-Rows = npt.NDArray[np.int64]
 CHUNK = 32768
 """Places of the order that are computed at once; with 8192, each costs twice as much."""
 

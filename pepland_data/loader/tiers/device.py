@@ -1,8 +1,8 @@
 """The ``device`` tier: a whole corpus in the memory of one device, where batches are made.
 
-The codes of a graph take about a kilobyte, so a million peptides fit into a consumer GPU beside
-training. One small copy per batch brings graph numbers and pointers; the rest is gathers on the
-device. The host knows all lengths in advance, so nothing waits for the device.
+The codes of a graph take about a kilobyte, so a million peptides fit into a consumer GPU in
+addition to training. One small copy per batch brings graph numbers and pointers; the rest is
+gathers on the device. The host knows all lengths in advance, so nothing waits for the device.
 
 The limit is the number of operations that the host can start, not the bytes they move. Therefore
 the segments of all four groups are numbered together, and columns that are treated alike form one

@@ -14,16 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pepland_data.batch.byte_layout import COLUMNS, BatchOutline
 from pepland_data.graph.columns import GROUPS
-from pepland_data.loader.corpus import Corpus
+from pepland_data.loader.corpus import Corpus, Rows
 from pepland_data.loader.tiers.shard_offsets import ShardOffsets
 from pepland_data.loader.tiers.source import Flat, recoded
 from pepland_data.store.arrow_shards import damaged
 
-Rows = npt.NDArray[np.int64]
 CHECK_SHARE = 0.01
 """Share of the time that checks of mapped files may take."""
 
@@ -38,7 +36,10 @@ class MmapSource:
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
         self._opened = [np.zeros(store.num_shards, bool) for store in corpus.stores]
-        self._views = [_no_views(store.num_shards) for store in corpus.stores]
+        self._views: list[dict[str, list[Any]]] = [
+            {name: [None] * store.num_shards for name in COLUMNS} for store in corpus.stores
+        ]
+        """Of each store: column -> one memoryview per shard, None until the shard is opened."""
         self._starts = [ShardOffsets(store) for store in corpus.stores]
         self._identities: dict[Path, tuple[int, int]] = {}
         self._next_check = 0.0
@@ -114,8 +115,3 @@ def _identity(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise damaged(path, error) from error
     return found.st_ino, found.st_size
-
-
-def _no_views(shards: int) -> dict[str, list[Any]]:
-    """Return column -> list of one memoryview per shard, None until the shard is opened."""
-    return {name: [None] * shards for name in COLUMNS}

@@ -16,11 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pepland_data.graph.columns import GROUPS, GraphColumns
+from pepland_data.loader.tiers.source import Flat, Rows
 from pepland_data.store.arrow_arrays import numbers
 
-Flat = dict[str, npt.NDArray[Any]]
 Bytes = npt.NDArray[np.uint8]
-Rows = npt.NDArray[np.int64]
 
 
 class RecordLayout:
