@@ -1,1 +1,14 @@
-"""TODO."""
+"""PharmHGT: the network, and the files that hold it.
+
+Input: a `HeteroBatch`. Output: a `PharmHGTOutput`, one state per atom and fragment. Read
+plain_pharmhgt.py first: it is the network without any optimization.
+
+config.py - sizes and variant. layers.py - parameters. output.py - states and embeddings.
+pharmhgt.py - the fast network: plan, forward pass, save and load.
+view.py - message passing among atoms or fragments. junction.py - between them.
+attention.py, segments.py, edges.py - the operations that these use.
+pooling.py - one vector per peptide. heads.py - the heads of pre-training.
+cuda_graph.py - inference as a recorded CUDA graph.
+model_files.py - a model folder. published_names.py - names of published weights.
+states/ - which states a batch needs. published/ - published checkpoint files.
+"""

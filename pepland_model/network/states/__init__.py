@@ -1,1 +1,12 @@
-"""TODO."""
+"""Which states the network computes for a batch.
+
+Input: feature codes and edges of a batch. Output: a `Plan`, index arrays that `network.view` and
+`network.junction` follow. Read plan.py first.
+
+plan.py - the index arrays of each level.
+every_row.py - plans that compute every row.
+distinct.py - plans of a view that compute equal states once.
+distinct_junction.py - the same for the junction view.
+key_numbers.py - numbers for integer keys, by hashing and exact comparison.
+kept_states.py - states that outlive a batch at inference.
+"""
