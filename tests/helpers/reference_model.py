@@ -1,4 +1,4 @@
-"""PharmHGT from its formulas, with DGL doing the message passing: shares no code with the model."""
+"""PharmHGT from its formulas, with message passing by DGL; shares no code with the network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def layer(weights: Weights, name: str, x: Tensor) -> Tensor:
 def attend(
     graph: Any, etype: Any, weights: Weights, name: str, query: Tensor, keys: Tensor
 ) -> Tensor:
-    """softmax(QK / sqrt(d / heads)) V over each node's mailbox; without mail, zero."""
+    """softmax(QK / sqrt(d / heads)) V over the messages to a node; zero without messages."""
     width = query.shape[1] // HEADS
 
     def heads(x: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def attend(
 
 
 def messages(graph: Any, etype: Any, edge_rows: Tensor, reduce: Any, query: Tensor) -> Tensor:
-    """Send a row along each edge and reduce per node; zero where nothing arrives."""
+    """Send a row along each edge and reduce per node; zero for a node without messages."""
     with graph.local_scope():
         graph.edges[etype].data["row"] = edge_rows
         graph.nodes[etype[2]].data["q"] = query

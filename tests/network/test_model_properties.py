@@ -51,7 +51,7 @@ def assert_close(actual, expected) -> None:
 
 @given(ROWS, OUTPUTS, st.sampled_from([True, False, "auto"]), MASKS, st.booleans(), ROOM,
        st.integers(0, 3))  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_values_and_gradients_equal_the_plain_network_with_and_without_padding(
     rows, output, dedup, mask, bonds, room, graphs
 ) -> None:
