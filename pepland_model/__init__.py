@@ -1,4 +1,12 @@
-"""PharmHGT over peptide heterographs: model, masking, trainer, embeddings."""
+"""PharmHGT on peptide heterographs: pre-training, embeddings, fine-tuning.
+
+Input: stores of `pepland_data`, or texts. Output: model folders, vectors, predictions.
+
+network/ - PharmHGT and the files that hold it; read first.
+run/ - what every run needs: configuration, data, checkpoints, logs.
+train/ - pre-training. embed/ - vectors of peptides. finetune/ - training on a property.
+measure/ - speed and memory of the network.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +18,7 @@ _HOME = {
     "Embeddings": "embed.embedder",
     "PharmHGT": "network.pharmhgt",
     "PharmHGTConfig": "network.config",
-    "PharmHGTOutput": "network.pharmhgt",
+    "PharmHGTOutput": "network.output",
     "PretrainHeads": "network.heads",
     "MaskOptions": "train.mask",
     "mask_batch": "train.mask",
@@ -23,8 +31,8 @@ if TYPE_CHECKING:
     from pepland_model.embed.embedder import Embeddings as Embeddings
     from pepland_model.network.config import PharmHGTConfig as PharmHGTConfig
     from pepland_model.network.heads import PretrainHeads as PretrainHeads
+    from pepland_model.network.output import PharmHGTOutput as PharmHGTOutput
     from pepland_model.network.pharmhgt import PharmHGT as PharmHGT
-    from pepland_model.network.pharmhgt import PharmHGTOutput as PharmHGTOutput
     from pepland_model.train.mask import MaskOptions as MaskOptions
     from pepland_model.train.mask import mask_batch as mask_batch
 

@@ -27,8 +27,9 @@ from pepland_model.finetune.run_predictions import join_predictions, write_seed_
 from pepland_model.finetune.seed_run import SeedRun
 from pepland_model.finetune.task_data import TaskData, open_task
 from pepland_model.finetune.task_network import HeadConfig, TaskNetwork, save_task
+from pepland_model.network.layers import is_junction
 from pepland_model.network.model_files import MODEL
-from pepland_model.network.pharmhgt import PharmHGT, is_junction
+from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.run.checkpoint import FOLDER
 from pepland_model.run.config import TrainConfig, differences, from_toml
 from pepland_model.run.distributed import ProcessGroup, pick_device

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from pepland_model.network.config import PharmHGTConfig
-from pepland_model.network.pharmhgt import MessagePassing, PharmHGT, PharmHGTOutput
+from pepland_model.network.layers import MessagePassing
+from pepland_model.network.output import PharmHGTOutput
+from pepland_model.network.pharmhgt import PharmHGT
 
 ATOM, FRAGMENT = ("a", "b", "a"), ("p", "r", "p")
 TO_FRAGMENT, TO_ATOM = ("a", "j", "p"), ("p", "j", "a")

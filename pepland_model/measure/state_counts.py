@@ -11,7 +11,7 @@ from pepland_data.batch.arrays import BatchTables
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables
-from pepland_model.network.states.batch_plan import view_edges
+from pepland_model.network.edges import view_edges
 from pepland_model.network.states.distinct import distinct_plan, fresh_levels
 from pepland_model.train.mask import MaskOptions, mask_batch
 

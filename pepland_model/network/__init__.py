@@ -1,13 +1,14 @@
-"""PharmHGT: the network, models on disk, and the published weights.
+"""PharmHGT: the network, and the files that hold it.
 
-In: a `HeteroBatch`. Out: states of all atoms and fragments. Read `plain_pharmhgt` for the
-equations, then `pharmhgt`, which computes the same on fewer rows.
+Input: a `HeteroBatch`. Output: a `PharmHGTOutput`, one state per atom and fragment. Read
+plain_pharmhgt.py first: it is the network without any optimization.
 
-- `config`: sizes and output. `pharmhgt`: the module. `plain_pharmhgt`: the reference.
-- `attention`, `segments`, `edges`, `indexed_rows`: the operations of a round.
-- `states`: which rows are computed (the plan), and equal states found and kept.
-- `heads`: the linear layers of pre-training. `pooling`: one vector for each peptide.
-- `cuda_graph`: inference recorded once and replayed.
-- `model_files`: a model on disk.
-- `published_names`, `published`: names, shapes and files of the published weights.
+config.py - sizes and variant. layers.py - parameters. output.py - states and embeddings.
+pharmhgt.py - the fast network: plan, forward pass, save and load.
+view.py - message passing among atoms or fragments. junction.py - between them.
+attention.py, segments.py, edges.py - the operations that these use.
+pooling.py - one vector per peptide. heads.py - the heads of pre-training.
+cuda_graph.py - inference as a recorded CUDA graph.
+model_files.py - a model folder. published_names.py - names of published weights.
+states/ - which states a batch needs. published/ - published checkpoint files.
 """

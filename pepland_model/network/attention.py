@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import math
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from pepland_model.network.layers import AttentionLayers
 from pepland_model.network.segments import segment_softmax, segment_sum, take
 
 
-class Attention(nn.Module):
-    """softmax(Q K / sqrt(d / heads)) V over each node's incoming edges, then a linear.
-
-    The four linears are Q, K, V and out, under their published names.
-    """
-
-    def __init__(self, hidden: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.linears = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(4))
+class Attention(AttentionLayers):
+    """softmax(Q K / sqrt(d / heads)) V over the edges that enter a node, then a linear layer."""
 
     def forward(
         self,
@@ -31,18 +24,20 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Return the attention output of every node.
 
-        Linears run on the distinct rows, before they are spread over nodes and edges.
+        The linear layers run on the rows of `nodes` and `edges`, before these are spread over the
+        nodes and edges that share them.
 
         Args:
             nodes: [K, d], states that queries come from.
             edges: [L, d], states that keys and values come from.
-            own: [N] int, row of `nodes` of each node; None where node v has row v.
-            inputs: [E] int, row of `edges` of each incoming edge, sorted by node; None as above.
-            ptr: [N+1] int64.
-            dst: [E] int64.
+            own: [N] int, row of `nodes` for each node; None where node v has row v.
+            inputs: [E] int, row of `edges` for each incoming edge, sorted by node; None where edge
+                e has row e.
+            ptr: [N+1] int64, edges ``ptr[v]`` to ``ptr[v+1]`` enter node v.
+            dst: [E] int64, node that each edge enters.
 
         Returns:
-            [N, d]; a node without edges gets the output layer's bias.
+            [N, d]; a node without edges gets the bias of the output layer.
         """
         query, key, value = self.linears[0](nodes), self.linears[1](edges), self.linears[2](edges)
         width = query.shape[1] // self.heads
@@ -50,12 +45,7 @@ class Attention(nn.Module):
         q = take(query, at_edge).view(-1, self.heads, width)
         k = take(key, inputs).view(-1, self.heads, width)
         v = take(value, inputs).view(-1, self.heads, width)
-        weight = segment_softmax((q * k).sum(-1) / math.sqrt(q.shape[-1]), ptr, dst)
+        weight = segment_softmax((q * k).sum(-1) / math.sqrt(width), ptr, dst)
         mixed = segment_sum((weight.unsqueeze(-1) * v).flatten(1), ptr, dst)
         out: Tensor = self.linears[3](mixed.to(value.dtype))
-        return out
-
-    def value_out(self, keys: Tensor) -> Tensor:
-        """Return the attention output over a set of one key, whose weight is 1. [N, d]."""
-        out: Tensor = self.linears[3](self.linears[2](keys))
         return out

@@ -12,18 +12,18 @@ OUTPUTS = ("homo", "checkpoint", "fused")
 
 @dataclass(frozen=True)
 class PharmHGTConfig:
-    """What decides the parameters and the outputs of `PharmHGT`."""
+    """Settings that decide the parameters and outputs of `PharmHGT`."""
 
     hidden: int = 300
     """Width d of every state."""
     depth: int = 5
-    """Message passing runs depth - 1 rounds."""
+    """Message passing takes ``depth - 1`` rounds."""
     heads: int = 4
-    """Attention heads; must divide `hidden`."""
+    """Attention heads; `hidden` must be a multiple of it."""
     output: str = "homo"
     """Which states are the embedding: ``homo``, ``checkpoint`` or ``fused``."""
     dedup: bool | str = "auto"
-    """Compute each distinct state once: "auto" (on the CPU where it pays), True or False."""
+    """Compute each distinct state once: "auto" (on the CPU, where it saves time), True or False."""
     keep_states: bool = True
     """At inference on a CPU, keep the distinct states of both views from batch to batch."""
 
@@ -35,8 +35,13 @@ class PharmHGTConfig:
         if self.depth < 2 or self.hidden < 1 or self.heads < 1 or self.hidden % self.heads:
             raise InputError(
                 f"hidden {self.hidden}, depth {self.depth}, heads {self.heads}: expected a depth "
-                "of 2 or more and heads that divide hidden"
+                "of 2 or more, and a hidden width that is a multiple of heads"
             )
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of message passing."""
+        return self.depth - 1
 
     @property
     def junction(self) -> bool:
@@ -44,12 +49,12 @@ class PharmHGTConfig:
         return self.output != "homo"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields for a JSON file."""
+        """Return the fields as a JSON file holds them."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PharmHGTConfig:
-        """Return the configuration of a JSON file; InputError names a key that is not known."""
+        """Return the configuration with these values; InputError names an unknown key."""
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise InputError(f"unknown model setting {unknown[0]!r}; known: {sorted(known)}")

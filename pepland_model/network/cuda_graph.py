@@ -1,8 +1,8 @@
-"""Inference on a CUDA device as one recorded program, for batches of one static shape.
+"""Inference on a CUDA device as a recorded CUDA graph, for batches of one static shape.
 
-A CUDA graph replays all kernels of a pass with one launch. The batch is copied into the arrays that
-were recorded with, so every batch needs the same shapes (`GraphLoader(static_shapes=True)`) and the
-same tables.
+A CUDA graph replays all kernels of a forward pass with one launch. It reads the arrays of the
+recorded batch, and every other batch is copied into them. All batches therefore need the same
+shapes (`GraphLoader(static_shapes=True)`) and the same tables.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ import torch
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
-from pepland_model.network.pharmhgt import PharmHGT, PharmHGTOutput
+from pepland_model.network.output import PharmHGTOutput
+from pepland_model.network.pharmhgt import PharmHGT
 
 WARM_UP = 3
-"""Passes before recording, so that libraries have made their workspaces."""
+"""Forward passes before recording, in which libraries allocate their workspaces."""
 
 
 class GraphedInference:
-    """Records a model's forward pass on its first batch and replays it on the others.
+    """Records the forward pass of a model on the first batch, and replays it on the others.
 
-    What is recorded reads the weights where they are, so a step of an optimizer shows in the next
-    replay. The autocast type at the first call stays that of all calls.
+    The recorded kernels read the weights in place, so the next replay uses weights that an
+    optimizer has changed. All calls use the autocast dtype of the first call.
 
     Args:
-        model: on a CUDA device, in evaluation mode, with ``dedup`` "auto" or False, whose plan is
-            made on the device without a wait.
+        model: on a CUDA device, in evaluation mode, with ``dedup`` "auto" or False. The plan is
+            then made on the device without waiting for it.
 
     Raises:
         InputError: the model is on another device or in training mode.
@@ -51,7 +52,7 @@ class GraphedInference:
         """Return the states of a batch; the next call overwrites them.
 
         Raises:
-            InputError: other shapes or tables than those of the first batch.
+            InputError: the shapes or tables differ from those of the first batch.
         """
         if self._graph is None:
             self._record(batch)
@@ -63,7 +64,7 @@ class GraphedInference:
         return self._out
 
     def _record(self, batch: HeteroBatch) -> None:
-        """Record on the model's device, which need not be the current one."""
+        """Record on the device of the model, which may differ from the current device."""
         with torch.cuda.device(batch.device), torch.no_grad(), uncached_autocast("cuda"):
             self._batch = cloned(batch)
             side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -73,7 +74,7 @@ class GraphedInference:
                     self.model(self._batch)
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
-            # A loader's thread may pin memory and copy batches meanwhile: watch this thread only.
+            # The thread of a loader may pin memory and copy batches now: check this thread only.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._out = self.model(self._batch)
         self._graph = graph
@@ -81,10 +82,10 @@ class GraphedInference:
 
 @contextmanager
 def uncached_autocast(device: str) -> Iterator[None]:
-    """Keep the autocast type, and cast each weight again wherever it is used.
+    """Keep the current autocast dtype, and cast each weight again wherever it is used.
 
-    Casts that autocast keeps are freed when its context ends; a recorded program would go on
-    reading that memory.
+    Autocast frees the casts in its cache when its context ends; a recorded graph would still read
+    that memory.
     """
     kind, enabled = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
     with torch.autocast(device, dtype=kind, enabled=enabled, cache_enabled=False):
@@ -92,28 +93,28 @@ def uncached_autocast(device: str) -> Iterator[None]:
 
 
 def array_names(batch: HeteroBatch) -> list[str]:
-    """Return the names of a batch's arrays, the tables left out."""
+    """Return the names of the arrays of a batch, without the tables."""
     return [f.name for f in fields(batch) if f.name != "tables"]
 
 
 def cloned(batch: HeteroBatch) -> HeteroBatch:
-    """Return a batch with arrays of its own and the same tables."""
+    """Return a copy of a batch that shares the tables."""
     return HeteroBatch(batch.tables, **{n: getattr(batch, n).clone() for n in array_names(batch)})
 
 
-def copy_into(held: HeteroBatch, batch: HeteroBatch) -> None:
-    """Copy a batch's arrays over those of another of the same shape and tables.
+def copy_into(recorded: HeteroBatch, batch: HeteroBatch) -> None:
+    """Copy the arrays of a batch into those of a recorded batch.
 
     Raises:
-        InputError: names what is of another shape.
+        InputError: the tables or the shape of an array differ.
     """
-    if batch.tables.atom_x is not held.tables.atom_x:
-        raise InputError("the batch has other tables than the recorded one; record again")
+    if batch.tables.atom_x is not recorded.tables.atom_x:
+        raise InputError("the batch has other tables than the recorded batch; record again")
     for name in array_names(batch):
-        target, source = getattr(held, name), getattr(batch, name)
+        target, source = getattr(recorded, name), getattr(batch, name)
         if target.shape != source.shape:
             raise InputError(
-                f"{name} has shape {tuple(source.shape)}, recorded was {tuple(target.shape)}; "
-                "use a loader with static shapes"
+                f"{name} has shape {tuple(source.shape)}, the recorded "
+                f"batch {tuple(target.shape)}; use a loader with static shapes"
             )
         target.copy_(source, non_blocking=True)

@@ -1,4 +1,4 @@
-"""Directed edges from bonds that the batch keeps once: sorted by destination, with the way back."""
+"""Directed edges made from bonds: sorted by destination, each with the number of its reverse."""
 
 from __future__ import annotations
 
@@ -7,26 +7,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pepland_data.batch.hetero_batch import HeteroBatch
+
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """Every bond in both directions, edges of one destination side by side."""
+    """Every bond in both directions; the edges of one destination follow each other."""
 
     src: Tensor
-    """[E] int64, node the edge leaves."""
+    """[E] int64, node that the edge leaves."""
     dst: Tensor
-    """[E] int64, node the edge enters, ascending."""
+    """[E] int64, node that the edge enters, ascending."""
     code: Tensor
     """[E] int64, row of the bond table."""
     reverse: Tensor
-    """[E] int64, the same bond's other direction."""
+    """[E] int64, number of the edge in the other direction of the same bond."""
     in_ptr: Tensor
     """[N+1] int64, edges ``in_ptr[v]`` to ``in_ptr[v+1]`` enter node v."""
-
-    @property
-    def num_nodes(self) -> int:
-        """Number of nodes, those without edges included."""
-        return len(self.in_ptr) - 1
 
     def in_degree(self) -> Tensor:
         """Return how many edges enter each node. [N] int64."""
@@ -34,11 +31,13 @@ class Edges:
 
 
 def directed_edges(begin: Tensor, end: Tensor, code: Tensor, num_nodes: int) -> Edges:
-    """Return both directions of B bonds, stably sorted by destination, without a host sync.
+    """Return both directions of B bonds, sorted by destination and then by bond.
+
+    On a GPU this does not wait for the device.
 
     Args:
         begin: [B] int, node at one end.
-        end: [B] int, node at the other.
+        end: [B] int, node at the other end.
         code: [B] int, row of the bond table.
         num_nodes: number of nodes.
     """
@@ -57,3 +56,15 @@ def directed_edges(begin: Tensor, end: Tensor, code: Tensor, num_nodes: int) -> 
         reverse=place[order ^ 1],
         in_ptr=in_ptr,
     )
+
+
+def view_edges(batch: HeteroBatch, prefix: str, num_nodes: int) -> Edges:
+    """Return the directed edges of a batch.
+
+    Args:
+        batch: of graphs.
+        prefix: ``bond`` for edges between atoms, ``reaction`` for edges between fragments.
+        num_nodes: number of atoms or fragments.
+    """
+    begin, end, code = (getattr(batch, f"{prefix}_{name}") for name in ("begin", "end", "code"))
+    return directed_edges(begin, end, code, num_nodes)

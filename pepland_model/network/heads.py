@@ -9,12 +9,12 @@ NUM_BOND_TYPES = 4
 
 
 def padded(classes: int) -> int:
-    """Return the classes rounded up to a multiple of 8, as the published head does (259 -> 264)."""
+    """Return the number of classes, rounded up to a multiple of 8 (published: 259 to 264)."""
     return -(-classes // 8) * 8
 
 
 class PretrainHeads(nn.Module):
-    """Element of an atom, vocabulary label of a fragment, type of a bond."""
+    """Predict the element of an atom, the vocabulary label of a fragment and the type of a bond."""
 
     def __init__(self, hidden: int, vocabulary_size: int) -> None:
         super().__init__()

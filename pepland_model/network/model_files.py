@@ -1,4 +1,4 @@
-"""An encoder on disk: ``model.safetensors`` and ``config.json`` in one folder."""
+"""A model folder: the weights in ``model.safetensors``, the settings in ``config.json``."""
 
 from __future__ import annotations
 
@@ -16,17 +16,13 @@ from pepland_model.network.config import PharmHGTConfig
 MODEL = "model.safetensors"
 CONFIG = "config.json"
 HEADS = "heads.safetensors"
-"""Heads that were imported with a published encoder."""
+"""Heads imported with a published encoder."""
 VOCABULARY = "vocab.txt"
 """Fragments in the order of the fragment head's labels."""
 
 
 def save_model(model: Any, folder: str | Path) -> Path:
-    """Write an encoder's weights and configuration into a folder, made if it is not there.
-
-    Returns:
-        The folder.
-    """
+    """Write weights and configuration into a folder, create it if needed, and return it."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / MODEL, model.state_dict())
@@ -35,19 +31,19 @@ def save_model(model: Any, folder: str | Path) -> Path:
 
 
 def write_tensors(path: Path, named: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors; each is copied to the CPU and made contiguous."""
+    """Write tensors to a safetensors file."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     flat = {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
     try:
         save_file(flat, str(path))
-    except SafetensorError as error:  # it wraps the operating system's error in a text
+    except SafetensorError as error:  # an error of the operating system, as text
         raise OSError(f"cannot write {path}: {error}") from error
 
 
 def read_config(path: Path, **changes: Any) -> PharmHGTConfig:
-    """Return a configuration from its JSON file; InputError in one sentence where it is bad."""
+    """Return the configuration in a JSON file, with changes; InputError where it is bad."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -55,17 +51,17 @@ def read_config(path: Path, **changes: Any) -> PharmHGTConfig:
             f"{path} cannot be read ({error.strerror}); expected a folder written by model.save"
         ) from error
     except ValueError as error:
-        raise InputError(f"{path} is no JSON: {error}; write the model again") from error
+        raise InputError(f"{path} is not JSON: {error}; save the model again") from error
     if not isinstance(values, dict):
-        raise InputError(f"{path} holds no settings; write the model again")
+        raise InputError(f"{path} holds no settings; save the model again")
     try:
         return PharmHGTConfig.from_dict(values | changes)
     except TypeError as error:
-        raise InputError(f"{path} has a setting of another kind: {error}") from error
+        raise InputError(f"{path} has a setting of the wrong type: {error}") from error
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file; InputError in one sentence where it is bad."""
+    """Return the tensors in a safetensors file; InputError where it is bad."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -84,9 +80,9 @@ def check_names(found: dict[str, Tensor], expected: dict[str, Tensor], path: Pat
     """Raise InputError for the first weight that is missing, unknown or of another shape."""
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
-            raise InputError(f"{path} lacks {name!r}, which its configuration asks for")
+            raise InputError(f"{path} lacks {name!r}, which its configuration requires")
         if name not in expected:
-            raise InputError(f"{path} holds {name!r}, which its configuration does not know")
+            raise InputError(f"{path} holds {name!r}, which its configuration does not have")
         if found[name].shape != expected[name].shape:
             shapes = f"{tuple(found[name].shape)}, expected {tuple(expected[name].shape)}"
-            raise InputError(f"{path}: {name!r} has shape {shapes}; config.json says other sizes")
+            raise InputError(f"{path}: {name!r} has shape {shapes}; config.json has other sizes")

@@ -1,8 +1,8 @@
-"""PharmHGT written down plainly: the reference that the fast model has to equal.
+"""PharmHGT written plainly: the reference whose results the fast network must equal.
 
-Legend of names and shapes: N nodes (A atoms or P fragments), E directed edges, d hidden width.
-f [N, d] input of a node, f_h its state; x [E, d] input of an edge, h its state; j, j_h the same
-in the junction view. Takes the state dict of `PharmHGT` as it is.
+Names and shapes: N nodes (A atoms or P fragments), E directed edges, d hidden width.
+f [N, d] is the input of a node and f_h its state; x [E, d] the input of an edge and h its state;
+j and j_h are the same in the junction view.
 """
 
 from __future__ import annotations
@@ -12,54 +12,42 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import pad, relu
 
 from pepland_data.batch.hetero_batch import HeteroBatch
-from pepland_data.graph.feature_tables import ATOM_WIDTH, BOND_WIDTH, FRAGMENT_WIDTH
+from pepland_data.graph.feature_tables import ATOM_WIDTH, FRAGMENT_WIDTH
 from pepland_model.network.config import PharmHGTConfig
-from pepland_model.network.edges import Edges, directed_edges
-from pepland_model.network.pharmhgt import VIEWS, PharmHGTOutput, is_junction
+from pepland_model.network.edges import Edges, view_edges
+from pepland_model.network.layers import AttentionLayers, PharmHGTLayers
+from pepland_model.network.output import PharmHGTOutput
 
 
-class PlainAttention(nn.Module):
-    """softmax(Q K / sqrt(d / heads)) V over each node's incoming edges, then a linear.
-
-    The four linears are Q, K, V and out, under their published names.
-    """
-
-    def __init__(self, hidden: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.linears = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(4))
+class PlainAttention(AttentionLayers):
+    """softmax(Q K / sqrt(d / heads)) V over the edges that enter a node, then a linear layer."""
 
     def forward(self, query: Tensor, keys: Tensor, dst: Tensor) -> Tensor:
         """Return the attention output of every node.
 
         Args:
             query: [N, d].
-            keys: [E, d], one row an incoming edge; keys and values come from it.
+            keys: [E, d], one row per incoming edge; keys and values are computed from it.
             dst: [E] int64, node that each edge enters.
 
         Returns:
-            [N, d]; a node without edges gets the output layer's bias.
+            [N, d]; a node without edges gets the bias of the output layer.
         """
         q, k, v = (
             layer(rows).unflatten(1, (self.heads, -1))
             for layer, rows in zip(self.linears[:3], (query, keys, keys), strict=True)
         )
         score = (q[dst] * k).sum(-1) / math.sqrt(q.shape[-1])
-        weight = segment_softmax(score, dst, len(query))
+        weight = softmax_by_node(score, dst, len(query))
         mixed = torch.zeros_like(q).index_add(0, dst, weight.unsqueeze(-1) * v)
         out: Tensor = self.linears[3](mixed.flatten(1))
         return out
 
-    def value_out(self, keys: Tensor) -> Tensor:
-        """Return the attention output over a set of one key, whose weight is 1. [N, d]."""
-        out: Tensor = self.linears[3](self.linears[2](keys))
-        return out
 
-
-def segment_softmax(score: Tensor, dst: Tensor, num_nodes: int) -> Tensor:
+def softmax_by_node(score: Tensor, dst: Tensor, num_nodes: int) -> Tensor:
     """Return the softmax of [E, heads] scores over the edges of each node, in float32."""
     score = score.float()
     index = dst.unsqueeze(1).expand_as(score)
@@ -70,21 +58,8 @@ def segment_softmax(score: Tensor, dst: Tensor, num_nodes: int) -> Tensor:
     return exp / total[dst]
 
 
-class PlainMessagePassing(nn.Module):
-    """The parameters of all rounds, under their published names."""
-
-    def __init__(self, config: PharmHGTConfig) -> None:
-        super().__init__()
-        d, rounds = config.hidden, config.depth - 1
-        self.attn = nn.ModuleDict({k: PlainAttention(d, config.heads) for k in VIEWS})
-        self.mp_list = nn.ModuleDict(
-            {k: nn.ModuleList(nn.Linear(d, d) for _ in range(rounds)) for k in ("aba", "prp")}
-        )
-        self.node_last_layer = nn.ModuleDict({k: nn.Linear(3 * d, d) for k in ("a", "p", "junc")})
-
-
-class PlainPharmHGT(nn.Module):
-    """The same network as `PharmHGT`, every state of every row computed where it stands.
+class PlainPharmHGT(PharmHGTLayers):
+    """The same network as `PharmHGT`; every state of every row is computed.
 
     Example:
         >>> import pepland_data
@@ -94,44 +69,25 @@ class PlainPharmHGT(nn.Module):
     """
 
     def __init__(self, config: PharmHGTConfig | None = None) -> None:
-        super().__init__()
-        self.config = config or PharmHGTConfig()
-        d = self.config.hidden
-        self.w_atom = nn.Linear(ATOM_WIDTH, d)
-        self.w_bond = nn.Linear(BOND_WIDTH, d)
-        self.w_pharm = nn.Linear(FRAGMENT_WIDTH, d)
-        self.w_reac = nn.Linear(BOND_WIDTH, d)
-        self.w_junc = nn.Linear(ATOM_WIDTH + FRAGMENT_WIDTH, d)
-        self.mp = PlainMessagePassing(self.config)
-        if not self.config.junction:
-            for name, parameter in self.named_parameters():
-                parameter.requires_grad_(not is_junction(name))
+        super().__init__(config, PlainAttention)
 
     def forward(self, batch: HeteroBatch) -> PharmHGTOutput:
-        """Return the states of every atom and fragment of a batch.
-
-        Args:
-            batch: on the device of the parameters.
-        """
-        atoms, fragments = len(batch.atom_code), len(batch.fragment_code)
-        bonds = directed_edges(batch.bond_begin, batch.bond_end, batch.bond_code, atoms)
-        joints = directed_edges(
-            batch.reaction_begin, batch.reaction_end, batch.reaction_code, fragments
-        )
-        tables, atom_code, fragment_code = batch.tables, batch.atom_code, batch.fragment_code
-        f_a = _take(relu(self.w_atom(tables.atom_x)), atom_code)
-        f_p = _take(relu(self.w_pharm(tables.fragment_x)), fragment_code)
-        x_b = _take(relu(self.w_bond(tables.bond_x)), bonds.code)
-        x_r = _take(relu(self.w_reac(tables.bond_x)), joints.code)
+        """Return the states of every atom and fragment of a batch on the parameters' device."""
+        bonds = view_edges(batch, "bond", len(batch.atom_code))
+        reactions = view_edges(batch, "reaction", len(batch.fragment_code))
+        f_a = relu(self.w_atom(batch.tables.atom_x))[batch.atom_code.long()]
+        f_p = relu(self.w_pharm(batch.tables.fragment_x))[batch.fragment_code.long()]
+        x_b = relu(self.w_bond(batch.tables.bond_x))[bonds.code]
+        x_r = relu(self.w_reac(batch.tables.bond_x))[reactions.code]
         atom = self._view("aba", "a", f_a, x_b, bonds)
-        fragment = self._view("prp", "p", f_p, x_r, joints)
+        fragment = self._view("prp", "p", f_p, x_r, reactions)
         if not self.config.junction:
             return PharmHGTOutput(atom, fragment, None, None, self.config.output)
         j_a, j_p = self._junction(batch, f_a, f_p)
         return PharmHGTOutput(atom, fragment, j_a, j_p, self.config.output)
 
     def _view(self, view: str, last: str, f: Tensor, x: Tensor, edges: Edges) -> Tensor:
-        """Message passing among nodes of one kind; zero where no edge enters."""
+        """Return f_h after message passing among nodes of one kind; zero where no edge enters."""
         attend = self.mp.attn[view]
         connected = (edges.in_degree() > 0).to(f.dtype).unsqueeze(1)
         f_h, h = f, x
@@ -143,22 +99,18 @@ class PlainPharmHGT(nn.Module):
         return out * connected
 
     def _junction(self, batch: HeteroBatch, f_a: Tensor, f_p: Tensor) -> tuple[Tensor, Tensor]:
-        """Message passing between a fragment and its atoms, fragments first."""
+        """Return j_h of atoms and fragments after message passing between them."""
         tables, home = batch.tables, batch.atom_fragment.long()
-        row_a = nn.functional.pad(tables.atom_x, (0, FRAGMENT_WIDTH))
-        row_p = nn.functional.pad(tables.fragment_x, (ATOM_WIDTH, 0))
-        j_a = _take(relu(self.w_junc(row_a)), batch.atom_code)
-        j_p = _take(relu(self.w_junc(row_p)), batch.fragment_code)
-        to_fragment, to_atom = self.mp.attn["ajp"], self.mp.attn["pja"]
-        for _ in range(self.config.depth - 1):
+        rows_a = pad(tables.atom_x, (0, FRAGMENT_WIDTH))  # [atom | 0]
+        rows_p = pad(tables.fragment_x, (ATOM_WIDTH, 0))  # [0 | fragment]
+        j_a = relu(self.w_junc(rows_a))[batch.atom_code.long()]
+        j_p = relu(self.w_junc(rows_p))[batch.fragment_code.long()]
+        to_fragment, to_atom = self.mp.attn["ajp"], cast(PlainAttention, self.mp.attn["pja"])
+        for _ in range(self.config.rounds):
             j_p = to_fragment(j_p, j_a, home) + j_p
-            # An atom has one fragment: its softmax is 1, so the value alone counts.
-            j_a = to_atom.value_out(j_p)[home] + j_a  # type: ignore[operator]
+            # An atom has one fragment, whose attention weight is 1: the value alone counts.
+            j_a = to_atom.value_out(j_p)[home] + j_a
         last = self.mp.node_last_layer["junc"]
         incoming = torch.zeros_like(j_p).index_add(0, home, j_a)
         j_p = last(torch.cat([incoming, j_p, f_p], 1))
         return last(torch.cat([j_p[home], j_a, f_a], 1)), j_p
-
-
-def _take(table: Tensor, code: Tensor) -> Tensor:
-    return table[code.long()]

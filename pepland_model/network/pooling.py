@@ -1,7 +1,7 @@
-"""A peptide's vector from the vectors of its atoms and fragments, without padding.
+"""The vector of a peptide, pooled from the vectors of its atoms and fragments.
 
-Rows of one peptide stand side by side, so its mean and maximum run over exactly its own rows:
-what else is in the batch cannot reach them.
+The rows of a peptide follow each other in the batch. Mean and maximum run over exactly these rows,
+so other peptides of the batch and padding have no influence.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
-from pepland_model.network.pharmhgt import PharmHGTOutput
+from pepland_model.network.output import PharmHGTOutput
 from pepland_model.network.segments import segment_sum
 
 LEVELS = ("peptide", "atom", "fragment")
@@ -24,10 +24,10 @@ POOLINGS = ("mean", "max")
 
 @dataclass(frozen=True)
 class Pooling:
-    """Which vectors are wanted."""
+    """Which vectors to compute."""
 
     level: str = "peptide"
-    """``peptide``: one a peptide; ``atom`` or ``fragment``: one for each of its nodes."""
+    """``peptide``: one vector per peptide; ``atom`` or ``fragment``: one per node."""
     view: str = "both"
     """``atom``, ``fragment``, or ``both``: the mean of the two pooled views."""
     how: str = "mean"
@@ -35,9 +35,9 @@ class Pooling:
 
     @property
     def views(self) -> tuple[bool, bool]:
-        """Whether atoms, and whether fragments are needed."""
-        asked = self.view if self.level == "peptide" else self.level
-        return asked != "fragment", asked != "atom"
+        """Whether atoms are needed, and whether fragments are needed."""
+        nodes = self.view if self.level == "peptide" else self.level
+        return nodes != "fragment", nodes != "atom"
 
     def __post_init__(self) -> None:
         known = {"level": LEVELS, "view": VIEWS, "how": POOLINGS}
@@ -51,27 +51,27 @@ class Pooling:
 def run_views(
     model: Callable[..., PharmHGTOutput], batch: HeteroBatch, atoms: bool, fragments: bool
 ) -> PharmHGTOutput:
-    """Run a model on a batch, without the rows of views that are not wanted.
+    """Run a model on a batch, without the last layer of a view that is not needed.
 
     Args:
         model: `PharmHGT`.
-        batch: on its device.
-        atoms: whether atoms are wanted; else the output has none.
+        batch: on the device of the model.
+        atoms: whether atoms are needed; otherwise the output holds no atoms.
         fragments: the same for fragments.
     """
-    nothing = torch.zeros(0, dtype=torch.int64, device=batch.device)
+    none = torch.zeros(0, dtype=torch.int64, device=batch.device)
     return model(
         batch,
-        atom_rows=None if atoms else nothing,
-        fragment_rows=None if fragments else nothing,
+        atom_rows=None if atoms else none,
+        fragment_rows=None if fragments else none,
     )
 
 
 def pool(rows: Tensor, ptr: Tensor, how: str) -> Tensor:
-    """Return the mean or maximum of each segment of rows, zero for an empty one. [G, d].
+    """Return the mean or maximum of each segment of rows; zero for an empty segment. [G, d].
 
     Args:
-        rows: [N, d], those of one segment side by side.
+        rows: [N, d]; the rows of a segment follow each other.
         ptr: [G+1] int64.
         how: ``mean`` or ``max``.
     """
@@ -88,27 +88,27 @@ def pooled(batch: HeteroBatch, out: PharmHGTOutput, view: str, how: str) -> Tens
     """Return one vector per graph of the batch. [G, d].
 
     Args:
-        batch: the input of the model, without padding.
-        out: what it returned.
+        batch: input of the model, without padding.
+        out: output of the model.
         view: ``atom``, ``fragment`` or ``both``.
         how: ``mean`` or ``max``.
     """
-    found = pooled_views(batch, out, view, how)
-    return found[0] if len(found) == 1 else (found[0] + found[1]) / 2
+    by_view = pooled_views(batch, out, view, how)
+    return by_view[0] if len(by_view) == 1 else (by_view[0] + by_view[1]) / 2
 
 
 def pooled_views(batch: HeteroBatch, out: PharmHGTOutput, view: str, how: str) -> list[Tensor]:
-    """Return one vector per graph for each view, atoms first. One or two times [G, d]."""
-    found = []
+    """Return one vector per graph and view, atoms first. One or two tensors [G, d]."""
+    by_view = []
     if view != "fragment":
-        found.append(pool(out.atom_embedding, batch.atom_ptr, how))
+        by_view.append(pool(out.atom_embedding, batch.atom_ptr, how))
     if view != "atom":
-        found.append(pool(out.fragment_embedding, batch.fragment_ptr, how))
-    return found
+        by_view.append(pool(out.fragment_embedding, batch.fragment_ptr, how))
+    return by_view
 
 
 def vectors(batch: HeteroBatch, out: PharmHGTOutput, pooling: Pooling) -> tuple[Tensor, Tensor]:
-    """Return the wanted vectors of a batch, and which of them belong to which graph.
+    """Return the vectors of a batch, and which of them belong to which graph.
 
     Returns:
         [N, d] vectors and [G+1] int64 pointers; at level ``peptide`` N is G.

@@ -18,10 +18,10 @@ def published_shapes(live: Mapping[str, Tensor], hidden: int) -> dict[str, tuple
         live: state dict of a `PharmHGT`.
         hidden: its width.
     """
-    return {name: tuple(value.shape) for name, value in live.items()} | _dead_shapes(hidden)
+    return {name: tuple(value.shape) for name, value in live.items()} | _unused_shapes(hidden)
 
 
-def _dead_shapes(d: int) -> dict[str, tuple[int, ...]]:
+def _unused_shapes(d: int) -> dict[str, tuple[int, ...]]:
     """Return the parameters of the published module that no embedding uses."""
     shapes: dict[str, tuple[int, ...]] = {}
     for readout in ("readout", "readout_attn"):
@@ -39,15 +39,15 @@ def _dead_shapes(d: int) -> dict[str, tuple[int, ...]]:
 def encoder_weights(
     state_dict: Mapping[str, Any], live: Mapping[str, Tensor], hidden: int
 ) -> dict[str, Tensor]:
-    """Return the live weights of a published state dict after checking every name and shape.
+    """Return the weights of a published state dict that the network has; check names and shapes.
 
     Args:
         state_dict: as published.
-        live: state dict of the `PharmHGT` that takes them over.
+        live: state dict of the `PharmHGT` that will load them.
         hidden: its width.
 
     Raises:
-        InputError: names the first entry that is missing, unknown or of another shape.
+        InputError: a name is missing or unknown, or a shape differs; names the first such entry.
     """
     expected = published_shapes(live, hidden)
     for name in live:
@@ -55,11 +55,11 @@ def encoder_weights(
             raise InputError(f"the state dict lacks {name!r}; expected the published 102 names")
     for name, value in state_dict.items():
         if name not in expected:
-            raise InputError(f"the state dict holds {name!r}, which the published network has not")
+            raise InputError(f"the state dict holds {name!r}, which no published network has")
         shape = getattr(value, "shape", None)
         if shape is None:
-            raise InputError(f"{name!r} is no tensor but {type(value).__name__}")
+            raise InputError(f"{name!r} is not a tensor but {type(value).__name__}")
         if tuple(shape) != expected[name]:
             shapes = f"{tuple(shape)}, expected {expected[name]}"
-            raise InputError(f"{name!r} has shape {shapes}; is the hidden width another?")
+            raise InputError(f"{name!r} has shape {shapes}; check the hidden width")
     return {name: torch.as_tensor(state_dict[name]) for name in live}

@@ -1,8 +1,7 @@
-"""Sums over sorted segments, and gathers whose gradients need no atomic additions.
+"""Sums and softmax over sorted segments, and rows taken by index, with their gradients.
 
-The sums run over each segment in order. No function waits for the device. On a CPU, results are
-bit-identical on every run. On CUDA they are not yet: the gradient of an embedding lookup in PyTorch
-adds with atomic operations.
+Nothing here uses atomic additions, so every run gives bit-identical results. Nothing waits for the
+device.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ class _SegmentSum(torch.autograd.Function):
     def forward(ctx: Any, rows: Tensor, ptr: Tensor, dst: Tensor) -> Tensor:
         ctx.save_for_backward(dst)
         place = torch.arange(len(rows), device=rows.device)
-        # A bag sum runs over each segment in order, vectorised, without atomics.
+        # A bag adds the rows of a segment in their order, vectorized and without atomic additions.
         return embedding_bag(place, rows, ptr, mode="sum", include_last_offset=True)
 
     @staticmethod
@@ -29,10 +28,10 @@ class _SegmentSum(torch.autograd.Function):
 
 
 def segment_sum(rows: Tensor, ptr: Tensor, dst: Tensor) -> Tensor:
-    """Return the sum of the rows of each segment, zero for an empty one, in float32 at least.
+    """Return the sum of the rows of each segment in at least float32; zero for an empty segment.
 
     Args:
-        rows: [E, d], rows of one segment side by side.
+        rows: [E, d]; the rows of a segment follow each other.
         ptr: [N+1] int64, segment v is ``ptr[v]`` to ``ptr[v+1]``.
         dst: [E] int64, the segment of each row.
 
@@ -55,7 +54,7 @@ class _Take(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None]:
         (index,) = ctx.saved_tensors
-        # A table row is taken thousands of times: in 16 bits their sum soon stops growing.
+        # A table row is taken thousands of times. In 16 bits the sum would stop growing early.
         wide = torch.ops.aten.embedding_dense_backward(
             grads[0].float(), index, ctx.num_rows, -1, False
         )
@@ -63,9 +62,9 @@ class _Take(torch.autograd.Function):
 
 
 def take(rows: Tensor, index: Tensor | None) -> Tensor:
-    """Return ``rows[index]``, or the rows themselves for None.
+    """Return ``rows[index]``; None as index means all rows.
 
-    The gradient sums by sorted index on CUDA and by row on the CPU, in float32 at least.
+    The gradient is summed in at least float32: by sorted index on CUDA, row by row on the CPU.
     """
     if index is None:
         return rows
@@ -75,7 +74,7 @@ def take(rows: Tensor, index: Tensor | None) -> Tensor:
 
 
 def segment_softmax(score: Tensor, ptr: Tensor, dst: Tensor) -> Tensor:
-    """Return the softmax of [E, heads] scores over each segment, in float32 at least."""
+    """Return the softmax of [E, heads] scores over each segment, in at least float32."""
     score = score if score.dtype == torch.float64 else score.float()
     index = dst.unsqueeze(1).expand_as(score)
     highest = score.new_full((len(ptr) - 1, score.shape[1]), -torch.inf)

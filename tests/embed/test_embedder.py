@@ -136,7 +136,7 @@ def test_states_of_earlier_texts_are_used_again_and_right(model_folder) -> None:
         np.testing.assert_allclose(one, expected(model_folder, text, "both", "mean"), atol=2e-6)
     views = warm.encoder.model.cache._views
     rows = {name: entry[0].rows for name, entry in views.items()}
-    assert rows["atoms"] > 0
+    assert rows["atom"] > 0
     warm.embed(SMILES)
     assert {name: entry[0].rows for name, entry in views.items()} == rows
 

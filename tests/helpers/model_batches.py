@@ -1,4 +1,4 @@
-"""Batches of molecules of all kinds for the tests of the network, and the same with ghosts."""
+"""Batches of molecules of all kinds, the same with padding, and small models for them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
+import torch
 
 from pepland_data.batch.arrays import BatchTables
 from pepland_data.batch.byte_layout import (
@@ -21,13 +22,20 @@ from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GROUPS, concat
 from pepland_data.graph.feature_tables import merge_tables
 from pepland_data.graph.heterograph import HeteroGraph
+from pepland_model import PharmHGT, PharmHGTConfig
+from pepland_model.train.mask import MaskOptions, mask_batch
 from tests.helpers.pretrain_data import golden_graphs
+
+STATES = ("atom", "fragment", "atom_junction", "fragment_junction")
 
 EDGE_CASES = [
     "C", "[He]", "CC", "CC(=O)[O-].[Na+]", "[Cl-].[Cl-].[Zn+2]", "NCC(=O)O", "c1ccccc1",
     "O=C1CCC(=O)N1CC(=O)NC", "F[P-](F)(F)(F)(F)F", "C[N+](C)(C)C",
 ]  # fmt: skip
 """One atom, no bonds, one fragment, salts, an imide, degrees 4 and 6."""
+MOLECULES = len(EDGE_CASES) + 40
+STATIC_ROWS = ([0, 1, 2, 12], [3, 4, 5, 13], [6, 7, 20, 15])
+STATIC_SHAPE = {"atom": 500, "fragment": 120, "bond": 520, "reaction": 110}
 
 
 def molecules() -> list[HeteroGraph]:
@@ -55,7 +63,7 @@ def batch_of(rows: list[int]) -> HeteroBatch:
 
 
 def padded(batch: HeteroBatch, room: dict[str, int], graphs: int) -> HeteroBatch:
-    """The batch in longer arrays that end in ghosts, written as the loader writes them."""
+    """The batch in longer arrays that end in padding, written as the loader writes them."""
     sizes = {g: np.diff(getattr(batch, f"{g}_ptr").numpy()) for g in GROUPS}
     rows = {g: int(getattr(batch, f"{g}_ptr")[-1]) + room[g] for g in GROUPS}
     parts = outline_of(batch.graph_index.numpy(), sizes, Shape(len(batch) + graphs, rows))
@@ -67,3 +75,19 @@ def padded(batch: HeteroBatch, room: dict[str, int], graphs: int) -> HeteroBatch
             out[name][: len(values)] = values
     write_padding(out, parts)
     return host_batch(out, batch.tables)
+
+
+def masked(batch: HeteroBatch, mode: str = "atom", mask_bonds: bool = False) -> HeteroBatch:
+    return mask_batch(batch, MaskOptions(mode, mask_bonds=mask_bonds), 0, 0).batch
+
+
+def static_batch(rows: list[int]) -> HeteroBatch:
+    """A masked batch in arrays of the same shape for all STATIC_ROWS."""
+    batch = batch_of(rows)
+    room = {g: STATIC_SHAPE[g] - int(getattr(batch, f"{g}_ptr")[-1]) for g in GROUPS}
+    return masked(padded(batch, room, 5 - len(rows)))
+
+
+def small_model(output: str = "homo", kind: type = PharmHGT, **settings: object) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return kind(PharmHGTConfig(output=output, **{"hidden": 24, **settings}))

@@ -1,4 +1,4 @@
-"""Published checkpoints: tensors are read, nothing else is run."""
+"""Published checkpoints: tensors are read, and no code of the file is run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONFIG = PharmHGTConfig(hidden=16, depth=3, output="checkpoint")
 
 
 class Published(nn.Module):
-    """A module with all published names, as the file holds it."""
+    """A module with all published names."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,10 +67,10 @@ class Bomb:
         return print, ("boom",)
 
 
-def test_what_a_file_wants_to_run_is_not_run(tmp_path, capsys) -> None:
+def test_code_in_a_file_is_not_run(tmp_path, capsys) -> None:
     torch.save({"w": torch.ones(2), "bomb": Bomb()}, tmp_path / "m.pth")
-    found = read_tensors(tmp_path / "m.pth")
-    assert found["w"].tolist() == [1, 1]
+    tensors = read_tensors(tmp_path / "m.pth")
+    assert tensors["w"].tolist() == [1, 1]
     assert "boom" not in capsys.readouterr().out
 
 
@@ -130,7 +130,7 @@ def _zip(path, content: bytes) -> None:
         (lambda path: _two(path), "several encoders (student.w_atom.weight, teacher.w_atom"),
     ],
 )
-def test_another_file_is_refused_in_one_sentence(tmp_path, make, words) -> None:
+def test_a_file_of_another_kind_is_refused(tmp_path, make, words) -> None:
     make(tmp_path / "m.pth")
     result = CliRunner().invoke(
         main, ["import-upstream", str(tmp_path / "m.pth"), str(tmp_path / "out")]
@@ -140,7 +140,7 @@ def test_another_file_is_refused_in_one_sentence(tmp_path, make, words) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_holds_something_is_not_written_to(tmp_path) -> None:
+def test_a_folder_that_is_not_empty_is_not_written_to(tmp_path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("x")
     with pytest.raises(InputError, match="not empty"):
@@ -155,7 +155,7 @@ def head(path, classes: int, hidden: int = 16) -> nn.Linear:
 
 
 def test_heads_are_imported_and_carried_over_by_fragment(tmp_path) -> None:
-    """Labels of another vocabulary find their rows by the fragment's SMILES."""
+    """Labels of another vocabulary take the rows with the SMILES of their fragment."""
     torch.save(Published().state_dict(), tmp_path / "m.pth")
     atoms, fragments = head(tmp_path / "a.pth", 119), head(tmp_path / "f.pth", 8)
     (tmp_path / "vocab.txt").write_text("CC\nNC=O\nCCO\n")
@@ -166,8 +166,8 @@ def test_heads_are_imported_and_carried_over_by_fragment(tmp_path) -> None:
     assert result.exit_code == 0, result.output
     vocabulary = Vocabulary(("NC=O", "CCN", "CC"))
     network = build_network(ModelConfig("checkpoint", 16, 3, 4), vocabulary, False)
-    said = carry_over(network, tmp_path / "out")
-    assert "atom and fragment head" in said
+    message = carry_over(network, tmp_path / "out")
+    assert "atom and fragment head" in message
     assert torch.equal(network.heads.atom.weight, atoms.weight)
     assert torch.equal(network.heads.fragment.weight[[0, 2]], fragments.weight[[1, 0]])
     assert torch.equal(network.heads.fragment.bias[3:], fragments.bias[3:])
@@ -182,23 +182,23 @@ def test_heads_are_imported_and_carried_over_by_fragment(tmp_path) -> None:
         ({"fragment_head": 16, "vocabulary": "NC=O"}, "expected (8, 16)"),
     ],
 )
-def test_a_head_that_does_not_fit_is_one_sentence(tmp_path, files, words) -> None:
+def test_a_head_that_does_not_fit_is_refused(tmp_path, files, words) -> None:
     torch.save(Published().state_dict(), tmp_path / "m.pth")
-    given = {}
+    paths = {}
     for name, what in files.items():
-        given[name] = tmp_path / f"{name}.file"
+        paths[name] = tmp_path / f"{name}.file"
         if name == "vocabulary":
-            given[name].write_text(what)
+            paths[name].write_text(what)
         elif what == "encoder":
-            given[name] = tmp_path / "m.pth"
+            paths[name] = tmp_path / "m.pth"
         else:
-            head(given[name], what)
+            head(paths[name], what)
     with pytest.raises(InputError, match=re.escape(words)):
-        import_upstream(tmp_path / "m.pth", tmp_path / "out", **given)
+        import_upstream(tmp_path / "m.pth", tmp_path / "out", **paths)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_weight_that_is_no_tensor_is_one_sentence() -> None:
+def test_a_weight_that_is_not_a_tensor_is_refused() -> None:
     state = Published().state_dict() | {"w_atom.bias": 3}
-    with pytest.raises(InputError, match=r"'w_atom.bias' is no tensor but int"):
+    with pytest.raises(InputError, match=r"'w_atom.bias' is not a tensor but int"):
         PharmHGT(CONFIG).load_upstream_state_dict(state)

@@ -1,4 +1,4 @@
-"""Numbers of keys against a plain dictionary."""
+"""Numbers of keys compared with a plain dictionary."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ KEYS = arrays(np.int64, st.integers(0, 60), elements=st.integers(-(2**63), 2**63
 @given(st.lists(KEYS | arrays(np.int64, st.integers(0, 3000), elements=st.integers(0, 5000)),
                 min_size=1, max_size=5))  # fmt: skip
 @settings(max_examples=80, deadline=None)
-def test_equal_keys_have_equal_numbers_over_any_number_of_calls(batches) -> None:
-    interner, known = KeyNumbers(), {}
+def test_equal_keys_have_equal_numbers_in_all_calls(batches) -> None:
+    numbers_of, known = KeyNumbers(), {}
     for keys in batches:
-        size = len(interner)
-        numbers, places = interner.number(keys)
+        size = len(numbers_of)
+        numbers, places = numbers_of.number(keys)
         for k, place in enumerate(places.tolist()):
             assert keys[place] not in known
             known[keys[place]] = size + k
         assert numbers.tolist() == [known[key] for key in keys]
-        assert len(interner) == len(known)
+        assert len(numbers_of) == len(known)
 
 
 def test_keys_that_share_every_slot_are_told_apart() -> None:
-    """Thousands of keys in one slot of the hash: slower, and still exact."""
+    """Many keys in one slot of the hash: slower, and still exact."""
     candidates = np.arange(3_000_000)
     for bits in (10, 13, 16):
         same = candidates[slot_of(candidates, bits) == 5][:40]
         numbers, places = distinct(np.repeat(same, 3))
         assert sorted(np.repeat(same, 3)[places].tolist()) == same.tolist()
         assert len(set(numbers.tolist())) == len(same)
-        interner = KeyNumbers()
-        first, _ = interner.number(same)
-        again, new = interner.number(same[::-1].copy())
+        numbers_of = KeyNumbers()
+        first, _ = numbers_of.number(same)
+        again, new = numbers_of.number(same[::-1].copy())
         assert again.tolist() == first[::-1].tolist()
         assert len(new) == 0
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=11), min_size=1, max_size=12))
-def test_inputs_of_a_node_are_sorted_downwards(nodes) -> None:
+def test_inputs_of_a_node_are_sorted_descending(nodes) -> None:
     degree = max(map(len, nodes))
     classes = np.array([c for node in nodes for c in node], np.int64)
     cell = [k * len(nodes) + v for v, node in enumerate(nodes) for k in range(len(node))]
-    made = sorted_inputs(classes, np.array(cell, np.int64), (degree, len(nodes)))
-    padded = [sorted([c + 1 for c in n], reverse=True) + [0] * (degree - len(n)) for n in nodes]
-    assert made.T.tolist() == padded
+    actual = sorted_inputs(classes, np.array(cell, np.int64), (degree, len(nodes)))
+    expected = [sorted([c + 1 for c in n], reverse=True) + [0] * (degree - len(n)) for n in nodes]
+    assert actual.T.tolist() == expected

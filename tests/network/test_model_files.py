@@ -1,4 +1,4 @@
-"""A model on disk comes back as it was, and a bad file is one sentence."""
+"""A saved model loads with the same results; a bad file is named in one sentence."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_a_loaded_model_has_the_configuration_and_gives_the_same_bits(saved) -> 
     assert loaded.config == CONFIG
     assert not loaded.training
     with torch.no_grad():
-        made, expected = loaded(golden_batch()), model.eval()(golden_batch())
-    assert torch.equal(made.atom_embedding, expected.atom_embedding)
-    assert torch.equal(made.fragment_embedding, expected.fragment_embedding)
+        actual, expected = loaded(golden_batch()), model.eval()(golden_batch())
+    assert torch.equal(actual.atom_embedding, expected.atom_embedding)
+    assert torch.equal(actual.fragment_embedding, expected.fragment_embedding)
 
 
-def test_settings_that_are_not_about_weights_can_be_changed_while_loading(saved) -> None:
+def test_settings_that_change_no_weight_can_be_changed_while_loading(saved) -> None:
     _, folder = saved
     loaded = PharmHGT.load(folder, output="homo", dedup=True)
     assert (loaded.config.output, loaded.config.dedup) == ("homo", True)
@@ -58,12 +58,12 @@ SPOILED = {
         "damaged or not safetensors",
     ),
     "other bytes": (lambda f: (f / "model.safetensors").write_bytes(b"PK" * 99), "damaged"),
-    "no JSON": (lambda f: (f / "config.json").write_text("{"), "no JSON"),
+    "no JSON": (lambda f: (f / "config.json").write_text("{"), "not JSON"),
     "no settings": (lambda f: (f / "config.json").write_text("[]"), "no settings"),
     "unknown setting": (lambda f: (f / "config.json").write_text('{"size": 3}'), "'size'"),
     "a word for a number": (
         lambda f: (f / "config.json").write_text('{"hidden": "many"}'),
-        "another kind",
+        "wrong type",
     ),
     "a missing weight": (lambda f: spoil_tensors(f, lambda t: t.pop("w_atom.bias")), "lacks 'w_a"),
     "an unknown weight": (
@@ -78,7 +78,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("case", SPOILED)
-def test_a_bad_folder_is_one_sentence_that_names_the_file(saved, case) -> None:
+def test_a_bad_folder_raises_an_error_of_one_sentence(saved, case) -> None:
     _, folder = saved
     spoil, words = SPOILED[case]
     spoil(folder)

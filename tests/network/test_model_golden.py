@@ -1,4 +1,4 @@
-"""PharmHGT against the published outputs, and every molecule alone as in its batch."""
+"""PharmHGT against the published outputs, and each molecule alone against its batch."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.helpers.paths import GOLDEN, ROOT
 FILES = [GOLDEN / "pharmhgt_public.npz", ROOT.parent / "shared/golden/pharmhgt.npz"]
 
 
-def recipe(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """The weights of the golden files: a normal generator seeded by each name."""
+def golden_weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """The weights of the golden files: random normal numbers, seeded by each name."""
     return {
         name: torch.from_numpy(
             (np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape) * 0.05).astype(
@@ -32,7 +32,7 @@ def recipe(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
 def golden_model(output: str) -> PharmHGT:
     model = PharmHGT(PharmHGTConfig(output=output))
     model.load_upstream_state_dict(
-        recipe(published_shapes(model.state_dict(), model.config.hidden))
+        golden_weights(published_shapes(model.state_dict(), model.config.hidden))
     )
     return model.eval()
 
@@ -52,8 +52,8 @@ def test_all_outputs_equal_the_published_ones(path: Path, output: str) -> None:
         out = golden_model(output)(HeteroBatch.from_graphs(graphs))
     names = ("atom", "fragment", "atom_junction", "fragment_junction")
     for name in names[: 2 if output == "homo" else 4]:
-        made = getattr(out, name).numpy()
-        error = np.abs(made - golden[name]).max() / np.abs(golden[name]).max()
+        actual = getattr(out, name).numpy()
+        error = np.abs(actual - golden[name]).max() / np.abs(golden[name]).max()
         assert error < 1e-5, (name, error)
 
 

@@ -1,5 +1,7 @@
-"""Checkpoints that PepLand published, as models of this package.
+"""Published PepLand checkpoints.
 
-- `import_upstream`: from a ``.pth`` file to a model folder.
-- `torch_file`: reads the tensors of such a file and runs no code that is in it.
+Input: a file of ``torch.save``. Output: a model folder. Read import_upstream.py first.
+
+import_upstream.py - checks names and shapes, and writes the folder.
+torch_file.py - reads the tensors of the file without running code from it.
 """

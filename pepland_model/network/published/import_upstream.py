@@ -1,4 +1,4 @@
-"""A published PepLand checkpoint as a model folder of this project."""
+"""Convert a published PepLand checkpoint to a model folder of this project."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ def import_upstream(
     fragment_head: str | Path | None = None,
     vocabulary: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Write a published encoder, and heads, to a folder; tensors are all that is read.
+    """Write a published encoder, and its heads, to a model folder.
 
-    The released weights were trained with output ``checkpoint``, so that is what the folder says.
+    Only tensors are read from the files. The configuration has output ``checkpoint``, with which
+    the released weights were trained.
 
     Args:
-        checkpoint: ``.pth`` of a state dict or a whole module.
+        checkpoint: ``.pth`` file of a state dict or of a whole module.
         out: new or empty folder.
-        atom_head: the same of the linear layer that predicts elements.
-        fragment_head: the same of the one that predicts fragments.
-        vocabulary: file of the fragments in the order of that head's labels.
+        atom_head: such a file of the linear layer that predicts elements.
+        fragment_head: such a file of the linear layer that predicts fragments.
+        vocabulary: file with the fragments, in the order of the labels of `fragment_head`.
 
     Raises:
-        InputError: not such a file, other names or shapes, a fragment head without its vocabulary,
-            or a folder that holds something.
+        InputError: a file is no such checkpoint, a name or shape differs, only one of
+            `fragment_head` and `vocabulary` is set, or the folder is not empty.
     """
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; choose a new folder")
     if (fragment_head is None) != (vocabulary is None):
-        raise InputError("a fragment head and its vocabulary belong together; give both or neither")
+        raise InputError("a fragment head and its vocabulary belong together; pass both or neither")
     tensors = without_prefix(read_tensors(checkpoint), checkpoint)
     model = PharmHGT(config_of(tensors))
     model.load_upstream_state_dict(tensors)
@@ -70,18 +71,18 @@ def import_upstream(
 
 
 def linear_layer(name: str, path: str | Path, shape: tuple[int, int]) -> dict[str, Tensor]:
-    """Return weight and bias of the one linear layer in a file, under a name.
+    """Return weight and bias of the linear layer in a file, under a new name.
 
     Raises:
-        InputError: no such layer, or of another shape.
+        InputError: the file is not one linear layer, or the shape differs.
     """
-    found = read_tensors(path)
+    tensors = read_tensors(path)
     layers = {
-        kind: [t for n, t in found.items() if f".{n}".endswith(f".{kind}")]
+        kind: [t for n, t in tensors.items() if f".{n}".endswith(f".{kind}")]
         for kind in ("weight", "bias")
     }
     if any(len(each) != 1 for each in layers.values()):
-        raise InputError(f"{path} is not one linear layer; it holds {', '.join(found)}")
+        raise InputError(f"{path} is not one linear layer; it holds {', '.join(tensors)}")
     weight, bias = (each[0] for each in layers.values())
     if tuple(weight.shape) != shape or tuple(bias.shape) != shape[:1]:
         shapes = f"{tuple(weight.shape)} and {tuple(bias.shape)}, expected {shape} and {shape[:1]}"
@@ -90,7 +91,7 @@ def linear_layer(name: str, path: str | Path, shape: tuple[int, int]) -> dict[st
 
 
 def without_prefix(tensors: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:
-    """Return the encoder's tensors under their own names, whatever wrapped them."""
+    """Return the tensors of the encoder, without the prefix of the module around it."""
     wrapped = [name for name in tensors if name == FIRST or name.endswith(f".{FIRST}")]
     if not wrapped:
         raise InputError(f"{path} holds no {FIRST!r}; expected a PharmHGT checkpoint")
@@ -101,9 +102,9 @@ def without_prefix(tensors: Mapping[str, Tensor], path: str | Path) -> dict[str,
 
 
 def config_of(tensors: Mapping[str, Tensor]) -> PharmHGTConfig:
-    """Return sizes from shapes and names."""
+    """Return the configuration that the shapes and names imply."""
     rounds = [n for n in tensors if re.fullmatch(r"mp\.mp_list\.aba\.\d+\.weight", n)]
     if tensors[FIRST].ndim != 2 or not rounds:
-        raise InputError("the state dict holds other shapes or layers than the published network")
+        raise InputError("the state dict has other shapes or layers than the published network")
     hidden = int(tensors[FIRST].shape[0])
     return PharmHGTConfig(hidden=hidden, depth=len(rounds) + 1, output="checkpoint")

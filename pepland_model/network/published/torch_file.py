@@ -1,8 +1,8 @@
-"""Read the tensors of a file that ``torch.save`` wrote, and run nothing that is in it.
+"""Read the tensors of a file that ``torch.save`` wrote, without running code from the file.
 
-Such a file is a zip archive: raw storages, and one pickle that says how they make up tensors. A
-pickle may name any function for the reader to call. This reader calls three of its own; every other
-name becomes a `Stub`, which keeps the state it is given and does nothing.
+Such a file is a zip archive of raw storages and one pickle, which describes how tensors are made
+from the storages. A pickle can make its reader call any function. This reader calls only ordered
+dicts and two functions below; every other name becomes a `Stub`, which does nothing.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ STORAGES = {
 }  # fmt: skip
 
 OLD_FORM = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
-"""The number with which the files of torch before 1.6 begin."""
+"""Number near the start of every file of torch before 1.6."""
 
 
 class Stub:
-    """Stands for an object of any other class: attributes and items are kept, nothing is run."""
+    """Replaces an object of any other class: keeps attributes and items, and runs nothing."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.items: dict[Any, Any] = {}
@@ -44,24 +44,24 @@ class Stub:
         self.__dict__.setdefault("items", {})[key] = value
 
     def append(self, value: Any) -> None:
-        """Take an item of a list-like object and forget it."""
+        """Ignore an item of a list-like object."""
 
     def extend(self, values: Any) -> None:
-        """Take items of a list-like object and forget them."""
+        """Ignore items of a list-like object."""
 
     def add(self, value: Any) -> None:
-        """Take an item of a set-like object and forget it."""
+        """Ignore an item of a set-like object."""
 
 
 class TensorReader(pickle.Unpickler):
-    """An unpickler that knows tensors, ordered dicts and nothing else."""
+    """An unpickler that knows only tensors and ordered dicts."""
 
     def __init__(self, file: io.BytesIO, archive: zipfile.ZipFile, folder: str) -> None:
         super().__init__(file)
         self.archive, self.folder = archive, folder
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return one of the allowed names, a stub for every other."""
+        """Return the object of an allowed name, and a stub class for any other name."""
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
@@ -73,7 +73,7 @@ class TensorReader(pickle.Unpickler):
         return type(name, (Stub,), {})
 
     def persistent_load(self, pid: Any) -> Any:
-        """Return the storage that the pickle names, as a flat tensor."""
+        """Return the storage with the id of the pickle, as a flat tensor."""
         kind, name, key = pid[:3]
         if kind != "storage" or name not in STORAGES or not isinstance(key, str):
             raise pickle.UnpicklingError(f"unknown reference {pid!r}")
@@ -83,7 +83,7 @@ class TensorReader(pickle.Unpickler):
 
 
 def rebuild_tensor(storage: Any, offset: int, size: Any, stride: Any, *rest: Any) -> Tensor:
-    """Return a tensor from its storage; torch checks that it lies inside."""
+    """Return a tensor in its storage; torch checks that it does not reach outside."""
     if not isinstance(storage, Tensor):
         raise pickle.UnpicklingError("a tensor without a storage")
     return torch.as_strided(storage, tuple(size), tuple(stride), int(offset)).clone()
@@ -98,13 +98,13 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """Return the named tensors of a state dict or a whole module written by ``torch.save``.
 
     Raises:
-        InputError: no such file, not of this kind, damaged, or without tensors.
+        InputError: the file is missing, of another kind, damaged, or without tensors.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(pickles) != 1:
-                raise InputError(f"{path} is a zip archive, but not one of torch.save")
+                raise InputError(f"{path} is a zip archive, but not from torch.save")
             data = io.BytesIO(archive.read(pickles[0]))
             tree = TensorReader(data, archive, pickles[0].removesuffix("/data.pkl")).load()
         found = dict(named_tensors(tree))
@@ -114,7 +114,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         raise
     except OSError as error:
         raise InputError(f"cannot read {path}: {error}") from error
-    except Exception as error:  # a pickle can go wrong in any way; nothing of it was run
+    except Exception as error:  # a damaged pickle can raise any exception
         raise InputError(f"{path} is damaged or not a checkpoint: {error}") from error
     if not found:
         raise InputError(f"{path} holds no named tensors; expected a state dict or a module")
@@ -122,21 +122,21 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
 
 
 def not_a_zip(path: str | Path, error: zipfile.BadZipFile) -> str:
-    """Return what is wrong with a file that is no whole zip archive."""
+    """Return an error message for a file that is not a complete zip archive."""
     with Path(path).open("rb") as file:
         start = file.read(16)
     if start.startswith(b"PK"):
         return f"{path} is cut short or damaged: {error}"
     if OLD_FORM in start:
         return (
-            f"{path} has the form of torch before 1.6; where you trust it, write it again: "
+            f"{path} has the format of torch before 1.6; if you trust it, convert it: "
             "torch.save(torch.load(file, weights_only=False), file)"
         )
     return f"{path} is not a zip archive of torch.save: {error}"
 
 
 def named_tensors(tree: Any, prefix: str = "") -> list[tuple[str, Tensor]]:
-    """Return names and tensors of a state dict or a stub of a module, as ``state_dict`` would."""
+    """Return names and tensors of a state dict, or of a module's stub, as ``state_dict`` does."""
     found: list[tuple[str, Tensor]] = []
     if isinstance(tree, Stub) and isinstance(tree.state, dict):
         for group in ("_parameters", "_buffers", "_modules"):

@@ -1,9 +1,12 @@
-"""Which rows the network computes for a batch.
+"""Which states the network computes for a batch.
 
-- `plan`: the rows of each round and where their inputs come from; the plan of every row.
-- `distinct`: the plan that computes each distinct state once.
-- `junction`: both kinds of plan for the view between fragments and their atoms.
-- `batch_plan`: the plans of all views of a batch.
-- `key_numbers`: equal integer keys get equal numbers; `distinct` is built on it.
-- `kept_states`: states that are kept from batch to batch at inference.
+Input: feature codes and edges of a batch. Output: a `Plan`, index arrays that `network.view` and
+`network.junction` follow. Read plan.py first.
+
+plan.py - the index arrays of each level.
+every_row.py - plans that compute every row.
+distinct.py - plans of a view that compute equal states once.
+distinct_junction.py - the same for the junction view.
+key_numbers.py - numbers for integer keys, by hashing and exact comparison.
+kept_states.py - states that outlive a batch at inference.
 """

@@ -1,9 +1,10 @@
-"""States kept from batch to batch at inference: the same neighbourhoods come back."""
+"""States kept from batch to batch at inference, because the same neighbourhoods come again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -13,15 +14,15 @@ from torch import Tensor
 from pepland_model.network.states.distinct import fresh_levels
 
 MAX_ROWS = 400_000
-"""States kept over all levels of a view: 480 MB in float32, and room for half as much again. The
-batch after the one that exceeds it starts with empty states."""
+"""States kept over all levels of a view: 480 MB in float32 at width 300, and up to half as much
+again reserved. When a batch has gone beyond, the next batch starts without kept states."""
 
 
 class GrowingRows:
-    """Rows with spare room at the end, so that adding a few rows copies few."""
+    """Rows with reserved memory behind them, so that appending seldom copies."""
 
     def __init__(self, first: Tensor) -> None:
-        with torch.inference_mode(False):  # else no batch outside that mode could be added
+        with torch.inference_mode(False):  # a batch outside that mode could not be appended
             self._room = first.clone()
         self._used = len(first)
 
@@ -29,7 +30,7 @@ class GrowingRows:
         return self._used
 
     def add(self, new: Tensor) -> Tensor:
-        """Append [K, d] rows, and return all [N, d] of them as a view."""
+        """Append [K, d] rows, and return all [N, d] rows as a view."""
         used = self._used + len(new)
         if used > len(self._room):
             size = max(used, len(self._room) * 3 // 2)
@@ -42,42 +43,56 @@ class GrowingRows:
         return self._room[:used]
 
 
-class ViewCache:
-    """Numbers and states of every level of one view."""
+class KeptStates:
+    """Classes and states of every level of one view."""
 
     def __init__(self, rounds: int) -> None:
         self.levels = fresh_levels(rounds)
         self._states: dict[tuple[str, int], GrowingRows] = {}
 
-    def grow(self, kind: str, level: int, new: Tensor) -> Tensor:
-        """Append the states of a level's new rows, and return all of its states."""
-        kept = self._states.get((kind, level))
-        if kept is None:
-            kept = self._states[kind, level] = GrowingRows(new[:0])
-        return kept.add(new)
+    def add(self, kind: str, level: int, new: Tensor) -> Tensor:
+        """Append the states of the new rows of a level, and return all states of the level."""
+        return self._states.setdefault((kind, level), GrowingRows(new[:0])).add(new)
 
     @property
     def rows(self) -> int:
-        """States kept."""
+        """Number of states kept."""
         return sum(len(states) for states in self._states.values())
 
 
-class StateCache:
-    """The `ViewCache` of each view, valid as long as weights and tables stay the same.
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """What the states of a view were computed from."""
 
-    The numbers themselves are compared, four bytes per weight. So every change of a weight is
-    noticed, also a write through ``parameter.data``.
+    weights: list[Tensor]
+    tables: list[Tensor]
+    autocast: tuple[bool, torch.dtype]
+
+    def allows(self, now: _Source) -> bool:
+        """Return whether states from here are valid now; tables may have grown at their end."""
+        return (
+            self.autocast == now.autocast
+            and all(map(equal, self.weights, now.weights))
+            and all(map(starts_with, now.tables, self.tables))
+        )
+
+
+class StateCache:
+    """The `KeptStates` of each view, for as long as all that they depend on stays the same.
+
+    Each time, the weights and tables themselves are compared (4 bytes per weight). This notices
+    every change of a weight, also a write through ``parameter.data``.
     """
 
     def __init__(self) -> None:
-        self._views: dict[str, tuple[ViewCache, list[Tensor], list[Tensor], Any]] = {}
+        self._views: dict[str, tuple[KeptStates, _Source]] = {}
         self._lock = Lock()
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Exclude other threads; yield False at once if another thread is inside.
+        """Keep other threads out; yield False at once where another thread is inside.
 
-        A pass that ends early leaves numbers without states, so all states are forgotten then.
+        An exception during a pass can leave classes without states, so it clears the cache.
         """
         mine = self._lock.acquire(blocking=False)
         try:
@@ -92,34 +107,29 @@ class StateCache:
 
     def view(
         self, name: str, weights: Sequence[Tensor], tables: Sequence[Tensor], rounds: int
-    ) -> ViewCache:
+    ) -> KeptStates:
         """Return the states that are valid now.
 
         Args:
             name: of the view.
-            weights: every parameter the view's states depend on.
-            tables: feature rows; rows may have been added at the end.
+            weights: every parameter that the states of the view depend on.
+            tables: feature rows; rows may have been appended since the last call.
             rounds: of message passing.
         """
-        cast = (torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"))
-        kept = self._views.get(name)
-        if kept is not None:
-            view, old_weights, old_tables, old_cast = kept
-            same = old_cast == cast and view.rows <= MAX_ROWS
-            same = same and all(map(equal, old_weights, weights))
-            if same and all(map(starts_with, tables, old_tables)):
-                self._views[name] = (view, old_weights, list(tables), cast)
-                return view
-        view = ViewCache(rounds)
-        copies = [w.detach().clone() for w in weights]
-        self._views[name] = (view, copies, list(tables), cast)
-        return view
+        autocast = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+        now = _Source(list(weights), list(tables), autocast)
+        kept, source = self._views.get(name, (None, now))
+        if kept is None or kept.rows > MAX_ROWS or not source.allows(now):
+            kept = KeptStates(rounds)
+            source = _Source([w.detach().clone() for w in weights], now.tables, autocast)
+        self._views[name] = (kept, _Source(source.weights, now.tables, autocast))
+        return kept
 
     def __deepcopy__(self, memo: Any) -> StateCache:
         return StateCache()
 
     def __reduce__(self) -> tuple[type[StateCache], tuple[()]]:
-        return StateCache, ()  # a pickled model does not contain its kept states
+        return StateCache, ()  # a pickled model holds no kept states
 
     def forget(self, name: str) -> None:
         """Forget the states of one view."""
@@ -131,7 +141,7 @@ class StateCache:
 
 
 def equal(a: Tensor, b: Tensor) -> bool:
-    """Return whether two tensors are of the same kind and hold the same numbers."""
+    """Return whether two tensors have the same dtype, device and numbers."""
     return a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
 
 

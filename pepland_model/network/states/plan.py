@@ -1,74 +1,73 @@
-"""Which rows a view computes in each round, and where each row takes its inputs from.
+"""Which rows the network computes for a batch, and from which other rows it computes each of them.
 
-The same program runs on every row of the batch (`plain_plan`) or on each distinct state once
-(`states.distinct`); only the indices differ. Row numbers at level 0 are codes: rows of the
-small feature tables.
+The same code runs on every row of a batch (`every_row`) and on each distinct state once
+(`distinct`, `distinct_junction`): only these indices differ.
+
+A view has one level of nodes and edges for each round, and a level of nodes for the last layer. The
+rows of a level are computed from those of the level below. Below the first level are the rows of
+the feature tables, whose numbers are codes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
-
-from pepland_model.network.edges import Edges
 
 
 class _Movable:
     def to(self, device: torch.device | str) -> Self:
         """Return the same indices on another device."""
         values = (getattr(self, f.name) for f in fields(self))  # type: ignore[arg-type]
-        return type(self)(*(v.to(device) if v is not None else None for v in values))
+        return type(self)(*(_moved(value, device) for value in values))
+
+
+def _moved(value: Any, device: torch.device | str) -> Any:
+    if isinstance(value, tuple):
+        return tuple(level.to(device) for level in value)
+    return value if value is None else value.to(device)
 
 
 @dataclass(frozen=True, eq=False)
 class NodeLevel(_Movable):
-    """New node rows: each from one node row and some edge rows of the level below."""
+    """K node rows: each is computed from a node row and from edge rows of the level below."""
 
     own: Tensor | None
-    """[K] int64, row of the node level below; None where it is the row's own number."""
+    """[K] int64, node row below; None where row k takes row k."""
     inputs: Tensor | None
-    """[M] int64, rows of the edge level below that enter, sorted by new row; None as above."""
+    """[M] int64, edge rows below that enter, sorted by node; None where input m is row m."""
     ptr: Tensor
-    """[K+1] int64."""
+    """[K+1] int64, inputs ``ptr[k]`` to ``ptr[k+1]`` enter row k."""
     dst: Tensor
-    """[M] int64, new row that each input enters."""
+    """[M] int64, row that each input enters."""
     code: Tensor
     """[K] int64, row of the feature table."""
 
 
 @dataclass(frozen=True, eq=False)
 class EdgeLevel(_Movable):
-    """New edge rows: each from its source node (this level) and its reverse (level below)."""
+    """L edge rows: each is computed from its source node and its reverse edge."""
 
     src: Tensor
-    """[L] int64, row of this round's node level."""
+    """[L] int64, node row of the same level."""
     reverse: Tensor
-    """[L] int64, row of the edge level below."""
+    """[L] int64, edge row of the level below."""
     code: Tensor
     """[L] int64, row of the bond table."""
 
 
 @dataclass(frozen=True, eq=False)
-class ViewPlan:
-    """All rounds of one view."""
+class ViewPlan(_Movable):
+    """All levels of the atoms, or of the fragments."""
 
     nodes: tuple[NodeLevel, ...]
-    """One a round, and the last layer."""
+    """One for each round, and one for the last layer."""
     edges: tuple[EdgeLevel, ...]
-    """One a round."""
+    """One for each round."""
     rows: Tensor | None
-    """[N] int64, row of the last level of each node; None where it is the node's number."""
-
-    def to(self, device: torch.device | str) -> ViewPlan:
-        """Return the plan on another device."""
-        return ViewPlan(
-            tuple(level.to(device) for level in self.nodes),
-            tuple(level.to(device) for level in self.edges),
-            None if self.rows is None else self.rows.to(device),
-        )
+    """[N] int64, row of the last level for each node; None where node v has row v."""
 
     def counts(self) -> dict[str, list[int]]:
         """Return how many node and edge rows each level computes."""
@@ -78,20 +77,31 @@ class ViewPlan:
         }
 
 
-def plain_plan(code: Tensor, edges: Edges, rounds: int) -> ViewPlan:
-    """Return the plan that computes every row of the batch, made without a host sync.
+@dataclass(frozen=True, eq=False)
+class JunctionPlan(_Movable):
+    """The p fragments and a atoms that the junction view computes."""
 
-    Args:
-        code: [N] int, feature row of each node.
-        edges: of the view.
-        rounds: of message passing.
-    """
-    code = code.long()
-    nodes, links = [], []
-    for i in range(rounds + 1):
-        own, inputs = (code, edges.code) if i == 0 else (None, None)
-        nodes.append(NodeLevel(own, inputs, edges.in_ptr, edges.dst, code))
-        if i < rounds:
-            # A bond has one code: at level 0 the reverse edge is the same table row.
-            links.append(EdgeLevel(edges.src, edges.code if i == 0 else edges.reverse, edges.code))
-    return ViewPlan(tuple(nodes), tuple(links), None)
+    atom_code: Tensor
+    """[a] int64, row of the atom table; atoms of one fragment follow each other."""
+    ptr: Tensor
+    """[p+1] int64, atoms ``ptr[i]`` to ``ptr[i+1]`` belong to fragment i."""
+    atom_fragment: Tensor
+    """[a] int64, fragment of each atom."""
+    fragment_code: Tensor
+    """[p] int64, row of the fragment table."""
+    atom_rows: Tensor | None
+    """[A] int64, row among the a for each atom of the batch."""
+    fragment_rows: Tensor | None
+    """[P] int64, row among the p for each fragment of the batch; None where i has row i."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan(_Movable):
+    """Which rows the views of one batch compute."""
+
+    atoms: ViewPlan | None
+    """None where states kept from earlier batches are used, or where no atoms are needed."""
+    fragments: ViewPlan | None
+    """None as for the atoms."""
+    junction: JunctionPlan | None
+    """None with output ``homo``."""

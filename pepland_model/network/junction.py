@@ -1,0 +1,48 @@
+"""Message passing between each fragment and its atoms."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear, relu
+
+from pepland_data.graph.feature_tables import ATOM_WIDTH
+from pepland_model.network.attention import Attention
+from pepland_model.network.layers import PharmHGTLayers
+from pepland_model.network.segments import segment_sum, take
+from pepland_model.network.states.plan import JunctionPlan
+
+
+def junction_states(
+    layers: PharmHGTLayers,
+    atom_x: Tensor,
+    fragment_x: Tensor,
+    f_a: Tensor,
+    f_p: Tensor,
+    plan: JunctionPlan,
+) -> tuple[Tensor, Tensor]:
+    """Return j_h of the atoms and of the fragments that a plan names. [a, d] and [p, d].
+
+    Args:
+        layers: of the network.
+        atom_x: [U, 42], table of the atoms.
+        fragment_x: [V, 196], table of the fragments.
+        f_a: [U, d], inputs for the rows of the atom table.
+        f_p: [V, d], inputs for the rows of the fragment table.
+        plan: rows to compute.
+    """
+    w, b, home = layers.w_junc.weight, layers.w_junc.bias, plan.atom_fragment
+    # A row is [atom | 0] or [0 | fragment], so each kind needs its columns of the weight only.
+    j_a = take(relu(linear(atom_x, w[:, :ATOM_WIDTH], b)), plan.atom_code)
+    j_p = take(relu(linear(fragment_x, w[:, ATOM_WIDTH:], b)), plan.fragment_code)
+    to_fragment, to_atom = layers.mp.attn["ajp"], cast(Attention, layers.mp.attn["pja"])
+    for _ in range(layers.config.rounds):
+        j_p = to_fragment(j_p, j_a, None, None, plan.ptr, home) + j_p
+        # An atom has one fragment, whose attention weight is 1: the value alone counts.
+        j_a = take(to_atom.value_out(j_p), home) + j_a
+    last = layers.mp.node_last_layer["junc"]
+    incoming = segment_sum(j_a, plan.ptr, home).to(w.dtype)
+    j_p = last(torch.cat([incoming, j_p, take(f_p, plan.fragment_code)], 1))
+    return last(torch.cat([take(j_p, home), j_a, take(f_a, plan.atom_code)], 1)), j_p

@@ -1,0 +1,186 @@
+"""Message passing among the atoms, or among the fragments, of a batch.
+
+Every round updates nodes and then edges; the last layer then updates nodes. A node that no edge
+enters has state 0.
+
+    f_h = attention(f_h, h of the incoming edges) + f_h
+    h   = relu(x + L (f_h[source] - h[reverse]))
+    out = W [sum of h of the incoming edges | f_h | f]
+
+The functions compute the rows that a `ViewPlan` names. A row takes its inputs from other rows by
+their numbers, so equal states can be computed once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, relu
+
+from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_model.network.edges import Edges, view_edges
+from pepland_model.network.layers import PharmHGTLayers
+from pepland_model.network.segments import segment_sum, take
+from pepland_model.network.states.kept_states import KeptStates
+from pepland_model.network.states.plan import EdgeLevel, NodeLevel, ViewPlan
+
+
+@dataclass(frozen=True)
+class View:
+    """Where a view finds its layers in `PharmHGTLayers`, and its arrays in a batch."""
+
+    attention: str
+    """Attention, and layers L of the edges."""
+    last: str
+    """Last layer W."""
+    node_layer: str
+    """First layer of the nodes."""
+    edge_layer: str
+    """First layer of the edges."""
+    nodes: str
+    """Prefix of the nodes' codes and of their table."""
+    edges: str
+    """Prefix of the arrays of the edges."""
+
+    def codes(self, batch: HeteroBatch) -> Tensor:
+        """Return the feature row of each node. [N] int."""
+        return cast(Tensor, getattr(batch, f"{self.nodes}_code"))
+
+    def directed_edges(self, batch: HeteroBatch) -> Edges:
+        """Return the edges between the nodes of a batch, in both directions."""
+        return view_edges(batch, self.edges, len(self.codes(batch)))
+
+    def weights(self, layers: PharmHGTLayers) -> list[Tensor]:
+        """Return all parameters that the states depend on."""
+        mp = layers.mp
+        used = (
+            getattr(layers, self.node_layer), getattr(layers, self.edge_layer),
+            mp.attn[self.attention], mp.mp_list[self.attention], mp.node_last_layer[self.last],
+        )  # fmt: skip
+        return [p for layer in used for p in layer.parameters()]
+
+
+ATOMS = View("aba", "a", "w_atom", "w_bond", "atom", "bond")
+FRAGMENTS = View("prp", "p", "w_pharm", "w_reac", "fragment", "reaction")
+
+
+def view_states(
+    layers: PharmHGTLayers,
+    view: View,
+    f: Tensor,
+    x: Tensor,
+    plan: ViewPlan,
+    rows: Tensor | None,
+    kept: KeptStates | None = None,
+) -> Tensor:
+    """Return the states of nodes after all rounds and the last layer.
+
+    Args:
+        layers: of the network.
+        view: which of its layers.
+        f: [U, d], inputs for the rows of the node table.
+        x: [Ub, d], inputs for the rows of the bond table.
+        plan: rows of each round.
+        rows: [K] int64, nodes to return; None means all.
+        kept: states of earlier batches; the rows of the plan are appended to them.
+    """
+    attend, rounds = layers.mp.attn[view.attention], layers.mp.mp_list[view.attention]
+    last = cast(nn.Linear, layers.mp.node_last_layer[view.last])
+    f_h, h = f, x
+    for i, layer in enumerate(cast(nn.ModuleList, rounds)):
+        f_h = node_states(attend, f_h, h, plan.nodes[i], last.weight.dtype, kept)
+        f_h = f_h if kept is None else kept.add("nodes", i, f_h)
+        h = edge_states(cast(nn.Linear, layer), f_h, h, x, plan.edges[i], kept)
+        h = h if kept is None else kept.add("edges", i, h)
+    level, row_of_node = plan.nodes[-1], plan.rows
+    if row_of_node is None:
+        return last_states(last, f_h, h, f, level, rows)
+    if kept is None and rows is not None and rows.device.type == "cpu":
+        used, place = torch.unique(row_of_node[rows], return_inverse=True)
+        return take(last_states(last, f_h, h, f, level, used), place)
+    out = last_states(last, f_h, h, f, level, None)
+    out = out if kept is None else kept.add("nodes", len(plan.edges), out)
+    return take(out, chosen(row_of_node, rows))
+
+
+def node_states(
+    attend: nn.Module,
+    f_h: Tensor,
+    h: Tensor,
+    level: NodeLevel,
+    dtype: torch.dtype,
+    kept: KeptStates | None,
+) -> Tensor:
+    """Return attention(f_h, h) + f_h for the nodes of a level. [K, d]."""
+    f_h, own = used_rows(f_h, level.own, kept)
+    h, inputs = used_rows(h, level.inputs, kept)
+    attended = attend(f_h, h, own, inputs, level.ptr, level.dst)
+    out: Tensor = (attended + take(f_h, own)) * has_inputs(level, dtype)
+    return out
+
+
+def edge_states(
+    layer: nn.Linear, f_h: Tensor, h: Tensor, x: Tensor, level: EdgeLevel, kept: KeptStates | None
+) -> Tensor:
+    """Return relu(x + L (f_h[source] - h[reverse])) for the edges of a level. [L, d]."""
+    own = take(x, level.code)
+    f_h, src = used_rows(f_h, level.src, kept)
+    h, reverse = used_rows(h, level.reverse, kept)
+    # Where states are fewer than edges, map them first: L (a - b) = L a - L b.
+    if len(f_h) + len(h) >= len(level.src):
+        message = layer(take(f_h, src) - take(h, reverse))
+    else:
+        mapped = linear(h, layer.weight)
+        message = take(layer(f_h), src) - take(mapped, reverse)
+    return relu(own + message)
+
+
+def last_states(
+    last: nn.Linear, f_h: Tensor, h: Tensor, f: Tensor, level: NodeLevel, rows: Tensor | None
+) -> Tensor:
+    """Return W [sum of h | f_h | f] for the chosen rows of the last level; None means all.
+
+    W is applied to each of the three parts: to f on the rows of the table.
+    """
+    from_edges, from_state, from_input = torch.split(last.weight, len(last.weight), 1)
+    incoming = segment_sum(take(h, level.inputs), level.ptr, level.dst).to(last.weight.dtype)
+    own, code, connected = level.own, level.code, has_inputs(level, last.weight.dtype)
+    if rows is not None:
+        incoming, code, connected = (t.index_select(0, rows) for t in (incoming, code, connected))
+        own = chosen(own, rows)
+    table = linear(f, from_input, last.bias)
+    summed = linear(incoming, from_edges)
+    if own is None or len(f_h) < len(own):
+        state = take(linear(f_h, from_state), own)
+    else:
+        state = linear(take(f_h, own), from_state)
+    return (summed + state + take(table, code)) * connected
+
+
+def used_rows(
+    states: Tensor, index: Tensor | None, kept: KeptStates | None
+) -> tuple[Tensor, Tensor | None]:
+    """Return the rows that an index names, each once, and the index into these rows.
+
+    Few of the states kept from earlier batches are named. Without kept states nearly all are named,
+    so states and index stay as they are.
+    """
+    if kept is None or index is None:
+        return states, index
+    distinct, place = torch.unique(index, return_inverse=True)
+    return states.index_select(0, distinct), place
+
+
+def has_inputs(level: NodeLevel, dtype: torch.dtype) -> Tensor:
+    """Return 1 for rows that an edge enters, else 0. [K, 1] of the dtype."""
+    return (level.ptr.diff() > 0).to(dtype).unsqueeze(1)
+
+
+def chosen(index: Tensor | None, rows: Tensor | None) -> Tensor | None:
+    """Return the entries of an index at some rows; None means all, in order."""
+    if index is None or rows is None:
+        return rows if index is None else index
+    return index.index_select(0, rows)
