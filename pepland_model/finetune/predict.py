@@ -174,9 +174,9 @@ class PredictionWriter:
     def columns(self) -> dict[str, Any]:
         """Return all columns, row by row as the input."""
         blank = np.zeros((0, self.predictor.width), np.float32)
-        rows = np.concatenate([blank, *(part.found.vectors for part in self._parts)])
+        rows = np.concatenate([blank, *(part.embeddings.vectors for part in self._parts)])
         found = over_models(rows, self.predictor.seeds)
-        reasons = [reason for part in self._parts for reason in part.found.reasons]
+        reasons = [reason for part in self._parts for reason in part.embeddings.reasons]
         return {
             "row_id": np.concatenate([np.zeros(0, np.int64), *(p.row_id for p in self._parts)]),
             "text": [text for part in self._parts for text in part.texts],
