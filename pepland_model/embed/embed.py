@@ -1,4 +1,4 @@
-"""``embed(...)``: everything between an input and a file of vectors."""
+"""``embed(...)``: write the vectors of all rows of an input to one file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any, Protocol
 
 import pepland_data
 from pepland_data.chem.conversion import FeaturizeOptions
-from pepland_data.inputs.read_input import spool
+from pepland_data.inputs.read_input import read_chunks, spool
 from pepland_model.embed.encoder import Encoder
 from pepland_model.embed.rows import (
+    ROWS,
     EmbeddedRows,
     Runner,
     embed_store,
     embed_texts,
-    file_chunks,
     text_chunks,
 )
 from pepland_model.embed.vector_files import writer_for
@@ -29,29 +29,30 @@ from pepland_model.network.pooling import Pooling
 from pepland_model.run.distributed import pick_device
 
 Report = Callable[[int], None]
+"""Is called with the number of rows written so far."""
 
 
 class RowWriter(Protocol):
-    """A file in the making, which appears when the context ends well."""
+    """A context that writes one file; the file appears when the context ends without an error."""
 
     def __enter__(self) -> object: ...
 
     def __exit__(self, kind: Any, error: BaseException | None, at: Any) -> None: ...
 
     def write(self, part: EmbeddedRows) -> None:
-        """Take the next part."""
+        """Append a part."""
 
 
 @dataclass(frozen=True)
 class EmbedInput:
-    """Where the peptides come from; one of the first two is given."""
+    """Where the peptides come from: either `path` or `texts`."""
 
     path: str = ""
     """Store folder, file, or ``-`` for standard input."""
     texts: tuple[str, ...] = ()
-    """Peptides themselves."""
+    """The peptides themselves."""
     column: str | None = None
-    """Name of the file's text column; None to find it."""
+    """Name of the text column of the file; None to detect it."""
     options: FeaturizeOptions = FeaturizeOptions(input_format="auto")  # noqa: RUF009 - frozen
     """How texts become graphs."""
 
@@ -70,72 +71,73 @@ def embed(
     Args:
         checkpoint: run folder, checkpoint folder or model folder.
         source: the input.
-        out: ends with ``.parquet``, ``.npz`` or ``.zarr``; replaced when all is done.
-        pooling: which vectors.
+        out: ends with ``.parquet``, ``.npz`` or ``.zarr``. An existing file is replaced when all
+            rows are written.
+        pooling: which vectors; by default one per peptide.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         exact: see `Embedder`.
-        progress: told the rows done so far.
+        progress: is called with the number of rows written so far.
 
     Returns:
-        Counts, seconds, and how many rows were rejected for which reason.
+        Counts, seconds, and how many rows were rejected for each reason.
 
     Raises:
-        CheckpointError, InputError, StoreError: what cannot be used, and what to do.
+        CheckpointError, InputError, StoreError: model, input or output cannot be used.
     """
-    wanted = pooling or Pooling()
+    pooling = pooling or Pooling()
     encoder = Encoder(checkpoint, pick_device(device), exact)
     about = {
         "checkpoint": str(checkpoint), "model": encoder.model.config.to_dict(),
-        "pooling": asdict(wanted), "exact": exact, "version": pepland_data.__version__,
+        "pooling": asdict(pooling), "exact": exact, "version": pepland_data.__version__,
     }  # fmt: skip
-    writer = writer_for(Path(out), encoder.width, wanted.level, about)
-    report = write_all(encoder, source, wanted, writer, progress)
-    return {"out": str(out), **report, "width": encoder.width, **asdict(wanted)}
+    writer = writer_for(Path(out), encoder.width, pooling.level, about)
+    report = write_all(encoder, source, pooling, writer, progress)
+    return {"out": str(out), **report, "width": encoder.width, **asdict(pooling)}
 
 
 def write_all(
     encoder: Runner,
     source: EmbedInput,
-    wanted: Pooling,
+    pooling: Pooling,
     writer: RowWriter,
     progress: Report,
 ) -> dict[str, Any]:
-    """Write what `encoder` makes of all rows of a source; return counts and seconds."""
-    began, rows, reasons = time.perf_counter(), 0, Counter[str]()
+    """Write the output of `encoder` for all rows of a source; return counts and seconds."""
+    start, rows, reasons = time.perf_counter(), 0, Counter[str]()
     with (
         tempfile.TemporaryDirectory() as scratch,
-        closing(parts_of(encoder, source, wanted, Path(scratch))) as parts,
+        closing(embedded_parts(encoder, source, pooling, Path(scratch))) as parts,
         writer,
     ):
         for part in parts:
             writer.write(part)
             rows += len(part.texts)
-            reasons.update(_kind(why) for why in part.found.reasons if why)
+            reasons.update(_general(reason) for reason in part.embeddings.reasons if reason)
             progress(rows)
     return {
         "rows": rows, "embedded": rows - reasons.total(), "rejected": reasons.total(),
-        "reasons": dict(reasons.most_common(20)), "seconds": time.perf_counter() - began,
+        "reasons": dict(reasons.most_common(20)), "seconds": time.perf_counter() - start,
     }  # fmt: skip
 
 
-def parts_of(
-    encoder: Runner, source: EmbedInput, wanted: Pooling, scratch: Path
+def embedded_parts(
+    encoder: Runner, source: EmbedInput, pooling: Pooling, scratch: Path
 ) -> Generator[EmbeddedRows, None, None]:
-    """Yield the vectors of a source; `scratch` keeps standard input while it is read."""
-    path = Path(source.path)
+    """Yield the vectors of a source; standard input is first copied into the folder `scratch`."""
+    path, options = Path(source.path), source.options
     if source.texts:
-        yield from embed_texts(encoder, text_chunks(source.texts), source.options, wanted)
+        yield from embed_texts(encoder, text_chunks(source.texts), options, pooling)
     elif source.path != "-" and path.is_dir():
-        yield from embed_store(encoder, path, wanted)
+        yield from embed_store(encoder, path, pooling)
     else:
         if source.path == "-":
             path = scratch / "stdin.txt"
             spool(sys.stdin.buffer, path)
-        chunks = file_chunks(path, source.column, source.options.input_format)
-        yield from embed_texts(encoder, chunks, source.options, wanted)
+        chunks = read_chunks(path, ROWS, source.column, options.input_format)
+        yield from embed_texts(encoder, chunks, options, pooling)
 
 
-def _kind(reason: str) -> str:
-    """Return a reason without what is of one molecule only."""
+def _general(reason: str) -> str:
+    """Return a reason without the details of one molecule."""
     stage, _, rest = reason.partition(": ")
     return f"{stage}: {rest.partition(': ')[0]}"

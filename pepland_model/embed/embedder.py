@@ -1,9 +1,9 @@
-"""Texts to vectors in Python: a pre-trained encoder, a featurizer and a bounded cache."""
+"""Texts to vectors in Python: a featurizer, a pre-trained encoder and a cache."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.chem.conversion import FeaturizeOptions
+from pepland_data.chem.conversion import FeaturizeOptions, Reject
 from pepland_data.errors import InputError, InvalidMoleculeError
+from pepland_data.graph.columns import compact
 from pepland_model.embed.encoder import Encoder
-from pepland_model.embed.vector_cache import VectorCache
+from pepland_model.embed.vector_cache import Result, VectorCache
 from pepland_model.network.pooling import Pooling
 from pepland_model.run.distributed import pick_device
 from pepland_model.run.load_encoder import check_cut
 
 BATCH = 256
-"""Texts that are worked on at once."""
+"""Texts per batch."""
 CACHE_BYTES = 256 * 2**20
+"""Default limit of the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +31,13 @@ class Embeddings:
     """Vectors of texts, in the order of the texts."""
 
     vectors: npt.NDArray[np.float32]
-    """[N, d] float32, one a text, NaN where there is none; at level ``atom`` or ``fragment`` one a
-    node, [sum of nodes, d]."""
+    """[N, d] float32, one row per text, NaN for a text without vectors; at level ``atom`` or
+    ``fragment`` one row per node, [sum of nodes, d]."""
     ptr: npt.NDArray[np.int64]
-    """[N+1] int64, rows ``ptr[i]`` to ``ptr[i+1]`` belong to text i; a text without vectors has
-    none at those levels."""
+    """[N+1] int64, rows ``ptr[i]`` to ``ptr[i+1]`` belong to text i. At level ``atom`` or
+    ``fragment``, a text without vectors has no rows."""
     reasons: tuple[str | None, ...]
-    """[N] why a text has no vectors, None where it has."""
+    """[N] reason why a text has no vectors; None where it has."""
 
     def __len__(self) -> int:
         return len(self.reasons)
@@ -54,21 +56,21 @@ class Embeddings:
 class Embedder:
     """A pre-trained encoder that takes SMILES, sequences and HELM.
 
-    Vectors of texts asked for before come from a cache of bounded size; states of atoms met before
-    from the model's own. Safe to share between threads, which take turns.
+    Vectors of earlier texts come from a cache of limited size. The model keeps states of earlier
+    atoms and fragments. Threads may share an embedder; they take turns.
 
     Args:
         checkpoint: run folder (its best checkpoint), checkpoint folder or model folder.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         options: how texts become graphs. By default ``auto``: SMILES, sequences and HELM side by
-            side, cut as the encoder's training data (AdaFrag where that is not known).
-        cache_bytes: most bytes of vectors and texts kept, 0 for none.
-        exact: compute each text alone, so that its vector has the same bits whatever was
-            asked for with it or before; slower. Else they agree within rounding (about 1e-6).
+            side, with the cut of the encoder's training data (AdaFrag where it is not known).
+        cache_bytes: limit for cached vectors and texts, 0 for no cache.
+        exact: compute each text alone, so that its vector is bit-identical whatever other texts
+            there are; slower. Otherwise vectors agree within rounding (about 1e-6).
 
     Raises:
-        CheckpointError: no such model, or a damaged one.
-        InputError: no such device, or another cut than the encoder's.
+        CheckpointError: the model is missing or damaged.
+        InputError: there is no such device, or the cut differs from the encoder's.
 
     Example:
         >>> embedder = Embedder("run/")  # doctest: +SKIP
@@ -89,14 +91,14 @@ class Embedder:
         self.encoder = Encoder(checkpoint, pick_device(device), exact)
         cut = self.encoder.cut
         self.options = options or FeaturizeOptions(cut or "adafrag", "auto")
-        check_cut(cut, self.options.cut, "what the options ask for")
+        check_cut(cut, self.options.cut, "the input of these options")
         self.cache = VectorCache(cache_bytes)
         self._featurizer: Any = Featurizer(self.options)
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def width(self) -> int:
-        """Numbers in a vector."""
+        """Numbers per vector."""
         return self.encoder.width
 
     def embed(
@@ -106,63 +108,63 @@ class Embedder:
         view: str = "both",
         pooling: str = "mean",
     ) -> Embeddings:
-        """Return the vectors of texts; one that has none costs its own row only.
+        """Return the vectors of texts; a text without vectors does not affect the others.
 
         Args:
-            texts: SMILES, sequences, HELM, as the options say.
+            texts: SMILES, sequences or HELM, as the options say.
             level: ``peptide``, ``atom`` (RDKit order) or ``fragment`` (order of ``GetMolFrags``).
             view: at level ``peptide``: ``atom``, ``fragment`` or ``both``, the mean of the two.
             pooling: ``mean`` or ``max`` over the nodes of a view.
 
         Raises:
-            InputError: unknown level, view or pooling, or a text that is no string.
+            InputError: level, view or pooling is unknown, or a text is not a string.
         """
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            raise InputError("expected a sequence of texts; put a single one into a list")
-        wanted = Pooling(level, view, pooling)
-        with self._turn:
-            entries = {text: self.cache.get((wanted, text)) for text in dict.fromkeys(texts)}
-            missing = [text for text, entry in entries.items() if entry is None]
+            raise InputError("expected a sequence of texts; put a single text into a list")
+        which = Pooling(level, view, pooling)
+        with self._lock:
+            cached = {text: self.cache.get((which, text)) for text in dict.fromkeys(texts)}
+            results = {text: result for text, result in cached.items() if result is not None}
+            missing = [text for text in cached if text not in results]
             for start in range(0, len(missing), BATCH):
-                for text, entry in self._compute(missing[start : start + BATCH], wanted):
-                    entries[text] = entry
-                    self.cache.put((wanted, text), entry)
-        return gathered([entries[text] for text in texts], wanted, self.width)
+                for text, result in self._compute(missing[start : start + BATCH], which):
+                    results[text] = result
+                    self.cache.put((which, text), result)
+        return embeddings_of([results[text] for text in texts], which, self.width)
 
-    def vector(self, text: str, view: str = "both", pooling: str = "mean") -> Any:
+    def vector(
+        self, text: str, view: str = "both", pooling: str = "mean"
+    ) -> npt.NDArray[np.float32]:
         """Return the vector of one peptide, [d] float32.
 
         Raises:
-            InvalidMoleculeError: the text has none.
+            InvalidMoleculeError: the text has no vector.
         """
-        found = self.embed([text], "peptide", view, pooling)
-        if found.reasons[0] is not None:
-            stage, _, reason = found.reasons[0].partition(": ")
+        embeddings = self.embed([text], "peptide", view, pooling)
+        if embeddings.reasons[0] is not None:
+            stage, _, reason = embeddings.reasons[0].partition(": ")
             raise InvalidMoleculeError(text, stage, reason)
-        return found.vectors[0]
+        vector: npt.NDArray[np.float32] = embeddings.vectors[0]
+        return vector
 
-    def _compute(
-        self, texts: Sequence[str], wanted: Pooling
-    ) -> Iterable[tuple[str, npt.NDArray[np.float32] | str]]:
-        from pepland_data.graph.columns import compact
-
-        done = self._featurizer.convert(texts)
-        columns, tables = compact(done.columns, done.tables)
-        found = self.encoder.nodes(columns, tables, wanted)
-        yield from ((reject.text, reason_of(reject)) for reject in done.rejects)
-        for place, position in enumerate(done.kept.tolist()):
-            yield texts[position], found[place].copy()
+    def _compute(self, texts: Sequence[str], pooling: Pooling) -> Iterator[tuple[str, Result]]:
+        """Yield each text with its vectors, or with the reason why it has none."""
+        converted = self._featurizer.convert(texts)
+        vectors = self.encoder.nodes(*compact(converted.columns, converted.tables), pooling)
+        yield from ((reject.text, reason_of(reject)) for reject in converted.rejects)
+        for graph, position in enumerate(converted.kept.tolist()):
+            yield texts[position], vectors[graph].copy()
 
 
-def reason_of(reject: Any) -> str:
-    """Return stage and reason of a reject as one text."""
+def reason_of(reject: Reject) -> str:
+    """Return stage and reason of a reject as one string."""
     return f"{reject.stage}: {reject.reason}"
 
 
-def gathered(entries: Sequence[Any], wanted: Pooling, width: int) -> Embeddings:
-    """Return entries of texts as `Embeddings`; at level ``peptide`` a failure is a row of NaN."""
-    reasons = tuple(entry if isinstance(entry, str) else None for entry in entries)
-    blank = np.full((int(wanted.level == "peptide"), width), np.nan, np.float32)
-    parts = [blank if isinstance(entry, str) else entry for entry in entries]
+def embeddings_of(results: Sequence[Result], pooling: Pooling, width: int) -> Embeddings:
+    """Return results as `Embeddings`; at level ``peptide`` a reason becomes a row of NaN."""
+    reasons = tuple(result if isinstance(result, str) else None for result in results)
+    blank = np.full((int(pooling.level == "peptide"), width), np.nan, np.float32)
+    parts = [blank if isinstance(result, str) else result for result in results]
     ptr = np.cumsum([0, *map(len, parts)], dtype=np.int64)
     return Embeddings(np.concatenate([blank[:0], *parts]), ptr, reasons)

@@ -1,4 +1,4 @@
-"""Graphs to vectors: what `Embedder` and ``pepland-embed`` share."""
+"""Graphs to vectors, for `Embedder` and the command ``pepland-embed``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NodeVectors:
     rows: npt.NDArray[np.float32]
     """[N, d] float32."""
     ptr: npt.NDArray[np.int64]
-    """[G+1] int64, rows ``ptr[i]`` to ``ptr[i+1]`` belong to graph i; one each at peptide level."""
+    """[G+1] int64, rows ``ptr[i]`` to ``ptr[i+1]`` belong to graph i (level ``peptide``: one)."""
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
@@ -36,13 +36,13 @@ class NodeVectors:
 
 
 class Encoder:
-    """The encoder of a checkpoint, and how it is run for embeddings.
+    """Runs the encoder of a checkpoint on graphs.
 
     Args:
         source: run folder, checkpoint folder or model folder.
         device: where it computes.
-        exact: every graph alone, on its own feature rows, without states of other graphs, so that
-            its vectors are bit-identical in any batch.
+        exact: compute every graph alone, with its own feature tables, so that its vectors are
+            bit-identical whatever other graphs there are.
     """
 
     def __init__(
@@ -55,39 +55,38 @@ class Encoder:
 
     @property
     def width(self) -> int:
-        """Numbers in a vector."""
+        """Numbers per vector."""
         return self.model.config.hidden
 
-    def nodes(self, columns: GraphColumns, tables: FeatureTables, wanted: Pooling) -> NodeVectors:
+    def nodes(self, columns: GraphColumns, tables: FeatureTables, pooling: Pooling) -> NodeVectors:
         """Return the vectors of graphs.
 
         Args:
-            columns: of any number of graphs, all run in one batch unless `exact`.
-            tables: theirs; only rows that are used should be in it.
-            wanted: which vectors.
+            columns: any number of graphs; they form one batch unless `exact`.
+            tables: feature tables of these graphs, without unused rows.
+            pooling: which vectors.
         """
-        parts = [self.batch(b, wanted) for b in self.batches(columns, tables)]
+        parts = [self.batch(b, pooling) for b in self.batches(columns, tables)]
         rows = [part.rows for part in parts]
         sizes = [np.diff(part.ptr) for part in parts]
         ptr = np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))
         return NodeVectors(np.concatenate([np.zeros((0, self.width), np.float32), *rows]), ptr)
 
     def batches(self, columns: GraphColumns, tables: FeatureTables) -> Iterator[HeteroBatch]:
-        """Yield graphs as batches on the encoder's device: all at once, or each alone."""
+        """Yield batches on the encoder's device: one for all graphs; with `exact` one per graph."""
         if not len(columns):
             return
         if not self.exact:
-            columns = self._tables.take(columns, tables)
+            columns = self._tables.recode(columns, tables)
             yield HeteroBatch.from_columns(columns, self._tables.tables).to(self.device)
             return
         for i in range(len(columns)):
-            one, own = compact(columns.slice(i, i + 1), tables)
-            yield HeteroBatch.from_columns(one, BatchTables.from_tables(own, self.device)).to(
-                self.device
-            )
+            graph, own = compact(columns.slice(i, i + 1), tables)
+            own_tables = BatchTables.from_tables(own, self.device)
+            yield HeteroBatch.from_columns(graph, own_tables).to(self.device)
 
     @torch.no_grad()
-    def batch(self, batch: HeteroBatch, wanted: Pooling) -> NodeVectors:
+    def batch(self, batch: HeteroBatch, pooling: Pooling) -> NodeVectors:
         """Return the vectors of a batch on the encoder's device."""
-        rows, ptr = vectors(batch, run_views(self.model, batch, *wanted.views), wanted)
+        rows, ptr = vectors(batch, run_views(self.model, batch, *pooling.views), pooling)
         return NodeVectors(rows.float().cpu().numpy(), ptr.cpu().numpy())

@@ -1,4 +1,4 @@
-"""Feature tables that only ever grow, so that codes, and states kept by code, stay valid."""
+"""Feature tables that only grow, so that codes stay valid, and with them states kept by code."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from pepland_data.graph.feature_tables import FeatureTables, Recode, table_keys
 from pepland_data.graph.table_builder import RowCodes, TableBuilder
 
 MAX_FRAGMENT_ROWS = 100_000
-"""Tables with more distinct fragments start afresh."""
+"""Distinct fragments after which the tables are emptied."""
 
 
 class GrowingTables:
-    """The union of all tables met so far; new rows join at the end."""
+    """The union of all tables seen so far; new rows are appended."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self._forget()
+        self._clear()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._rows = TableBuilder()
         self._sizes = self._lengths()
         self.tables = BatchTables.from_tables(self._rows.freeze(), self.device)
 
-    def take(self, columns: GraphColumns, tables: FeatureTables) -> GraphColumns:
-        """Return graphs with the codes of `self.tables`, which afterwards has all their rows.
+    def recode(self, columns: GraphColumns, tables: FeatureTables) -> GraphColumns:
+        """Return graphs with codes for `self.tables`, after appending the rows these lack.
 
         Args:
             columns: any graphs.
-            tables: theirs; only rows that are used should be in it.
+            tables: feature tables of these graphs, without unused rows.
         """
         if len(self._rows.fragments.rows) > MAX_FRAGMENT_ROWS:
-            self._forget()
+            self._clear()
         atoms, bonds, fragments = table_keys(tables)
         recode = Recode(
             _codes(self._rows.atoms, atoms),
@@ -52,9 +52,9 @@ class GrowingTables:
 
     def _lengths(self) -> tuple[int, ...]:
         rows = (self._rows.atoms, self._rows.bonds, self._rows.fragments)
-        return tuple(len(interner.rows) for interner in rows)
+        return tuple(len(codes.rows) for codes in rows)
 
 
-def _codes(interner: RowCodes, keys: Sequence[Any]) -> npt.NDArray[np.int64]:
-    """Return the code of each row; row 0 is the mask row everywhere."""
-    return np.array([0, *(interner.code(key) for key in keys[1:])], np.int64)
+def _codes(codes: RowCodes, keys: Sequence[Any]) -> npt.NDArray[np.int64]:
+    """Return the code of each row; row 0 is the mask row in every table."""
+    return np.array([0, *(codes.code(key) for key in keys[1:])], np.int64)

@@ -1,7 +1,7 @@
-"""Files of vectors, complete or absent: Parquet, NumPy's npz, or Zarr v3.
+"""Write vectors to Parquet, NumPy's npz or Zarr v3.
 
-All three keep the rows of the input in their order. A row without a vector is null (Parquet) or NaN
-with ``valid`` false (npz, Zarr), and says why in ``reason``.
+An output file is complete or does not exist. All formats keep the order of the input rows. A row
+without a vector is null (Parquet), or NaN with ``valid`` false (npz, Zarr); ``reason`` says why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import shutil
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -22,40 +21,39 @@ from pepland_data.errors import InputError, MissingDependencyError
 from pepland_data.files.atomic import sync_folder
 from pepland_model.embed.rows import EmbeddedRows
 
-KINDS = ("parquet", "npz", "zarr")
 ZARR_ROWS = 4096
-"""Rows of one chunk."""
+"""Rows per chunk."""
 
 
 def writer_for(path: Path, width: int, level: str, about: dict[str, Any]) -> Writer:
-    """Return the writer that the end of the name asks for.
+    """Return the writer for the ending of a file name.
 
     Args:
         path: ends with ``.parquet``, ``.npz`` or ``.zarr``.
-        width: numbers in a vector.
+        width: numbers per vector.
         level: ``peptide``, ``atom`` or ``fragment``.
-        about: JSON values that say where the vectors come from; kept in the file.
+        about: JSON values that describe the origin of the vectors; written to the file.
 
     Raises:
-        InputError: another ending, no such folder, or something else of that name.
-        MissingDependencyError: the zarr package is not there.
+        InputError: the ending is unknown, the folder is missing, or another kind of file exists.
+        MissingDependencyError: the zarr package is not installed.
     """
     kinds: dict[str, type[Writer]] = {
         ".parquet": ParquetWriter, ".npz": NpzWriter, ".zarr": ZarrWriter
     }  # fmt: skip
     if path.suffix not in kinds:
-        raise InputError(f"{path} should end with .parquet, .npz or .zarr")
+        raise InputError(f"{path} must end with .parquet, .npz or .zarr")
     if not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent} to write into; make it first")
+        raise InputError(f"there is no folder {path.parent}; create it first")
     if path.exists() and path.is_dir() != (path.suffix == ".zarr"):
-        raise InputError(f"{path} is there and something else; choose another name")
+        raise InputError(f"{path} exists and is not a {path.suffix} output; choose another name")
     if path.is_dir() and not (path / "zarr.json").is_file():
         raise InputError(f"{path} is a folder but no Zarr group; choose another name")
     return kinds[path.suffix](path, width, level, about)
 
 
 class Writer(ABC):
-    """Takes parts in the order of the input; the file appears when the context ends well."""
+    """Appends parts; the file appears when the context ends without an error."""
 
     def __init__(self, path: Path, width: int, level: str, about: dict[str, Any]) -> None:
         self.path, self.width, self.level, self.about = path, width, level, about
@@ -66,18 +64,13 @@ class Writer(ABC):
         self._open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, at: Any) -> None:
         try:
             if error is None:
                 self._close()
                 self._publish()
             else:
-                with suppress(Exception):  # the first error is the one to tell
+                with suppress(Exception):  # report the first error
                     self._close()
         finally:
             self._remove()
@@ -87,7 +80,7 @@ class Writer(ABC):
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
         old = self.path.with_name(f".old-{os.getpid()}-{self.path.name}")
-        if self.path.is_dir():  # a folder cannot be replaced in one step
+        if self.path.is_dir():  # a folder cannot be replaced by one rename
             os.replace(self.path, old)
         os.replace(self.temporary, self.path)
         sync_folder(self.path.parent)
@@ -111,7 +104,7 @@ class Writer(ABC):
 
 
 class ParquetWriter(Writer):
-    """Columns ``row_id``, ``text``, ``embedding`` and ``reason``, one row group a part."""
+    """Columns ``row_id``, ``text``, ``embedding`` and ``reason``, one row group per part."""
 
     def _open(self) -> None:
         import pyarrow.parquet as pq
@@ -128,18 +121,18 @@ class ParquetWriter(Writer):
         texts = [text.encode("utf-8", "replace").decode() for text in part.texts]
         columns = [
             pa.array(part.row_id), pa.array(texts, pa.large_string()),
-            self._vectors(part), pa.array(part.found.reasons, pa.string()),
+            self._vectors(part), pa.array(part.embeddings.reasons, pa.string()),
         ]  # fmt: skip
         self._file.write_table(pa.Table.from_arrays(columns, schema=self._schema))
 
     def _vectors(self, part: EmbeddedRows) -> Any:
-        found = part.found
-        missing = pa.array(~found.valid)
-        flat = pa.array(np.ascontiguousarray(found.vectors).reshape(-1))
+        embeddings = part.embeddings
+        missing = pa.array(~embeddings.valid)
+        flat = pa.array(np.ascontiguousarray(embeddings.vectors).reshape(-1))
         if self.level == "peptide":
             return pa.FixedSizeListArray.from_arrays(flat, self.width, mask=missing)
         nodes = pa.FixedSizeListArray.from_arrays(flat, self.width)
-        return pa.LargeListArray.from_arrays(pa.array(found.ptr), nodes, mask=missing)
+        return pa.LargeListArray.from_arrays(pa.array(embeddings.ptr), nodes, mask=missing)
 
     def _close(self) -> None:
         self._file.close()
@@ -148,7 +141,7 @@ class ParquetWriter(Writer):
 class NpzWriter(Writer):
     """Arrays ``embedding``, ``row_id``, ``valid``, ``reason``, ``about``; and ``ptr`` for nodes.
 
-    Everything is held in memory until the end: Parquet and Zarr are the formats for millions.
+    All vectors stay in memory until the end; use Parquet or Zarr for millions of peptides.
     """
 
     def _open(self) -> None:
@@ -160,24 +153,23 @@ class NpzWriter(Writer):
 
     def _close(self) -> None:
         blank = np.zeros((0, self.width), np.float32)
-        reasons = [reason or "" for part in self._parts for reason in part.found.reasons]
-        sizes = [np.diff(part.found.ptr) for part in self._parts]
+        reasons = [reason or "" for part in self._parts for reason in part.embeddings.reasons]
+        sizes = [np.diff(part.embeddings.ptr) for part in self._parts]
         arrays = {
-            "embedding": np.concatenate([blank, *(p.found.vectors for p in self._parts)]),
+            "embedding": np.concatenate([blank, *(p.embeddings.vectors for p in self._parts)]),
             "row_id": np.concatenate([np.zeros(0, np.int64), *(p.row_id for p in self._parts)]),
             "valid": np.array([not reason for reason in reasons], bool),
             "reason": np.array(reasons, np.str_),
             "about": np.array(json.dumps(self.about)),
         }
         if self.level != "peptide":
-            ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))
-            arrays["ptr"] = ends.astype(np.int64)
+            arrays["ptr"] = np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))
         with self.temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 
 
 class ZarrWriter(Writer):
-    """The arrays of npz in a Zarr v3 group; ``reason`` numbers the attribute ``reasons``, or -1."""
+    """The arrays of npz in a Zarr v3 group; ``reason`` is a number in ``reasons``, or -1."""
 
     def _open(self) -> None:
         try:
@@ -200,24 +192,22 @@ class ZarrWriter(Writer):
             for name, (rest, dtype) in shapes.items()
         }
         if "ptr" in self._arrays:
-            self._append("ptr", np.zeros(1, np.int64))
+            self._arrays["ptr"].append(np.zeros(1, np.int64))
         self._reasons: dict[str, int] = {}
-
-    def _append(self, name: str, values: Any) -> None:
-        self._arrays[name].append(values)
 
     def write(self, part: EmbeddedRows) -> None:
         """Append to every array."""
         numbers = [
             -1 if reason is None else self._reasons.setdefault(reason, len(self._reasons))
-            for reason in part.found.reasons
+            for reason in part.embeddings.reasons
         ]
-        if "ptr" in self._arrays:
-            self._append("ptr", part.found.ptr[1:] + self._arrays["embedding"].shape[0])
-        self._append("embedding", part.found.vectors)
-        self._append("row_id", part.row_id)
-        self._append("valid", part.found.valid)
-        self._append("reason", np.array(numbers, np.int32))
+        arrays, embeddings = self._arrays, part.embeddings
+        if "ptr" in arrays:
+            arrays["ptr"].append(embeddings.ptr[1:] + arrays["embedding"].shape[0])
+        arrays["embedding"].append(embeddings.vectors)
+        arrays["row_id"].append(part.row_id)
+        arrays["valid"].append(embeddings.valid)
+        arrays["reason"].append(np.array(numbers, np.int32))
 
     def _close(self) -> None:
         self._group.attrs.update({"reasons": list(self._reasons), **self.about})

@@ -57,8 +57,8 @@ class PredictionWriter:
     def columns(self) -> dict[str, Any]:
         """Return all columns, with the rows in the order of the input."""
         empty = np.zeros((0, self.predictor.width), np.float32)
-        values = np.concatenate([empty, *(part.found.vectors for part in self._parts)])
-        reasons = [reason for part in self._parts for reason in part.found.reasons]
+        values = np.concatenate([empty, *(part.embeddings.vectors for part in self._parts)])
+        reasons = [reason for part in self._parts for reason in part.embeddings.reasons]
         return {
             "row_id": np.concatenate([np.zeros(0, np.int64), *(p.row_id for p in self._parts)]),
             "text": [text for part in self._parts for text in part.texts],

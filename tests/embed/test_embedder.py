@@ -1,16 +1,20 @@
-"""Vectors of peptides: pooling, company, cache, failures, levels."""
+"""Vectors of peptides: pooling, other texts, cache, failures, levels."""
 
 from __future__ import annotations
+
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.errors import InputError, InvalidMoleculeError
 from pepland_model import Embedder, PharmHGT, PharmHGTConfig
 from pepland_model.network.pooling import pool
-from pepland_model.run.checkpoint import CheckpointError
+from pepland_model.run.checkpoint import CheckpointError, write_checkpoint
+from pepland_model.run.load_encoder import load_encoder
 
 pytest.importorskip("rdkit")
 from tests.helpers.pretrain_data import golden_graphs
@@ -20,7 +24,7 @@ SMILES = [graph.smiles for graph in golden_graphs()]
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory):
-    """An encoder whose every output matters, untrained."""
+    """An untrained encoder with output ``fused``, which uses all states."""
     torch.manual_seed(3)
     folder = tmp_path_factory.mktemp("model")
     PharmHGT(PharmHGTConfig(hidden=32, depth=4, heads=4, output="fused")).save(folder)
@@ -32,43 +36,42 @@ def embedder(model_folder):
     return Embedder(model_folder, device="cpu")
 
 
-def expected(model_folder, text: str, view: str, how: str) -> np.ndarray:
-    """The vector by its definition: one graph, plain loops over its nodes."""
-    import pepland_data
-    from pepland_model.run.load_encoder import load_encoder
+@pytest.fixture(scope="module")
+def states(model_folder):
+    """Atom and fragment vectors of each text, computed one graph at a time."""
+    model = load_encoder(model_folder, dedup=False)
+    outs = [model(HeteroBatch.from_graphs([graph])) for graph in golden_graphs()]
+    return [
+        {"atom": out.atom_embedding.numpy(), "fragment": out.fragment_embedding.numpy()}
+        for out in outs
+    ]
 
-    batch = pepland_data.HeteroBatch.from_graphs([pepland_data.featurize(text)])
-    out = load_encoder(model_folder, dedup=False)(batch)
-    views = {"atom": out.atom_embedding.numpy(), "fragment": out.fragment_embedding.numpy()}
-    chosen = ["atom", "fragment"] if view == "both" else [view]
-    pooled = [getattr(np, how)(views[name], axis=0) for name in chosen]
-    return np.mean(pooled, axis=0)
+
+def pooled(states, view: str = "both", how: str = "mean") -> np.ndarray:
+    """The vectors by their definition."""
+    views = ["atom", "fragment"] if view == "both" else [view]
+    return np.stack(
+        [np.mean([getattr(np, how)(of[name], axis=0) for name in views], axis=0) for of in states]
+    )
 
 
 @pytest.mark.parametrize("view", ["both", "atom", "fragment"])
 @pytest.mark.parametrize("how", ["mean", "max"])
 def test_a_vector_is_the_mean_or_maximum_over_the_nodes_of_its_views(
-    embedder, model_folder, view, how
+    embedder, states, view, how
 ) -> None:
-    found = embedder.embed(SMILES, view=view, pooling=how).vectors
-    want = np.stack([expected(model_folder, text, view, how) for text in SMILES])
-    np.testing.assert_allclose(found, want, rtol=0, atol=2e-6)
-    assert np.ptp(found, axis=0).max() > 0.01
-
-
-def test_company_changes_a_vector_by_rounding_only(model_folder) -> None:
-    together = Embedder(model_folder, device="cpu").embed(SMILES).vectors
-    for i in (0, 7, len(SMILES) - 1):
-        alone = Embedder(model_folder, device="cpu").embed([SMILES[i]]).vectors[0]
-        np.testing.assert_allclose(alone, together[i], rtol=0, atol=1e-6)
+    vectors = embedder.embed(SMILES, view=view, pooling=how).vectors
+    np.testing.assert_allclose(vectors, pooled(states, view, how), rtol=0, atol=2e-6)
+    assert np.ptp(vectors, axis=0).max() > 0.01
 
 
 @pytest.mark.parametrize("level", ["peptide", "atom", "fragment"])
-def test_exact_vectors_have_the_same_bits_in_any_company(model_folder, level) -> None:
-    together = Embedder(model_folder, device="cpu", exact=True).embed(SMILES, level=level)
-    backwards = Embedder(model_folder, device="cpu", exact=True).embed(SMILES[::-1], level=level)
-    for i, text in enumerate(SMILES):
-        alone = Embedder(model_folder, device="cpu", exact=True).embed([text], level=level)
+def test_exact_vectors_are_bit_identical_with_any_other_texts(model_folder, level) -> None:
+    exact = Embedder(model_folder, device="cpu", exact=True, cache_bytes=0)
+    texts = SMILES[::3]
+    together, backwards = (exact.embed(t, level=level) for t in (texts, texts[::-1]))
+    for i, text in enumerate(texts):
+        alone = exact.embed([text], level=level)
         assert alone[0].tobytes() == together[i].tobytes() == backwards[-1 - i].tobytes()
 
 
@@ -82,13 +85,13 @@ def test_atoms_and_fragments_come_in_the_order_of_the_graph(embedder) -> None:
     np.testing.assert_allclose(means, embedder.embed(SMILES).vectors[4], atol=1e-6)
 
 
-def test_a_text_that_has_no_vector_costs_its_own_row_only(embedder) -> None:
+def test_a_text_without_a_vector_does_not_affect_the_others(embedder) -> None:
     texts = [SMILES[0], "no molecule", "", SMILES[1]]
-    found = embedder.embed(texts)
-    assert found.valid.tolist() == [True, False, False, True]
-    assert "parse" in found.reasons[1]
-    assert np.isnan(found.vectors[1:3]).all()
-    np.testing.assert_array_equal(found.vectors[[0, 3]], embedder.embed(SMILES[:2]).vectors)
+    embeddings = embedder.embed(texts)
+    assert embeddings.valid.tolist() == [True, False, False, True]
+    assert "parse" in embeddings.reasons[1]
+    assert np.isnan(embeddings.vectors[1:3]).all()
+    np.testing.assert_array_equal(embeddings.vectors[[0, 3]], embedder.embed(SMILES[:2]).vectors)
     nodes = embedder.embed(texts, level="atom")
     assert len(nodes[1]) == len(nodes[2]) == 0
     assert np.isfinite(nodes.vectors).all()
@@ -100,18 +103,18 @@ def test_a_sequence_and_its_smiles_have_one_vector(embedder) -> None:
     np.testing.assert_allclose(both[0], both[1], atol=1e-6)
 
 
-def test_a_text_asked_for_again_comes_from_the_cache(model_folder) -> None:
-    fresh = Embedder(model_folder, device="cpu")
-    first = fresh.embed(SMILES[:5] + SMILES[:2] + ["bad"])
-    misses = fresh.cache.misses
-    again = fresh.embed(SMILES[:5] + SMILES[:2] + ["bad"])
-    assert fresh.cache.misses == misses
-    assert fresh.cache.hits == 6
+def test_a_repeated_text_comes_from_the_cache(model_folder) -> None:
+    new = Embedder(model_folder, device="cpu")
+    first = new.embed(SMILES[:5] + SMILES[:2] + ["bad"])
+    misses = new.cache.misses
+    again = new.embed(SMILES[:5] + SMILES[:2] + ["bad"])
+    assert new.cache.misses == misses
+    assert new.cache.hits == 6
     np.testing.assert_array_equal(again.vectors, first.vectors)
     assert again.reasons == first.reasons
 
 
-def test_the_cache_keeps_its_bound_and_forgets_the_oldest_first(model_folder) -> None:
+def test_the_cache_keeps_its_limit_and_removes_the_oldest_first(model_folder) -> None:
     small = Embedder(model_folder, device="cpu", cache_bytes=4000)
     small.embed(SMILES)
     assert 0 < small.cache.nbytes <= 4000
@@ -122,35 +125,34 @@ def test_the_cache_keeps_its_bound_and_forgets_the_oldest_first(model_folder) ->
     assert small.cache.hits == hits + 1
 
 
-def test_no_cache_gives_the_same_vectors(model_folder, embedder) -> None:
+def test_without_a_cache_vectors_are_the_same(model_folder, embedder) -> None:
     without = Embedder(model_folder, device="cpu", cache_bytes=0)
     again = [without.embed(SMILES).vectors for _ in range(2)]
     assert len(without.cache) == 0
     np.testing.assert_allclose(again[1], embedder.embed(SMILES).vectors, atol=1e-6)
 
 
-def test_states_of_earlier_texts_are_used_again_and_right(model_folder) -> None:
+def test_states_of_earlier_texts_are_used_again(model_folder, states) -> None:
     warm = Embedder(model_folder, device="cpu", cache_bytes=0)
-    for text in SMILES:
-        one = warm.embed([text]).vectors[0]
-        np.testing.assert_allclose(one, expected(model_folder, text, "both", "mean"), atol=2e-6)
+    vectors = [warm.embed([text]).vectors[0] for text in SMILES]
+    np.testing.assert_allclose(vectors, pooled(states), atol=2e-6)
     views = warm.encoder.model.cache._views
-    rows = {name: entry[0].rows for name, entry in views.items()}
+    rows = {name: kept.rows for name, (kept, _) in views.items()}
     assert rows["atom"] > 0
     warm.embed(SMILES)
-    assert {name: entry[0].rows for name, entry in views.items()} == rows
+    assert {name: kept.rows for name, (kept, _) in views.items()} == rows
 
 
 def test_the_cache_does_not_mix_levels_views_or_poolings(embedder) -> None:
-    found = [
+    vectors = [
         embedder.embed(SMILES[:1], view=view, pooling=how).vectors.tobytes()
         for view in ("both", "atom", "fragment")
         for how in ("mean", "max")
     ]
-    assert len(set(found)) == 6
+    assert len(set(vectors)) == 6
 
 
-def test_one_vector_or_an_error(embedder) -> None:
+def test_vector_returns_one_vector_or_raises(embedder) -> None:
     assert embedder.vector(SMILES[0]).shape == (32,)
     with pytest.raises(InvalidMoleculeError, match="parse"):
         embedder.vector("no molecule")
@@ -185,8 +187,6 @@ def test_no_texts_give_no_vectors(embedder) -> None:
 def test_a_missing_or_damaged_model_is_refused(model_folder, tmp_path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint"):
         Embedder(tmp_path)
-    import shutil
-
     shutil.copytree(model_folder, tmp_path / "m")
     weights = tmp_path / "m" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9])
@@ -195,8 +195,6 @@ def test_a_missing_or_damaged_model_is_refused(model_folder, tmp_path) -> None:
 
 
 def test_weights_that_do_not_fit_their_configuration_are_refused(model_folder, tmp_path) -> None:
-    import shutil
-
     shutil.copytree(model_folder, tmp_path / "m")
     config = tmp_path / "m" / "config.json"
     config.write_text(config.read_text().replace('"hidden": 32', '"hidden": 64'))
@@ -208,11 +206,11 @@ def test_weights_that_do_not_fit_their_configuration_are_refused(model_folder, t
 def test_pooling_is_segment_by_segment_and_zero_for_an_empty_one(how) -> None:
     rows = torch.randn(9, 4)
     ptr = torch.tensor([0, 3, 3, 9])
-    found = pool(rows, ptr, how)
+    actual = pool(rows, ptr, how)
     plain = {"mean": torch.mean, "max": torch.amax}[how]
-    torch.testing.assert_close(found[0], plain(rows[:3], 0))
-    torch.testing.assert_close(found[1], torch.zeros(4))
-    torch.testing.assert_close(found[2], plain(rows[3:], 0))
+    torch.testing.assert_close(actual[0], plain(rows[:3], 0))
+    torch.testing.assert_close(actual[1], torch.zeros(4))
+    torch.testing.assert_close(actual[2], plain(rows[3:], 0))
 
 
 @pytest.mark.parametrize("how", ["mean", "max"])
@@ -233,9 +231,6 @@ def test_the_gpu_gives_the_vectors_of_the_cpu(model_folder, embedder) -> None:
 
 
 def test_a_checkpoint_whose_weights_changed_is_refused(model_folder, tmp_path) -> None:
-    from pepland_model.run.checkpoint import write_checkpoint
-    from pepland_model.run.load_encoder import load_encoder
-
     folder = write_checkpoint(
         tmp_path / "checkpoints" / "step-000000001", {"step": 1}, {},
         lambda into: load_encoder(model_folder).save(into),
