@@ -87,8 +87,8 @@ def uncached_autocast(device: str) -> Iterator[None]:
     Autocast frees the casts in its cache when its context ends; a recorded graph would still read
     that memory.
     """
-    kind, enabled = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
-    with torch.autocast(device, dtype=kind, enabled=enabled, cache_enabled=False):
+    dtype, enabled = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
+    with torch.autocast(device, dtype=dtype, enabled=enabled, cache_enabled=False):
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +76,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} is damaged or not safetensors: {error}") from error
 
 
-def check_names(found: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
-    """Raise InputError for the first weight that is missing, unknown or of another shape."""
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            raise InputError(f"{path} lacks {name!r}, which its configuration requires")
-        if name not in expected:
-            raise InputError(f"{path} holds {name!r}, which its configuration does not have")
-        if found[name].shape != expected[name].shape:
-            shapes = f"{tuple(found[name].shape)}, expected {tuple(expected[name].shape)}"
-            raise InputError(f"{path}: {name!r} has shape {shapes}; config.json has other sizes")
+def check_weights(
+    weights: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    required: Iterable[str],
+    source: str,
+    remedy: str,
+) -> None:
+    """Raise InputError for a weight that is missing, unknown, not a tensor or of another shape."""
+    for name in required:
+        if name not in weights:
+            raise InputError(f"{source} lacks {name!r}; {remedy}")
+    for name, value in weights.items():
+        if name not in shapes:
+            raise InputError(f"{source} holds {name!r}, which the network does not have; {remedy}")
+        if not isinstance(value, Tensor):
+            raise InputError(f"{source}: {name!r} is not a tensor but {type(value).__name__}")
+        if tuple(value.shape) != shapes[name]:
+            difference = f"shape {tuple(value.shape)}, expected {shapes[name]}"
+            raise InputError(f"{source}: {name!r} has {difference}; {remedy}")

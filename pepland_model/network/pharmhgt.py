@@ -24,7 +24,7 @@ from pepland_model.network.layers import PharmHGTLayers
 from pepland_model.network.model_files import (
     CONFIG,
     MODEL,
-    check_names,
+    check_weights,
     read_config,
     read_weights,
     save_model,
@@ -189,7 +189,9 @@ class PharmHGT(PharmHGTLayers):
         folder = Path(folder)
         model = cls(read_config(folder / CONFIG, **changes))
         weights = read_weights(folder / MODEL)
-        check_names(weights, model.state_dict(), folder / MODEL)
+        shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+        remedy = f"check that {CONFIG} belongs to these weights"
+        check_weights(weights, shapes, shapes, str(folder / MODEL), remedy)
         model.load_state_dict(weights)
         return model.eval()
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pepland_data.errors import InputError
+from pepland_model.network.model_files import check_weights
 
 
 def published_shapes(live: Mapping[str, Tensor], hidden: int) -> dict[str, tuple[int, ...]]:
@@ -47,19 +47,9 @@ def encoder_weights(
         hidden: its width.
 
     Raises:
-        InputError: a name is missing or unknown, or a shape differs; names the first such entry.
+        InputError: see `check_weights`.
     """
-    expected = published_shapes(live, hidden)
-    for name in live:
-        if name not in state_dict:
-            raise InputError(f"the state dict lacks {name!r}; expected the published 102 names")
-    for name, value in state_dict.items():
-        if name not in expected:
-            raise InputError(f"the state dict holds {name!r}, which no published network has")
-        shape = getattr(value, "shape", None)
-        if shape is None:
-            raise InputError(f"{name!r} is not a tensor but {type(value).__name__}")
-        if tuple(shape) != expected[name]:
-            shapes = f"{tuple(shape)}, expected {expected[name]}"
-            raise InputError(f"{name!r} has shape {shapes}; check the hidden width")
+    shapes = published_shapes(live, hidden)
+    remedy = f"expected the published names and the shapes of hidden width {hidden}"
+    check_weights(state_dict, shapes, live, "the state dict", remedy)
     return {name: torch.as_tensor(state_dict[name]) for name in live}

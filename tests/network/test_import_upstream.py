@@ -122,12 +122,12 @@ def _zip(path, content: bytes) -> None:
         (lambda path: _zip(path, b"rubbish"), "damaged or not a checkpoint"),
         (lambda path: _zip(path, pickle.dumps({"a": 1})), "holds no named tensors"),
         (lambda path: torch.save({"w": torch.ones(2)}, path), "expected a PharmHGT checkpoint"),
-        (lambda path: _legacy(path), "before 1.6"),
-        (lambda path: _half_a_file(path), "cut short"),
-        (lambda path: _holding_itself(path), "damaged or not a checkpoint"),
+        (_legacy, "before 1.6"),
+        (_half_a_file, "cut short"),
+        (_holding_itself, "damaged or not a checkpoint"),
         (lambda path: torch.save({"w_atom.weight": torch.tensor(1.0)}, path), "other shapes"),
-        (lambda path: _not_a_number(path), "'w_atom.bias' holds NaN"),
-        (lambda path: _two(path), "several encoders (student.w_atom.weight, teacher.w_atom"),
+        (_not_a_number, "'w_atom.bias' holds NaN"),
+        (_two, "several encoders (student.w_atom.weight, teacher.w_atom"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(tmp_path, make, words) -> None:

@@ -1,8 +1,8 @@
 """Read the tensors of a file that ``torch.save`` wrote, without running code from the file.
 
 Such a file is a zip archive of raw storages and one pickle, which describes how tensors are made
-from the storages. A pickle can make its reader call any function. This reader calls only ordered
-dicts and two functions below; every other name becomes a `Stub`, which does nothing.
+from the storages. A pickle can make its reader call any function. This reader only makes ordered
+dicts and tensors; every other name becomes a `Stub`, which does nothing.
 """
 
 from __future__ import annotations
@@ -44,13 +44,9 @@ class Stub:
         self.__dict__.setdefault("items", {})[key] = value
 
     def append(self, value: Any) -> None:
-        """Ignore an item of a list-like object."""
+        """Ignore an item, or the items, of a list-like or set-like object."""
 
-    def extend(self, values: Any) -> None:
-        """Ignore items of a list-like object."""
-
-    def add(self, value: Any) -> None:
-        """Ignore an item of a set-like object."""
+    extend = add = append
 
 
 class TensorReader(pickle.Unpickler):
@@ -67,7 +63,7 @@ class TensorReader(pickle.Unpickler):
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return rebuild_tensor
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
-            return rebuild_parameter
+            return lambda data, *rest: data
         if module == "torch" and name in STORAGES:
             return name
         return type(name, (Stub,), {})
@@ -89,11 +85,6 @@ def rebuild_tensor(storage: Any, offset: int, size: Any, stride: Any, *rest: Any
     return torch.as_strided(storage, tuple(size), tuple(stride), int(offset)).clone()
 
 
-def rebuild_parameter(data: Any, *rest: Any) -> Any:
-    """Return a parameter's tensor."""
-    return data
-
-
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """Return the named tensors of a state dict or a whole module written by ``torch.save``.
 
@@ -107,7 +98,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
                 raise InputError(f"{path} is a zip archive, but not from torch.save")
             data = io.BytesIO(archive.read(pickles[0]))
             tree = TensorReader(data, archive, pickles[0].removesuffix("/data.pkl")).load()
-        found = dict(named_tensors(tree))
+        tensors = dict(named_tensors(tree))
     except zipfile.BadZipFile as error:
         raise InputError(not_a_zip(path, error)) from error
     except InputError:
@@ -116,9 +107,9 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         raise InputError(f"cannot read {path}: {error}") from error
     except Exception as error:  # a damaged pickle can raise any exception
         raise InputError(f"{path} is damaged or not a checkpoint: {error}") from error
-    if not found:
+    if not tensors:
         raise InputError(f"{path} holds no named tensors; expected a state dict or a module")
-    return found
+    return tensors
 
 
 def not_a_zip(path: str | Path, error: zipfile.BadZipFile) -> str:
@@ -137,14 +128,14 @@ def not_a_zip(path: str | Path, error: zipfile.BadZipFile) -> str:
 
 def named_tensors(tree: Any, prefix: str = "") -> list[tuple[str, Tensor]]:
     """Return names and tensors of a state dict, or of a module's stub, as ``state_dict`` does."""
-    found: list[tuple[str, Tensor]] = []
+    tensors: list[tuple[str, Tensor]] = []
     if isinstance(tree, Stub) and isinstance(tree.state, dict):
         for group in ("_parameters", "_buffers", "_modules"):
-            found += named_tensors(tree.state.get(group), prefix)
+            tensors += named_tensors(tree.state.get(group), prefix)
     elif isinstance(tree, dict):
         for key, value in tree.items():
             if isinstance(value, Tensor):
-                found.append((f"{prefix}{key}", value))
+                tensors.append((f"{prefix}{key}", value))
             else:
-                found += named_tensors(value, f"{prefix}{key}.")
-    return found
+                tensors += named_tensors(value, f"{prefix}{key}.")
+    return tensors
