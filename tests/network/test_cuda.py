@@ -6,20 +6,17 @@ import pytest
 import torch
 
 from pepland_data.errors import InputError
-from pepland_model import PharmHGT
+from pepland_model import PharmHGT, PharmHGTConfig
 from pepland_model.network.cuda_graph import GraphedInference, cloned, copy_into, uncached_autocast
-from tests.helpers.model_batches import STATIC_ROWS, masked, small_model, static_batch
+from tests.helpers.model_batches import STATIC_ROWS, masked, static_batch
 from tests.helpers.pretrain_data import golden_batch
 
-
-def on_cuda(test):
-    """Run a test only where there is a CUDA device."""
-    missing = not torch.cuda.is_available()
-    return pytest.mark.cuda(pytest.mark.skipif(missing, reason="no CUDA device here")(test))
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 def model(output: str = "fused", dedup: bool | str = "auto") -> PharmHGT:
-    return small_model(output, hidden=300, dedup=dedup)
+    torch.manual_seed(0)
+    return PharmHGT(PharmHGTConfig(output=output, dedup=dedup))
 
 
 def gradients(net: PharmHGT, batch) -> list[torch.Tensor]:
@@ -27,12 +24,12 @@ def gradients(net: PharmHGT, batch) -> list[torch.Tensor]:
     out = net(batch)
     (out.atom_embedding.square().sum() + out.fragment_embedding.square().sum()).backward()
     # Copies, as moving a module moves the gradients that it holds.
-    return [out.atom_embedding.detach()] + [
-        p.grad.clone() for p in net.parameters() if p.grad is not None
-    ]
+    found = [p.grad.clone() for p in net.parameters() if p.grad is not None]
+    return [out.atom_embedding.detach(), *found]
 
 
-@on_cuda
+@pytest.mark.cuda
+@needs_cuda
 @pytest.mark.parametrize("output", ["homo", "checkpoint", "fused"])
 @pytest.mark.parametrize("dedup", ["auto", True])
 def test_a_gpu_gives_the_values_and_gradients_of_the_cpu(output, dedup) -> None:
@@ -44,7 +41,8 @@ def test_a_gpu_gives_the_values_and_gradients_of_the_cpu(output, dedup) -> None:
         assert (one.cpu() - other).abs().max() <= 1e-4 * max(1, float(other.abs().max()))
 
 
-@on_cuda
+@pytest.mark.cuda
+@needs_cuda
 def test_two_runs_on_a_gpu_give_the_same_bits() -> None:
     batch = golden_batch().to("cuda")
     net = model().cuda()
@@ -52,7 +50,8 @@ def test_two_runs_on_a_gpu_give_the_same_bits() -> None:
     assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
 
 
-@on_cuda
+@pytest.mark.cuda
+@needs_cuda
 def test_a_step_never_waits_for_the_gpu() -> None:
     batch = golden_batch().to("cuda")
     net = model().cuda()
@@ -64,7 +63,8 @@ def test_a_step_never_waits_for_the_gpu() -> None:
         torch.cuda.set_sync_debug_mode("default")
 
 
-@on_cuda
+@pytest.mark.cuda
+@needs_cuda
 def test_a_replayed_graph_gives_the_outputs_of_the_model() -> None:
     net = model().cuda().eval()
     replay = GraphedInference(net)
@@ -78,7 +78,8 @@ def test_a_replayed_graph_gives_the_outputs_of_the_model() -> None:
         assert torch.allclose(actual.atom_embedding, expected.atom_embedding, atol=1e-5)
 
 
-@on_cuda
+@pytest.mark.cuda
+@needs_cuda
 def test_a_graph_recorded_under_autocast_reads_no_freed_memory() -> None:
     net = model().cuda().eval()
     replay, batch = GraphedInference(net), static_batch(STATIC_ROWS[0]).to("cuda")
@@ -107,7 +108,7 @@ def test_uncached_autocast_keeps_the_dtype_and_caches_no_casts(dtype) -> None:
 
 def test_recording_without_a_gpu_is_refused() -> None:
     with pytest.raises(InputError, match="CUDA device"):
-        GraphedInference(small_model().eval())
+        GraphedInference(PharmHGT(PharmHGTConfig(hidden=16)).eval())
 
 
 def test_only_a_batch_of_the_recorded_shape_and_tables_is_copied() -> None:
@@ -122,7 +123,8 @@ def test_only_a_batch_of_the_recorded_shape_and_tables_is_copied() -> None:
         copy_into(recorded, golden_batch([0]))
 
 
-@on_cuda
+@pytest.mark.cuda
+@needs_cuda
 def test_a_batch_on_the_gpu_is_not_copied_again() -> None:
     batch = golden_batch().to("cuda")
     assert batch.to("cuda") is batch
