@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -46,7 +47,8 @@ Examples:
     type=click.FloatRange(0, min_open=True),
     default=30.0,
     show_default=True,
-    help="Seconds of processor time per molecule; a molecule that takes longer is rejected.",
+    help="Seconds of processor time to read a molecule, or to work out one of its fragments; a "
+    "molecule that takes longer is rejected.",
 )
 @options.standardize
 @click.option("--dedup", is_flag=True, help="Keep only the first row of each molecule.")
@@ -136,7 +138,8 @@ class ProgressBars:
 
     def __exit__(self, *_: object) -> None:
         for bar in self._bars.values():
-            bar.close()
+            with suppress(OSError):  # the terminal was closed
+                bar.close()
 
 
 def text(r: dict[str, Any], verbose: bool = False) -> str:

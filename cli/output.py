@@ -1,20 +1,25 @@
-"""Shared by all commands: exit codes, ``--json``, and errors as one sentence on stderr."""
+"""Shared by all commands: exit codes, ``--json``, errors as one sentence on stderr, signals."""
 
 from __future__ import annotations
 
 import errno
 import importlib
 import json
+import signal
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_REJECTED = 0, 1, 2, 3
-"""Done; expected error; wrong usage; too many rejects, or damage found."""
+"""Done; expected error; wrong usage; too many rejects, or damage found. A command that a signal
+ends exits with 128 and the number of the signal: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,12 +31,21 @@ def json_option(command: F) -> F:
 
 def render(result: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
     """Print a result as JSON, or as the text that `text` returns for it."""
-    click.echo(json.dumps(result, indent=2, sort_keys=False) if as_json else text(result))
+    say(json.dumps(result, indent=2, sort_keys=False) if as_json else text(result))
+
+
+def say(message: str, err: bool = False) -> None:
+    """Print a line; where the terminal was closed, print nothing."""
+    try:
+        click.echo(message, err=err)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
     """Print an error message on stderr and exit with a code."""
-    click.echo(f"error: {message}", err=True)
+    say(f"error: {message}", err=True)
     sys.exit(code)
 
 
@@ -76,6 +90,46 @@ def plain_warnings() -> Iterator[None]:
 CLEAR_LINE = "\r\x1b[K"
 
 
+class EndedBySignal(KeyboardInterrupt):
+    """A signal that ends a command as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+REPEATED_SECONDS = 3.0
+"""A signal that comes again within this time is the same one: it may be sent to a group too."""
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM, as a scheduler sends it, and SIGHUP of a closed terminal act like Ctrl-C.
+
+    A signal that is ignored (``nohup``) or handled already is left alone.
+    """
+    last = [-REPEATED_SECONDS]
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if time.monotonic() - last[0] > REPEATED_SECONDS:
+            last[0] = time.monotonic()
+            raise EndedBySignal(number)
+
+    main = threading.current_thread() is threading.main_thread()
+    taken = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if main and signal.getsignal(number) == signal.SIG_DFL
+    ]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
 class Command(click.Command):
     """A command that reports an expected error as one sentence and exits with code 1."""
 
@@ -84,12 +138,15 @@ class Command(click.Command):
         from pepland_data.errors import PeplandError
 
         try:
-            with plain_warnings():
+            with plain_warnings(), ended_by_signals():
                 return super().invoke(ctx)
         except PeplandError as error:
             fail(str(error))
         except OSError as error:
             fail(system_sentence(error))
+        except EndedBySignal as error:
+            name = signal.Signals(error.number).name
+            fail(f"ended by {name}; run the same command again to resume", 128 + error.number)
         except KeyboardInterrupt:
             fail("interrupted; run the same command again to resume", 130)
 

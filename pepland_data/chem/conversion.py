@@ -34,7 +34,8 @@ class FeaturizeOptions:
     dedup: bool = False
     """A build rejects a molecule that an earlier row has; see `pepland_data.builder.duplicates`."""
     time_limit: float = 30.0
-    """Processor seconds for one molecule. A build enforces the limit, `Featurizer` does not."""
+    """Processor seconds for one step: to read a molecule, or to work out one of its fragments.
+    A build enforces the limit, `Featurizer` does not."""
 
     def __post_init__(self) -> None:
         if self.input_format not in INPUT_FORMATS:

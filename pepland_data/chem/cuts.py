@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -53,9 +54,17 @@ def _is_carbonyl(carbon: Any) -> bool:
     )
 
 
-def brics_cuts(mol: Any, piece: Any, atoms: tuple[int, ...]) -> list[int]:
+def no_step() -> None:
+    """Do nothing; see `Featurizer` for what is called before each step."""
+
+
+def brics_cuts(
+    mol: Any, piece: Any, atoms: tuple[int, ...], step: Callable[[], None] = no_step
+) -> list[int]:
     """Return the bonds that BRICS cuts in a piece of `mol`, as bonds of `mol`, each once."""
+    step()
     pairs = brics_bonds(piece.ToBinary())
+    step()
     bonds = (mol.GetBondBetweenAtoms(atoms[i], atoms[j]).GetIdx() for i, j in pairs)
     return list(dict.fromkeys(bonds))
 
@@ -100,13 +109,13 @@ class CutMolecule:
     """Cut bonds in the order they were found."""
 
 
-def cut_molecule(mol: Any, cut: str) -> CutMolecule:
+def cut_molecule(mol: Any, cut: str, step: Callable[[], None] = no_step) -> CutMolecule:
     """Cut a molecule; BRICS is used only if the Amiibo rule cuts a bond."""
     amiibo = amiibo_cuts(mol)
     residues = cut_into_pieces(mol, amiibo)
     if cut == "amiibo" or not amiibo:
         return CutMolecule(residues, residues, amiibo)
-    brics = [bond for piece in residues for bond in brics_cuts(mol, *piece)]
+    brics = [bond for piece in residues for bond in brics_cuts(mol, *piece, step)]
     cuts = list(dict.fromkeys([*amiibo, *brics]))
     fragments = cut_into_pieces(mol, cuts) if len(cuts) > len(amiibo) else residues
     return CutMolecule(residues, fragments, cuts)

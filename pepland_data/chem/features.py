@@ -7,8 +7,13 @@ from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
-from rdkit import Chem, RDConfig
+from rdkit import Chem
 from rdkit.Chem import ChemicalFeatures, rdMolDescriptors
+
+try:
+    from rdkit.RDPaths import RDDataDir
+except ImportError:  # built from its sources, where only the variable RDBASE names the folder
+    from rdkit.RDConfig import RDDataDir
 
 ATOMIC_NUMBERS = (35, 6, 7, 8, 9, 15, 16, 17, 53)
 FORMAL_CHARGES = (-1, -2, 1, 2, 0)
@@ -52,8 +57,11 @@ def bond_row(bond: Any) -> bytes:
 
 @cache
 def feature_factory() -> tuple[Any, tuple[str, ...]]:
-    """Return RDKit's base features and the names of their 27 types, read once per process."""
-    path = os.path.join(RDConfig.RDDataDir, "BaseFeatures.fdef")
+    """Return RDKit's base features and the names of their 27 types, read once per process.
+
+    They are those of the RDKit that is running: the variable RDBASE may name another one.
+    """
+    path = os.path.join(RDDataDir, "BaseFeatures.fdef")
     factory = ChemicalFeatures.BuildFeatureFactory(path)  # type: ignore[attr-defined]
     return factory, tuple(name.split(".")[1] for name in factory.GetFeatureDefs())
 

@@ -15,8 +15,13 @@ from rdkit import Chem
 
 from pepland_data.chem.conversion import Converted, FeaturizeOptions, Note, Reject
 from pepland_data.chem.fast.fast_path import CannotCutError, FastPath
-from pepland_data.chem.fast.rdkit_records import RdkitRecords, read_rdkit_records
+from pepland_data.chem.fast.rdkit_records import (
+    RdkitRecords,
+    layout_is_known,
+    read_rdkit_records,
+)
 from pepland_data.chem.fast.sequence_path import SequencePath
+from pepland_data.chem.features import feature_factory
 from pepland_data.chem.notation.detect import detect_notation
 from pepland_data.chem.notation.molecule_identity import (
     identity_array,
@@ -77,8 +82,9 @@ class Featurizer:
         Args:
             options: the options that decide the graphs.
             fast: False computes each molecule with RDKit alone; the graphs are the same.
-            watch: called before each step with the position of the next text, or with None if the
-                step is about many texts. A caller can use it to find a text that never ends.
+            watch: called before each step with the position of its text, or with None if the step
+                is about no text or many. A caller can use it to find a text that never ends. What a
+                cache may know is a step of its own, so no step depends on earlier texts.
         """
         self.options = options or FeaturizeOptions()
         self._fast, self._watch = fast, watch
@@ -126,11 +132,14 @@ class Featurizer:
         parts, kept = [empty_columns()], [np.zeros(0, np.int64)]
         identity: dict[int, bytes] = {}
         with RdkitMessages() as log:
+            self._watch(None)
+            feature_factory(), layout_is_known()  # once per process; no text pays for it
             texts, renamed = self._standardize(texts, log, notes)
             for batch, columns in self._read_and_convert(texts, log, rejects, notes):
                 parts.append(columns)
                 kept.append(np.array([text.position for text in batch], np.int64))
                 identity |= self._identities(batch)
+            self._watch(None)
         columns, places = concat(parts), np.concatenate(kept)
         order = np.argsort(places)
         if np.any(order[1:] < order[:-1]):
@@ -251,7 +260,9 @@ class Featurizer:
     def _plain_graph(self, text: _Text, rejects: list[Reject]) -> Graphs:
         self._watch(text.position)
         try:
-            yield [text], columns_of_one(plain_graph(text.mol, self.options.cut, self._rows))
+            step = partial(self._watch, text.position)
+            graph = plain_graph(text.mol, self.options.cut, self._rows, step)
+            yield [text], columns_of_one(graph)
         except (Chem.MolSanitizeException, ValueError, RuntimeError) as error:
             rejects.append(_cut_reject(text, str(error)))
 
@@ -259,10 +270,10 @@ class Featurizer:
         """Return the identities of the molecules by position; nothing without ``dedup``."""
         if not self.options.dedup:
             return {}
-        self._watch(None)
         return {text.position: self._identity(text) for text in batch}
 
     def _identity(self, text: _Text) -> bytes:
+        self._watch(text.position)
         if text.mol is None and self.options.input_format != "auto":
             return identity_of_text(text.text)
         mol: Any = Chem.MolFromSequence(text.text) if text.mol is None else text.mol

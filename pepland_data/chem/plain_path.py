@@ -5,14 +5,14 @@ It is used for molecules whose records `pepland_data.chem.fast.rdkit_records` ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rdkit import Chem
 
-from pepland_data.chem.cuts import Piece, cut_molecule, piece_smiles
+from pepland_data.chem.cuts import Piece, cut_molecule, no_step, piece_smiles
 from pepland_data.chem.features import atom_row, bond_row, fragment_row
 from pepland_data.errors import InvalidMoleculeError
 from pepland_data.graph.table_builder import TableBuilder
@@ -26,9 +26,25 @@ def atom_key(atom: Any) -> tuple[int, int, bytes]:
     return (atom.GetAtomicNum() - 1, int(atom.GetChiralTag()), atom_row(atom))
 
 
-def fragment_key(mol: Any, piece: Any, atoms: Sequence[int]) -> tuple[str, bytes]:
-    """Return the SMILES of a fragment as cut out, and its feature row."""
-    return piece_smiles(piece.ToBinary()), fragment_row(Chem.MolFragmentToSmiles(mol, atoms))
+def fragment_key(
+    mol: Any, piece: Any, atoms: Sequence[int], step: Callable[[], None] = no_step
+) -> tuple[str, bytes]:
+    """Return the SMILES of a fragment as cut out, and its feature row.
+
+    Args:
+        mol: the molecule.
+        piece: the fragment.
+        atoms: atoms of the fragment in the molecule.
+        step: called before and after each value that a cache may know.
+    """
+    step()
+    smiles = piece_smiles(piece.ToBinary())
+    step()
+    inside = Chem.MolFragmentToSmiles(mol, atoms)
+    step()
+    row = fragment_row(inside)
+    step()
+    return smiles, row
 
 
 def check_atom(text: str, number: int, chiral: int) -> None:
@@ -45,9 +61,11 @@ def check_atom(text: str, number: int, chiral: int) -> None:
         raise InvalidMoleculeError(text, "features", "holds non-tetrahedral chirality")
 
 
-def plain_graph(mol: Any, cut: str, tables: TableBuilder) -> dict[str, Any]:
+def plain_graph(
+    mol: Any, cut: str, tables: TableBuilder, step: Callable[[], None] = no_step
+) -> dict[str, Any]:
     """Return the ten flat arrays of one molecule; its new feature rows are added to `tables`."""
-    molecule = cut_molecule(mol, cut)
+    molecule = cut_molecule(mol, cut, step)
     parts, cuts = molecule.fragments, molecule.cuts
     fragment_of = _piece_of_atoms(parts, mol.GetNumAtoms())
     residue_of = _piece_of_atoms(molecule.residues, mol.GetNumAtoms())
@@ -63,7 +81,7 @@ def plain_graph(mol: Any, cut: str, tables: TableBuilder) -> dict[str, Any]:
     return {
         "atom_code": [tables.atoms.code(atom_key(a)) for a in mol.GetAtoms()],
         "atom_fragment": fragment_of,
-        "fragment_code": [tables.fragments.code(fragment_key(mol, m, a)) for m, a in parts],
+        "fragment_code": [tables.fragments.code(fragment_key(mol, m, a, step)) for m, a in parts],
         "fragment_residue": [residue_of[a[0]] if cuts else 1 for _, a in parts],
         "bond_begin": ends[:, 0],
         "bond_end": ends[:, 1],

@@ -82,9 +82,10 @@ def examine(
     graph = Featurizer(options).featurize(text)
     with RdkitMessages() as log:
         mol = parse(text, options.input_format, options.max_atoms, log)
+        cuts = sorted(cut_molecule(mol, options.cut).cuts)
     labels = None if vocabulary is None else graph.fragment_label(vocabulary)
     unknown = None if vocabulary is None else vocabulary.unknown
-    return ShownPeptide(graph, mol, sorted(cut_molecule(mol, options.cut).cuts), labels, unknown)
+    return ShownPeptide(graph, mol, cuts, labels, unknown)
 
 
 def colours(kinds: list[str]) -> dict[str, Colour]:

@@ -52,11 +52,18 @@ class Progress:
         bar = f"[{bar:<{self.WIDTH}}] "
         text = f"{step}/{self.total} left {duration(left)}, {text}"
         if self.redraw:
-            self.stream.write(CLEAR + fit_line(bar, text, self._columns()))
             self._line_open = True
+            self._write(CLEAR + fit_line(bar, text, self._columns()))
         else:
-            self.stream.write(f"{bar}{text}\n")
-        self.stream.flush()
+            self._write(f"{bar}{text}\n")
+
+    def _write(self, text: str) -> None:
+        """Write at once; a terminal that was closed ends the lines, not the run."""
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:
+            self.enabled = self._line_open = False
 
     def _columns(self) -> int:
         """Return the present width of the terminal in characters."""
@@ -68,18 +75,14 @@ class Progress:
     def say(self, message: str) -> None:
         """Write a message on a line of its own."""
         if self.enabled:
-            if self.redraw:
-                self.stream.write(CLEAR)
-                self._line_open = False
-            self.stream.write(message + "\n")
-            self.stream.flush()
+            self._line_open = False
+            self._write(f"{CLEAR if self.redraw else ''}{message}\n")
 
     def close(self) -> None:
         """End the line that was drawn last."""
         if self._line_open:
-            self.stream.write("\n")
-            self.stream.flush()
             self._line_open = False
+            self._write("\n")
 
 
 def fit_line(bar: str, text: str, columns: int) -> str:

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C set a flag, so that the run can write a checkpoint before it ends."""
+"""SIGTERM, SIGHUP and Ctrl-C set a flag, so that the run can write a checkpoint before it ends."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 
 
 class StopRequest:
-    """A flag that SIGTERM and SIGINT set inside the context. A second Ctrl-C ends at once."""
+    """A flag that SIGTERM, SIGHUP and SIGINT set inside the context.
 
-    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+    A second Ctrl-C ends at once. A signal that is ignored (``nohup``) stays ignored.
+    """
+
+    SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
     def __init__(self) -> None:
         self.received: str | None = None  # name of the signal
@@ -19,7 +22,8 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            self._before = {s: signal.signal(s, self._receive) for s in self.SIGNALS}
+            heard = [s for s in self.SIGNALS if signal.getsignal(s) != signal.SIG_IGN]
+            self._before = {s: signal.signal(s, self._receive) for s in heard}
         return self
 
     def __exit__(

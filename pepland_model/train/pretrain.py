@@ -33,7 +33,7 @@ from pepland_model.train.run_state import warn_if_threads_differ
 from pepland_model.train.train_data import RunData, open_data
 from pepland_model.train.trainer import RunResult, Trainer
 
-EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143}
+EXIT_CODES = {s.name: 128 + s for s in StopRequest.SIGNALS}
 
 
 def pretrain(config: TrainConfig, must_resume: bool = False) -> dict[str, Any] | None:

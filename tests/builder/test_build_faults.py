@@ -126,30 +126,46 @@ def test_missing_write_permission_is_a_one_line_error(
     assert files_of(out) == whole
 
 
+SENTENCES = {
+    signal.SIGINT: b"error: interrupted; run the same command again to resume",
+    signal.SIGTERM: b"error: ended by SIGTERM; run the same command again to resume",
+    signal.SIGHUP: b"error: ended by SIGHUP; run the same command again to resume",
+}
+
+
 @pytest.mark.parametrize("group", [True, False])
-@pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_ends_within_seconds_and_leaves_no_process(
-    tmp_path: Path, source: Path, whole: dict[str, bytes], workers: int, group: bool
-) -> None:
-    out = tmp_path / "out"
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [(1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGINT), (2, signal.SIGTERM),
+     (2, signal.SIGHUP)],
+)  # fmt: skip
+def test_a_signal_ends_a_build_within_seconds_and_leaves_nothing(
+    tmp_path: Path, source: Path, whole: dict[str, bytes], workers: int, group: bool,
+    number: signal.Signals,
+) -> None:  # fmt: skip
+    out, temporary = tmp_path / "out", tmp_path / "temporary"
+    temporary.mkdir()
     process = subprocess.Popen(
-        [*BUILD, *flags(source, out, workers)],
+        [*BUILD, *flags(source, out, workers)], env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     wait_for(lambda: list(out.glob(".build/*/done.json")))
     below = psutil.Process(process.pid).children(recursive=True)
     begin = time.monotonic()
-    if group:  # as a terminal does
-        os.killpg(process.pid, signal.SIGINT)
+    if group:  # as a terminal does, and some schedulers
+        os.killpg(process.pid, number)
     else:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
     _, said = process.communicate(timeout=30)
     assert time.monotonic() - begin < 8
     if process.returncode == 0:
         pytest.skip("the build was done before the signal came")
-    assert process.returncode == 130
-    assert b"interrupted; run the same command again to resume" in said
+    assert process.returncode == 128 + number
+    assert SENTENCES[number] in said
     assert b"Traceback" not in said
+    assert b"leaked" not in said
     assert not psutil.wait_procs(below, timeout=5)[1]
+    assert not list(temporary.iterdir())
+    assert not [path for path in Path("/dev/shm").glob("*") if str(process.pid) in path.name]
     assert cli("build", *flags(source, out)).returncode == 0
     assert files_of(out) == whole

@@ -27,6 +27,10 @@ def reader(text, *args):
         held = [bytearray(2**26) for _ in range(200)]
     if text == "[Ne]":
         raise KeyError("odd")
+    if text == "[Rn]":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if text == "[He]":
+        raise FileNotFoundError("no BaseFeatures.fdef")
     return real(text, *args)
 Chem.MolFromSmiles = reader
 import pepland_data.chem.notation.parse as molecule
@@ -97,6 +101,18 @@ def test_a_process_killed_from_outside_costs_no_row() -> None:
         child.kill()
         child.wait()
         assert isolated.convert(GOOD).kept.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("sabotaged")
+@pytest.mark.parametrize(
+    ("text", "why"), [("[Rn]", "killed twice from outside"), ("[He]", "no BaseFeatures.fdef")]
+)
+def test_what_no_text_is_to_blame_for_rejects_none(text: str, why: str) -> None:
+    with (
+        IsolatedFeaturizer(FeaturizeOptions()) as isolated,
+        pytest.raises(BuildError, match=why),
+    ):
+        isolated.convert([*GOOD, text])
 
 
 def test_a_process_that_cannot_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from pepland_data.builder.workers.worker_lifetime import killed_with_parent
+from pepland_data.errors import BuildError
 
 MEMORY_EXIT = 77
 """Exit status of a process that reached its memory limit."""
@@ -63,6 +64,8 @@ def serve(pipe: Connection, shared: Any, memory: int) -> None:
             counts = _counts(featurizers[options]) - before
         except MemoryError:
             os._exit(MEMORY_EXIT)
+        except (OSError, ImportError) as error:
+            answer, counts = BuildError(f"texts cannot be converted here: {error}"), Counter()
         except Exception as error:
             featurizers.clear()
             answer, counts = _described(error), Counter()
@@ -75,11 +78,14 @@ def _counts(featurizer: Any) -> Counter[str]:
 
 
 def _watch(shared: Any, seconds: float) -> Callable[[int | None], None]:
-    """Return a function that records the position of the next text and restarts the timer."""
+    """Return a function that records the position of the next text and restarts the timer.
+
+    Without a position there is no limit: no text would be to blame for the time.
+    """
 
     def watch(position: int | None) -> None:
         POSITION.pack_into(shared, 0, UNKNOWN if position is None else position)
-        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.setitimer(signal.ITIMER_PROF, 0 if position is None else seconds)
 
     return watch
 

@@ -34,6 +34,9 @@ MEMORY_LIMIT = 768 * 2**20
 TEXTS_PER_REQUEST = 4096
 START_SECONDS = 300.0
 """Time after which a process that has not answered counts as unable to start."""
+OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
+           signal.SIGXCPU)  # fmt: skip
+"""Signals that no text can cause: they come from the user, a scheduler or the kernel."""
 IDLE_FACTOR = 20.0
 """A process hangs if it stays at one text for this many time limits, in wall-clock time."""
 
@@ -44,6 +47,8 @@ class Death:
 
     stage: str
     reason: str
+    from_outside: bool = False
+    """Whether something else than the text ended the process."""
 
 
 class EndedError(Exception):
@@ -94,6 +99,7 @@ class ConvertingProcess:
 
         Raises:
             EndedError: the process died, or met an unexpected error.
+            BuildError: the process lacks something that no text is to blame for.
         """
         POSITION.pack_into(self._shared, 0, UNKNOWN)
         try:
@@ -104,6 +110,8 @@ class ConvertingProcess:
             raise EndedError(
                 self._death(options), self._position(len(texts)), self._fresh
             ) from None
+        if isinstance(answer, BuildError):
+            raise answer
         if isinstance(answer, str):
             raise EndedError(Death("crash", f"unexpected {answer}"), UNKNOWN, self._fresh)
         self._fresh = False
@@ -131,7 +139,7 @@ class ConvertingProcess:
         if code == MEMORY_EXIT:
             return Death("limits", f"needs more than {self._memory / 2**20:,.0f} MiB of memory")
         ended = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return Death("crash", f"ended the process that converted it ({ended})")
+        return Death("crash", f"ended the process that converted it ({ended})", -code in OUTSIDE)
 
     def close(self) -> None:
         """End the process."""
@@ -169,7 +177,7 @@ class IsolatedFeaturizer:
         """Return the graphs and the rejects of all texts; see `Featurizer.convert`.
 
         Raises:
-            BuildError: no process can be started.
+            BuildError: no process can be started, or it is killed from outside, or lacks a file.
         """
         size = TEXTS_PER_REQUEST
         runs = [(i, texts[i : i + size]) for i in range(0, len(texts), size)]
@@ -211,6 +219,12 @@ class IsolatedFeaturizer:
             if len(texts) > 1:
                 for start, stop in _divided(ended.position, len(texts)):
                     yield from self._parts(first + start, texts[start:stop])
+            elif ended.fresh and ended.death.from_outside:
+                raise BuildError(
+                    f"the process that converted {texts[0]!r:.60} was killed twice from outside "
+                    f"({ended.death.reason}), perhaps because memory ran out; run the same command "
+                    "again to resume, with fewer workers if memory ran out"
+                ) from None
             elif ended.fresh:
                 reject = Reject(0, texts[0], ended.death.stage, ended.death.reason)
                 yield first, replace(nothing(), rejects=[reject])

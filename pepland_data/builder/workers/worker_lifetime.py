@@ -1,4 +1,4 @@
-"""When a worker process ends: with the build that started it, and never by Ctrl-C itself."""
+"""When a worker process ends: with the build that started it, and never by a signal itself."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ PR_SET_PDEATHSIG = 1
 CHECK_SECONDS = 0.5
 
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a build."""
+
+
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Block SIGINT in this thread, so that processes started inside never receive it.
+    """Block `INTERRUPTS` in this thread, so that processes started inside never receive them.
 
-    Ctrl-C in a terminal signals every process of a build. Only the main process may react: a worker
-    that is still starting would print a traceback. A child inherits the mask of the thread that
-    starts it. The main process receives the signal in another thread or at the end of the block.
+    Ctrl-C in a terminal, its closing, and some schedulers signal every process of a build. Only the
+    main process may react: a worker that is still starting would print a traceback, and the row of
+    a converting process would become a reject. A child inherits the mask of the thread that starts
+    it. The main process receives the signal in another thread or at the end of the block.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
     try:
         yield
     finally:

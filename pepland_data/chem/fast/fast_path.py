@@ -7,6 +7,7 @@ bonds that are new in this process.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,8 @@ class FastPath:
         Args:
             mols: sanitised molecules.
             records: the records of each, from `read_rdkit_records`.
-            watch: called with the place of the molecule whose pieces are computed next, then None.
+            watch: called with the place of a molecule before each step of the work on its pieces,
+                then with None.
 
         Raises:
             CannotCutError: some molecules have no graph.
@@ -86,9 +88,10 @@ class FastPath:
             by_molecule.setdefault(int(molecule[k]), []).append(k)
         failed: dict[int, str] = {}
         for m, wanted in by_molecule.items():
-            watch(m)
+            step = partial(watch, m)
+            step()
             try:
-                solved = self._solve(batch, pieces, bonds, m, wanted, molecule)
+                solved = self._solve(batch, pieces, bonds, m, wanted, molecule, step)
             except (Chem.MolSanitizeException, ValueError, RuntimeError) as error:
                 failed[m] = str(error)
                 continue
@@ -109,6 +112,7 @@ class FastPath:
         m: int,
         wanted: list[int],
         molecule: Ints,
+        step: Callable[[], None],
     ) -> dict[int, PieceFragments]:
         """Return the fragments of the wanted pieces of molecule m."""
         start, stop = batch.bond_ptr[m], batch.bond_ptr[m + 1]
@@ -119,7 +123,7 @@ class FastPath:
             k - first: bonds.bond[bonds.ptr[k] : bonds.ptr[k + 1]] - start for k in wanted
         }
         ordered = cuts[np.argsort(found[cuts])].tolist()
-        solved = solve_pieces(batch.mols[m], ordered, wanted_bonds, self.cut, self.tables)
+        solved = solve_pieces(batch.mols[m], ordered, wanted_bonds, self.cut, self.tables, step)
         return {first + number: piece for number, piece in solved.items()}
 
     def _assemble(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +100,12 @@ class PieceCache:
 
 
 def solve_pieces(
-    mol: Any, cuts: list[int], wanted: dict[int, Ints], cut: str, tables: TableBuilder
+    mol: Any,
+    cuts: list[int],
+    wanted: dict[int, Ints],
+    cut: str,
+    tables: TableBuilder,
+    step: Callable[[], None],
 ) -> dict[int, PieceFragments]:
     """Compute the fragments of some pieces of one molecule with RDKit.
 
@@ -109,22 +115,24 @@ def solve_pieces(
         wanted: number of a piece in the molecule -> its bonds, ascending.
         cut: ``adafrag`` or ``amiibo``.
         tables: the feature rows get their codes here.
+        step: called before and after each value that a cache may know.
     """
     residues = CutPieces(mol, cuts)
     brics: dict[int, list[int]] = {number: [] for number in wanted}
     if cut == "adafrag" and cuts:
-        brics = {number: brics_cuts(mol, *residues[number]) for number in wanted}
+        brics = {number: brics_cuts(mol, *residues[number], step) for number in wanted}
     more = [bond for found in brics.values() for bond in found]
     parts = CutPieces(mol, [*cuts, *more]) if more else residues
     holder = {atom: number for number in wanted for atom in residues.atoms[number]}
     found: dict[int, list[Any]] = {number: [] for number in wanted}
     for number, atoms in enumerate(parts.atoms):
         if atoms[0] in holder:
+            step()
             found[holder[atoms[0]]].append(parts[number])
     return {
         number: PieceFragments(
             _atom_fragment(residues.atoms[number], [atoms for _, atoms in found[number]]),
-            [tables.fragments.code(fragment_key(mol, *part)) for part in found[number]],
+            [tables.fragments.code(fragment_key(mol, p, a, step)) for p, a in found[number]],
             [int(np.searchsorted(bonds, bond)) for bond in brics[number]],
         )
         for number, bonds in wanted.items()

@@ -8,5 +8,5 @@ helm.py - read HELM with RDKit, or with helmkit for monomers that RDKit does not
 standardize.py - remove salts and charges from a SMILES.
 molecule_identity.py - 16 bytes that are equal for equal molecules.
 monomers.py - write peptides of known residues as SMILES or HELM, for samples and tests.
-rdkit_messages.py - collect the messages of RDKit instead of printing them.
+rdkit_messages.py - RDKit with its default settings, and its messages collected.
 """

@@ -1,19 +1,31 @@
-"""Collect the messages of RDKit instead of printing them."""
+"""RDKit as this package uses it: its messages collected, its global switches at their defaults."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-from rdkit import rdBase
+from rdkit import Chem, rdBase
 
 CLOCK = re.compile(r"^\[\d\d:\d\d:\d\d\] ?")
+DEFAULTS = {
+    "UseLegacyStereoPerception": True,
+    "UseLegacyRingFinding": False,
+    "AllowNontetrahedralChirality": True,
+    "DefaultPickleProperties": Chem.PropertyPickleOptions.NoProps,
+}
+"""RDKit's global switches that change how a text is read; programs and ``RDK_...`` variables of
+the environment can set them."""
+LOGGER_STATE = ("propagate", "handlers", "filters", "disabled", "level")
 
 
 class RdkitMessages(logging.Handler):
     """Collects RDKit's warnings and errors while it is entered; nothing is printed.
 
-    RDKit has one log per process, so only one thread may use this class at a time.
+    The molecules and the messages depend on the texts alone: while this is entered, RDKit's
+    switches have their default values, and no setting of a log hides a message. The settings of the
+    caller are put back at the end. They belong to the process, so only one thread may use this
+    class at a time.
     """
 
     def __init__(self) -> None:
@@ -33,12 +45,16 @@ class RdkitMessages(logging.Handler):
         return [line for line in lines if line]
 
     def __enter__(self) -> RdkitMessages:
+        self._switches = set_switches(DEFAULTS)
         self._disabled = [
             line.split(":")[0] for line in rdBase.LogStatus().splitlines() if "disabled" in line
         ]
-        self._before = self._logger.propagate, self._logger.level, self._logger.handlers
-        self._logger.propagate, self._logger.handlers = False, [self]
+        self._before = {name: getattr(self._logger, name) for name in LOGGER_STATE}
+        self._silenced = self._logger.manager.disable
+        self._logger.propagate, self._logger.disabled = False, False
+        self._logger.handlers, self._logger.filters = [self], []
         self._logger.setLevel(logging.DEBUG)
+        logging.disable(logging.NOTSET)
         rdBase.LogToPythonLogger()
         return self
 
@@ -46,5 +62,16 @@ class RdkitMessages(logging.Handler):
         rdBase.LogToCppStreams()
         for name in self._disabled:
             rdBase.DisableLog(name)
-        self._logger.propagate, level, self._logger.handlers = self._before
-        self._logger.setLevel(level)
+        for name, value in self._before.items():
+            setattr(self._logger, name, value)
+        logging.disable(self._silenced)  # also forgets which levels are on
+        set_switches(self._switches)
+
+
+def set_switches(values: dict[str, object]) -> dict[str, object]:
+    """Set those of RDKit's global switches that this RDKit has; return their values before."""
+    known = {name: value for name, value in values.items() if hasattr(Chem, f"Set{name}")}
+    before = {name: getattr(Chem, f"Get{name}")() for name in known}
+    for name, value in known.items():
+        getattr(Chem, f"Set{name}")(value)
+    return before
