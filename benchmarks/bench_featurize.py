@@ -143,7 +143,7 @@ def random_sequences(count: int, length: int) -> list[str]:
 
 def read_texts(path: Path, count: int) -> list[str]:
     """Return the first SMILES of a CSV file, without those that RDKit cannot read."""
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
         header = list(rows.fieldnames or [])
         column = header[text_column(header, None, path)]

@@ -58,7 +58,7 @@ class Corpus:
     """The peptides of a CSV file."""
 
     def __init__(self, path: Path) -> None:
-        with path.open(newline="") as lines:
+        with path.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines))
         column = next(name for name in rows[0] if name.lower() == "smiles")
         self.name, self.graphs = path.stem, GraphSource.from_smiles([row[column] for row in rows])

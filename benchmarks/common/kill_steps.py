@@ -112,7 +112,7 @@ def forked(work: Callable[[], object], after_s: float | None = None) -> int:
 
 def counted(action: Action, folder: Path, log: Path, stop: int = -1) -> None:
     """Run an action, write its steps to a log, and kill this process before step `stop`."""
-    file = log.open("w")
+    file = log.open("w", encoding="utf-8")
     count = 0
 
     def watch(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:

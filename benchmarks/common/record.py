@@ -21,7 +21,7 @@ PACKAGES = ("pepland-data", "torch", "numpy", "pyarrow", "rdkit", "dgl", "zarr",
 def cpu_name() -> str:
     """Return the name of the processor, or the architecture if the system does not tell."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 

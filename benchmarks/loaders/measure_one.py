@@ -24,7 +24,7 @@ def private_bytes() -> int:
 
     Pages of mapped files are not counted: they belong to the cache of the system.
     """
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith("kB")}
     return 1024 * (kib["Private_Dirty"] + kib["Swap"])
 

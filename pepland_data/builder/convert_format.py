@@ -101,7 +101,8 @@ def write_arrow(
     sizes = {name: np.asarray(values, np.int64) for name, values in store.sizes.items()}
     write_sizes(folder / SIZES_FILE, sizes)
     files.append(FileEntry.of(folder, SIZES_FILE, len(store)))
-    for old in (entry for entry in store.manifest.files if entry.file in ROW_FILES):
+    entries = {entry.file: entry for entry in store.manifest.files}
+    for old in (entries[file] for file in ROW_FILES if file in entries):
         write_atomic_bytes(folder / old.file, (store.path / old.file).read_bytes())
         files.append(FileEntry.of(folder, old.file, old.rows))
     shards = []

@@ -157,7 +157,9 @@ class SentFiles:
         self._path = folder.parent / f"{folder.name}.sent"
         self._remote_sizes = remote.sizes()
         self._folder = folder
-        self._lines = set(self._path.read_text().splitlines()) if self._path.exists() else set()
+        self._lines = (
+            set(self._path.read_text("utf-8").splitlines()) if self._path.exists() else set()
+        )
 
     def has(self, name: str, sha: str) -> bool:
         """Return whether a file with this content was sent and is still at the URL."""
@@ -166,7 +168,7 @@ class SentFiles:
 
     def add(self, name: str, sha: str) -> None:
         """Record a file; a line that a kill truncated matches no file."""
-        with self._path.open("a") as file:
+        with self._path.open("a", encoding="utf-8") as file:
             file.write(f"{sha} {name}\n")
 
     def delete(self) -> None:

@@ -228,7 +228,7 @@ class Featurizer:
         mol = parse(text, self.options.input_format, self.options.max_atoms, log)
         records = read_rdkit_records(mol) if self._fast else None
         if records is None:
-            atoms = [(atom.GetAtomicNum(), int(atom.GetChiralTag())) for atom in mol.GetAtoms()]
+            atoms = sorted((a.GetAtomicNum(), int(a.GetChiralTag())) for a in mol.GetAtoms())
         else:
             atoms = self._path.distinct.unsupported_atoms(records.atoms)
         for number, chiral in atoms:

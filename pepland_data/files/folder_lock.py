@@ -154,7 +154,7 @@ def empty(folder: Path, but: str) -> None:
 def machine() -> str:
     """Return an identifier of the running system; containers on it have the same one."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return socket.gethostname()
 

@@ -144,5 +144,5 @@ class GraphSource:
 
 def sample_smiles() -> list[str]:
     """Return the SMILES of the bundled sample."""
-    with sample_path().open(newline="") as lines:
+    with sample_path().open(newline="", encoding="utf-8") as lines:
         return [row["smiles"] for row in csv.DictReader(lines)]

@@ -211,14 +211,14 @@ class Peak:
             wait(device)
             torch.cuda.reset_peak_memory_stats(device)
         elif Path("/proc/self/clear_refs").exists():
-            Path("/proc/self/clear_refs").write_text("5")
+            Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
     def mib(self) -> float:
         """Return the peak in MiB."""
         if self.device.type == "cuda":
             return round(torch.cuda.max_memory_allocated(self.device) / 2**20, 1)
         if sys.platform == "linux":
-            lines = Path("/proc/self/status").read_text().splitlines()
+            lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
             high = next(line for line in lines if line.startswith("VmHWM"))
             return round(int(high.split()[1]) / 2**10, 1)
         return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 1)

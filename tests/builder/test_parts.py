@@ -29,7 +29,7 @@ def write(path: Path, rows: int = 47) -> Path:
         text = "broken(" if i % 9 == 4 else PEPTIDES[i % 4]
         number = f"{i:03d}" if i < 20 else f"{i / 4}"
         lines.append(f'{text},{i:03d},{number},{number if i < 40 else "many"},"a\n{i}"\n')
-    path.write_text("smiles,whole,fraction,word,quoted\n" + "".join(lines))
+    path.write_text("smiles,whole,fraction,word,quoted\n" + "".join(lines), encoding="utf-8")
     return path
 
 

@@ -14,7 +14,8 @@ def write_csv(path: Path, count: int = 40, bad: tuple[int, ...] = ()) -> Path:
     """Write `count` rows of four peptides with an id and a number; rows `bad` are no SMILES."""
     rows = [("not a smiles" if i in bad else PEPTIDES[i % 4], f"{i / 2}") for i in range(count)]
     path.write_text(
-        "id,smiles,affinity\n" + "".join(f"p{i},{s},{a}\n" for i, (s, a) in enumerate(rows))
+        "id,smiles,affinity\n" + "".join(f"p{i},{s},{a}\n" for i, (s, a) in enumerate(rows)),
+        encoding="utf-8",
     )
     return path
 
@@ -30,7 +31,7 @@ def sixty_smiles() -> list[str]:
 def write_rows(path: Path, rows: range) -> Path:
     """Write some of sixty distinct peptides, eight of them broken, with a number each."""
     lines = [f"{'broken(' if i in BAD_ROWS else sixty_smiles()[i]},{i / 4}\n" for i in rows]
-    path.write_text("smiles,affinity\n" + "".join(lines))
+    path.write_text("smiles,affinity\n" + "".join(lines), encoding="utf-8")
     return path
 
 

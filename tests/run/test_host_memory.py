@@ -22,7 +22,9 @@ def count_faults(out: Path, keep: bool) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(3):
         layers()
-    out.write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before))
+    out.write_text(
+        str(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before), encoding="utf-8"
+    )
 
 
 def layers() -> None:

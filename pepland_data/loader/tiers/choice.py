@@ -165,7 +165,7 @@ def free_host_bytes() -> int:
     The limit of a container counts if it is lower than the free memory of the machine.
     """
     try:
-        with open("/proc/meminfo") as file:
+        with open("/proc/meminfo", encoding="utf-8") as file:
             lines = dict(line.split(":", 1) for line in file)
     except OSError:
         return 0
@@ -176,7 +176,7 @@ def free_host_bytes() -> int:
 
 def _number(path: Path) -> int | None:
     try:
-        text = path.read_text().strip()
+        text = path.read_text(encoding="utf-8").strip()
     except OSError:
         return None
     return int(text) if text.isdigit() else None
