@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pepland_data.errors import BuildError, InputError
-from pepland_data.files.atomic import write_atomic
+from pepland_data.files.atomic import new_folder, write_atomic
 from pepland_data.files.remote import is_remote, local_path
 from pepland_data.store.arrow_shards import shard_batch, table_batches
 from pepland_data.store.graph_store import GraphStore
@@ -55,11 +54,8 @@ def export(store: GraphStore, kind: str, out: str | Path) -> ExportReport:
     out = local_path(out)
     if out.exists():
         raise BuildError(f"{out} is there already; name a new folder")
-    work = out.parent / f".{out.name}.exporting"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    WRITERS[kind](store, work)
-    work.replace(out)
+    with new_folder(out, "exporting") as work:
+        WRITERS[kind](store, work)
     files = [path for path in out.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     return ExportReport(str(out), kind, len(store), len(files), size, size / store.nbytes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pepland_data.builder.publish import publish
 from pepland_data.builder.workers.engines import Engine
 from pepland_data.builder.write_zarr import ROW_FILES, write_zarr
 from pepland_data.errors import BuildError, InputError
-from pepland_data.files.atomic import write_atomic_bytes
+from pepland_data.files.atomic import new_folder, write_atomic_bytes
 from pepland_data.files.remote import is_remote, local_path
 from pepland_data.store.arrow_shards import SIZES_FILE, write_arrow_shard, write_sizes
 from pepland_data.store.graph_store import Address, GraphStore, open_store, reopened
@@ -77,16 +76,13 @@ def _convert(
 ) -> ConvertReport:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BuildError(f"{out} is there already; name a new folder")
-    work = out.parent / f".{out.name}.converting"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
     write = write_zarr if kind == "zarr" else write_arrow
-    manifest = write(store, work, Engine(workers), progress)
-    for name in split_names(store):
-        split = f"splits/{name}.json"
-        write_atomic_bytes(work / split, (store.path / split).read_bytes())
-    write_manifest(work, manifest)
-    work.replace(out)
+    with new_folder(out, "converting") as work:
+        manifest = write(store, work, Engine(workers), progress)
+        for name in split_names(store):
+            split = f"splits/{name}.json"
+            write_atomic_bytes(work / split, (store.path / split).read_bytes())
+        write_manifest(work, manifest)
     entries = manifest.entries()
     return ConvertReport(
         str(out), kind, len(store), len(entries), sum(e.bytes for e in entries), store.nbytes

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,24 @@ def write_atomic_bytes(path: Path, data: bytes) -> None:
 def write_json(path: Path, document: object) -> None:
     """Write a JSON document to `path` with `write_atomic`."""
     write_atomic_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
+
+
+@contextmanager
+def new_folder(out: Path, doing: str) -> Iterator[Path]:
+    """Yield a temporary folder beside `out`, which becomes `out` at the end.
+
+    Args:
+        out: folder that does not exist, or is empty.
+        doing: end of the name of the temporary folder. If an error occurs, it is deleted.
+    """
+    work = out.parent / f".{out.name}.{doing}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        yield work
+        work.replace(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:
