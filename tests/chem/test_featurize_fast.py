@@ -47,6 +47,16 @@ def test_this_rdkit_writes_records_in_the_known_layout() -> None:
     assert layout_is_known()
 
 
+def test_helm_that_rdkit_reads_takes_the_fast_path_with_the_same_graphs() -> None:
+    texts = ["PEPTIDE1{A.C.[dF].W.C}$PEPTIDE1,PEPTIDE1,2:R3-5:R3$$$", "PEPTIDE1{[ac].G.P}$$$$"]
+    options = FeaturizeOptions(input_format="helm")
+    fast, plain = Featurizer(options), Featurizer(options, fast=False)
+    graphs, wanted = (dense_graphs(f.convert(texts), texts) for f in (fast, plain))
+    for text in texts:
+        assert_same(graphs[text], wanted[text], text)
+    assert fast.cache_counts["asked"] > 0 == plain.cache_counts["asked"]
+
+
 @pytest.mark.parametrize("cut", ["adafrag", "amiibo"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_odd_molecules_have_the_graphs_of_the_oracle(cut: str, seed: int) -> None:

@@ -21,7 +21,7 @@ def read_helm(text: str) -> Any:
     """
     mol = Chem.MolFromHELM(text)
     if mol is not None:
-        return mol
+        return _without_residues(mol)
     try:
         from helmkit import Molecule
     except ImportError:
@@ -37,3 +37,10 @@ def read_helm(text: str) -> Any:
         why = "HELM with an ambiguous monomer stands for no one molecule"
         raise InvalidMoleculeError(text, "parse", why)
     return Chem.MolFromSmiles(smiles)
+
+
+def _without_residues(mol: Any) -> Any:
+    """Return a molecule without the names of its residues, which only the plain path can read."""
+    for atom in mol.GetAtoms():
+        atom.SetMonomerInfo(None)
+    return mol
