@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pepland_data.chem.monomers.given import GivenMonomers
 from pepland_data.errors import InputError
 from pepland_data.graph.columns import GraphColumns, concat
 from pepland_data.graph.feature_tables import FeatureTables, merge_tables
@@ -35,6 +36,8 @@ class FeaturizeOptions:
     """A build rejects a molecule that an earlier row has; see `pepland_data.builder.duplicates`."""
     time_limit: float = 30.0
     """Processor seconds for one molecule. A build enforces the limit, `Featurizer` does not."""
+    monomers: GivenMonomers | None = None
+    """Monomers of HELM beside the bundled ones; see `monomers.given_files.given_monomers`."""
 
     def __post_init__(self) -> None:
         if self.input_format not in INPUT_FORMATS:
@@ -48,13 +51,25 @@ class FeaturizeOptions:
             raise InputError(f"time limit is {self.time_limit}; expected seconds above 0")
 
     def record(self) -> dict[str, Any]:
-        """Return the options as recorded in a manifest."""
-        return asdict(self)
+        """Return the options as recorded in a manifest; monomers only if there are some."""
+        record = {name: getattr(self, name) for name in _PLAIN}
+        return record if self.monomers is None else record | {"monomers": self.monomers.record()}
 
     @classmethod
-    def of_record(cls, record: dict[str, Any]) -> FeaturizeOptions:
-        """Return the options recorded in a manifest; missing ones have their defaults."""
-        return cls(**{f.name: record[f.name] for f in fields(cls) if f.name in record})
+    def of_record(
+        cls, record: dict[str, Any], monomers: GivenMonomers | None = None
+    ) -> FeaturizeOptions:
+        """Return the options recorded in a manifest; missing ones have their defaults.
+
+        Args:
+            record: options by name.
+            monomers: the recorded monomers, of which a record has only name and checksum.
+        """
+        return cls(**{name: record[name] for name in _PLAIN if name in record}, monomers=monomers)
+
+
+_PLAIN = tuple(f.name for f in fields(FeaturizeOptions) if f.name != "monomers")
+"""Options that a manifest records as they are."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pepland_data.chem.conversion import Converted, FeaturizeOptions, Note, Reje
 from pepland_data.chem.fast.fast_path import CannotCutError, FastPath
 from pepland_data.chem.fast.rdkit_records import RdkitRecords, read_rdkit_records
 from pepland_data.chem.fast.sequence_path import SequencePath
+from pepland_data.chem.monomers.library import library_of
 from pepland_data.chem.notation.detect import detect_notation
 from pepland_data.chem.notation.molecule_identity import (
     identity_array,
@@ -81,6 +82,8 @@ class Featurizer:
                 step is about many texts. A caller can use it to find a text that never ends.
         """
         self.options = options or FeaturizeOptions()
+        if self.options.monomers is not None:
+            _ = library_of(self.options.monomers).monomers  # not within the time of a molecule
         self._fast, self._watch = fast, watch
         self._forget()
 
@@ -216,7 +219,8 @@ class Featurizer:
 
     def _read_molecule(self, position: int, text: str, log: RdkitMessages) -> _Text:
         self._watch(position)
-        mol = parse(text, self.options.input_format, self.options.max_atoms, log)
+        options = self.options
+        mol = parse(text, options.input_format, options.max_atoms, log, options.monomers)
         records = read_rdkit_records(mol) if self._fast else None
         if records is None:
             atoms = [(atom.GetAtomicNum(), int(atom.GetChiralTag())) for atom in mol.GetAtoms()]

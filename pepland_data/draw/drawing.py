@@ -81,7 +81,7 @@ def examine(
     """
     graph = Featurizer(options).featurize(text)
     with RdkitMessages() as log:
-        mol = parse(text, options.input_format, options.max_atoms, log)
+        mol = parse(text, options.input_format, options.max_atoms, log, options.monomers)
     labels = None if vocabulary is None else graph.fragment_label(vocabulary)
     unknown = None if vocabulary is None else vocabulary.unknown
     return ShownPeptide(graph, mol, sorted(cut_molecule(mol, options.cut).cuts), labels, unknown)

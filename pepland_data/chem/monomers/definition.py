@@ -164,7 +164,9 @@ def _usual_caps(mol: Any, points: Mapping[int, Any]) -> dict[int, str]:
     return {number: "OH" if atom.GetIdx() in acyl else "H" for number, atom in points.items()}
 
 
-def _checked_caps(caps: Mapping[int, str], points: Mapping[int, Any]) -> tuple[tuple[int, str], ...]:
+def _checked_caps(
+    caps: Mapping[int, str], points: Mapping[int, Any]
+) -> tuple[tuple[int, str], ...]:
     for number, cap in caps.items():
         if number not in points:
             raise MonomerError(f"it has the cap {cap} for R{number}, but no such attachment point")

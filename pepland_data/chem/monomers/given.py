@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pepland_data.errors import InputError
+
 Entry = tuple[str, str, str, tuple[tuple[int, str], ...], str]
 """Polymer, symbol, SMILES with ``[*:n]``, caps by n, and why the monomer cannot be used, or ''."""
 
@@ -42,6 +44,25 @@ def packed(entries: Sequence[Entry], redefined: frozenset[str]) -> bytes:
 
 def shown(record: Any) -> str:
     """Return the record of given monomers as text; any other value by its `repr`."""
-    if not isinstance(record, list):
-        return "none" if record is None else repr(record)
+    if not isinstance(record, list | tuple):
+        return repr(record)
     return " + ".join(f"{one['name']} (SHA-256 {one['sha256'][:12]}...)" for one in record)
+
+
+def check_same(store: object, recorded: Any, given: GivenMonomers | None) -> None:
+    """Refuse monomers that are not those of a store.
+
+    Args:
+        store: path of the store, for the message.
+        recorded: the entry ``monomers`` of its options, None if it has none.
+        given: the monomers to use with it.
+
+    Raises:
+        InputError: they differ, so texts of the store could become other molecules.
+    """
+    found = None if given is None else given.record()
+    if found != (None if recorded is None else [dict(one) for one in recorded]):
+        remedy = "name the same files with --monomers" if recorded else "leave out --monomers"
+        raise InputError(
+            f"{store} was built with monomers {shown(recorded)}, not {shown(found)}; {remedy}"
+        )

@@ -47,7 +47,9 @@ def given_monomers(paths: Sequence[str | Path]) -> GivenMonomers | None:
     files = tuple((Path(path).name, file_sha256(Path(path))) for path in paths)
     redefined = _redefined(list(entries.values()))
     if redefined:
-        notes.append(_sentence("RDKit reads {} in another way; the given definitions win", redefined))
+        notes.append(
+            _sentence("RDKit reads {} in another way; the given definitions win", redefined)
+        )
     return GivenMonomers(files, packed(list(entries.values()), redefined), tuple(notes))
 
 

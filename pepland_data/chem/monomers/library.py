@@ -99,7 +99,10 @@ def in_line(polymer: str, smiles: str) -> dict[str, Any] | None:
     """
     if "*" not in smiles or ("_R" not in smiles and not re.search(r"\*:\d", smiles)):
         return None
-    return helmkit_data(monomer_of(polymer, smiles, smiles))
+    try:
+        return helmkit_data(monomer_of(polymer, smiles, smiles))
+    except MonomerError as error:
+        raise MonomerError(f"monomer {smiles[:80]!r}: {error}") from None
 
 
 def _bundled() -> Mapping[str, Mapping[str, Any]]:

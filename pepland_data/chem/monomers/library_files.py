@@ -125,7 +125,9 @@ def _polymer(name: str) -> str:
     return polymer
 
 
-def _row(polymer: str, symbol: str, name: str, structure: Any, caps: Any, places: Any = None) -> Row:
+def _row(
+    polymer: str, symbol: str, name: str, structure: Any, caps: Any, places: Any = None
+) -> Row:
     """Return a row; errors come when its monomer is made."""
     symbol = symbol.strip()
     if not symbol:
@@ -180,8 +182,10 @@ def _json(text: str) -> Iterator[Row]:
 
 def _json_cap(group: Mapping[str, Any]) -> tuple[str, str | None, str]:
     name, key = group.get("capGroupName"), group.get("alternateId") or ""
-    return group["label"], name, key or _cap_of_smiles(
-        group.get("capGroupSMILES") or group.get("capGroupSmiles") or ""
+    return (
+        group["label"],
+        name,
+        key or _cap_of_smiles(group.get("capGroupSMILES") or group.get("capGroupSmiles") or ""),
     )
 
 
