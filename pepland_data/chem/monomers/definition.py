@@ -49,7 +49,7 @@ def monomer_of(
         polymer: a name in `POLYMERS`.
         symbol: its symbol.
         structure: an RDKit molecule, or a SMILES; its attachment points are atoms labelled
-            ``_Rn`` (CXSMILES), ``[*:n]`` or ``Rn`` (mol file), or leaving groups such as ``[OH:n]``.
+            ``_Rn`` (CXSMILES), ``[*:n]`` or ``Rn`` (mol file), or leaving groups as ``[OH:n]``.
         caps: group of each attachment point, as ``H`` or ``OH``; the usual one is taken for a
             point without: ``OH`` on a carbonyl carbon, else ``H``.
         places: atom of each attachment point, for structures without labels.
@@ -76,8 +76,9 @@ def parsed(smiles: str) -> Any:
     Raises:
         MonomerError: RDKit cannot read it.
     """
-    parameters = Chem.SmilesParserParams()
-    parameters.sanitize = parameters.removeHs = False
+    parameters: Any = Chem.SmilesParserParams()
+    parameters.sanitize = False
+    parameters.removeHs = False
     mol = Chem.MolFromSmiles(re.sub(r"(?<=\S)\|\$", " |$", smiles), parameters)
     if mol is None or not mol.GetNumAtoms():
         raise MonomerError(f"its SMILES {smiles!r:.80} cannot be read")
@@ -178,7 +179,7 @@ def _checked_caps(
 def _is_cap(cap: str) -> bool:
     """Return whether a cap is one heavy atom with its hydrogens, or H."""
     match = CAP.fullmatch(cap)
-    return bool(match) and match[1] in ELEMENTS
+    return match is not None and match[1] in ELEMENTS
 
 
 _TABLE = Chem.GetPeriodicTable()

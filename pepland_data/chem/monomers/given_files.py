@@ -47,9 +47,8 @@ def given_monomers(paths: Sequence[str | Path]) -> GivenMonomers | None:
     files = tuple((Path(path).name, file_sha256(Path(path))) for path in paths)
     redefined = _redefined(list(entries.values()))
     if redefined:
-        notes.append(
-            _sentence("RDKit reads {} in another way; the given definitions win", redefined)
-        )
+        rdkit = "RDKit's HELM reader has other definitions, which are not used, of "
+        notes.append(_sentence(rdkit, redefined))
     return GivenMonomers(files, packed(list(entries.values()), redefined), tuple(notes))
 
 
@@ -68,17 +67,17 @@ def _notes(library: LibraryFile, known: Mapping[tuple[str, str], Monomer]) -> li
         for (polymer, symbol), monomer in library.monomers.items()
         if known.get((polymer, symbol), monomer) != monomer
     ]
-    notes = [_sentence(f"{library.name} replaces other definitions of {{}}", replaced)]
+    notes = [_sentence(f"{library.name} replaces other definitions of ", replaced)]
     faults = [f"{symbol!r} ({why})" for (_, symbol), why in library.faults.items()]
-    notes.append(_sentence(f"{library.name} has monomers that cannot be used: {{}}", faults))
+    notes.append(_sentence(f"{library.name} has monomers that cannot be used: ", faults))
     return [note for note in notes if note]
 
 
 def _sentence(text: str, symbols: Iterable[str]) -> str:
-    """Return a text with some symbols and the number of the others, '' without symbols."""
+    """Return a text and some symbols with the number of the others, '' without symbols."""
     names = sorted(symbols)
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return text.format(", ".join(names[:SHOWN]) + more) if names else ""
+    return text + ", ".join(names[:SHOWN]) + more if names else ""
 
 
 def _redefined(entries: list[Entry]) -> frozenset[str]:

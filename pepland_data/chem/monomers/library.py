@@ -23,7 +23,8 @@ NAME = re.compile(r"[^\[\](){}.|$,:\"]+")
 CONTEXTS = {
     "PEPTIDE": (
         "PEPTIDE1{{[{0}]}}$$$$", "PEPTIDE1{{[{0}].G}}$$$$", "PEPTIDE1{{G.[{0}]}}$$$$",
-        "PEPTIDE1{{G.[{0}].G}}$$$$", "PEPTIDE1{{[{0}]}}|PEPTIDE2{{C}}$PEPTIDE1,PEPTIDE2,1:R3-1:R3$$$",
+        "PEPTIDE1{{G.[{0}].G}}$$$$",
+        "PEPTIDE1{{[{0}]}}|PEPTIDE2{{C}}$PEPTIDE1,PEPTIDE2,1:R3-1:R3$$$",
     ),
     "RNA": (
         "RNA1{{[{0}](A)P}}$$$$", "RNA1{{R([{0}])P}}$$$$", "RNA1{{R(A)[{0}]}}$$$$",

@@ -34,7 +34,7 @@ def plain_helm(text: str) -> str:
             raise ValueError("a group of polymers stands for no one molecule")
         plain = [_plain_chain(chain, connections) for chain in split_outside(chains, "|")]
         bonds = [c for c in connections.split("|") if not HYDROGEN_BOND.fullmatch(c)]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidMoleculeError(text, "parse", f"unreadable HELM: {error}") from None
     return "$".join(["|".join(plain), "|".join(bonds), *others]) if dollar else "|".join(plain)
 
