@@ -19,6 +19,10 @@ FREE_ACYL = Chem.MolFromSmarts("[#0][CX3]=O")
 """An attachment point on a carbonyl carbon."""
 
 
+EXPLICIT_H = "H1"
+"""A cap that helmkit makes an atom; without it, a stereocentre with a free point is forgotten."""
+
+
 class MonomerError(ValueError):
     """Why a monomer cannot be used, without its symbol."""
 
@@ -188,35 +192,49 @@ ELEMENTS = frozenset(_TABLE.GetElementSymbol(number) for number in range(1, 119)
 
 def helmkit_data(monomer: Monomer) -> dict[str, Any]:
     """Return a monomer as helmkit's library holds it."""
-    mol = Chem.RWMol(Chem.MolFromSmiles(monomer.smiles))
+    mol = Chem.MolFromSmiles(monomer.smiles)
     count = max(4, *(number for number, _ in monomer.caps))
     caps: list[str | None] = [None] * count
     places: list[int | None] = [None] * count
     bonded: list[int | None] = [None] * count
     known = dict(monomer.caps)
-    for atom in [atom for atom in mol.GetAtoms() if atom.GetAtomMapNum()]:
-        slot = atom.GetAtomMapNum() - 1
-        caps[slot], places[slot] = known[slot + 1], atom.GetIdx()
-        bonded[slot] = _join_last(mol, atom)
-        atom.SetAtomMapNum(0)
-    return {
-        "m_romol": mol.GetMol(), "m_Rgroups": caps, "m_RgroupIdx": places, "m_type":
-        POLYMERS[monomer.polymer], "m_attachmentPointIdx": bonded, "m_abbr": monomer.symbol,
-    }  # fmt: skip
+    for atom in mol.GetAtoms():
+        if number := atom.GetAtomMapNum():
+            caps[number - 1], places[number - 1] = known[number], atom.GetIdx()
+            bonded[number - 1] = atom.GetNeighbors()[0].GetIdx()
+            atom.SetAtomMapNum(0)
+    return with_stereo({
+        "m_romol": mol, "m_Rgroups": caps, "m_RgroupIdx": places, "m_attachmentPointIdx": bonded,
+        "m_type": POLYMERS[monomer.polymer], "m_abbr": monomer.symbol,
+    })  # fmt: skip
 
 
-def _join_last(mol: Any, point: Any) -> int:
-    """Make the bond to an attachment point the last one of its atom; return this atom.
+def with_stereo(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a monomer of helmkit whose stereocentres with attachment points are kept.
 
-    helmkit replaces the bond by one that is the last. RDKit's chiral tags refer to the order of
-    bonds, so the atom would become its mirror image if the bond had another place.
+    helmkit replaces the bond to a point by one that is the last of its atom, and RDKit's chiral
+    tags refer to the order of bonds. So the bond to the point must be the last before, too. A
+    hydrogen at the place of the point must be an atom.
     """
-    (bond,) = point.GetBonds()
-    atom = bond.GetOtherAtom(point)
-    after = [b.GetIdx() for b in atom.GetBonds()]
-    swaps = len(after) - 1 - after.index(bond.GetIdx())
-    mol.RemoveBond(atom.GetIdx(), point.GetIdx())
-    mol.AddBond(atom.GetIdx(), point.GetIdx(), Chem.BondType.SINGLE)
-    if swaps % 2:
-        atom.InvertChirality()
-    return int(atom.GetIdx())
+    mol, caps = Chem.RWMol(data["m_romol"]), list(data["m_Rgroups"])
+    atoms = [
+        (slot, atom)
+        for slot, atom in enumerate(data["m_attachmentPointIdx"])
+        if atom is not None and mol.GetAtomWithIdx(atom).GetChiralTag()
+    ]
+    if not atoms:
+        return data
+    for slot, atom in atoms:
+        _join_last(mol, atom, data["m_RgroupIdx"][slot])
+        caps[slot] = EXPLICIT_H if caps[slot] == "H" else caps[slot]
+    return {**data, "m_romol": mol.GetMol(), "m_Rgroups": caps}
+
+
+def _join_last(mol: Any, atom: int, point: int) -> None:
+    """Make the bond of an atom to an attachment point its last one; keep its chirality."""
+    centre = mol.GetAtomWithIdx(atom)
+    bonds = [bond.GetOtherAtomIdx(atom) for bond in centre.GetBonds()]
+    mol.RemoveBond(atom, point)
+    mol.AddBond(atom, point, Chem.BondType.SINGLE)
+    if (len(bonds) - 1 - bonds.index(point)) % 2:
+        centre.InvertChirality()

@@ -15,6 +15,7 @@ from pepland_data.chem.monomers.definition import (
     MonomerError,
     helmkit_data,
     monomer_of,
+    with_stereo,
 )
 from pepland_data.chem.monomers.given import Entry, GivenMonomers
 
@@ -53,7 +54,10 @@ class MonomerLibrary:
     @cached_property
     def monomers(self) -> Mapping[str, Mapping[str, Any]]:
         """The library as helmkit takes it; ImportError without helmkit."""
-        merged = {kind: _Symbols(known) for kind, known in _bundled().items()}
+        merged = {
+            kind: _Symbols({symbol: with_stereo(data) for symbol, data in known.items()})
+            for kind, known in _bundled().items()
+        }
         for polymer, symbol, smiles, caps, why in self._entries:
             symbols = merged.setdefault(POLYMERS[polymer], _Symbols())
             if why:
