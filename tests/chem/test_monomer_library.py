@@ -201,6 +201,7 @@ WHOLE = "C[C@H](N)C(=O)N[C@@H](C)C(=O)NCC(=O)O"
         ("PEPTIDE1{A.[*N[C@@H](C)C(*)=O |$_R1;;;;;_R2;$|].G}$$$$", WHOLE),
         ("PEPTIDE1{A.[*N[C@@H](C)C(*)=O|$_R1;;;;;_R2;$|].G}$$$$V2.0", WHOLE),
         ("PEPTIDE1{A.[C([*])(=O)[C@H](C)N[*] |$;_R2;;;;;_R1$|].G}$$$$", WHOLE),
+        ("PEPTIDE1{A.[[*:1]N[C@@H](C)C(=O)O].G}$$$$", WHOLE),
         ("PEPTIDE1{A.A.G}|PEPTIDE2{G}$PEPTIDE1,PEPTIDE2,1:pair-1:pair$$$V2.0", f"{WHOLE}.NCC(=O)O"),
         ("PEPTIDE1{A}|CHEM1{[[*:1]OCCO]}$PEPTIDE1,CHEM1,1:R2-1:R1$$$", "C[C@H](N)C(=O)OCCO"),
         ("PEPTIDE1{G.[Nal].G}$$$$", "NCC(=O)N[C@@H](Cc1ccc2ccccc2c1)C(=O)NCC(=O)O"),

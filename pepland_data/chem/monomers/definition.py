@@ -61,9 +61,9 @@ def monomer_of(
     Raises:
         MonomerError: the structure, a label or a cap cannot be used.
     """
-    mol = Chem.RWMol(parsed(structure) if isinstance(structure, str) else structure)
+    mol: Any = Chem.RWMol(parsed(structure) if isinstance(structure, str) else structure)
     leaving = _number_points(mol, places or _labels(mol))
-    _sanitise(mol)
+    mol = _sanitised(mol)
     points = {a.GetAtomMapNum(): a for a in mol.GetAtoms() if a.GetAtomMapNum()}
     if not points:
         raise MonomerError("it has no attachment point")
@@ -116,8 +116,10 @@ def _number_points(mol: Any, places: Mapping[int, int]) -> dict[int, str]:
     for atom in mol.GetAtoms():
         atom.SetAtomMapNum(0)
     for number, place in places.items():
-        if place >= mol.GetNumAtoms():
-            raise MonomerError(f"R{number} is atom {place} of {mol.GetNumAtoms()}")
+        if not 1 <= number <= MOST_POINTS:
+            raise MonomerError(f"it has R{number}; expected R1 to R{MOST_POINTS}")
+        if not 0 <= place < mol.GetNumAtoms():
+            raise MonomerError(f"R{number} is atom {place}, but it has {mol.GetNumAtoms()} atoms")
         atom = mol.GetAtomWithIdx(place)
         if atom.GetAtomicNum():
             leaving[number] = _leaving_group(number, atom)
@@ -131,26 +133,27 @@ def _number_points(mol: Any, places: Mapping[int, int]) -> dict[int, str]:
 
 
 def _leaving_group(number: int, atom: Any) -> str:
-    """Return an atom such as ``[H:1]`` or ``[OH:2]`` as a cap."""
-    if atom.GetDegree() != 1 or not (atom.GetAtomicNum() == 1 or atom.GetNoImplicit()):
+    """Return an atom ``[H:1]`` or ``[OH:2]`` as a cap."""
+    group = str(atom.GetSymbol()) + "H" * int(atom.GetNumExplicitHs())
+    if atom.GetDegree() != 1 or group not in ("H", "OH"):
         raise MonomerError(f"R{number} labels an atom {atom.GetSymbol()}, not an attachment point")
-    hydrogens = atom.GetNumExplicitHs()
-    return f"{atom.GetSymbol()}{'H' * bool(hydrogens)}{hydrogens if hydrogens > 1 else ''}"
+    return group
 
 
-def _sanitise(mol: Any) -> None:
+def _sanitised(mol: Any) -> Any:
+    """Return a molecule with its stereochemistry, and with hydrogens as counts."""
     try:
         Chem.SanitizeMol(mol)
         Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+        mol = Chem.RemoveHs(mol)
     except ValueError as error:
         raise MonomerError(f"its structure is wrong: {str(error).partition(chr(10))[0]}") from None
     if any(atom.GetAtomicNum() == 0 and not atom.GetAtomMapNum() for atom in mol.GetAtoms()):
         raise MonomerError("it has a '*' that is no numbered attachment point")
+    return mol
 
 
 def _check_point(number: int, atom: Any) -> None:
-    if number > MOST_POINTS:
-        raise MonomerError(f"it has R{number}; expected R1 to R{MOST_POINTS}")
     bonds = atom.GetBonds()
     if len(bonds) != 1 or bonds[0].GetBondType() != Chem.BondType.SINGLE:
         raise MonomerError(f"R{number} is not joined by one single bond")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rdkit import rdBase
 
-from pepland_data.chem.monomers.definition import Monomer
+from pepland_data.chem.monomers.definition import POLYMERS, Monomer
 from pepland_data.chem.monomers.given import Entry, GivenMonomers, packed
 from pepland_data.chem.monomers.library import MonomerLibrary, bundled_monomers, rdkit_differs
 from pepland_data.chem.monomers.library_files import LibraryFile, read_library
@@ -57,7 +57,8 @@ def _entries(library: LibraryFile) -> dict[tuple[str, str], Entry]:
         key: (*key, monomer.smiles, monomer.caps, "") for key, monomer in library.monomers.items()
     }
     for key, why in library.faults.items():
-        made[key] = (*key, "", (), f"{library.name}: {why}")
+        if key[0] in POLYMERS:  # others stand in no text that is read
+            made[key] = (*key, "", (), f"{library.name}: {why}")
     return made
 
 

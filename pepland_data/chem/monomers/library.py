@@ -21,6 +21,8 @@ from pepland_data.chem.monomers.given import Entry, GivenMonomers
 
 NAME = re.compile(r"[^\[\](){}.|$,:\"]+")
 """What may be a symbol in a HELM text."""
+MIRRORED = frozenset(("RSpabCNA", "SRpabCNA", "Smc"))
+"""Nucleotides of helmkit's library that it would mirror; see `definition.with_stereo`."""
 CONTEXTS = {
     "PEPTIDE": (
         "PEPTIDE1{{[{0}]}}$$$$", "PEPTIDE1{{[{0}].G}}$$$$", "PEPTIDE1{{G.[{0}]}}$$$$",
@@ -54,10 +56,9 @@ class MonomerLibrary:
     @cached_property
     def monomers(self) -> Mapping[str, Mapping[str, Any]]:
         """The library as helmkit takes it; ImportError without helmkit."""
-        merged = {
-            kind: _Symbols({symbol: with_stereo(data) for symbol, data in known.items()})
-            for kind, known in _bundled().items()
-        }
+        merged = {kind: _Symbols(known) for kind, known in _bundled().items()}
+        for symbol in MIRRORED & merged.get("rna", {}).keys():
+            merged["rna"][symbol] = with_stereo(merged["rna"][symbol])
         for polymer, symbol, smiles, caps, why in self._entries:
             symbols = merged.setdefault(POLYMERS[polymer], _Symbols())
             if why:
@@ -97,7 +98,7 @@ class _Symbols(dict[str, Any]):
 def in_line(polymer: str, smiles: str) -> dict[str, Any] | None:
     """Return a monomer written as SMILES with numbered attachment points, None for anything else.
 
-    A SMILES without them is left to helmkit, which finds the ends of an amino acid.
+    A SMILES without R1 and R2 in a peptide is left to helmkit, which finds ends of amino acids.
 
     Raises:
         MonomerError: the SMILES or its labels are wrong.
@@ -105,9 +106,11 @@ def in_line(polymer: str, smiles: str) -> dict[str, Any] | None:
     if "*" not in smiles or ("_R" not in smiles and not re.search(r"\*:\d", smiles)):
         return None
     try:
-        return helmkit_data(monomer_of(polymer, smiles, smiles))
+        monomer = monomer_of(polymer, smiles, smiles)
     except MonomerError as error:
         raise MonomerError(f"monomer {smiles[:80]!r}: {error}") from None
+    ends = {number for number, _ in monomer.caps} >= {1, 2}
+    return helmkit_data(monomer) if ends or polymer != "PEPTIDE" else None
 
 
 def _bundled() -> Mapping[str, Mapping[str, Any]]:

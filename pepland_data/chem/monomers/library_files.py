@@ -50,6 +50,7 @@ class Row:
     """A monomer as a file has it."""
 
     polymer: str
+    """Name in the file; it may be unknown."""
     symbol: str
     name: str
     make: Callable[[], Monomer]
@@ -91,16 +92,15 @@ def _text(path: Path) -> str:
             packed = packing(file.read(16))
         with open_unpacked(path, packed) as file:
             data = bytes(file.read(MOST_BYTES + 1))
-        text = data.decode("utf-8-sig")
+        if len(data) > MOST_BYTES:
+            raise InputError(f"{path} has more than {MOST_BYTES:,} bytes; expected {KINDS}")
+        return data.decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"there is no monomer library {path}; expected {KINDS}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not text in UTF-8; expected {KINDS}") from None
     except UNPACKING_ERRORS as error:
         raise InputError(f"the monomer library {path} cannot be read to its end: {error}") from None
-    if len(data) > MOST_BYTES:
-        raise InputError(f"{path} has more than {MOST_BYTES:,} bytes; expected a monomer library")
-    return text
 
 
 def _rows(path: Path, text: str) -> Iterator[Row]:
@@ -112,10 +112,11 @@ def _rows(path: Path, text: str) -> Iterator[Row]:
     read = read or (_sdf if "M  END" in text else _csv)
     try:
         yield from read(text)
-    except (ElementTree.ParseError, csv.Error, KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
+        raise InputError(f"{path} has a monomer without {error}; expected {KINDS}") from None
+    except (ElementTree.ParseError, csv.Error, TypeError, AttributeError, RecursionError,
+            ValueError) as error:  # fmt: skip
         raise InputError(f"{path} is no monomer library ({error}); expected {KINDS}") from None
-    except ValueError as error:  # JSON, and what the readers below say
-        raise InputError(f"{path} is no monomer library: {error}; expected {KINDS}") from None
 
 
 def _polymer(name: str) -> str:
@@ -139,8 +140,7 @@ def _row(
             raise MonomerError("it has no structure that can be read")
         return monomer_of(found, symbol, structure, caps, places)
 
-    known = (polymer or "PEPTIDE").upper()
-    return Row(known if known in POLYMERS else "PEPTIDE", symbol, name or "", make)
+    return Row((polymer or "PEPTIDE").upper(), symbol, name or "", make)
 
 
 def _xml(text: str) -> Iterator[Row]:
