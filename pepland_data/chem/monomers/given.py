@@ -63,6 +63,5 @@ def check_same(store: object, recorded: Any, given: GivenMonomers | None) -> Non
     found = None if given is None else given.record()
     if found != (None if recorded is None else [dict(one) for one in recorded]):
         remedy = "name the same files with --monomers" if recorded else "leave out --monomers"
-        raise InputError(
-            f"{store} was built with monomers {shown(recorded)}, not {shown(found)}; {remedy}"
-        )
+        was, now = (shown(one) if one else "none" for one in (recorded, found))
+        raise InputError(f"{store} was built with monomers {was}, given are {now}; {remedy}")

@@ -9,7 +9,12 @@ from rdkit import rdBase
 
 from pepland_data.chem.monomers.definition import POLYMERS, Monomer
 from pepland_data.chem.monomers.given import Entry, GivenMonomers, packed
-from pepland_data.chem.monomers.library import MonomerLibrary, bundled_monomers, rdkit_differs
+from pepland_data.chem.monomers.library import (
+    MISREAD,
+    MonomerLibrary,
+    bundled_monomers,
+    rdkit_differs,
+)
 from pepland_data.chem.monomers.library_files import LibraryFile, read_library
 from pepland_data.errors import MissingDependencyError
 from pepland_data.files.atomic import file_sha256
@@ -84,4 +89,5 @@ def _sentence(text: str, symbols: Iterable[str]) -> str:
 def _redefined(entries: list[Entry]) -> frozenset[str]:
     library = MonomerLibrary(entries)
     with rdBase.BlockLogs():
-        return frozenset(entry[1] for entry in entries if rdkit_differs(entry, library))
+        others = [entry for entry in entries if entry[1] not in MISREAD]
+        return frozenset(entry[1] for entry in others if rdkit_differs(entry, library))

@@ -21,6 +21,8 @@ from pepland_data.chem.monomers.given import Entry, GivenMonomers
 
 NAME = re.compile(r"[^\[\](){}.|$,:\"]+")
 """What may be a symbol in a HELM text."""
+MISREAD = frozenset(("Nal", "seC"))
+"""Symbols that RDKit 2026.9 misreads: it leaves out Nal, and takes seC for selenomethionine."""
 MIRRORED = frozenset(("RSpabCNA", "SRpabCNA", "Smc"))
 """Nucleotides of helmkit's library that it would mirror; see `definition.with_stereo`."""
 CONTEXTS = {
@@ -48,7 +50,7 @@ class MonomerLibrary:
             entries: the given monomers, see `GivenMonomers`.
             redefined: symbols that RDKit reads in another way.
         """
-        self._redefined = redefined
+        self._overriding = MISREAD | redefined
         self._entries = entries
         self.faults = {symbol: why for _, symbol, _, _, why in entries if why}
         """Symbol -> why its monomer cannot be used."""
@@ -69,9 +71,9 @@ class MonomerLibrary:
             merged.setdefault(kind, _Symbols()).polymer = polymer
         return merged
 
-    def redefines(self, text: str) -> bool:
+    def overrides_rdkit(self, text: str) -> bool:
         """Return whether RDKit would read a symbol of a HELM text in another way."""
-        return bool(self._redefined) and not self._redefined.isdisjoint(NAME.findall(text))
+        return not self._overriding.isdisjoint(NAME.findall(text))
 
     def like(self, symbol: str) -> str:
         """Return a known symbol that differs in capital and small letters only, or ''."""

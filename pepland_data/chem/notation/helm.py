@@ -12,8 +12,6 @@ from pepland_data.chem.monomers.library import MonomerLibrary, library_of
 from pepland_data.chem.notation.plain_helm import plain_helm
 from pepland_data.errors import InvalidMoleculeError
 
-MISREAD = re.compile(r"\[(?:Nal|seC)\]")
-"""Symbols that RDKit 2026.9 misreads: it leaves out Nal, and takes seC for selenomethionine."""
 UNKNOWN = re.compile(r"Monomer (.+) (?:is not in the \w+|not in) monomer library", re.DOTALL)
 """How helmkit says that it does not know a monomer."""
 
@@ -34,7 +32,7 @@ def read_helm(text: str, given: GivenMonomers | None = None) -> Any:
     """
     library = library_of(given)
     plain = plain_helm(text)
-    if not MISREAD.search(plain) and not library.redefines(plain):
+    if not library.overrides_rdkit(plain):
         mol = Chem.MolFromHELM(plain)
         if mol is not None:
             return _without_residues(mol)
