@@ -22,6 +22,7 @@ Examples:
   zcat peptides.smi.gz | pepland-data build - --out data/
   pepland-data build peptides.csv --out data/ --engine dask --address tcp://host:8786
   pepland-data build peptides.csv --out part-3/ --part 3/16
+  pepland-data build helm.csv --out data/ --monomers chembl_monomers.xml.gz
 """
 
 
@@ -39,6 +40,7 @@ Examples:
 )
 @options.smiles_column
 @options.input_format
+@options.monomers
 @options.cut
 @click.option("--rows-per-shard", type=click.IntRange(1), default=1000, show_default=True)
 @options.max_atoms
@@ -75,6 +77,7 @@ def build(
     append: bool,
     verbose: bool,
     as_json: bool,
+    monomers: tuple[str, ...],
     **record: Any,
 ) -> None:
     """Turn SMILES, sequences or HELM into a store.
@@ -93,7 +96,7 @@ def build(
             "--append and --part exclude each other; build the parts, then merge"
         )
     engine_options = {"workers": workers or len(os.sched_getaffinity(0)), "engine": engine}
-    engine_options |= {"address": address}
+    engine_options |= {"address": address, "monomers": options.given_monomers(monomers)}
     with ProgressBars() as progress:
         if append:
             given = _given(record) if (Path(out) / "manifest.json").exists() else record
@@ -102,6 +105,9 @@ def build(
             options_given = options_of(record, part=part and Part.parse(part), **engine_options)
             report = build_store(source, out, options_given, progress)
     shown = {**asdict(report), "reject_fraction": report.reject_fraction}
+    if given_monomers := engine_options["monomers"]:
+        shown["monomers"] = given_monomers.record()
+        shown["monomer_notes"] = list(given_monomers.notes)
     render(shown, as_json, partial(text, verbose=verbose))
     too_many = report.reject_fraction > max_reject_frac
     if report.graphs == 0:

@@ -16,6 +16,7 @@ COMMANDS = {
     "merge": ("pepland_cli.merge:merge", "Join stores, or the parts of one build."),
     "split": ("pepland_cli.split:split", "Assign graphs to train, valid and test; record it."),
     "show": ("pepland_cli.show:show", "Draw one peptide, or print its graph."),
+    "monomers": ("pepland_cli.monomers:monomers", "List the monomers of HELM libraries."),
     "export": ("pepland_cli.export:export", "Write Parquet, DGL or PyG files."),
     "synth": ("pepland_cli.synth:synth", "Write synthetic peptides."),
     "tier": ("pepland_cli.tier:tier", "Show where the loader would keep a store, and why."),

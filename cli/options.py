@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from pepland_data.chem.monomers.given import GivenMonomers
 
 smiles_column = click.option(
     "--smiles-column", default=None, help="Column of the texts; found by its name if not given."
@@ -26,6 +32,10 @@ max_atoms = click.option(
     "--max-atoms", type=click.IntRange(1), default=5000, show_default=True,
     help="Molecules with more heavy atoms are rejected.",
 )  # fmt: skip
+monomers = click.option(
+    "--monomers", multiple=True, metavar="FILE",
+    help="Monomer library for HELM (XML, JSON, CSV or SDF); may be repeated, the last file wins.",
+)  # fmt: skip
 standardize = click.option(
     "--standardize",
     is_flag=True,
@@ -35,3 +45,15 @@ max_reject_frac = click.option(
     "--max-reject-frac", type=click.FloatRange(0, 1), default=0.1, show_default=True,
     help="Exit with code 3 if a larger share of rows is rejected; the result is kept.",
 )  # fmt: skip
+
+
+def given_monomers(paths: Sequence[str]) -> GivenMonomers | None:
+    """Return the monomers of ``--monomers``, None without; say on stderr what they replace."""
+    if not paths:
+        return None
+    from pepland_data.chem.monomers.given_files import given_monomers as read
+
+    given = read(paths)
+    for note in given.notes if given else ():
+        click.echo(f"note: {note}", err=True)
+    return given

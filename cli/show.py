@@ -13,7 +13,10 @@ from pepland_cli.output import Command, json_option, render
 EPILOG = """\b
 Examples:
   pepland-data show ACDEFGHIK -o peptide.svg --vocab vocab.txt
-  pepland-data show "NCC(=O)N[C@@H](C)C(=O)O" --json
+  pepland-data show 'NCC(=O)N[C@@H](C)C(=O)O' --json
+  pepland-data show 'PEPTIDE1{A.[X2484].[am]}$$$$' --monomers monomers.csv
+
+Put texts into single quotes: the shell replaces $ in others.
 """
 
 
@@ -21,12 +24,14 @@ Examples:
 @click.argument("text")
 @click.option("-o", "--out", default=None, help="Picture to write, .svg or .png.")
 @options.input_format
+@options.monomers
 @options.cut
 @click.option("--vocab", default=None, help="Vocabulary file with the labels of fragments.")
 @json_option
 def show(
-    text: str, out: str | None, input_format: str, cut: str, vocab: str | None, as_json: bool
-) -> None:
+    text: str, out: str | None, input_format: str, monomers: tuple[str, ...], cut: str,
+    vocab: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Show the heterograph of TEXT, a SMILES, sequence or HELM.
 
     Fragments are coloured by kind and cuts are marked in red. A long chain is broken into rows:
@@ -36,7 +41,8 @@ def show(
     from pepland_data.draw.drawing import draw, examine
 
     vocabulary = Vocabulary.from_file(vocab) if vocab else None
-    shown = examine(text, FeaturizeOptions(cut, input_format), vocabulary)
+    given = options.given_monomers(monomers)
+    shown = examine(text, FeaturizeOptions(cut, input_format, monomers=given), vocabulary)
     path = str(draw(shown, out)) if out else None
     result = _as_graph(shown) if as_json else _as_summary(shown)
     render({"text": text, "cut": cut, "out": path, **result}, as_json, partial(_text, shown))

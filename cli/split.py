@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from pepland_cli import options
 from pepland_cli.output import Command, json_option, render
 
 EPILOG = """\b
@@ -42,14 +43,19 @@ def _shares(ctx: click.Context, parameter: click.Parameter, text: str) -> dict[s
 )  # fmt: skip
 @click.option("--column", help="Column for --by group or column.")
 @click.option("--file", help="CSV for --by file, with columns row_id or smiles, and set.")
+@options.monomers
 @json_option
-def split(store: str, by: str, fractions: dict[str, float], as_json: bool, **given: Any) -> None:
+def split(
+    store: str, by: str, fractions: dict[str, float], monomers: tuple[str, ...], as_json: bool,
+    **given: Any,
+) -> None:  # fmt: skip
     """Assign the graphs of STORE to sets and record the split in its folder splits/."""
     from pepland_data import open_store
     from pepland_data.store.split.make import make_split
     from pepland_data.store.split.recorded import write_split
 
     opened = open_store(store)
+    given["monomers"] = options.given_monomers(monomers)
     made = make_split(opened, by, fractions, **given)
     path = write_split(opened, made)
     result = {"file": str(path), "method": by, "sets": made.counts(), "recipe": dict(made.recipe)}

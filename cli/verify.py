@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pepland_cli import options
 from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
 
 
@@ -16,12 +17,13 @@ from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
     "--semantic", type=click.IntRange(0), default=0, show_default=True, metavar="N",
     help="Make N graphs again from their texts and compare them (needs RDKit).",
 )  # fmt: skip
+@options.monomers
 @json_option
-def verify(store: str, semantic: int, as_json: bool) -> None:
+def verify(store: str, semantic: int, monomers: tuple[str, ...], as_json: bool) -> None:
     """Check every checksum, offset, code and index of STORE; exit code 3 if it is damaged."""
     from pepland_data.store.verify import verify as verify_store
 
-    report = verify_store(store, semantic)
+    report = verify_store(store, semantic, monomers=options.given_monomers(monomers))
     render({**asdict(report), "sound": report.sound}, as_json, text)
     if not report.sound:
         raise SystemExit(EXIT_REJECTED)

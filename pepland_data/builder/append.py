@@ -19,6 +19,7 @@ from pepland_data.builder.local_build import BuildReport
 from pepland_data.builder.merge import merge
 from pepland_data.builder.merge_write import input_parts
 from pepland_data.builder.options import BuildOptions, options_of
+from pepland_data.chem.monomers.given import GivenMonomers, check_same
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.atomic import file_sha256, sync_folder
 from pepland_data.files.folder_lock import BuildLock
@@ -41,6 +42,7 @@ def append(
     given: Mapping[str, Any] | None = None,
     engine: str = "local",
     address: str | None = None,
+    monomers: GivenMonomers | None = None,
 ) -> BuildReport:
     """Add the rows of a file to a store, with the options it was built with.
 
@@ -56,9 +58,10 @@ def append(
             `smiles_column`, which is that of the new file.
         engine: as for `build`.
         address: as for `build`.
+        monomers: the monomers of HELM that the store was built with, if any.
 
     Raises:
-        InputError: the input cannot be used, or is standard input.
+        InputError: the input cannot be used, or is standard input, or the store has other monomers.
         BuildError: an option differs from the store's, the store has other versions, or its
             folder cannot be exchanged.
     """
@@ -69,14 +72,14 @@ def append(
         )
     if is_remote(source):
         with local_input(source) as fetched:
-            return append(fetched, out, workers, progress, given, engine, address)
+            return append(fetched, out, workers, progress, given, engine, address, monomers)
     source, out = local_path(source), local_path(out).resolve()
     if str(source) == "-":
         raise InputError("append reads a file, not standard input; write the rows to a file")
     check_input(Path(source))
     engine_options: dict[str, Any] = {"workers": workers, "engine": engine, "address": address}
     if not (out / MANIFEST_FILE).exists():
-        return build(source, out, options_of(given or {}, **engine_options), progress)
+        return build(source, out, options_of(given or {}, monomers, **engine_options), progress)
     manifest = read_manifest(out)
     if manifest.kind != "arrow":
         raise BuildError(
@@ -84,13 +87,14 @@ def append(
             "convert` to arrow, append, and convert back"
         )
     _check_given(manifest, given or {}, out)
+    check_same(out, manifest.options.get("monomers"), monomers)
     if manifest.options.get("dedup"):
         raise BuildError(
             f"{out} was built with --dedup, and new rows cannot be compared with its molecules; "
             "build a new store from both inputs"
         )
     with BuildLock(out.parent / f".{out.name}.append") as lock:
-        options = options_of({**manifest.options, **(given or {})}, **engine_options)
+        options = options_of({**manifest.options, **(given or {})}, monomers, **engine_options)
         return _append_locked(Path(source), out, options, progress, lock)
 
 

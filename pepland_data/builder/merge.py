@@ -16,6 +16,7 @@ from pepland_data.builder.commit import CountProgress
 from pepland_data.builder.merge_layout import MergeTarget, merge_target
 from pepland_data.builder.merge_write import ShardWriter, described, write_all
 from pepland_data.builder.publish import publish
+from pepland_data.chem.monomers.given import shown
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.folder_lock import LOCK_FILE, BuildLock, empty
 from pepland_data.files.remote import is_remote, local_path
@@ -143,6 +144,6 @@ def check_same_kind(stores: Sequence[GraphStore]) -> None:
             for name in sorted((old.keys() | new.keys()) - FREE_OPTIONS):
                 if old.get(name) != new.get(name):
                     raise BuildError(
-                        f"{store.location} has {name} {new.get(name)!r}, {stores[0].location} has "
-                        f"{old.get(name)!r}; build both with the same, then merge"
+                        f"{store.location} has {name} {shown(new.get(name))}, {stores[0].location} "
+                        f"has {shown(old.get(name))}; build both with the same, then merge"
                     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from pepland_data.builder.workers.engines import Engine
 from pepland_data.chem.conversion import FeaturizeOptions
+from pepland_data.chem.monomers.given import GivenMonomers
 from pepland_data.errors import InputError
 from pepland_data.inputs.part import Part
 from pepland_data.store.manifest import KINDS
@@ -52,13 +53,16 @@ class BuildOptions:
         return Engine(self.workers, self.engine, self.address)
 
 
-def options_of(record: Mapping[str, Any], **others: Any) -> BuildOptions:
+def options_of(
+    record: Mapping[str, Any], monomers: GivenMonomers | None = None, **others: Any
+) -> BuildOptions:
     """Return build options from the entries of a manifest; other options have their defaults.
 
     Args:
         record: options by their manifest names: ``cut``, ``rows_per_shard``...
+        monomers: monomers of HELM beside the bundled ones; a manifest names only their files.
         others: fields of `BuildOptions` that are not in a manifest.
     """
     names = ("smiles_column", "rows_per_shard", "format")
     given = {name: record[name] for name in names if name in record}
-    return BuildOptions(FeaturizeOptions.of_record(dict(record)), **given, **others)
+    return BuildOptions(FeaturizeOptions.of_record(dict(record), monomers), **given, **others)

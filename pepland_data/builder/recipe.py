@@ -8,6 +8,7 @@ from typing import Any
 
 from pepland_data.builder.options import BuildOptions
 from pepland_data.builder.workers.engines import versions
+from pepland_data.chem.monomers.given import shown
 from pepland_data.errors import BuildError
 from pepland_data.files.atomic import file_sha256, remove_leftovers, write_atomic_bytes
 from pepland_data.inputs.part import Part
@@ -55,14 +56,14 @@ def rows_of(recipe: dict[str, Any]) -> range | None:
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> str:
     """Return a text that lists the differences of two recipes, '' if there are none."""
-    flat_old = {f"{k}.{n}": v for k, part in old.items() for n, v in part.items()}
-    flat_new = {f"{k}.{n}": v for k, part in new.items() for n, v in part.items()}
-    names = sorted(flat_old.keys() | flat_new.keys())
-    different = [n for n in names if flat_old.get(n) != flat_new.get(n) and n not in NOT_COMPARED]
+    was = {f"{k}.{n}": v for k, part in old.items() for n, v in part.items()}
+    now = {f"{k}.{n}": v for k, part in new.items() for n, v in part.items()}
+    names = sorted(was.keys() | now.keys())
+    different = [n for n in names if was.get(n) != now.get(n) and n not in NOT_COMPARED]
     return ", ".join(
         "input content"
         if name == "input.sha256"
-        else f"{name.split('.')[1]} was {flat_old.get(name)!r}, now {flat_new.get(name)!r}"
+        else f"{name.split('.')[1]} was {shown(was.get(name))}, now {shown(now.get(name))}"
         for name in different
     )
 

@@ -3,9 +3,11 @@
 Read ``featurizer.py`` first. It takes each text through these steps:
 
 notation/ - text to RDKit molecule.
+monomers/ - what the symbols of HELM stand for, bundled and given.
 cuts.py - which bonds are cut, and the pieces that remain.
 features.py - the feature row of an atom, a bond and a fragment.
 plain_path.py - one molecule to one graph, in the simplest way.
 fast/ - many molecules to many graphs at once, with the same result.
+rdkit_messages.py - RDKit with its default settings, and its messages collected.
 conversion.py - the options, and what comes out: graphs, rejects and notes.
 """

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pepland_data.chem.monomers.given import GivenMonomers
 from pepland_data.errors import InputError
 from pepland_data.graph.columns import GraphColumns, concat
 from pepland_data.graph.feature_tables import FeatureTables, merge_tables
 
 INPUT_FORMATS = ("auto", "smiles", "sequence", "fasta", "helm")
 FEATURIZER_VERSION = 1
-"""Increased whenever the graph of any text changes; stores record it."""
+"""Increased whenever the graph of a text that was read rightly changes; stores record it. Texts that
+were read as another molecule and no longer are stand in the changelog."""
 CUT_NAMES = ("adafrag", "amiibo")
 
 
@@ -36,6 +38,8 @@ class FeaturizeOptions:
     time_limit: float = 30.0
     """Processor seconds for one step: to read a molecule, or to work out one of its fragments.
     A build enforces the limit, `Featurizer` does not."""
+    monomers: GivenMonomers | None = None
+    """Monomers of HELM beside the bundled ones; see `monomers.given_files.given_monomers`."""
 
     def __post_init__(self) -> None:
         if self.input_format not in INPUT_FORMATS:
@@ -49,13 +53,25 @@ class FeaturizeOptions:
             raise InputError(f"time limit is {self.time_limit}; expected seconds above 0")
 
     def record(self) -> dict[str, Any]:
-        """Return the options as recorded in a manifest."""
-        return asdict(self)
+        """Return the options as recorded in a manifest; monomers only if there are some."""
+        record = {name: getattr(self, name) for name in _PLAIN}
+        return record if self.monomers is None else record | {"monomers": self.monomers.record()}
 
     @classmethod
-    def of_record(cls, record: dict[str, Any]) -> FeaturizeOptions:
-        """Return the options recorded in a manifest; missing ones have their defaults."""
-        return cls(**{f.name: record[f.name] for f in fields(cls) if f.name in record})
+    def of_record(
+        cls, record: dict[str, Any], monomers: GivenMonomers | None = None
+    ) -> FeaturizeOptions:
+        """Return the options recorded in a manifest; missing ones have their defaults.
+
+        Args:
+            record: options by name.
+            monomers: the recorded monomers, of which a record has only name and checksum.
+        """
+        return cls(**{name: record[name] for name in _PLAIN if name in record}, monomers=monomers)
+
+
+_PLAIN = tuple(f.name for f in fields(FeaturizeOptions) if f.name != "monomers")
+"""Options that a manifest records as they are."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from pepland_data.chem.fast.rdkit_records import (
 from pepland_data.chem.fast.sequence_path import SequencePath
 from pepland_data.chem.features import feature_factory
 from pepland_data.chem.notation.detect import detect_notation
+from pepland_data.chem.notation.helm import load_monomers
 from pepland_data.chem.notation.molecule_identity import (
     identity_array,
     identity_of_molecule,
@@ -35,9 +36,9 @@ from pepland_data.chem.notation.parse import (
     check_text,
     parse,
 )
-from pepland_data.chem.notation.rdkit_messages import RdkitMessages
 from pepland_data.chem.notation.standardize import standardized
 from pepland_data.chem.plain_path import check_atom, plain_graph
+from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.errors import InvalidMoleculeError
 from pepland_data.graph.columns import GraphColumns, columns_of_one, concat, empty_columns
 from pepland_data.graph.feature_tables import FeatureTables
@@ -224,8 +225,12 @@ class Featurizer:
         return _Text(position, text)
 
     def _read_molecule(self, position: int, text: str, log: RdkitMessages) -> _Text:
+        options = self.options
+        if detect_notation(text, options.input_format) == "helm":
+            self._watch(None)
+            load_monomers(options.monomers)
         self._watch(position)
-        mol = parse(text, self.options.input_format, self.options.max_atoms, log)
+        mol = parse(text, options.input_format, options.max_atoms, log, options.monomers)
         records = read_rdkit_records(mol) if self._fast else None
         if records is None:
             atoms = sorted((a.GetAtomicNum(), int(a.GetChiralTag())) for a in mol.GetAtoms())

@@ -1,6 +1,7 @@
-"""Pictures of one peptide: fragments coloured, cuts marked, a legend below.
+"""Pictures of one peptide: fragments coloured, cuts marked, a legend below; and of monomers.
 
 - `drawing`: from a text to an SVG or PNG file. Read it first.
 - `atom_places`: coordinates of all atoms, the least crowded of several layouts.
 - `backbone`: the zigzag and the circle that a backbone is drawn as.
+- `monomer_grid`: monomers side by side.
 """

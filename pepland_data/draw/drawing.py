@@ -18,7 +18,7 @@ from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.chem.cuts import cut_molecule
 from pepland_data.chem.featurizer import Featurizer
 from pepland_data.chem.notation.parse import parse
-from pepland_data.chem.notation.rdkit_messages import RdkitMessages
+from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.draw.atom_places import lay_out
 from pepland_data.draw.backbone import BOND
 from pepland_data.errors import InputError
@@ -81,7 +81,7 @@ def examine(
     """
     graph = Featurizer(options).featurize(text)
     with RdkitMessages() as log:
-        mol = parse(text, options.input_format, options.max_atoms, log)
+        mol = parse(text, options.input_format, options.max_atoms, log, options.monomers)
         cuts = sorted(cut_molecule(mol, options.cut).cuts)
     labels = None if vocabulary is None else graph.fragment_label(vocabulary)
     unknown = None if vocabulary is None else vocabulary.unknown

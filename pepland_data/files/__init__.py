@@ -4,5 +4,6 @@ Read ``atomic.py`` first; every file of a store is written with it.
 
 atomic.py - write a file under a temporary name, then rename it.
 folder_lock.py - let only one build at a time work in a folder.
+packed.py - open compressed files.
 remote.py - read and write a folder at ``s3://`` or ``gs://``.
 """

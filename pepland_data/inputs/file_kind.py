@@ -6,20 +6,14 @@ line by line, gives graphs of nonsense. So a kind that cannot be read is refused
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import json
-import lzma
 import re
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from pepland_data.errors import InputError
+from pepland_data.files.packed import UNPACKING_ERRORS, open_unpacked, packing
 
 HEAD_BYTES = 1 << 16
 """Bytes that are looked at."""
@@ -29,8 +23,6 @@ FEW_BYTES = 1024
 """Of a shorter file only the first line is looked at."""
 READABLE = "CSV, TSV, SMILES, FASTA, Parquet, Arrow, Feather or JSON Lines"
 """The kinds that are read, for messages."""
-UNPACKING_ERRORS = (EOFError, zlib.error, lzma.LZMAError, OSError, pa.ArrowException)
-"""What a damaged compressed file raises."""
 
 SUFFIXES = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".smi": "plain", ".smiles": "plain",
@@ -42,16 +34,6 @@ SUFFIXES = {
 """Suffix of the file name -> kind; any other suffix means ``plain``."""
 PACKED_SUFFIXES = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd", ".lz4")
 
-
-def _arrow_stream(name: str) -> Callable[[Path], Any]:
-    return lambda path: pa.CompressedInputStream(pa.OSFile(str(path)), name)
-
-
-PACKED: dict[bytes, Callable[[Path], Any]] = {
-    b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open,
-    b"\x28\xb5\x2f\xfd": _arrow_stream("zstd"), b"\x04\x22\x4d\x18": _arrow_stream("lz4"),
-}  # fmt: skip
-"""First bytes of a compressed file -> what opens it."""
 COLUMNAR = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow"}
 """First bytes of a file of typed columns -> its kind."""
 REFUSED = {
@@ -89,7 +71,7 @@ class FileKind:
 
     def open(self, path: Path) -> Any:
         """Open the file for reading bytes, uncompressed."""
-        return PACKED[self.packed](path) if self.packed else path.open("rb", buffering=0)
+        return open_unpacked(path, self.packed)
 
 
 PLAIN_TEXT = FileKind("plain", b"")
@@ -107,7 +89,7 @@ def file_kind(path: Path, input_format: str = "smiles") -> FileKind:
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    packed = next((mark for mark in PACKED if head.startswith(mark)), b"")
+    packed = packing(head)
     named = _named_kind(path)
     if packed:
         head = _unpacked(path, packed)
@@ -131,7 +113,7 @@ def _named_kind(path: Path) -> str:
 
 def _unpacked(path: Path, packed: bytes) -> bytes:
     try:
-        with PACKED[packed](path) as file:
+        with open_unpacked(path, packed) as file:
             return bytes(file.read(HEAD_BYTES))
     except UNPACKING_ERRORS as error:
         raise InputError(f"{path} cannot be read to its end: {error}") from error

@@ -72,7 +72,7 @@ def check_header(names: list[str], path: Path) -> None:
 def _is_molecule(text: str) -> bool:
     from rdkit import Chem
 
-    from pepland_data.chem.notation.rdkit_messages import RdkitMessages
+    from pepland_data.chem.rdkit_messages import RdkitMessages
 
     with RdkitMessages():
         return bool(text) and bool(Chem.MolFromSmiles(text) or Chem.MolFromHELM(text))

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from pepland_data.errors import InputError
-from pepland_data.inputs.file_kind import PLAIN_TEXT, UNPACKING_ERRORS, FileKind
+from pepland_data.files.packed import UNPACKING_ERRORS
+from pepland_data.inputs.file_kind import PLAIN_TEXT, FileKind
 
 READ_SIZE = 1 << 18
 """Bytes read at once."""

@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from pepland_data.errors import InputError
+from pepland_data.files.packed import UNPACKING_ERRORS
 from pepland_data.inputs.chunk import Chunk
-from pepland_data.inputs.file_kind import UNPACKING_ERRORS, FileKind
+from pepland_data.inputs.file_kind import FileKind
 from pepland_data.inputs.header import column_names, holds_sequences, text_column
 from pepland_data.inputs.text_lines import unprintable
 

@@ -6,22 +6,30 @@ from dataclasses import replace
 
 import numpy as np
 
+from pepland_data.chem.monomers.given import GivenMonomers, check_same
 from pepland_data.errors import InvalidMoleculeError
 from pepland_data.store.graph_store import GraphStore
 
 
-def semantic_faults(store: GraphStore, count: int, seed: int = 0) -> tuple[int, list[str]]:
+def semantic_faults(
+    store: GraphStore, count: int, seed: int = 0, monomers: GivenMonomers | None = None
+) -> tuple[int, list[str]]:
     """Return how many graphs were made again, and one sentence for each that differs.
 
     Args:
         store: an opened store.
         count: number of graphs to compare; all if the store has fewer.
         seed: for the choice of graphs.
+        monomers: the monomers of HELM that the store was built with, if any.
+
+    Raises:
+        InputError: the store was built with other monomers.
     """
     from pepland_data.chem.conversion import FeaturizeOptions
     from pepland_data.chem.featurizer import Featurizer
 
-    options = FeaturizeOptions.of_record(dict(store.manifest.options))
+    check_same(store.location, store.manifest.options.get("monomers"), monomers)
+    options = FeaturizeOptions.of_record(dict(store.manifest.options), monomers)
     featurizer = Featurizer(replace(options, standardize=False))  # stored texts are standardized
     rows = np.random.default_rng(seed).permutation(len(store))[:count].tolist()
     faults = []

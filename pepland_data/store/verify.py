@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from pepland_data.chem.monomers.given import GivenMonomers
 from pepland_data.errors import StoreError
 from pepland_data.files.atomic import file_sha256
 from pepland_data.files.remote import RemoteFolder, is_remote, local_path
@@ -38,15 +39,19 @@ class VerifyReport:
         return not self.findings
 
 
-def verify(path: str | Path, semantic: int = 0, seed: int = 0) -> VerifyReport:
+def verify(
+    path: str | Path, semantic: int = 0, seed: int = 0, monomers: GivenMonomers | None = None
+) -> VerifyReport:
     """Check a store; damage is reported, not raised.
 
     Args:
         path: folder or URL of the store. Every file of a remote store is read again.
         semantic: number of graphs to make again from their texts and compare.
         seed: for the choice of these graphs.
+        monomers: the monomers of HELM that the store was built with; only `semantic` needs them.
 
     Raises:
+        InputError: these graphs need other monomers.
         StoreNotFoundError: there is no finished store.
     """
     remote = RemoteFolder(str(path)) if is_remote(path) else None
@@ -63,7 +68,9 @@ def verify(path: str | Path, semantic: int = 0, seed: int = 0) -> VerifyReport:
     try:
         store = open_store(path)
         names, findings = split_names(store), [*consistency_faults(store), *split_faults(store)]
-        recomputed, faults = semantic_faults(store, semantic, seed) if semantic else (0, [])
+        recomputed, faults = (
+            semantic_faults(store, semantic, seed, monomers) if semantic else (0, [])
+        )
     except StoreError as error:
         return VerifyReport(str(path), len(entries), 0, 0, (str(error),))
     files = len(entries) + len(names)

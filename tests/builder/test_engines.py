@@ -13,12 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pepland_data import build, open_store
+from pepland_data import FeaturizeOptions, build, open_store
 from pepland_data.builder.options import BuildOptions
 from pepland_data.builder.workers.engines import Engine, VersionChecked, versions
+from pepland_data.chem.monomers.given_files import given_monomers
 from pepland_data.errors import BuildError, InputError, MissingDependencyError
 from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 from tests.helpers.commands import PROGRAM, cli, wait_for
+from tests.helpers.monomer_files import MOLECULES, write_library
 from tests.helpers.stores import PEPTIDES, files_of
 
 pytest.importorskip("distributed")
@@ -96,6 +98,25 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_one_process(
         for worker in workers:
             end(worker)
     assert files_of(tmp_path / "out") == files_of(tmp_path / "plain")
+
+
+@pytest.mark.slow
+def test_a_cluster_reads_monomers_of_a_library_that_it_cannot_see(
+    tmp_path: Path, cluster: tuple[str, Path]
+) -> None:
+    scheduler, folder = cluster
+    (tmp_path / "in.csv").write_text("helm\n" + "".join(f'"{text}"\n' for text in MOLECULES))
+    library = write_library(tmp_path / "lib.csv")
+    featurize = FeaturizeOptions(input_format="helm", monomers=given_monomers([library]))
+    library.unlink()
+    worker = dask(folder, *WORKER)
+    try:
+        for name, engine in (("local", {}), ("dask", {"engine": "dask", "address": scheduler})):
+            build(tmp_path / "in.csv", tmp_path / name, BuildOptions(featurize, **engine))
+    finally:
+        end(worker)
+    assert len(open_store(tmp_path / "dask")) == len(MOLECULES)
+    assert files_of(tmp_path / "dask") == files_of(tmp_path / "local")
 
 
 @pytest.mark.slow

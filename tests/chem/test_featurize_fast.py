@@ -12,7 +12,7 @@ from rdkit import Chem, rdBase
 from pepland_data import FeaturizeOptions, Featurizer, InvalidMoleculeError
 from pepland_data.chem import featurizer
 from pepland_data.chem.fast.rdkit_records import layout_is_known, read_rdkit_records
-from pepland_data.chem.notation.rdkit_messages import RdkitMessages
+from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.graph.heterograph import HeteroGraph
 from tests.helpers import oracle
 from tests.helpers.odd_molecules import odd_molecules
@@ -45,6 +45,16 @@ def check_against_oracle(texts: list[str], cut: str) -> int:
 
 def test_this_rdkit_writes_records_in_the_known_layout() -> None:
     assert layout_is_known()
+
+
+def test_helm_that_rdkit_reads_takes_the_fast_path_with_the_same_graphs() -> None:
+    texts = ["PEPTIDE1{A.C.[dF].W.C}$PEPTIDE1,PEPTIDE1,2:R3-5:R3$$$", "PEPTIDE1{[ac].G.P}$$$$"]
+    options = FeaturizeOptions(input_format="helm")
+    fast, plain = Featurizer(options), Featurizer(options, fast=False)
+    graphs, wanted = (dense_graphs(f.convert(texts), texts) for f in (fast, plain))
+    for text in texts:
+        assert_same(graphs[text], wanted[text], text)
+    assert fast.cache_counts["asked"] > 0 == plain.cache_counts["asked"]
 
 
 @pytest.mark.parametrize("cut", ["adafrag", "amiibo"])

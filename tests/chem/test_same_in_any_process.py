@@ -16,7 +16,7 @@ from pepland_data.chem import plain_path
 from pepland_data.chem.conversion import Converted
 from pepland_data.chem.cuts import brics_bonds, piece_smiles
 from pepland_data.chem.features import fragment_row
-from pepland_data.chem.notation.rdkit_messages import DEFAULTS, set_switches
+from pepland_data.chem.rdkit_messages import DEFAULTS, set_switches
 from pepland_data.graph.heterograph import HeteroGraph
 from tests.helpers.odd_molecules import odd_molecules
 from tests.helpers.ugly_corpus import SPOKEN_OF

@@ -18,6 +18,7 @@ from pepland_model import Embedder, PharmHGT, PharmHGTConfig
 
 pytest.importorskip("rdkit")
 from pepland_data import BuildOptions, FeaturizeOptions, build
+from tests.helpers.monomer_files import MOLECULES, write_library
 
 ROWS = ["NCC(=O)NCC(=O)O", "not a molecule", "ACDEFGH", "", "CC(C)C[C@H](N)C(=O)NCC(=O)O"]
 
@@ -244,3 +245,17 @@ def test_stores_of_different_cuts_do_not_mix_in_training(amiibo, small_store, tm
     result = call(*stores, "--out", tmp_path / "x", command=train)
     assert result.exit_code == 1
     assert "cut in different ways" in result.stderr
+
+
+def test_helm_is_embedded_with_a_monomer_library(model, tmp_path) -> None:
+    library, helm = write_library(tmp_path / "lib.csv"), next(iter(MOLECULES))
+    texts = ("--text", helm, "--text", MOLECULES[helm], "--max-reject-frac", 1)
+    with_it, without = tmp_path / "with.npz", tmp_path / "without.npz"
+    call("--checkpoint", model, "-o", with_it, "--monomers", library, *texts)
+    call("--checkpoint", model, "-o", without, *texts)
+    vectors, valid, *_ = read(with_it)
+    assert valid == [True, True]
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
+    _, valid, reasons, *_ = read(without)
+    assert valid == [False, True]
+    assert "unknown monomer: 'Zaa'" in reasons[0]

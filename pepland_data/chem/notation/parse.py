@@ -7,9 +7,10 @@ from typing import Any
 
 from rdkit import Chem
 
+from pepland_data.chem.monomers.given import GivenMonomers
 from pepland_data.chem.notation.detect import AMINO_ACIDS, detect_notation
 from pepland_data.chem.notation.helm import read_helm
-from pepland_data.chem.notation.rdkit_messages import RdkitMessages
+from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.errors import InvalidMoleculeError
 
 MAX_TEXT = 100_000
@@ -33,7 +34,13 @@ def check_text(text: str) -> None:
         raise InvalidMoleculeError(text, "parse", "the text holds a NUL character")
 
 
-def parse(text: str, input_format: str, max_atoms: int, log: RdkitMessages) -> Any:
+def parse(
+    text: str,
+    input_format: str,
+    max_atoms: int,
+    log: RdkitMessages,
+    monomers: GivenMonomers | None = None,
+) -> Any:
     """Return the sanitised molecule of a text.
 
     Args:
@@ -41,6 +48,7 @@ def parse(text: str, input_format: str, max_atoms: int, log: RdkitMessages) -> A
         input_format: one of `pepland_data.chem.conversion.INPUT_FORMATS`.
         max_atoms: a molecule with more atoms raises an error.
         log: must be entered by the caller; its messages explain a failure.
+        monomers: monomers of HELM beside the bundled ones.
 
     Raises:
         InvalidMoleculeError: with stage ``parse`` or ``limits``.
@@ -51,7 +59,7 @@ def parse(text: str, input_format: str, max_atoms: int, log: RdkitMessages) -> A
         if len(text) > max_atoms:  # RDKit needs seconds for polymers
             check_size(text, max(_min_atoms(text), 1), max_atoms)
         check_letters(text)
-    mol = _READERS[notation](text)
+    mol = read_helm(text, monomers) if notation == "helm" else _READERS[notation](text)
     if mol is None and notation == "either":
         log.take()  # these messages are about the SMILES
         mol = _read_sequence(text)
@@ -111,7 +119,6 @@ _READERS: dict[str, Any] = {
     "smiles": Chem.MolFromSmiles,
     "sequence": _read_sequence,
     "either": Chem.MolFromSmiles,
-    "helm": read_helm,
 }
 _NAMES = {"smiles": "SMILES", "sequence": "sequence", "either": "sequence", "helm": "HELM"}
 

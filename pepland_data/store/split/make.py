@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pepland_data.chem.monomers.given import GivenMonomers, check_same
 from pepland_data.errors import InputError, MissingDependencyError
 from pepland_data.hashing import salted, text_hashes
 from pepland_data.store.graph_store import GraphStore
@@ -32,6 +33,7 @@ def make_split(
     column: str | None = None,
     file: str | Path | None = None,
     threshold: float | None = None,
+    monomers: GivenMonomers | None = None,
 ) -> Split:
     """Return a split of a store; `recorded.write_split` writes it to disk.
 
@@ -48,6 +50,7 @@ def make_split(
         file: for ``file``: CSV with the columns ``row_id`` or ``smiles``, and ``set``.
         threshold: for ``similarity``: identity from 0.9 to 1 at which peptides are in one group.
             None groups peptides that differ by one residue.
+        monomers: for ``scaffold``: the monomers of HELM that the store was built with, if any.
 
     Raises:
         InputError: an argument is wrong, or does not fit the method or the store.
@@ -81,20 +84,24 @@ def make_split(
         assigned = random_sets(store, shares, seed)
     else:
         order = salted(text_hashes(store.smiles), seed)
-        groups = _groups(store, method, column, threshold)
+        groups = _groups(store, method, column, threshold, monomers)
         assigned = _whole_groups(groups, order, list(shares.values()))
     return Split(name, method, tuple(shares), assigned, {**recipe, "fractions": shares})
 
 
 def _groups(
-    store: GraphStore, method: str, column: str | None, threshold: float | None
+    store: GraphStore,
+    method: str,
+    column: str | None,
+    threshold: float | None,
+    monomers: GivenMonomers | None,
 ) -> npt.NDArray[np.int64]:
     """Return the group of each graph. [G] int64."""
     if method == "group":
         return np.unique(store.columns[str(column)].astype(str), return_inverse=True)[1]
     try:
         if method == "scaffold":
-            return np.unique(scaffolds(store), return_inverse=True)[1]
+            return np.unique(scaffolds(store, monomers), return_inverse=True)[1]
         if threshold is not None:
             from pepland_data.store.split.identity_groups import identity_groups
 
@@ -109,20 +116,29 @@ def _groups(
         ) from error
 
 
-def scaffolds(store: GraphStore) -> list[str]:
-    """Return the Murcko scaffold of each graph's molecule, '' for a molecule without rings."""
+def scaffolds(store: GraphStore, monomers: GivenMonomers | None = None) -> list[str]:
+    """Return the Murcko scaffold of each graph's molecule, '' for a molecule without rings.
+
+    Args:
+        store: an opened store.
+        monomers: the monomers of HELM that it was built with, if any.
+
+    Raises:
+        InputError: it was built with other monomers.
+    """
     from rdkit import Chem
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
     from pepland_data.chem.notation.parse import parse
-    from pepland_data.chem.notation.rdkit_messages import RdkitMessages
+    from pepland_data.chem.rdkit_messages import RdkitMessages
 
     options = store.manifest.options
+    check_same(store.location, options.get("monomers"), monomers)
     with RdkitMessages() as log:
         return [
             Chem.MolToSmiles(
                 MurckoScaffold.GetScaffoldForMol(  # type: ignore[no-untyped-call]
-                    parse(text, options["input_format"], options["max_atoms"], log)
+                    parse(text, options["input_format"], options["max_atoms"], log, monomers)
                 ),
                 isomericSmiles=False,
             )
