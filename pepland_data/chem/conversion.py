@@ -16,8 +16,8 @@ from pepland_data.graph.feature_tables import FeatureTables, merge_tables
 
 INPUT_FORMATS = ("auto", "smiles", "sequence", "fasta", "helm")
 FEATURIZER_VERSION = 1
-"""Increased whenever the graph of a text that was read rightly changes; stores record it. Texts that
-were read as another molecule and no longer are stand in the changelog."""
+"""Increased whenever the graph of a text that was read rightly changes; stores record it. Texts
+that were read as another molecule and no longer are stand in the changelog."""
 CUT_NAMES = ("adafrag", "amiibo")
 
 
