@@ -17,13 +17,13 @@ from pepland_data.chem.conversion import Converted, FeaturizeOptions, Note, Reje
 from pepland_data.chem.fast.fast_path import CannotCutError, FastPath
 from pepland_data.chem.fast.rdkit_records import RdkitRecords, read_rdkit_records
 from pepland_data.chem.fast.sequence_path import SequencePath
-from pepland_data.chem.notation.detect import detect_notation
+from pepland_data.chem.notation.detect import detect_notation, is_molblock
+from pepland_data.chem.notation.molblock import smiles_of_molblock
 from pepland_data.chem.notation.molecule_identity import (
     identity_array,
     identity_of_molecule,
     identity_of_text,
 )
-from pepland_data.chem.notation.molblock import is_molblock, smiles_of_molblock
 from pepland_data.chem.notation.parse import (
     MAX_TEXT,
     check_sequence,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from pepland_data.errors import InputError
 from pepland_data.inputs.chunk import Chunk
@@ -60,16 +61,16 @@ def sdf_chunks(open_lines: Callable[[], Lines], rows_per_chunk: int) -> Iterator
         first_row += len(some)
 
 
-def check_column(lines: Lines, column: str | None, input_format: str) -> None:
+def check_column(path: Path, column: str | None, input_format: str) -> None:
     """Refuse options that name another text than the molecules of an SDF file."""
     if column is not None:
         raise InputError(
-            f"{lines.path} is an SDF file, whose molecules are read, not the column {column!r}; "
+            f"{path} is an SDF file, whose molecules are read, not the column {column!r}; "
             "leave out --smiles-column"
         )
     if input_format not in ("auto", "smiles"):
         raise InputError(
-            f"{lines.path} is an SDF file, whose molecules are no {input_format}; leave out "
+            f"{path} is an SDF file, whose molecules are no {input_format}; leave out "
             "--input-format"
         )
 
@@ -95,7 +96,9 @@ def _record(lines: list[bytes], size: int) -> SdfRecord:
     if size > MAX_RECORD:
         return SdfRecord("", f"the SDF record has more than {MAX_RECORD:,} bytes", {})
     if not found:
-        why = "is empty" if not text.strip() else "has no line 'M  END', with which a mol block ends"
+        why = (
+            "is empty" if not text.strip() else "has no line 'M  END', with which a mol block ends"
+        )
         return SdfRecord(text, f"the SDF record {why}", {})
     return SdfRecord(text[: found.end()], None, _properties(text[found.end() :]))
 

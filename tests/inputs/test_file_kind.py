@@ -70,7 +70,6 @@ REFUSED = {
     "binary data": bytes(range(128, 256)) * 20,
     "a PDB file": b"HEADER    PEPTIDE\nATOM      1  N   ALA A   1\n",
     "an mmCIF file": b"data_1ABC\n#\n_entry.id 1ABC\n",
-    "an SDF": b"m\n  RDKit\n\n  0  0  0  0  0  0  0  0  0  0999 V2000\nM  END\n$$$$\n",
     "a UniProt": b"ID   GHRL_HUMAN   Reviewed;   117 AA.\nAC   Q9UBU3;\n",
     "a GenBank file": b"LOCUS       AB000263   368 bp\n",
     "a MOL2 file": b"# made\n@<TRIPOS>MOLECULE\n",
@@ -108,4 +107,4 @@ def test_small_letters_are_residues_in_fasta_and_gaps_are_named(tmp_path: Path) 
     (chunk,) = read_chunks(tmp_path / "in.txt", 9, None, "auto")
     assert chunk.texts == ["ACDEF", "AC--D", "ACX"]
     assert chunk.problems[1] == "gap '-' at position 3; remove the gaps of the alignment"
-    assert chunk.problems[2] == "'X' at position 3 is none of the twenty amino acids"
+    assert chunk.problems[2].startswith("'X' stands for any residue: position 3")

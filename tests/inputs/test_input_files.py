@@ -154,7 +154,7 @@ def test_fasta_is_sequences_also_where_a_smiles_could_be_read(tmp_path: Path) ->
     ]
     (reject,) = store.rejects
     assert (reject["row_id"], reject["text"]) == (1, "ACXD")
-    assert reject["reason"] == "'X' at position 3 is none of the twenty amino acids"
+    assert reject["reason"].startswith("'X' stands for any residue: position 3")
     assert semantic_faults(store, 9) == (2, [])
 
 

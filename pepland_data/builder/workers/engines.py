@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import count, islice
@@ -57,7 +57,7 @@ class Engine:
 
     def run(
         self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], ordered: bool
-    ) -> Iterator[Any]:
+    ) -> Generator[Any, None, None]:
         """Yield the results of all calls, in the order of the arguments or as they arrive.
 
         Arguments are read only when a worker is free, so they may be an endless stream.

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 
 from pepland_data.chem.notation.detect import NEVER_SMILES, POLYMERS
+from pepland_data.chem.notation.residue_letters import sequence_fault
 
 CODES = (
-    "Ala Arg Asn Asp Asx Cys Gln Glu Glx Gly His Hyp Ile Leu Lys Met Phe Pro Sec Pyl Ser Thr Trp "
-    "Tyr Val Xaa Abu Aib Aad Cha Cit Dab Dap Hcy Hse Nal Nle Nva Orn Pen Phg Pip Sar Sta Tic Tle"
-).split()
+    "Ala|Arg|Asn|Asp|Asx|Cys|Gln|Glu|Glx|Gly|His|Hyp|Ile|Leu|Lys|Met|Phe|Pro|Sec|Pyl|Ser|Thr|Trp|"
+    "Tyr|Val|Xaa|Abu|Aib|Aad|Cha|Cit|Dab|Dap|Hcy|Hse|Nal|Nle|Nva|Orn|Pen|Phg|Pip|Sar|Sta|Tic|Tle"
+)
 """Three-letter codes, the usual ones of unnatural residues among them."""
-BARE = f"(?i:{'|'.join(CODES)})"
+BARE = f"(?i:{CODES})"
 CODE = f"(?<![A-Za-z]){BARE}(?![A-Za-z])"
 CAPS = (
     r"(?:Ac|H|Me|For|Bz|Bn|Boc|Fmoc|Cbz|Z|Tos|Suc|MeOSuc|Glutaryl|Biotin\w*|FITC|TAMRA|\d-FAM|FAM|"
@@ -23,6 +24,7 @@ CAPS = (
 )
 """Names of groups at the ends of a peptide."""
 LETTERS = "[ACDEFGHIKLMNPQRSTVWYacdefghiklmnpqrstvwy]"
+SMALL_LETTERS = re.compile(r"[acdefghiklmnpqrstvwy]{2,}")
 SHAPES = (
     (r"(?i:nan|null|none|n/a|missing)", "a missing value"),
     (r"[-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?", "a number"),
@@ -31,7 +33,8 @@ SHAPES = (
     (r">.*", "a FASTA header line"),
     (r"#.*", "a comment"),
     (rf"(?:{'|'.join(POLYMERS)})\d+.*|.*\$\$\$\$(?:V2\.0)?", "incomplete HELM"),
-    (r"\$\$\$\$|M  (?:END|CHG|V30).*|.*V[23]000|(?:-?\d+\.\d{3,}\s+){3}.*", "a line of a mol block"),
+    (r"\$\$\$\$|M  (?:END|CHG|V30).*|.*V[23]000|(?:-?\d+\.\d{3,}\s+){3}.*",
+     "a line of a mol block"),
     (r"\d{2,7}-\d\d-\d", "a CAS number"),
     (r"(?i:cyclo|cyc)[- ]?[(\[{].*|c[(\[](?=[^)\]]*[ADEGHKLMQRTVWY]).*[)\]].*",
      "a cyclic peptide written as cyclo(...)"),
@@ -81,6 +84,18 @@ def foreign_reason(text: str, readable: str) -> str:
     if not name:
         return ""
     return f"{name} is not read; {REMEDIES.get(name, f'write the peptide as {readable}')}"
+
+
+def sequence_reason(text: str, readable: str = "HELM or as a sequence") -> str:
+    """Return why a text that should be a sequence is none, without a word about SMILES.
+
+    Args:
+        text: a text that could not be read.
+        readable: notations in which another notation can be written.
+    """
+    if SMALL_LETTERS.fullmatch(text):
+        return sequence_fault(text)
+    return foreign_reason(text, readable) or sequence_fault(text)
 
 
 _COMPILED = [(re.compile(pattern), name) for pattern, name in SHAPES]

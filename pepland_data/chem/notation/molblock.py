@@ -8,15 +8,8 @@ from pepland_data.chem.notation.parse import MAX_REASON, check_size
 from pepland_data.chem.notation.rdkit_messages import RdkitMessages
 from pepland_data.errors import InvalidMoleculeError
 
-END = "\nM  END"
-"""Line that ends the mol block of every version."""
 MAX_BLOCK = 2_000_000
 """Longer mol blocks are rejected without being read (characters)."""
-
-
-def is_molblock(text: str) -> bool:
-    """Return whether a text is a mol block; no other notation has lines."""
-    return END in text
 
 
 def smiles_of_molblock(text: str, max_atoms: int, log: RdkitMessages) -> str:

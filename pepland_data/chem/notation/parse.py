@@ -8,7 +8,7 @@ from typing import Any
 from rdkit import Chem
 
 from pepland_data.chem.notation.detect import NEVER_SMILES, detect_notation
-from pepland_data.chem.notation.foreign import foreign_reason
+from pepland_data.chem.notation.foreign import SMALL_LETTERS, foreign_reason, sequence_reason
 from pepland_data.chem.notation.helm import read_helm
 from pepland_data.chem.notation.rdkit_messages import RdkitMessages
 from pepland_data.chem.notation.residue_letters import sequence_fault
@@ -19,7 +19,6 @@ MAX_TEXT = 100_000
 MAX_REASON = 200
 """RDKit's messages are shortened to this many characters."""
 BRACKET_ATOM = re.compile(r"\[[^\]]*\]")
-SMALL_LETTERS = re.compile(r"[acdefghiklmnpqrstvwy]{2,}")
 SEQUENCE_LIKE = re.compile(rf"[A-Z*\-.~]{{2,}}|{SMALL_LETTERS.pattern}")
 """Letters, gaps and stop signs: the text may be intended as a sequence."""
 READABLE = "HELM or SMILES"
@@ -97,18 +96,6 @@ def check_sequence(text: str) -> None:
         raise InvalidMoleculeError(text, "parse", sequence_reason(text))
 
 
-def sequence_reason(text: str, readable: str = "HELM or as a sequence") -> str:
-    """Return why a text that should be a sequence is none, without a word about SMILES.
-
-    Args:
-        text: a text that could not be read.
-        readable: notations in which another notation can be written.
-    """
-    if SMALL_LETTERS.fullmatch(text):
-        return sequence_fault(text)
-    return foreign_reason(text, readable) or sequence_fault(text)
-
-
 def _read_sequence(text: str) -> Any:
     check_sequence(text)
     return Chem.MolFromSequence(text)
@@ -125,9 +112,9 @@ _NAMES = {"smiles": "SMILES", "sequence": "sequence", "either": "sequence", "hel
 
 def _other_notation(text: str, input_format: str) -> str:
     """Return why a text that RDKit cannot read is no SMILES at all, or ''."""
-    if input_format == "auto" and SEQUENCE_LIKE.fullmatch(text):
-        if not NEVER_SMILES.isdisjoint(text.upper()):
-            return sequence_reason(text, READABLE)
+    letters = SEQUENCE_LIKE.fullmatch(text) and not NEVER_SMILES.isdisjoint(text.upper())
+    if letters and input_format == "auto":
+        return sequence_reason(text, READABLE)
     return foreign_reason(text, READABLE)
 
 

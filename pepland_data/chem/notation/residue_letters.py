@@ -8,7 +8,8 @@ GAPS = "-.~"
 """Signs for a gap in an alignment."""
 MEANINGS = {
     "B": "aspartate or asparagine", "J": "leucine or isoleucine", "O": "pyrrolysine",
-    "U": "selenocysteine or uracil", "X": "any residue", "Z": "glutamate or glutamine", "*": "a stop",
+    "U": "selenocysteine or uracil", "X": "any residue", "Z": "glutamate or glutamine",
+    "*": "a stop",
 }  # fmt: skip
 """Letters of sequences that are none of the twenty amino acids -> what they stand for."""
 SURELY_NUCLEOTIDES = 10
