@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from pepland_data.builder.workers.isolation import IsolatedFeaturizer, nothing
 from pepland_data.chem.conversion import FeaturizeOptions
@@ -29,6 +30,8 @@ def reader(text, *args):
         raise KeyError("odd")
     return real(text, *args)
 Chem.MolFromSmiles = reader
+real_block = Chem.MolFromMolBlock
+Chem.MolFromMolBlock = lambda text: reader(text.split("\\n")[0]) and real_block(text)
 import pepland_data.chem.notation.parse as molecule
 molecule._READERS["smiles"] = reader
 from pepland_data.builder.workers.isolated_process import main
@@ -88,6 +91,18 @@ def test_a_text_that_ends_the_process_is_rejected_and_the_others_are_converted()
     assert done.kept.tolist() == [0, 5]
     want = Featurizer(options).convert([GOOD[0], GOOD[1]])
     np.testing.assert_array_equal(done.columns.atom_ptr, want.columns.atom_ptr)
+
+
+@pytest.mark.usefixtures("sabotaged")
+def test_a_record_of_an_sdf_file_that_ends_the_process_is_a_reject() -> None:
+    blocks = [Chem.MolToMolBlock(Chem.MolFromSmiles("NCC(=O)O"))] * 4
+    texts = [f"{name}{text}" for name, text in zip(("C", "[Xe]", "[Kr]", "N"), blocks, strict=True)]
+    options = FeaturizeOptions(input_format="auto", time_limit=0.5)
+    with IsolatedFeaturizer(options) as isolated:
+        done = isolated.convert(texts)
+    assert [(r.position, r.stage) for r in done.rejects] == [(1, "crash"), (2, "timeout")]
+    assert done.kept.tolist() == [0, 3]
+    assert done.renamed == {0: "NCC(=O)O", 3: "NCC(=O)O"}
 
 
 def test_a_process_killed_from_outside_costs_no_row() -> None:
