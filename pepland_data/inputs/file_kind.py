@@ -48,21 +48,25 @@ def _arrow_stream(name: str) -> Callable[[Path], Any]:
     return lambda path: pa.CompressedInputStream(pa.OSFile(str(path)), name)
 
 
+ZSTD = b"\x28\xb5\x2f\xfd"
 PACKED: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open,
-    b"\x28\xb5\x2f\xfd": _arrow_stream("zstd"), b"\x04\x22\x4d\x18": _arrow_stream("lz4"),
+    ZSTD: _arrow_stream("zstd"), b"\x04\x22\x4d\x18": _arrow_stream("lz4"),
 }  # fmt: skip
-"""First bytes of a compressed file -> what opens it."""
+PACKED |= {bytes([first, 0x2A, 0x4D, 0x18]): PACKED[ZSTD] for first in range(0x50, 0x60)}
+"""First bytes of a compressed file -> what opens it; pzstd begins with an empty frame."""
 COLUMNAR = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow"}
 """First bytes of a file of typed columns -> its kind."""
 REFUSED = {
-    b"PK\x03\x04": "a zip archive", b"PK\x05\x06": "an empty zip archive",
-    b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive", b"%PDF": "a PDF document",
+    b"PK\x03\x04": "a zip archive that must be unpacked", b"PK\x05\x06": "an empty zip archive",
+    b"7z\xbc\xaf": "a 7z archive that must be unpacked",
+    b"Rar!": "a RAR archive that must be unpacked", b"%PDF": "a PDF document",
     b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture",
     b"\x89HDF": "an HDF5 file", b"\x93NUMPY": "a NumPy array", b"SQLite format": "a database",
     b"\xd0\xcf\x11\xe0": "an office document", b"\x7fELF": "a program",
     b"FEA1": "a file of Feather version 1", b"\x80\x02": "a pickle", b"\x80\x03": "a pickle",
     b"\x80\x04": "a pickle", b"\x80\x05": "a pickle", b"{\\rtf": "an RTF document",
+    b"X\n\0\0\0": "a file of R", b"RDX": "a file of R",
     **dict.fromkeys(PACKED, "a file that was compressed twice"),
 }  # fmt: skip
 """First bytes of kinds that are not read -> what they are called."""
@@ -74,7 +78,7 @@ FASTA = re.compile(r"(?:\s|;.*\n)*>")
 SHAPES = (
     (r"(?:HEADER|TITLE |COMPND|SOURCE|KEYWDS|REMARK|SEQRES|CRYST1|MODEL |ATOM  |HETATM) *[ \d]",
      "a PDB file", "write its peptides as SMILES or FASTA"),
-    (r"(?:#.*\s)*data_\S*\s", "an mmCIF file", "write its peptides as SMILES or FASTA"),
+    (r"(?:#.*\n|\s)*data_\S*\s", "an mmCIF file", "write its peptides as SMILES or FASTA"),
     (r"\$RXN|\$RDFILE", "a file of reactions", "write its peptides as SMILES or SDF"),
     (r"ID   \S+ .*(?:AA|BP)\.", "a UniProt or EMBL flat file", "fetch the entries as FASTA"),
     (r"ROOT\s*$", "a PDBQT file", "write its peptides as SMILES or FASTA"),
@@ -84,7 +88,7 @@ SHAPES = (
      "an alignment", "write its sequences as FASTA without gaps"),
     (r"@\S.*\n[A-Za-z.*-]+\r?\n\+", "a FASTQ file", "write residues as FASTA"),
     (r"LOCUS {3,}\S", "a GenBank file", "fetch the entries as FASTA"),
-    (r"(?:#.*\s|\s)*@<TRIPOS>", "a MOL2 file", "convert it to SDF"),
+    (r"(?:#.*\n|\s)*@<TRIPOS>", "a MOL2 file", "convert it to SDF"),
     (r"\s*<[?!A-Za-z]", "an XML or HTML file", "export its table as CSV"),
     (r"\s*(?:\{|\[\s*[\{\"\n])", "a JSON document", "write one object per line (JSON Lines)"),
 )  # fmt: skip
@@ -154,8 +158,8 @@ def _text_kind(path: Path, head: bytes, named: str) -> str:
     """Return the kind of a file of text."""
     refused = next((what for mark, what in REFUSED.items() if head.startswith(mark)), None)
     if head[TAR_AT:].startswith(b"ustar"):
-        refused = "a tar archive"
-    elif refused == "a zip archive" and b"[Content_Types].xml" in head:
+        refused = "a tar archive that must be unpacked"
+    elif head.startswith(b"PK") and b"[Content_Types].xml" in head:
         refused = "an office document, for example a workbook; export its table as CSV"
     if refused is None and _is_binary(head):
         refused = "a file of binary data"
@@ -170,7 +174,7 @@ def _text_kind(path: Path, head: bytes, named: str) -> str:
         return "sdf"
     for shape, what, remedy in SHAPES:
         if re.match(shape, text, re.MULTILINE):
-            raise InputError(f"{path} is {what}; {remedy}. Inputs are {READABLE}")
+            raise InputError(f"{path} is {what}; {remedy}; inputs are {READABLE}")
     if named == "sdf":
         raise InputError(
             f"{path} has the name of an SDF file but no mol block with a line 'M  END'; inputs "

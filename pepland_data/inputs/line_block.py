@@ -143,7 +143,7 @@ def plain_blocks(
         )
     if has_header:
         lines.take(1)
-    else:
+    if not has_header or len(words) > 2:
         check_list(lines.path, lines.head())
     return _line_blocks(lines, column_names(names, 0), 0, rows, None, place)
 

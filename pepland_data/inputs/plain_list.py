@@ -20,7 +20,7 @@ SMILES = re.compile(
     r"[*0-9%()=#$:/\\.~>-])+"
 )
 """Whether a word may be a SMILES."""
-SEQUENCE = re.compile(r"[A-Z*.~-]{2,}")
+SEQUENCE = re.compile(r"-*[A-Z][A-Z*.~-]+")
 NO_NOTATION = ("", "a name in words", "a number", "a comment", "a missing value")
 MIN_LINES, MOST_LINES, MIN_SHARE = 5, 1000, 0.2
 """Fewer lines are not judged, more are not looked at; the least share that may be peptides."""
@@ -81,7 +81,9 @@ def check_list(path: Path, head: bytes) -> None:
 
 
 def _may_be_peptide(line: str) -> bool:
-    word = line.split(None, 1)[0]
+    word, *others = line.split()
+    if "\t" not in line and len(others) > 2 and word.isalpha() and len(word) < 5:
+        return False  # a sentence that begins with "In" or "I"
     if SEQUENCE.fullmatch(word) or (SMILES.fullmatch(word) and re.search("[A-Za-z]", word)):
         return True
     return foreign_notation(line[:200]) not in NO_NOTATION

@@ -41,7 +41,8 @@ def typed_chunks(
         schema, batches = _opened(path, kind, rows_per_chunk)
     except (*UNPACKING_ERRORS, ValueError) as error:
         name = TYPED_KINDS[kind.name]
-        raise InputError(f"{path} is not a readable {name} file: {error}") from error
+        why = str(error).partition(". ")[0]
+        raise InputError(f"{path} is not a readable {name} file: {why}") from error
     header = list(schema.names)
     text_at = text_column(header, column, path)
     left_out = set() if keep_index else index_columns(header, text_at, path)

@@ -22,7 +22,9 @@ from tests.helpers.stores import files_but_manifest
 
 AUTO = FeaturizeOptions(input_format="auto")
 SMILES = ["C/C=C/NC(=O)[C@H](C)N", r"C/C=C\NC(=O)[C@@H](C)N", "CC(=O)NCC(=O)O", "NCC(=O)O"]
-QUERY = "\n  x\n\n  1  0  0  0  0  0  0  0  0  0999 V2000\n    0.0000    0.0000    0.0000 A   0  0\n"
+QUERY = (
+    "\n  x\n\n  1  0  0  0  0  0  0  0  0  0999 V2000\n    0.0000    0.0000    0.0000 A   0  0\n"
+)
 RING = "".join(f"{i + 1:3d}{(i + 1) % 6 + 1:3d}  4  0\n" for i in range(6))
 
 
@@ -89,7 +91,9 @@ def test_a_record_is_a_row_and_its_properties_are_columns(
 
 def test_stereo_comes_from_wedges_and_from_coordinates_in_space(tmp_path: Path) -> None:
     (tmp_path / "in.sdf").write_text(four(space=True))
-    assert list(built(tmp_path / "in.sdf").smiles) == [Chem.CanonSmiles(smiles) for smiles in SMILES]
+    assert list(built(tmp_path / "in.sdf").smiles) == [
+        Chem.CanonSmiles(smiles) for smiles in SMILES
+    ]
 
 
 def test_a_mol_file_is_one_record(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -166,7 +167,9 @@ def _streamed(parallel: Any, tasks: Iterator[Any]) -> Iterator[Any]:
             yield result
     except BaseException as error:
         if results is not None:
-            results.throw(error)  # joblib ends its workers and raises the error again
+            with warnings.catch_warnings():  # joblib counts the tasks that it cancels
+                warnings.simplefilter("ignore", UserWarning)
+                results.throw(error)  # joblib ends its workers and raises the error again
         raise
 
 
