@@ -22,7 +22,7 @@ SMILES = re.compile(
 """Whether a word may be a SMILES."""
 SEQUENCE = re.compile(r"-*[A-Z][A-Z*.~-]+")
 NO_NOTATION = ("", "a name in words", "a number", "a comment", "a missing value")
-MIN_LINES, MOST_LINES, MIN_SHARE = 5, 1000, 0.2
+MIN_LINES, MOST_LINES, MIN_SHARE = 5, 200, 0.2
 """Fewer lines are not judged, more are not looked at; the least share that may be peptides."""
 
 
@@ -36,7 +36,7 @@ def plain_rows(lines: Iterable[str]) -> Iterator[Row]:
 
 
 def _is_open(text: str) -> bool:
-    return any(text.count(start) != text.count(end) for start, end in ("{}", "[]"))
+    return text.rfind("{") > text.rfind("}") or text.rfind("[") > text.rfind("]")
 
 
 def _text_and_name(line: str) -> list[str]:
