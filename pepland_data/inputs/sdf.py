@@ -8,32 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from pepland_data.errors import InputError
 from pepland_data.inputs.chunk import Chunk
 from pepland_data.inputs.header import column_names
-from pepland_data.inputs.text_lines import Lines, clean
+from pepland_data.inputs.text_lines import Lines
 
-RECORD_END = b"$$$$"
+RECORD_END = b"\n$$$$"
+BLOCK_END = b"\nM  END"
+LINES_AT_ONCE = 1 << 14
 MAX_RECORD = 16 * 2**20
 """Most bytes of one record; the rest of it is not kept."""
-BLOCK_END = re.compile(r"^M  END[^\n]*(?:\n|\Z)", re.MULTILINE)
+SHOWN = 1000
+"""Bytes of a record without a mol block that become the text of its reject."""
 PROPERTY_NAME = re.compile(r">[^<]*<(.*)>")
-
-
-@dataclass(frozen=True)
-class SdfRecord:
-    """One record of the file."""
-
-    block: str
-    """Its mol block; the whole record if the block has no end."""
-    problem: str | None
-    """Why it cannot be read."""
-    properties: dict[str, str]
-    """Property -> value; lines of a value are joined by line breaks."""
 
 
 def sdf_chunks(open_lines: Callable[[], Lines], rows_per_chunk: int) -> Iterator[Chunk]:
@@ -46,18 +36,18 @@ def sdf_chunks(open_lines: Callable[[], Lines], rows_per_chunk: int) -> Iterator
         open_lines: opens the file at its beginning.
         rows_per_chunk: records in a chunk.
     """
-    properties = list(dict.fromkeys(n for r in _records(open_lines()) for n in r.properties))
+    known = (name for record in _records(open_lines()) for name in _properties(record))
+    properties = list(dict.fromkeys(known))
     names = column_names(["smiles", "name", *properties], 0)[1:]
     records, first_row = _records(open_lines()), 0
     while some := list(islice(records, rows_per_chunk)):
-        values = [[r.block.partition("\n")[0].strip() for r in some]]
-        values += [[r.properties.get(name, "") for r in some] for name in properties]
-        yield Chunk(
-            first_row,
-            [r.block for r in some],
-            {i: r.problem for i, r in enumerate(some) if r.problem},
-            {name: [v or None for v in one] for name, one in zip(names, values, strict=True)},
-        )
+        problems = {i: why for i, record in enumerate(some) if (why := _problem(record))}
+        sizes = [SHOWN if i in problems else _block_size(one) for i, one in enumerate(some)]
+        blocks = [_text(record[:size]) for record, size in zip(some, sizes, strict=True)]
+        found = [_properties(record) for record in some]
+        values = [[block.partition("\n")[0].strip() or None for block in blocks]]
+        values += [[one.get(name) or None for one in found] for name in properties]
+        yield Chunk(first_row, blocks, problems, dict(zip(names, values, strict=True)))
         first_row += len(some)
 
 
@@ -75,39 +65,45 @@ def check_column(path: Path, column: str | None, input_format: str) -> None:
         )
 
 
-def _records(lines: Lines) -> Iterator[SdfRecord]:
-    kept: list[bytes] = []
-    size = 0
-    for line in lines:
-        if line.startswith(RECORD_END):
-            yield _record(kept, size)
-            kept, size = [], 0
-            continue
-        size += len(line)
-        if size <= MAX_RECORD:
-            kept.append(line)
-    if any(line.strip() for line in kept):
-        yield _record(kept, size)
+def _records(lines: Lines) -> Iterator[bytes]:
+    """Yield the bytes of each record, without the line that ends it."""
+    rest, taken = b"\n", 1  # the rest of a line that ended a record, then the next record
+    while taken:
+        data, taken = lines.take(LINES_AT_ONCE)
+        *whole, rest = (rest + data).split(RECORD_END)
+        yield from (record.partition(b"\n")[2] for record in whole)
+        if len(rest) > MAX_RECORD:
+            rest = rest[: MAX_RECORD + 2] + b"\n"
+    if rest.partition(b"\n")[2].strip():
+        yield rest.partition(b"\n")[2]
 
 
-def _record(lines: list[bytes], size: int) -> SdfRecord:
-    text = clean(b"".join(lines).decode("utf-8", "surrogateescape")).replace("\r\n", "\n")
-    found = BLOCK_END.search(text)
-    if size > MAX_RECORD:
-        return SdfRecord("", f"the SDF record has more than {MAX_RECORD:,} bytes", {})
-    if not found:
-        why = (
-            "is empty" if not text.strip() else "has no line 'M  END', with which a mol block ends"
-        )
-        return SdfRecord(text, f"the SDF record {why}", {})
-    return SdfRecord(text[: found.end()], None, _properties(text[found.end() :]))
+def _block_size(record: bytes) -> int:
+    """Return the number of bytes of the mol block; all bytes if the block has no end."""
+    end = record.find(BLOCK_END)
+    return len(record) if end < 0 else (record.find(b"\n", end + 1) + 1) or len(record)
 
 
-def _properties(text: str) -> dict[str, str]:
-    """Return the properties below a mol block; an empty line ends a value."""
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def _problem(record: bytes) -> str | None:
+    """Return why a record cannot be read, as far as this can be seen without RDKit."""
+    if len(record) > MAX_RECORD:
+        return f"the SDF record has more than {MAX_RECORD:,} bytes"
+    if not record.strip():
+        return "the SDF record is empty"
+    if BLOCK_END not in record:
+        return "the SDF record has no line 'M  END', with which a mol block ends"
+    return None
+
+
+def _properties(record: bytes) -> dict[str, str]:
+    """Return the properties below the mol block; an empty line ends a value."""
     found: dict[str, str] = {}
     name: str | None = None
-    for line in text.split("\n"):
+    for line in _text(record[_block_size(record) :]).split("\n"):
         if name is None and line.startswith(">"):
             match = PROPERTY_NAME.match(line)
             name = match[1] if match else line[1:].strip()

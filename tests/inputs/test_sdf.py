@@ -106,6 +106,10 @@ def test_a_mol_file_is_one_record(tmp_path: Path) -> None:
 BAD = {
     "valence": block("CC(C)(C)C", "v").replace("  1  2  1  0", "  1  2  3  0"),
     "query atoms": QUERY + "M  END\n",
+    "atoms or bonds, which": block("CCO", "hydrogen bond").replace("  1  2  1  0", "  1  2 10  0"),
+    "SDF record: atom bookmark not found": block("CCO", "no atom 9", v3000=True).replace(
+        "M  V30 1 1 1 2", "M  V30 1 1 1 9"
+    ),
     "has no line 'M  END'": block("CCO", "cut")[:80],
     "is empty": "",
     "no atoms": "\n\n\n  0  0  0  0  0  0  0  0  0  0999 V2000\nM  END\n",
@@ -124,6 +128,18 @@ def test_a_bad_record_is_a_reject_and_the_others_are_read(tmp_path: Path, why: s
     assert (reject["row_id"], reject["stage"]) == (1, "read")
     assert why in reject["reason"]
     assert "SDF record" in reject["reason"]
+    assert "/" not in reject["reason"], "no path of this machine"
+
+
+def test_names_and_properties_may_have_any_letters(tmp_path: Path) -> None:
+    (tmp_path / "in.sdf").write_bytes(record(block("NCC(=O)O", "größe"), é="µ").encode() * 2)
+    (chunk,) = read_chunks(tmp_path / "in.sdf", 9, None, "auto")
+    assert chunk.extra == {"name": ["größe"] * 2, "é": ["µ"] * 2}
+    assert len(built(tmp_path / "in.sdf")) == 2
+    bad = block("CCO", "größe").replace(" C  ", " é  ", 1).encode()
+    (tmp_path / "bad.sdf").write_bytes(bad)
+    (chunk,) = read_chunks(tmp_path / "bad.sdf", 9, None, "auto")
+    assert [r.stage for r in Featurizer(AUTO).convert(chunk.texts).rejects] == ["read"]
 
 
 def test_a_first_record_that_is_broken_does_not_hide_the_kind_of_the_file(tmp_path: Path) -> None:
@@ -186,6 +202,7 @@ def test_a_huge_record_costs_no_memory(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "in.sdf").write_text(huge + record(block("NCC(=O)O", "good")))
     (chunk,) = read_chunks(tmp_path / "in.sdf", 9, None, "auto")
     assert chunk.problems == {0: "the SDF record has more than 2,000 bytes"}
+    assert len(chunk.texts[0]) == 1000
 
 
 def test_the_two_molecules_of_the_case(shared_dir: Path, tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ WORD = re.compile(r"(?=[a-z]*[^bcnops\W\d_])[A-Za-z]?[a-z]{4,}")
 REMEDIES = {
     "a protein accession": "fetch its sequence", "a comment": "delete the line",
     "a FASTA header line": "give the file the suffix .fasta",
-    "a line of a mol block": "give the whole SDF file",
+    "a line of a mol block": "give the whole SDF file", "a missing value": "leave the row out",
+    "a number": "name the column of the peptides",
 }  # fmt: skip
 """What to do, where it is not to write the peptide in another notation."""
 MOST = 2000

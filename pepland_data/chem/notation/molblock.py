@@ -29,19 +29,20 @@ def smiles_of_molblock(text: str, max_atoms: int, log: RdkitMessages) -> str:
         reason = f"{len(text):,} characters are more than the {MAX_BLOCK:,} of an SDF record"
         raise InvalidMoleculeError(text, "limits", reason)
     try:
-        mol = Chem.MolFromMolBlock(text)
+        mol = Chem.MolFromMolBlock(text.encode("ascii", "replace").decode())
     except (ValueError, RuntimeError) as error:
         raise _unreadable(text, str(error)) from None
     if mol is None:
-        raise _unreadable(text, " ".join(log.take()[-1:]))
+        raise _unreadable(text, ([line for line in log.take() if " " in line] or [""])[-1])
     if mol.GetNumAtoms() == 0:
         raise _unreadable(text, "it has no atoms")
-    if mol.HasQuery():
-        raise _unreadable(text, "it holds query atoms or bonds, which stand for no one molecule")
     check_size(text, mol.GetNumAtoms(), max_atoms)
-    return str(Chem.MolToSmiles(mol))
+    smiles = str(Chem.MolToSmiles(mol))
+    if mol.HasQuery() or "~" in smiles:
+        raise _unreadable(text, "it holds query atoms or bonds, which stand for no one molecule")
+    return smiles
 
 
 def _unreadable(text: str, why: str) -> InvalidMoleculeError:
-    reason = f"RDKit cannot read this SDF record: {' '.join(why.split())[:MAX_REASON]}"
-    return InvalidMoleculeError(text, "read", reason)
+    shown = f": {' '.join(why.split())[:MAX_REASON]}" if why else ""
+    return InvalidMoleculeError(text, "read", f"RDKit cannot read this SDF record{shown}")
