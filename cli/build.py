@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from pepland_cli import options
-from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
+from pepland_cli.output import EXIT_REJECTED, Command, fail, json_option, render
 
 EPILOG = """\b
 Examples:
@@ -56,6 +56,10 @@ Examples:
 @click.option("--dedup", is_flag=True, help="Keep only the first row of each molecule.")
 @options.max_reject_frac
 @click.option(
+    "--keep-index", is_flag=True,
+    help="Keep the index column of a data frame (Unnamed: 0, __index_level_0__, no name).",
+)  # fmt: skip
+@click.option(
     "--format", type=click.Choice(["arrow", "zarr"]), default="arrow", show_default=True,
     help="arrow is mapped into memory; zarr takes an eighth of the space.",
 )  # fmt: skip
@@ -80,15 +84,16 @@ def build(
     monomers: tuple[str, ...],
     **record: Any,
 ) -> None:
-    """Turn SMILES, sequences or HELM into a store.
+    """Turn SMILES, sequences, HELM or molecules of an SDF file into a store.
 
-    INPUT is a CSV, TSV, .smi, .txt, FASTA, Parquet, Arrow or JSON Lines file, compressed or not, or
-    - for standard input. Other columns are copied into the store. An interrupted build is resumed
-    by the same command.
+    INPUT is a CSV, TSV, .smi, .txt, SDF, FASTA, Parquet, Arrow or JSON Lines file, compressed or
+    not, or - for standard input. Other columns are copied into the store. An interrupted build is
+    resumed by the same command.
     """
     from pepland_data.builder.append import append as append_rows
     from pepland_data.builder.build import build as build_store
     from pepland_data.builder.options import options_of
+    from pepland_data.errors import TooManyRejectsError
     from pepland_data.inputs.part import Part
 
     if append and part:
@@ -96,14 +101,18 @@ def build(
             "--append and --part exclude each other; build the parts, then merge"
         )
     engine_options = {"workers": workers or len(os.sched_getaffinity(0)), "engine": engine}
-    engine_options |= {"address": address, "monomers": options.given_monomers(monomers)}
-    with ProgressBars() as progress:
-        if append:
-            given = _given(record) if (Path(out) / "manifest.json").exists() else record
-            report = append_rows(source, out, progress=progress, given=given, **engine_options)
-        else:
-            options_given = options_of(record, part=part and Part.parse(part), **engine_options)
-            report = build_store(source, out, options_given, progress)
+    engine_options |= {"address": address, "max_reject_frac": max_reject_frac}
+    engine_options["monomers"] = options.given_monomers(monomers)
+    try:
+        with ProgressBars() as progress:
+            if append:
+                given = _given(record) if (Path(out) / "manifest.json").exists() else record
+                report = append_rows(source, out, progress=progress, given=given, **engine_options)
+            else:
+                options_given = options_of(record, part=part and Part.parse(part), **engine_options)
+                report = build_store(source, out, options_given, progress)
+    except TooManyRejectsError as error:
+        fail(str(error), EXIT_REJECTED)
     shown = {**asdict(report), "reject_fraction": report.reject_fraction}
     if given_monomers := engine_options["monomers"]:
         shown["monomers"] = given_monomers.record()

@@ -55,5 +55,9 @@ class BuildError(PeplandError, RuntimeError):
     """A build cannot start, resume or finish; the message says why and what to do."""
 
 
+class TooManyRejectsError(BuildError):
+    """Most of the first rows of an input became rejects; the build can be resumed."""
+
+
 class RemoteError(PeplandError, OSError):
     """An object store or URL cannot be reached, denies access, or has unexpected contents."""

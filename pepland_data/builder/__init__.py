@@ -6,6 +6,7 @@ The way of a row: build.py -> local_build.py -> workers/convert_chunk.py -> comm
 build.py, local_build.py - a store from a file, resumed after a kill; options.py - its settings
 recipe.py       - the recipe: what decides the bytes of a build, and whether it can be resumed
 commit.py       - write the converted chunks as shards with one set of tables
+first_rows.py   - stop a build early if most of the first rows are rejects
 column_types.py - int, float or text for a pass-through column
 duplicates.py   - reject graphs of molecules that occur in an earlier row (``--dedup``)
 append.py       - add rows to a store

@@ -43,6 +43,7 @@ def append(
     engine: str = "local",
     address: str | None = None,
     monomers: GivenMonomers | None = None,
+    max_reject_frac: float = 1.0,
 ) -> BuildReport:
     """Add the rows of a file to a store, with the options it was built with.
 
@@ -55,10 +56,11 @@ def append(
         workers: processes.
         progress: as for `build`.
         given: options by their names in the manifest; they must equal those of the store, except
-            `smiles_column`, which is that of the new file.
+            `smiles_column` and `keep_index`, which are about the new file.
         engine: as for `build`.
         address: as for `build`.
         monomers: the monomers of HELM that the store was built with, if any.
+        max_reject_frac: see `BuildOptions`.
 
     Raises:
         InputError: the input cannot be used, or is standard input, or the store has other monomers.
@@ -72,12 +74,15 @@ def append(
         )
     if is_remote(source):
         with local_input(source) as fetched:
-            return append(fetched, out, workers, progress, given, engine, address, monomers)
+            return append(
+                fetched, out, workers, progress, given, engine, address, monomers, max_reject_frac
+            )
     source, out = local_path(source), local_path(out).resolve()
     if str(source) == "-":
         raise InputError("append reads a file, not standard input; write the rows to a file")
     check_input(Path(source))
     engine_options: dict[str, Any] = {"workers": workers, "engine": engine, "address": address}
+    engine_options["max_reject_frac"] = max_reject_frac
     if not (out / MANIFEST_FILE).exists():
         return build(source, out, options_of(given or {}, monomers, **engine_options), progress)
     manifest = read_manifest(out)
@@ -102,7 +107,7 @@ def _check_given(manifest: Manifest, given: Mapping[str, Any], out: Path) -> Non
     """Refuse an option that differs from the store's."""
     options = {**manifest.options, "format": manifest.kind}
     for name, value in given.items():
-        if name != "smiles_column" and options.get(name) != value:
+        if name not in ("smiles_column", "keep_index") and options.get(name) != value:
             raise BuildError(
                 f"{out} was built with {name} {options.get(name)!r}, and rows with {name} "
                 f"{value!r} cannot be added to it; leave the option out, or build another store"

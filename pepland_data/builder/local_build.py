@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from pepland_data.builder.commit import StageProgress, commit, delete_chunks
 from pepland_data.builder.duplicates import drop_duplicates
+from pepland_data.builder.first_rows import FirstRows, total
 from pepland_data.builder.options import BuildOptions
 from pepland_data.builder.recipe import changes, recipe_of, rows_of, start_or_resume
 from pepland_data.builder.workers.convert_chunk import DONE_FILE, ShardSummary, convert_chunks
@@ -166,19 +166,22 @@ def _convert(
     """Return the summaries of all chunks in order, and the number of resumed ones."""
     input_format, by_place = options.featurize.input_format, options.engine == "local"
     blocks = read_blocks(
-        path, options.rows_per_shard, options.smiles_column, input_format, part, by_place
-    )
+        path, options.rows_per_shard, options.smiles_column, input_format, part, by_place,
+        options.keep_index,
+    )  # fmt: skip
     groups = task_blocks(blocks, options, part, path.stat().st_size)
     tasks = ((group, options.featurize, work.absolute()) for group in groups)
     summaries: list[ShardSummary] = []
+    first_rows = FirstRows(options.max_reject_frac)
     rows = 0
-    done = options.runner.run(convert_chunks, tasks, ordered=False)
-    for summary in (one for group in done for one in group):
-        if not summaries:
-            _check_shared(work / summary.folder)
-        summaries.append(summary)
-        rows += summary.rows
-        progress("convert", rows, None if part is None else len(part))
+    with closing(options.runner.run(convert_chunks, tasks, ordered=False)) as done:
+        for summary in (one for group in done for one in group):
+            if not summaries:
+                _check_shared(work / summary.folder)
+            summaries.append(summary)
+            rows += summary.rows
+            progress("convert", rows, None if part is None else len(part))
+            first_rows.add(summary)
     return sorted(summaries, key=lambda s: s.number), sum(s.resumed for s in summaries)
 
 
@@ -241,14 +244,6 @@ def _commit_zarr(
     return write_zarr(open_store(arrow), out, options.runner, compress)
 
 
-def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    """Return the sum of several counts, largest first."""
-    total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one)
-    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
-
-
 def _report(
     out: str | Path,
     manifest: Manifest,
@@ -262,9 +257,9 @@ def _report(
         rows=manifest.counts["rows"],
         graphs=manifest.counts["graphs"],
         rejects=manifest.counts["rejects"],
-        reasons=_total(s.rejects for s in summaries),
-        notes=_total(s.notes for s in summaries),
-        cache=_total(s.cache for s in summaries),
+        reasons=total(s.rejects for s in summaries),
+        notes=total(s.notes for s in summaries),
+        cache=total(s.cache for s in summaries),
         bytes=sum(entry.bytes for entry in manifest.entries()),
         seconds=time.perf_counter() - start,
         nothing_to_do=nothing_to_do,

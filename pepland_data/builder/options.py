@@ -16,7 +16,7 @@ from pepland_data.store.manifest import KINDS
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """Options of a build; `workers`, `engine` and `address` do not change the bytes."""
+    """Options of a build; `workers`, `engine`, `address` and `max_reject_frac` change no byte."""
 
     featurize: FeaturizeOptions = field(default_factory=FeaturizeOptions)
     """What decides which graph a text becomes."""
@@ -34,6 +34,10 @@ class BuildOptions:
     """``arrow`` (memory-mapped) or ``zarr`` (compressed)."""
     part: Part | None = None
     """Part of the input to build; `pepland_data.builder.merge.merge` joins the parts."""
+    keep_index: bool = False
+    """Keep the index column of a data frame, which pandas names ``Unnamed: 0`` or not at all."""
+    max_reject_frac: float = 1.0
+    """A build stops if most of the first rows are rejects, and a larger share than this."""
 
     def __post_init__(self) -> None:
         if self.format not in KINDS:
@@ -63,6 +67,6 @@ def options_of(
         monomers: monomers of HELM beside the bundled ones; a manifest names only their files.
         others: fields of `BuildOptions` that are not in a manifest.
     """
-    names = ("smiles_column", "rows_per_shard", "format")
+    names = ("smiles_column", "rows_per_shard", "format", "keep_index")
     given = {name: record[name] for name in names if name in record}
     return BuildOptions(FeaturizeOptions.of_record(dict(record), monomers), **given, **others)

@@ -39,6 +39,7 @@ def recipe_of(path: Path, options: BuildOptions, name: str) -> dict[str, Any]:
             **options.featurize.record(),
             "smiles_column": options.smiles_column,
             "rows_per_shard": options.rows_per_shard,
+            **({"keep_index": True} if options.keep_index else {}),
         },
         "input": source,
         "store": {"format": options.format},

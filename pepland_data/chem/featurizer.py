@@ -22,8 +22,9 @@ from pepland_data.chem.fast.rdkit_records import (
 )
 from pepland_data.chem.fast.sequence_path import SequencePath
 from pepland_data.chem.features import feature_factory
-from pepland_data.chem.notation.detect import detect_notation
+from pepland_data.chem.notation.detect import detect_notation, is_molblock
 from pepland_data.chem.notation.helm import load_monomers
+from pepland_data.chem.notation.molblock import smiles_of_molblock
 from pepland_data.chem.notation.molecule_identity import (
     identity_array,
     identity_of_molecule,
@@ -36,6 +37,7 @@ from pepland_data.chem.notation.parse import (
     check_text,
     parse,
 )
+from pepland_data.chem.notation.residue_letters import nucleotide_note
 from pepland_data.chem.notation.standardize import standardized
 from pepland_data.chem.plain_path import check_atom, plain_graph
 from pepland_data.chem.rdkit_messages import RdkitMessages
@@ -135,7 +137,10 @@ class Featurizer:
         with RdkitMessages() as log:
             self._watch(None)
             feature_factory(), layout_is_known()  # once per process; no text pays for it
+            blocks = self._smiles_of_molblocks(texts, log, rejects, notes)
+            texts = [blocks.get(i, text) for i, text in enumerate(texts)] if blocks else texts
             texts, renamed = self._standardize(texts, log, notes)
+            renamed = {i: smiles for i, smiles in blocks.items() if smiles} | renamed
             for batch, columns in self._read_and_convert(texts, log, rejects, notes):
                 parts.append(columns)
                 kept.append(np.array([text.position for text in batch], np.int64))
@@ -149,6 +154,24 @@ class Featurizer:
         notes.sort(key=lambda note: note.position)
         identities = identity_array(identity, places.tolist())
         return Converted(columns, self.tables, places, rejects, notes, renamed, identities)
+
+    def _smiles_of_molblocks(
+        self, texts: Sequence[str], log: RdkitMessages, rejects: list[Reject], notes: list[Note]
+    ) -> dict[int, str]:
+        """Return the SMILES of each mol block by position; '' for one that becomes a reject."""
+        found: dict[int, str] = {}
+        if self.options.input_format not in ("auto", "smiles"):
+            return found
+        for position in [i for i, text in enumerate(texts) if is_molblock(text)]:
+            self._watch(position)
+            try:
+                found[position] = smiles_of_molblock(texts[position], self.options.max_atoms, log)
+            except InvalidMoleculeError as error:
+                found[position] = ""
+                rejects.append(Reject(position, error.text, error.stage, error.reason))
+                log.take()
+            notes += [Note(position, "warning", found[position], line) for line in log.take()]
+        return found
 
     def _standardize(
         self, texts: Sequence[str], log: RdkitMessages, notes: list[Note]
@@ -170,11 +193,15 @@ class Featurizer:
                 notes.append(Note(position, "changed", text, steps))
         return [renamed.get(i, text) for i, text in enumerate(texts)], renamed
 
-    def _separate_sequences(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
+    def _separate_sequences(
+        self, texts: Sequence[str], rejected: set[int]
+    ) -> tuple[list[int], list[int]]:
         """Return the positions of the sequences, which need no RDKit, and of all other texts."""
         sequences: list[int] = []
         others: list[int] = []
         for position, text in enumerate(texts):
+            if position in rejected:
+                continue
             notation = detect_notation(text, self.options.input_format)
             (sequences if self._fast and notation == "sequence" else others).append(position)
         return sequences, others
@@ -183,7 +210,7 @@ class Featurizer:
         self, texts: Sequence[str], log: RdkitMessages, rejects: list[Reject], notes: list[Note]
     ) -> Graphs:
         """Read all texts and make their graphs, the sequences first."""
-        sequences, others = self._separate_sequences(texts)
+        sequences, others = self._separate_sequences(texts, {r.position for r in rejects})
         read = partial(self._read, texts, log, rejects, notes)
         for batch in read(sequences, SEQUENCE_BATCH, self._read_sequence):
             if batch:
@@ -214,8 +241,8 @@ class Featurizer:
                     rejects.append(Reject(position, text, error.stage, error.reason))
                     log.take()
                 else:
-                    if lines := log.take():
-                        notes += [Note(position, "warning", text, line) for line in lines]
+                    said = [*log.take(), *filter(None, [nucleotide_note(text)])]
+                    notes += [Note(position, "warning", text, line) for line in said]
             yield batch
 
     def _read_sequence(self, position: int, text: str, log: RdkitMessages) -> _Text:

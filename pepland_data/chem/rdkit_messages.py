@@ -7,6 +7,11 @@ import re
 
 from rdkit import Chem, rdBase
 
+FRAME, TRACE = "****", "Violation occurred on line"
+"""Line before and after the message of a broken invariant, and start of its last part.
+
+This part holds addresses and paths, which differ between two runs.
+"""
 CLOCK = re.compile(r"^\[\d\d:\d\d:\d\d\] ?")
 DEFAULTS = {
     "UseLegacyStereoPerception": True,
@@ -38,11 +43,16 @@ class RdkitMessages(logging.Handler):
         self._lines += [CLOCK.sub("", line) for line in record.getMessage().splitlines()]
 
     def take(self) -> list[str]:
-        """Return the lines since the last call, without their time."""
+        """Return the lines since the last call, without their time and without stack traces."""
         if not self._lines:
             return []
         lines, self._lines = [line.strip() for line in self._lines], []
-        return [line for line in lines if line]
+        found, in_trace = [], False
+        for line in lines:
+            in_trace = (in_trace or line.startswith(TRACE)) and line != FRAME
+            if line and line != FRAME and not in_trace:
+                found.append(line)
+        return found
 
     def __enter__(self) -> RdkitMessages:
         self._switches = set_switches(DEFAULTS)

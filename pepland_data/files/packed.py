@@ -20,11 +20,13 @@ def _arrow_stream(name: str) -> Callable[[Path], Any]:
     return lambda path: pa.CompressedInputStream(pa.OSFile(str(path)), name)
 
 
+ZSTD = b"\x28\xb5\x2f\xfd"
 PACKED: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open,
-    b"\x28\xb5\x2f\xfd": _arrow_stream("zstd"), b"\x04\x22\x4d\x18": _arrow_stream("lz4"),
+    ZSTD: _arrow_stream("zstd"), b"\x04\x22\x4d\x18": _arrow_stream("lz4"),
 }  # fmt: skip
-"""First bytes of a compressed file -> what opens it."""
+PACKED |= {bytes([first, 0x2A, 0x4D, 0x18]): PACKED[ZSTD] for first in range(0x50, 0x60)}
+"""First bytes of a compressed file -> what opens it; pzstd begins with an empty frame."""
 
 
 def packing(head: bytes) -> bytes:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from pepland_data.chem.notation.detect import detect_notation, helm_of
+from pepland_data.chem.notation.foreign import sequence_reason
 from pepland_data.inputs.header import holds_sequences
 from pepland_data.inputs.text_lines import clean, unprintable
 
@@ -47,17 +48,30 @@ class Chunk:
             if detect_notation(text, input_format) == "either"
         }
 
+    def reason(self, position: int, reason: str) -> str:
+        """Return why a text became a reject; about a sequence, no reason speaks of SMILES."""
+        if not self.sequences or "SMILES" not in reason:
+            return reason
+        return sequence_reason(self.texts[position]) or reason
+
     def parse(self) -> Chunk:
         """Return the chunk itself, which is parsed already (see `LineBlock.parse`)."""
         return self
 
 
 def chunk_of(rows: list[Row], names: list[str], text_at: int, first_row: int) -> Chunk:
-    """Return rows as a chunk; too many fields or unprintable characters are problems of a row."""
+    """Return rows as a chunk; too many fields or unprintable characters are problems of a row.
+
+    Args:
+        rows: fields and problem of each row.
+        names: column names; '' for a column that is left out.
+        text_at: index of the text column.
+        first_row: number of the first row.
+    """
     texts: list[str] = []
     problems: dict[int, str] = {}
     width = len(names)
-    extra: dict[str, list[str | None]] = {n: [] for i, n in enumerate(names) if i != text_at}
+    extra: dict[str, list[str | None]] = {n: [] for i, n in enumerate(names) if n and i != text_at}
     for position, (fields, problem) in enumerate(rows):
         text = fields[text_at].strip(" \t") if text_at < len(fields) else ""
         if problem is None and len(fields) > width:
@@ -68,7 +82,7 @@ def chunk_of(rows: list[Row], names: list[str], text_at: int, first_row: int) ->
             problems[position] = problem
         texts.append(text)
         for i, name in enumerate(names):
-            if i != text_at:
+            if name and i != text_at:
                 value = fields[i] if i < len(fields) else ""
                 extra[name].append(clean(value) or None)
     return Chunk(first_row, texts, problems, extra, holds_sequences(names[text_at]))

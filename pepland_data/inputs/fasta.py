@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pepland_data.chem.notation.detect import AMINO_ACIDS
+from pepland_data.chem.notation.residue_letters import sequence_fault
+from pepland_data.errors import InputError
 from pepland_data.inputs.chunk import Chunk, Row, chunks_of
 from pepland_data.inputs.text_lines import Lines, decoded
 
-GAPS = "-.~"
-"""Signs for a gap in an alignment."""
+STARTS = (b">", b";")
+"""How a FASTA file begins; a line that begins with the second is a comment."""
 
 
 def fasta_chunks(lines: Lines, rows_per_chunk: int) -> Iterator[Chunk]:
-    """Yield the records of a file in chunks."""
+    """Yield the records of a file in chunks.
+
+    Raises:
+        InputError: the file does not begin as FASTA does.
+    """
+    while lines.peek() and not lines.peek().strip():
+        lines.take(1)
+    if not lines.peek().startswith(STARTS):
+        raise InputError(
+            f"{lines.path} is not a FASTA file: its first line does not begin with '>'; give "
+            "other files a suffix such as .csv or .txt, and leave out --input-format fasta"
+        )
     return chunks_of(_records(decoded(lines)), ["sequence", "name"], 0, rows_per_chunk)
 
 
@@ -26,8 +38,8 @@ def _records(lines: Iterator[str]) -> Iterator[Row]:
             if name is not None or parts:
                 yield _record(name, parts)
             name, parts = text[1:].strip(), []
-        elif text:
-            parts.append("".join(text.split()))
+        elif not text.startswith(";"):
+            parts += text.split()
     if name is not None or parts:
         yield _record(name, parts)
 
@@ -39,13 +51,5 @@ def _record(name: str | None, parts: list[str]) -> Row:
     (soft masking) and are residues too.
     """
     residues = "".join(parts).removesuffix("*").upper()
-    return [residues, name or ""], _problem(residues)
-
-
-def _problem(residues: str) -> str | None:
-    for position, letter in enumerate(residues, 1):
-        if letter in GAPS:
-            return f"gap {letter!r} at position {position}; remove the gaps of the alignment"
-        if letter not in AMINO_ACIDS:
-            return f"{letter!r} at position {position} is none of the twenty amino acids"
-    return None
+    problem = sequence_fault(residues) if residues else "the record has no residues"
+    return [residues, name or ""], problem or None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections.abc import Container
 from itertools import chain, count
 from pathlib import Path
 
@@ -14,22 +17,56 @@ TEXT_COLUMNS = ("smiles", "sequence", "peptide", "helm", "seq")
 """Names by which the text column is found, in this order; upper and lower case are equal."""
 SEQUENCE_COLUMNS = ("seq", "peptide")
 """Column names that mean sequences, besides all names that contain ``sequence``."""
+INDEX_COLUMN = re.compile(r"Unnamed: 0(?:\.\d+)*|__index_level_\d+__")
+"""Names that pandas gives to the index of a data frame in a file."""
 
 
-def column_names(header: list[str], text_at: int) -> list[str]:
-    """Return a unique name for each pass-through column.
+def column_names(header: list[str], text_at: int, left_out: Container[int] = ()) -> list[str]:
+    """Return a unique name for each pass-through column, and '' for those that are left out.
 
-    A name that another column or the shard itself uses gets a number: ``smiles_2``. An empty name,
-    as of the index column of a data frame, becomes ``column_1``, after its position.
+    A name that another column or the shard itself uses gets a number: ``smiles_2``. An empty name
+    becomes ``column_3``, after its position.
     """
     taken, found = set(FIXED_COLUMNS), list[str]()
     for position, name in enumerate(header):
+        if position in left_out:
+            found.append("")
+            continue
         wanted = clean(name) or f"column_{position + 1}"
         tries = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
         found.append(name if position == text_at else next(t for t in tries if t not in taken))
         if position != text_at:
             taken.add(found[-1])
     return found
+
+
+def index_columns(header: list[str], text_at: int, path: Path) -> set[int]:
+    """Return the positions of the index of a data frame, with a warning that it is left out."""
+    found = {
+        position
+        for position, name in enumerate(header)
+        if position != text_at and (INDEX_COLUMN.fullmatch(name) or (not name and position == 0))
+    }
+    for position in sorted(found):
+        warnings.warn(
+            f"{path}: column {header[position]!r} is the index of a data frame and was left out; "
+            "--keep-index keeps it",
+            stacklevel=2,
+        )
+    return found
+
+
+def delimiter_of(header: str) -> str:
+    """Return what divides the columns of a list with a header, '' if it is a list of one text."""
+    for delimiter in "\t,;":
+        names = [name.strip().strip('"').lower() for name in header.split(delimiter)]
+        if len(names) == 1:
+            continue
+        if names[0] in TEXT_COLUMNS:
+            return delimiter
+        if {"smiles", "sequence", "helm"} & set(names) and not _is_molecule(names[0]):
+            return delimiter
+    return ""
 
 
 def text_column(header: list[str], column: str | None, path: Path) -> int:

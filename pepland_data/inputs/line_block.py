@@ -11,7 +11,15 @@ from pathlib import Path
 
 from pepland_data.errors import InputError
 from pepland_data.inputs.chunk import Chunk, Row, chunk_of
-from pepland_data.inputs.header import TEXT_COLUMNS, check_header, column_names, text_column
+from pepland_data.inputs.header import (
+    TEXT_COLUMNS,
+    check_header,
+    column_names,
+    delimiter_of,
+    index_columns,
+    text_column,
+)
+from pepland_data.inputs.plain_list import COMMENT, check_list, plain_rows
 from pepland_data.inputs.text_lines import Lines, decoded
 
 MAX_FIELD = 16 * 2**20
@@ -63,7 +71,7 @@ class LineBlock:
         """
         data = self.lines if isinstance(self.lines, bytes) else self._read(self.lines)
         lines = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
-        rows = _csv_rows(lines, self.delimiter) if self.delimiter else _plain_rows(lines)
+        rows = _csv_rows(lines, self.delimiter) if self.delimiter else plain_rows(lines)
         return chunk_of(list(rows), list(self.names), self.text_at, self.first_row)
 
     def _read(self, span: FileSpan) -> bytes:
@@ -84,20 +92,21 @@ def changed(path: Path) -> InputError:
 
 
 def csv_blocks(
-    lines: Lines, column: str | None, rows: int, delimiter: str, place: Path | None
-) -> Iterator[Block]:
+    lines: Lines, column: str | None, rows: int, delimiter: str, place: Path | None,
+    keep_index: bool,
+) -> Iterator[Block]:  # fmt: skip
     """Yield the rows of a CSV or TSV file in blocks.
 
     Args:
         lines: of the file, header included.
         column: name of the text column, None to find it.
         rows: rows per block.
-        delimiter: between two fields.
+        delimiter: between two fields, if the header has it.
         place: path of the file, for blocks that hold a `FileSpan`; None for blocks that hold lines.
+        keep_index: keep the index column of a data frame.
     """
-    first = lines.peek()
-    if delimiter == "," and b"," not in first and b";" in first:
-        delimiter = ";"  # spreadsheets write it where the comma is the decimal sign
+    first = lines.peek()  # spreadsheets write ';' where the comma is the decimal sign
+    delimiter = next((d for d in (delimiter, *",;\t") if d.encode() in first), delimiter)
     header, problem = next(_csv_rows(decoded(lines), delimiter), ([], None))
     if not header or problem:
         raise InputError(f"{lines.path} has no header line; expected column names in the first row")
@@ -105,17 +114,27 @@ def csv_blocks(
     if column is None:
         check_header(names, lines.path)
     text_at = text_column(names, column, lines.path)
-    return _line_blocks(lines, column_names(names, text_at), text_at, rows, delimiter, place)
+    if len(names) == 1 and names[0].lower() not in (*TEXT_COLUMNS, column):
+        check_list(lines.path, lines.head())
+    left_out = set() if keep_index else index_columns(names, text_at, lines.path)
+    names = column_names(names, text_at, left_out)
+    return _line_blocks(lines, names, text_at, rows, delimiter, place)
 
 
 def plain_blocks(
-    lines: Lines, column: str | None, rows: int, place: Path | None
+    lines: Lines, column: str | None, rows: int, place: Path | None, keep_index: bool
 ) -> Iterator[Block]:
     """Yield the lines of a list of texts in blocks; arguments as for `csv_blocks`.
 
-    A line is a text and, after white space, a name. A header is recognized by its first word.
+    A line is a text and, after white space, a name. A header is recognized by its first word; if it
+    names several columns, the file is read as a table. Comments may stand before it.
     """
-    words = lines.peek().decode("utf-8", "surrogateescape").split()
+    while lines.peek().startswith(COMMENT):
+        lines.take(1)
+    first = lines.peek().decode("utf-8", "surrogateescape")
+    if delimiter := delimiter_of(first):
+        return csv_blocks(lines, column, rows, delimiter, place, keep_index)
+    words = first.split()
     has_header = bool(words) and words[0].lower() in TEXT_COLUMNS
     names = [words[0], "name"] if has_header else ["smiles", "name"]
     if column is not None and column not in names:
@@ -124,6 +143,8 @@ def plain_blocks(
         )
     if has_header:
         lines.take(1)
+    if not has_header or len(words) > 2:
+        check_list(lines.path, lines.head())
     return _line_blocks(lines, column_names(names, 0), 0, rows, None, place)
 
 
@@ -164,10 +185,3 @@ def _csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[Row]:
             yield [], f"unreadable row: {error}"
             continue
         yield row, None
-
-
-def _plain_rows(lines: Iterable[str]) -> Iterator[Row]:
-    """Yield text and name of each line."""
-    for line in lines:
-        parts = line.strip("\r\n").strip(" \t").split(None, 1)
-        yield [*parts, "", ""][:2], None

@@ -48,7 +48,7 @@ class Lines:
 
     def _skip_bom(self) -> None:
         if self._bytes.startswith(UTF16):
-            raise InputError(f"{self.path} is written in UTF-16; save it as UTF-8")
+            raise InputError(f"{self.path} is written in UTF-16 or UTF-32; save it as UTF-8")
         if self._bytes.startswith(BOM):
             self._start = len(BOM)
             self._next = int(self._bytes == BOM)  # then the file has no line
@@ -69,6 +69,13 @@ class Lines:
         if self._next == len(self._ends) and not self._read():
             return b""
         return self._bytes[self._start : int(self._ends[self._next])]
+
+    def head(self) -> bytes:
+        """Return the next lines as far as they are read already, at least one, without taking them.
+
+        The last line may be incomplete.
+        """
+        return self._bytes[self._start :] if self.peek() else b""
 
     def take(self, count: int) -> tuple[bytes, int]:
         """Return the next `count` lines joined, and their number, smaller only at the end."""

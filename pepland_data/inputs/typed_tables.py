@@ -12,14 +12,19 @@ from pepland_data.errors import InputError
 from pepland_data.files.packed import UNPACKING_ERRORS
 from pepland_data.inputs.chunk import Chunk
 from pepland_data.inputs.file_kind import FileKind
-from pepland_data.inputs.header import column_names, holds_sequences, text_column
+from pepland_data.inputs.header import (
+    column_names,
+    holds_sequences,
+    index_columns,
+    text_column,
+)
 from pepland_data.inputs.text_lines import unprintable
 
 TYPED_KINDS = {"parquet": "Parquet", "arrow": "Arrow", "jsonl": "JSON Lines"}
 
 
 def typed_chunks(
-    path: Path, kind: FileKind, rows_per_chunk: int, column: str | None
+    path: Path, kind: FileKind, rows_per_chunk: int, column: str | None, keep_index: bool
 ) -> Iterator[Chunk]:
     """Yield the rows of a file in chunks.
 
@@ -28,6 +33,7 @@ def typed_chunks(
         kind: of `TYPED_KINDS`.
         rows_per_chunk: rows in a chunk.
         column: name of the text column, None to find it.
+        keep_index: keep the index column of a data frame.
 
     Raises:
         InputError: the file is damaged or of another kind, or lacks the column.
@@ -36,10 +42,12 @@ def typed_chunks(
         schema, batches = _opened(path, kind, rows_per_chunk)
     except (*UNPACKING_ERRORS, ValueError) as error:
         name = TYPED_KINDS[kind.name]
-        raise InputError(f"{path} is not a readable {name} file: {error}") from error
+        why = str(error).partition(". ")[0]
+        raise InputError(f"{path} is not a readable {name} file: {why}") from error
     header = list(schema.names)
     text_at = text_column(header, column, path)
-    names = column_names(header, text_at)
+    left_out = set() if keep_index else index_columns(header, text_at, path)
+    names = column_names(header, text_at, left_out)
     return _rows(_refused(path, _cut(batches, rows_per_chunk)), names, text_at)
 
 
@@ -89,7 +97,7 @@ def _rows(batches: Iterator[pa.RecordBatch], names: list[str], text_at: int) -> 
     first_row = 0
     for batch in batches:
         texts, problems = _texts(batch.column(text_at).to_pylist())
-        extra = {n: batch.column(i) for i, n in enumerate(names) if i != text_at}
+        extra = {n: batch.column(i) for i, n in enumerate(names) if n and i != text_at}
         yield Chunk(first_row, texts, problems, extra, holds_sequences(names[text_at]))
         first_row += len(batch)
 

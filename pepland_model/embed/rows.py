@@ -15,6 +15,7 @@ import torch
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.builder.workers.isolation import IsolatedFeaturizer
 from pepland_data.chem.conversion import Converted, FeaturizeOptions
+from pepland_data.chem.notation.detect import is_molblock
 from pepland_data.graph.columns import GraphColumns, compact
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.inputs.chunk import Chunk
@@ -61,7 +62,7 @@ class EmbeddedRows:
     row_id: npt.NDArray[np.int64]
     """[N] int64, number of each row in the input; for a store, in the input it was built from."""
     texts: Sequence[str]
-    """[N] texts of the input; for a store, the stored SMILES."""
+    """[N] texts of the input; for a store or an SDF file, the SMILES."""
     embeddings: Embeddings
     """Their vectors, or the reasons why there are none."""
 
@@ -101,7 +102,7 @@ def embed_texts(
                 results = results_of(chunk, converted, encoder, pooling)
                 embeddings = embeddings_of(results, pooling, encoder.width)
                 row_id = chunk.first_row + np.arange(len(chunk))
-                yield EmbeddedRows(row_id, chunk.texts, embeddings)
+                yield EmbeddedRows(row_id, _shown(chunk, converted), embeddings)
 
 
 def convert(chunk: Chunk, featurizer: IsolatedFeaturizer) -> Converted:
@@ -109,8 +110,19 @@ def convert(chunk: Chunk, featurizer: IsolatedFeaturizer) -> Converted:
     readable = np.array([i for i in range(len(chunk)) if i not in chunk.problems], np.int64)
     sequences = chunk.texts_as_helm(featurizer.options.input_format)
     converted = featurizer.convert([sequences.get(i, chunk.texts[i]) for i in readable.tolist()])
-    rejects = [replace(r, position=int(readable[r.position])) for r in converted.rejects]
-    return replace(converted, kept=readable[converted.kept], rejects=rejects)
+    places = readable.tolist()
+    rejects = [
+        replace(r, position=places[r.position], reason=chunk.reason(places[r.position], r.reason))
+        for r in converted.rejects
+    ]
+    renamed = {places[i]: text for i, text in converted.renamed.items()}
+    return replace(converted, kept=readable[converted.kept], rejects=rejects, renamed=renamed)
+
+
+def _shown(chunk: Chunk, converted: Converted) -> list[str]:
+    """Return the texts of a chunk, with the SMILES in place of mol blocks."""
+    smiles = converted.renamed
+    return [smiles.get(i, t) if is_molblock(t) else t for i, t in enumerate(chunk.texts)]
 
 
 def results_of(

@@ -101,7 +101,9 @@ def test_columns_with_reserved_repeated_or_empty_names_are_passed_through(
     else:
         columns = [pa.array(list(column)) for column in zip(*rows, strict=True)]
         pq.write_table(pa.Table.from_arrays(columns, header), path)
-    options = BuildOptions(FeaturizeOptions(input_format="sequence"), "sequence", format=form)
+    options = BuildOptions(
+        FeaturizeOptions(input_format="sequence"), "sequence", format=form, keep_index=True
+    )
     build(path, tmp_path / "out", options)
     store = open_store(tmp_path / "out")
     assert list(store.smiles) == ["GA", "AG"]

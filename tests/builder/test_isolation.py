@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from pepland_data.builder.workers.isolation import IsolatedFeaturizer, nothing
 from pepland_data.chem.conversion import FeaturizeOptions
@@ -33,6 +34,8 @@ def reader(text, *args):
         raise FileNotFoundError("no BaseFeatures.fdef")
     return real(text, *args)
 Chem.MolFromSmiles = reader
+real_block = Chem.MolFromMolBlock
+Chem.MolFromMolBlock = lambda text: reader(text.split("\\n")[0]) and real_block(text)
 import pepland_data.chem.notation.parse as molecule
 molecule._READERS["smiles"] = reader
 from pepland_data.builder.workers.isolated_process import main
@@ -79,19 +82,31 @@ def test_a_separate_process_makes_the_same_graphs() -> None:
 
 @pytest.mark.usefixtures("sabotaged")
 def test_a_text_that_ends_the_process_is_rejected_and_the_others_are_converted() -> None:
-    options = FeaturizeOptions(time_limit=0.5)
+    options = FeaturizeOptions(time_limit=1.0)
     texts = [GOOD[0], "[Xe]", "[Kr]", "[Ar]", "[Ne]", GOOD[1]]
     with IsolatedFeaturizer(options, memory_limit=2**29) as isolated:
         done = isolated.convert(texts)
     assert [(texts[r.position], r.stage) for r in done.rejects] == [
         ("[Xe]", "crash"), ("[Kr]", "timeout"), ("[Ar]", "limits"), ("[Ne]", "crash"),
     ]  # fmt: skip
-    reasons = ("SIGSEGV", "0.5 s of processor time", "512 MiB of memory", "KeyError")
+    reasons = ("SIGSEGV", "more than 1 s of processor time", "512 MiB of memory", "KeyError")
     for reject, reason in zip(done.rejects, reasons, strict=True):
         assert reason in reject.reason
     assert done.kept.tolist() == [0, 5]
     want = Featurizer(options).convert([GOOD[0], GOOD[1]])
     np.testing.assert_array_equal(done.columns.atom_ptr, want.columns.atom_ptr)
+
+
+@pytest.mark.usefixtures("sabotaged")
+def test_a_record_of_an_sdf_file_that_ends_the_process_is_a_reject() -> None:
+    blocks = [Chem.MolToMolBlock(Chem.MolFromSmiles("NCC(=O)O"))] * 4
+    texts = [f"{name}{text}" for name, text in zip(("C", "[Xe]", "[Kr]", "N"), blocks, strict=True)]
+    options = FeaturizeOptions(input_format="auto", time_limit=0.5)
+    with IsolatedFeaturizer(options) as isolated:
+        done = isolated.convert(texts)
+    assert [(r.position, r.stage) for r in done.rejects] == [(1, "crash"), (2, "timeout")]
+    assert done.kept.tolist() == [0, 3]
+    assert done.renamed == {0: "NCC(=O)O", 3: "NCC(=O)O"}
 
 
 def test_a_process_killed_from_outside_costs_no_row() -> None:

@@ -68,7 +68,7 @@ def test_sequences_smiles_and_rejects_keep_their_positions() -> None:
 
 def test_a_letter_that_is_not_a_residue_is_named() -> None:
     made = Featurizer(FeaturizeOptions(input_format="sequence")).convert(["ACB", "É"])
-    assert "'B' is none of the twenty" in made.rejects[0].reason
+    assert "'B' stands for aspartate or asparagine: position 3" in made.rejects[0].reason
     assert made.rejects[1].stage == "parse"
 
 

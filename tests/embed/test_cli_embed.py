@@ -154,6 +154,20 @@ def test_standard_input_and_texts_work_like_a_file(model, embedder, tmp_path) ->
         np.testing.assert_allclose(read(tmp_path / name)[0], expected, atol=1e-6)
 
 
+def test_molecules_of_an_sdf_file_are_shown_as_smiles(model, embedder, tmp_path) -> None:
+    chem = pytest.importorskip("rdkit.Chem")
+    block = chem.MolToMolBlock(chem.MolFromSmiles("NCC(=O)NCC(=O)O"))
+    (tmp_path / "in.sdf").write_text(f"{block}$$$$\nno record\n$$$$\n{block}$$$$\n")
+    done = call("--checkpoint", model, tmp_path / "in.sdf", "-o", tmp_path / "e.parquet")
+    assert done.exit_code == 3, done.output
+    texts = pq.read_table(tmp_path / "e.parquet")["text"].to_pylist()
+    assert (texts[0], texts[2]) == ("NCC(=O)NCC(=O)O",) * 2
+    vectors, valid, reasons, *_ = read(tmp_path / "e.parquet")
+    assert valid == [True, False, True]
+    assert "SDF record" in reasons[1]
+    np.testing.assert_allclose(vectors[0], embedder.embed(texts[:1]).vectors[0], atol=1e-6)
+
+
 def test_a_failure_leaves_the_old_file_and_no_temporary_file(model, tmp_path) -> None:
     out = tmp_path / "emb.parquet"
     out.write_bytes(b"before")

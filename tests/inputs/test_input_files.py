@@ -154,8 +154,20 @@ def test_fasta_is_sequences_also_where_a_smiles_could_be_read(tmp_path: Path) ->
     ]
     (reject,) = store.rejects
     assert (reject["row_id"], reject["text"]) == (1, "ACXD")
-    assert reject["reason"] == "'X' at position 3 is none of the twenty amino acids"
+    assert reject["reason"].startswith("'X' stands for any residue: position 3")
     assert semantic_faults(store, 9) == (2, [])
+
+
+def test_in_a_column_of_sequences_no_message_speaks_of_smiles(tmp_path: Path) -> None:
+    rows = ["ACX", "Ac-DEVD-CHO", "CC(", "NCC(=O)O", "P12345", "AC--D", "oxytocin", ""]
+    path = written(tmp_path, "a.csv", "\n".join(["Sequence,y", *(f"{r},1" for r in rows)]).encode())
+    build(path, tmp_path / "s", BuildOptions(FeaturizeOptions(input_format="auto")))
+    store = open_store(tmp_path / "s")
+    assert list(store.smiles) == ["NCC(=O)O"]
+    reasons = {reject["text"]: reject["reason"] for reject in store.rejects}
+    assert not any("SMILES" in reason for reason in reasons.values())
+    assert reasons["CC("].startswith("'(' is none of the twenty amino acids")
+    assert "HELM or as a sequence" in reasons["Ac-DEVD-CHO"]
 
 
 def test_a_text_of_letters_may_be_either_without_a_false_warning() -> None:

@@ -131,7 +131,8 @@ def _convert_new(
 def _in_chunk(reject: Reject, position: int, chunk: Chunk, as_helm: dict[int, str]) -> Reject:
     """Return a reject with its position in the chunk and the text of the input."""
     text = chunk.texts[position] if position in as_helm else reject.text
-    return replace(reject, position=position, text=text)
+    reason = chunk.reason(position, reject.reason)
+    return replace(reject, position=position, text=text, reason=reason)
 
 
 def _featurizer(options: FeaturizeOptions) -> IsolatedFeaturizer:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import count, islice
@@ -57,7 +58,7 @@ class Engine:
 
     def run(
         self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], ordered: bool
-    ) -> Iterator[Any]:
+    ) -> Generator[Any, None, None]:
         """Yield the results of all calls, in the order of the arguments or as they arrive.
 
         Arguments are read only when a worker is free, so they may be an endless stream.
@@ -166,7 +167,9 @@ def _streamed(parallel: Any, tasks: Iterator[Any]) -> Iterator[Any]:
             yield result
     except BaseException as error:
         if results is not None:
-            results.throw(error)  # joblib ends its workers and raises the error again
+            with warnings.catch_warnings():  # joblib counts the tasks that it cancels
+                warnings.simplefilter("ignore", UserWarning)
+                results.throw(error)  # joblib ends its workers and raises the error again
         raise
 
 

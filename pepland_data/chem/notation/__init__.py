@@ -6,6 +6,9 @@ parse.py - check a text and read it with the right reader.
 detect.py - tell SMILES, sequences and HELM apart.
 helm.py - read HELM with RDKit, or with helmkit for monomers that RDKit does not know.
 plain_helm.py - write out repeats of HELM, and leave out annotations and hydrogen bonds.
+molblock.py - a record of an SDF file becomes a SMILES.
+foreign.py - name the notation of a text that could not be read.
+residue_letters.py - what is wrong with a sequence; sequences that look like nucleotides.
 standardize.py - remove salts and charges from a SMILES.
 molecule_identity.py - 16 bytes that are equal for equal molecules.
 monomers.py - write peptides of known residues as SMILES or HELM, for samples and tests.

@@ -27,6 +27,11 @@ def detect_notation(text: str, input_format: str) -> str:
     return "smiles"
 
 
+def is_molblock(text: str) -> bool:
+    """Return whether a text is a mol block of an SDF file; no other notation has such lines."""
+    return "\nM  END" in text
+
+
 def helm_of(sequence: str) -> str:
     """Return a sequence as HELM, which cannot be read as SMILES; the graph is the same."""
     return f"PEPTIDE1{{{'.'.join(sequence)}}}$$$$"

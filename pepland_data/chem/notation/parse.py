@@ -8,8 +8,10 @@ from typing import Any
 from rdkit import Chem
 
 from pepland_data.chem.monomers.given import GivenMonomers
-from pepland_data.chem.notation.detect import AMINO_ACIDS, detect_notation
+from pepland_data.chem.notation.detect import NEVER_SMILES, detect_notation
+from pepland_data.chem.notation.foreign import SMALL_LETTERS, foreign_reason, sequence_reason
 from pepland_data.chem.notation.helm import read_helm
+from pepland_data.chem.notation.residue_letters import sequence_fault
 from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.errors import InvalidMoleculeError
 
@@ -18,8 +20,9 @@ MAX_TEXT = 100_000
 MAX_REASON = 200
 """RDKit's messages are shortened to this many characters."""
 BRACKET_ATOM = re.compile(r"\[[^\]]*\]")
-SEQUENCE_LIKE = re.compile(r"[A-Za-z*\- ]{2,}")
+SEQUENCE_LIKE = re.compile(rf"[A-Z*\-.~]{{2,}}|{SMALL_LETTERS.pattern}")
 """Letters, gaps and stop signs: the text may be intended as a sequence."""
+READABLE = "HELM or SMILES"
 ORGANIC_ATOM = re.compile(r"[BCNOPSFIbcnops]")
 
 
@@ -64,8 +67,8 @@ def parse(
         log.take()  # these messages are about the SMILES
         mol = _read_sequence(text)
     if mol is None:
-        explained = _explain(_NAMES[notation], log)
-        why = f"RDKit cannot read this {explained}{_as_sequence(text, input_format)}"
+        explained = f"RDKit cannot read this {_explain(_NAMES[notation], log)}"
+        why = (notation != "helm" and _other_notation(text, input_format)) or explained
         raise InvalidMoleculeError(text, "parse", why)
     check_size(text, mol.GetNumAtoms(), max_atoms)
     return mol
@@ -91,23 +94,14 @@ def check_letters(text: str) -> None:
         return
     for letter in text.split(maxsplit=1)[0]:  # a name may follow
         if not letter.isascii():
-            raise InvalidMoleculeError(text, "parse", f"{letter!a} stands for nothing in a SMILES")
+            why = foreign_reason(text, READABLE) or f"{letter!a} stands for nothing in a SMILES"
+            raise InvalidMoleculeError(text, "parse", why)
 
 
 def check_sequence(text: str) -> None:
     """Raise InvalidMoleculeError if a letter is not one of the twenty amino acids."""
-    if why := _sequence_fault(text):
-        raise InvalidMoleculeError(text, "parse", why)
-
-
-def _sequence_fault(text: str) -> str:
-    """Return why a text is not a sequence, or ''."""
-    unknown = next((letter for letter in text if letter not in AMINO_ACIDS), "")
-    if not unknown:
-        return ""
-    if unknown.upper() in AMINO_ACIDS:
-        return f"{unknown!r} is a small letter; a sequence has capital letters"
-    return f"{unknown!r} is none of the twenty amino acids"
+    if sequence_fault(text):
+        raise InvalidMoleculeError(text, "parse", sequence_reason(text))
 
 
 def _read_sequence(text: str) -> Any:
@@ -123,11 +117,12 @@ _READERS: dict[str, Any] = {
 _NAMES = {"smiles": "SMILES", "sequence": "sequence", "either": "sequence", "helm": "HELM"}
 
 
-def _as_sequence(text: str, input_format: str) -> str:
-    """Return why a text that looks like a sequence is not a sequence, or ''."""
-    if input_format != "auto" or not SEQUENCE_LIKE.fullmatch(text):
-        return ""
-    return f"; as a sequence: {_sequence_fault(text)}"
+def _other_notation(text: str, input_format: str) -> str:
+    """Return why a text that RDKit cannot read is no SMILES at all, or ''."""
+    letters = SEQUENCE_LIKE.fullmatch(text) and not NEVER_SMILES.isdisjoint(text.upper())
+    if letters and input_format == "auto":
+        return sequence_reason(text, READABLE)
+    return foreign_reason(text, READABLE)
 
 
 def _explain(name: str, log: RdkitMessages) -> str:

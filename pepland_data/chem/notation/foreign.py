@@ -1,0 +1,108 @@
+"""Name the notation of a text that is no SMILES, no sequence and no HELM.
+
+It is asked only about texts that could not be read, so it decides nothing but the message.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pepland_data.chem.notation.detect import NEVER_SMILES, POLYMERS
+from pepland_data.chem.notation.residue_letters import sequence_fault
+
+CODES = (
+    "Ala|Arg|Asn|Asp|Asx|Cys|Gln|Glu|Glx|Gly|His|Hyp|Ile|Leu|Lys|Met|Phe|Pro|Sec|Pyl|Ser|Thr|Trp|"
+    "Tyr|Val|Xaa|Abu|Aib|Aad|Cha|Cit|Dab|Dap|Hcy|Hse|Nal|Nle|Nva|Orn|Pen|Phg|Pip|Sar|Sta|Tic|Tle"
+)
+"""Three-letter codes, the usual ones of unnatural residues among them."""
+BARE = f"(?i:{CODES})"
+CODE = f"(?<![A-Za-z]){BARE}(?![A-Za-z])"
+CAPS = (
+    r"(?:Ac|H|Me|For|Bz|Bn|Boc|Fmoc|Cbz|Z|Tos|Suc|MeOSuc|Glutaryl|Biotin\w*|FITC|TAMRA|\d-FAM|FAM|"
+    r"Dansyl|Dabcyl|DOTA|Abz|Mca|Myr|Pal|Palmitoyl|Stearyl|Lipoyl|Ahx|pGlu|Pyr|OH|NH2|CHO|CONH2|"
+    r"COOH|AMC|AFC|ACC|pNA|[fcFC]MK|FMK|OMe|OEt|OtBu|OBn|NHMe|NHEt|NMe2|OSu|al|ol)"
+)
+"""Names of groups at the ends of a peptide."""
+LETTERS = "[ACDEFGHIKLMNPQRSTVWYacdefghiklmnpqrstvwy]"
+SMALL_LETTERS = re.compile(r"[acdefghiklmnpqrstvwy]{2,}")
+SHAPES = (
+    (r"(?i:nan|null|none|n/a|missing)", "a missing value"),
+    (r"[-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?", "a number"),
+    (r"InChI=1S?/.*", "InChI"),
+    (r"[A-Z]{14}-[A-Z]{10}-[A-Z]", "an InChIKey"),
+    (r">.*", "a FASTA header line"),
+    (r"#.*", "a comment"),
+    (r"\$\$\$\$|M  (?:END|CHG|V30).*|.*V[23]000|(?:-?\d+\.\d{3,}\s+){3}.*",
+     "a line of a mol block"),
+    (rf"(?:{'|'.join(POLYMERS)})\d+.*|.*\$\$\$\$(?:V2\.0)?", "incomplete HELM"),
+    (r"\d{2,7}-\d\d-\d", "a CAS number"),
+    (r"(?i:cyclo|cyc)[- ]?[(\[{].*|c[(\[](?=[^)\]]*[ADEGHKLMQRTVWY]).*[)\]].*",
+     "a cyclic peptide written as cyclo(...)"),
+    (r".*\(\d+,\d+\).*", "BILN"),
+    (rf".*?{CODE}.*?{CODE}.*|(?:{CAPS}-)*(?:[DL]-)?{CODE}(?:-{CAPS})*|(?:{BARE}){{2,}}",
+     "a peptide in three-letter codes"),
+    (rf"(?:{CAPS}-)+{LETTERS}+(?:-{CAPS})*|{LETTERS}+(?:-{CAPS})+",
+     "a sequence with named ends"),
+    (rf"{LETTERS}(?:-{LETTERS})+", "BILN, residues joined by hyphens,"),
+    (r"(?:sp|tr|ref|gb|emb|pdb)\|.+|[OPQ]\d[A-Z\d]{3}\d(?:[-.]\d+)?|"
+     r"[A-NR-Z]\d(?:[A-Z][A-Z\d]{2}\d){1,2}(?:[-.]\d+)?|[A-Z\d]{1,10}_[A-Z\d]{3,5}|"
+     r"[ANXYW]P_\d{6,9}(?:\.\d+)?|UPI[\dA-F]{10}|UniRef\d+_\w+", "a protein accession"),
+)  # fmt: skip
+"""Pattern of a whole text -> the name of its notation; the first that fits counts."""
+BRACKETS = re.compile(r"\[[^\[\]]*\]|\((?:[^()]|\([^()]*\))*\)|\{[^{}]*\}|<[^<>]*>")
+WORD = re.compile(r"(?=[a-z]*[^bcnops\W\d_])[A-Za-z]?[a-z]{4,}")
+"""Small letters that no SMILES has in a row."""
+REMEDIES = {
+    "a protein accession": "fetch its sequence", "a comment": "delete the line",
+    "a FASTA header line": "give the file the suffix .fasta",
+    "a line of a mol block": "give the whole SDF file", "a missing value": "leave the row out",
+    "a number": "name the column of the peptides",
+}  # fmt: skip
+"""What to do, where it is not to write the peptide in another notation."""
+MOST = 2000
+"""Characters of a text that are looked at."""
+
+
+def foreign_notation(text: str) -> str:
+    """Return the name of the notation of a text that could not be read, or ''."""
+    stripped = text.strip()
+    for pattern, name in _COMPILED:
+        if pattern.fullmatch(stripped):
+            return name
+    if _is_sequence_with_brackets(stripped):
+        return "a sequence with modified residues in brackets"
+    return "a name in words" if WORD.search(stripped) else ""
+
+
+def foreign_reason(text: str, readable: str) -> str:
+    """Return why a text in another notation is rejected and what to do, or ''.
+
+    Args:
+        text: a text that could not be read.
+        readable: notations in which it can be written.
+    """
+    name = foreign_notation(text[:MOST])
+    if not name:
+        return ""
+    return f"{name} is not read; {REMEDIES.get(name, f'write the peptide as {readable}')}"
+
+
+def sequence_reason(text: str, readable: str = "HELM or as a sequence") -> str:
+    """Return why a text that should be a sequence is none, without a word about SMILES.
+
+    Args:
+        text: a text that could not be read.
+        readable: notations in which another notation can be written.
+    """
+    if SMALL_LETTERS.fullmatch(text):
+        return sequence_fault(text)
+    return foreign_reason(text, readable) or sequence_fault(text)
+
+
+_COMPILED = [(re.compile(pattern), name) for pattern, name in SHAPES]
+
+
+def _is_sequence_with_brackets(text: str) -> bool:
+    """Return whether letters of residues remain without the brackets, as in ``ACDE(pS)K``."""
+    rest = re.sub(rf"^(?:{CAPS}-)+|(?:-{CAPS})+$|^-|-$", "", BRACKETS.sub("", text))
+    return rest != text and bool(re.fullmatch("[A-Z]+", rest)) and not NEVER_SMILES.isdisjoint(rest)
