@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from pepland_data.inputs.header import (
     index_columns,
     text_column,
 )
-from pepland_data.inputs.text_lines import unprintable
+from pepland_data.inputs.json_lines import NO_OBJECT, json_batches
+from pepland_data.inputs.text_lines import Lines, unprintable
 
+Batch = tuple[pa.RecordBatch, set[int]]
+"""Rows, and the positions of those that could not be read."""
 TYPED_KINDS = {"parquet": "Parquet", "arrow": "Arrow", "jsonl": "JSON Lines"}
 
 
@@ -40,6 +44,8 @@ def typed_chunks(
     """
     try:
         schema, batches = _opened(path, kind, rows_per_chunk)
+    except InputError:
+        raise
     except (*UNPACKING_ERRORS, ValueError) as error:
         name = TYPED_KINDS[kind.name]
         why = str(error).partition(". ")[0]
@@ -48,21 +54,26 @@ def typed_chunks(
     text_at = text_column(header, column, path)
     left_out = set() if keep_index else index_columns(header, text_at, path)
     names = column_names(header, text_at, left_out)
-    return _rows(_refused(path, _cut(batches, rows_per_chunk)), names, text_at)
+    return _rows(_refused(path, batches), names, text_at)
 
 
-def _opened(path: Path, kind: FileKind, rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+def _opened(path: Path, kind: FileKind, rows: int) -> tuple[pa.Schema, Iterator[Batch]]:
+    """Return the columns of a file, and its rows in batches of `rows`, the last one shorter."""
+    if kind.name == "jsonl":
+        return json_batches(partial(Lines, path, kind), rows)
+    schema, batches = _opened_columns(path, kind, rows)
+    return schema, ((batch, set()) for batch in _cut(batches, rows))
+
+
+def _opened_columns(
+    path: Path, kind: FileKind, rows: int
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Return the columns of a file, and its rows in batches of any size."""
     if kind.name == "parquet":
         import pyarrow.parquet as pq
 
         file = pq.ParquetFile(path)
         return file.schema_arrow, file.iter_batches(batch_size=rows)
-    if kind.name == "jsonl":
-        from pyarrow import json
-
-        reader = json.open_json(kind.open(path))
-        return reader.schema, iter(reader)
     source = pa.memory_map(str(path))
     if source.read(6) == b"ARROW1":
         table = pa.ipc.open_file(source)
@@ -72,10 +83,12 @@ def _opened(path: Path, kind: FileKind, rows: int) -> tuple[pa.Schema, Iterator[
     return stream.schema, iter(stream)
 
 
-def _refused(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield batches; InputError where the file is damaged on the way."""
+def _refused(path: Path, batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield batches; InputError where the file is damaged on the way, or holds no UTF-8."""
     try:
-        yield from batches
+        for batch, bad in batches:
+            batch.validate(full=True)
+            yield batch, bad
     except (*UNPACKING_ERRORS, ValueError) as error:
         raise InputError(f"{path} cannot be read to its end: {error}") from error
 
@@ -93,10 +106,11 @@ def _cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatc
         yield pa.Table.from_batches(left).combine_chunks().to_batches()[0]
 
 
-def _rows(batches: Iterator[pa.RecordBatch], names: list[str], text_at: int) -> Iterator[Chunk]:
+def _rows(batches: Iterator[Batch], names: list[str], text_at: int) -> Iterator[Chunk]:
     first_row = 0
-    for batch in batches:
+    for batch, bad in batches:
         texts, problems = _texts(batch.column(text_at).to_pylist())
+        problems |= dict.fromkeys(sorted(bad), NO_OBJECT)
         extra = {n: batch.column(i) for i, n in enumerate(names) if n and i != text_at}
         yield Chunk(first_row, texts, problems, extra, holds_sequences(names[text_at]))
         first_row += len(batch)
