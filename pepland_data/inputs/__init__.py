@@ -9,7 +9,7 @@ chunk.py      - `Chunk`: rows that are read, with the problem of each unreadable
 line_block.py - `LineBlock`: lines of CSV, TSV and plain lists that a worker parses into a chunk
 plain_list.py - text and name of a line of a plain list, and files that are no such list
 sdf.py        - records of SDF files, with their properties as columns
-fasta.py, typed_tables.py - readers of the other formats
+fasta.py, typed_tables.py, json_lines.py - readers of the other formats
 header.py     - column names, and which column holds the text
 text_lines.py - lines of a file as bytes, and bytes that are not text
 part.py       - `Part`: which rows one job of an array job builds
