@@ -42,10 +42,8 @@ from pepland_data.store.arrow_shards import (
     write_tables,
 )
 from pepland_data.store.manifest import FileEntry, Manifest
+from pepland_data.store.manifest_form import NOTES, REJECTS
 
-REJECTS = "rejects.parquet"
-NOTES = "notes.parquet"
-"""Rows that standardization changed or that RDKit warned about; no file if there are none."""
 UNION_SIZE = 64
 """Sets of tables that one task joins, and folders that one task deletes."""
 RECODE_SIZE, TASKS_PER_WORKER = 8, 16

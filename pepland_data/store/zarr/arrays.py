@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.store.arrow_shards import damaged
 from pepland_data.store.manifest import Manifest
+from pepland_data.store.store_files import damaged
 from pepland_data.store.zarr.layout import ROOT, SHARD, import_zarr
 
 KEPT_BYTES = 2**26

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from pepland_data.graph.columns import GROUPS, GraphColumns, pointers
 from pepland_data.graph.feature_tables import FeatureTables
-from pepland_data.store.arrow_shards import ShardData, damaged
+from pepland_data.store.arrow_shards import ShardData
 from pepland_data.store.manifest import Manifest
+from pepland_data.store.store_files import damaged
 from pepland_data.store.zarr.arrays import Fetch, ZarrArrays
 from pepland_data.store.zarr.columns import column_folder, decode_column, message_type
 from pepland_data.store.zarr.layout import SIZES
