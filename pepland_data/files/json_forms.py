@@ -141,6 +141,21 @@ def items(form: Form, least: int = 0) -> Form:
     return check
 
 
+def sequence(*forms: Form) -> Form:
+    """Allow lists with one value of each of these forms."""
+
+    def check(value: Any) -> None:
+        if type(value) is not list or len(value) != len(forms):
+            raise MismatchError(value, f"a list of {len(forms)}")
+        for place, (form, item) in enumerate(zip(forms, value, strict=True)):
+            try:
+                form(item)
+            except MismatchError as error:
+                raise error.inside(str(place)) from None
+
+    return check
+
+
 def mapping(form: Form) -> Form:
     """Allow objects with any names and values of a form."""
 

@@ -13,7 +13,6 @@ from pepland_data.files.json_forms import (
     NAME,
     flag,
     items,
-    mapping,
     maybe,
     one_of,
     pattern,
@@ -46,8 +45,9 @@ inner_file = pattern(
 ENTRY = record({"file": inner_file, "rows": whole(), "bytes": whole(), "sha256": sha256_hex})
 INPUT = {"name": text, "rows": whole(), "sha256": sha256_hex}
 PART = {"part": text, "first_row": whole(), "of_rows": whole()}
+NEEDED_OPTIONS = {"cut": text, "rows_per_shard": whole(1), "smiles_column": maybe(text)}
 OPTIONS = {
-    "cut": text, "input_format": text, "max_atoms": whole(), "standardize": flag, "dedup": flag,
+    "input_format": text, "max_atoms": whole(), "standardize": flag, "dedup": flag,
     "time_limit": real,
 }  # fmt: skip
 COUNTS = ("rows", "graphs", "rejects", *(f"{group}s" for group in GROUPS))
@@ -59,8 +59,8 @@ HEAD = record({"format": one_of(FORMAT), "format_version": whole(), "kind": text
 """What a manifest of every format version holds."""
 MANIFEST = record(
     {
-        "versions": mapping(text),
-        "options": record({"rows_per_shard": whole(1), "smiles_column": maybe(text)}, OPTIONS),
+        "versions": record({"rdkit": text, "featurizer": text}),
+        "options": record(NEEDED_OPTIONS, OPTIONS),
         "input": record(INPUT, {**PART, "parts": items(record(INPUT, PART), 1)}),
         "counts": record(dict.fromkeys(COUNTS, whole())),
         "columns": items(text),

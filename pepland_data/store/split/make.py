@@ -15,11 +15,10 @@ from pepland_data.errors import InputError, MissingDependencyError
 from pepland_data.hashing import salted, text_hashes
 from pepland_data.store.graph_store import GraphStore
 from pepland_data.store.split.random_sets import random_sets
+from pepland_data.store.split.recorded import UNASSIGNED as UNASSIGNED
 from pepland_data.store.split.recorded import Split
 
 METHODS = ("random", "similarity", "scaffold", "group", "column", "file")
-UNASSIGNED = 255
-"""Value of `Split.assignment` for a graph in no set."""
 ALIASES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid"}
 
 
@@ -75,7 +74,7 @@ def make_split(
             raise InputError("split method 'file' needs a file; name it with --file")
         return _named_sets(name, method, _read_sets(Path(file), store), recipe)
     shares = dict(fractions or {"train": 0.9, "valid": 0.05, "test": 0.05})
-    if any(s < 0 for s in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
+    if not all(s >= 0 for s in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
         raise InputError(f"fractions {shares}; expected numbers from 0 that add up to 1")
     if method == "random":
         assigned = random_sets(store, shares, seed)
