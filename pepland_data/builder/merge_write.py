@@ -61,7 +61,7 @@ class ShardWriter:
 
     def _copy(self, one: ShardSlice, path: Path) -> None:
         store = self.target.sources[one.source].store
-        old = store.path / store.manifest.shards[one.shard].file
+        old = (store.path / store.manifest.shards[one.shard].file).resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.link:
             try:

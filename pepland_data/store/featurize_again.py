@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pepland_data.errors import InvalidMoleculeError
+from pepland_data.errors import InputError, InvalidMoleculeError
 from pepland_data.store.graph_store import GraphStore
 
 
@@ -21,7 +21,10 @@ def semantic_faults(store: GraphStore, count: int, seed: int = 0) -> tuple[int, 
     from pepland_data.chem.conversion import FeaturizeOptions
     from pepland_data.chem.featurizer import Featurizer
 
-    options = FeaturizeOptions.of_record(dict(store.manifest.options))
+    try:
+        options = FeaturizeOptions.of_record(dict(store.manifest.options))
+    except InputError as error:
+        return 0, [f"this release cannot make the graphs again: {error}"]
     featurizer = Featurizer(replace(options, standardize=False))  # stored texts are standardized
     rows = np.random.default_rng(seed).permutation(len(store))[:count].tolist()
     faults = []

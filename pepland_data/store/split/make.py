@@ -113,15 +113,16 @@ def scaffolds(store: GraphStore) -> list[str]:
     from rdkit import Chem
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
+    from pepland_data.chem.conversion import FeaturizeOptions
     from pepland_data.chem.notation.parse import parse
     from pepland_data.chem.notation.rdkit_messages import RdkitMessages
 
-    options = store.manifest.options
+    options = FeaturizeOptions.of_record(dict(store.manifest.options))
     with RdkitMessages() as log:
         return [
             Chem.MolToSmiles(
                 MurckoScaffold.GetScaffoldForMol(  # type: ignore[no-untyped-call]
-                    parse(text, options["input_format"], options["max_atoms"], log)
+                    parse(text, options.input_format, options.max_atoms, log)
                 ),
                 isomericSmiles=False,
             )
