@@ -156,6 +156,25 @@ def sequence(*forms: Form) -> Form:
     return check
 
 
+def both(first: Form, second: Form) -> Form:
+    """Allow what two forms allow."""
+
+    def check(value: Any) -> None:
+        first(value)
+        second(value)
+
+    return check
+
+
+def settings(value: Any) -> None:
+    """Allow objects with any values and with names that can be printed on one line."""
+    if type(value) is not dict:
+        raise MismatchError(value, "an object")
+    for name in value:
+        if not name.isprintable():
+            raise MismatchError(name, "a name on one line")
+
+
 def mapping(form: Form) -> Form:
     """Allow objects with any names and values of a form."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pepland_data.files.json_forms import (
     NAME,
+    both,
     flag,
     items,
     maybe,
@@ -18,6 +19,7 @@ from pepland_data.files.json_forms import (
     pattern,
     real,
     record,
+    settings,
     sha256_hex,
     text,
     whole,
@@ -59,9 +61,9 @@ HEAD = record({"format": one_of(FORMAT), "format_version": whole(), "kind": text
 """What a manifest of every format version holds."""
 MANIFEST = record(
     {
-        "versions": record({"rdkit": text, "featurizer": text}),
-        "options": record(NEEDED_OPTIONS, OPTIONS),
-        "input": record(INPUT, {**PART, "parts": items(record(INPUT, PART), 1)}),
+        "versions": both(settings, record({"rdkit": text, "featurizer": text})),
+        "options": both(settings, record(NEEDED_OPTIONS, OPTIONS)),
+        "input": both(settings, record(INPUT, {**PART, "parts": items(record(INPUT, PART), 1)})),
         "counts": record(dict.fromkeys(COUNTS, whole())),
         "columns": items(text),
         "dtypes": record(DTYPES),
@@ -88,6 +90,9 @@ def manifest_contradiction(body: dict[str, Any]) -> str | None:
         return f"its shards have {rows} rows, expected {counts['graphs']}, one per graph"
     if len(set(columns)) < len(columns) or not set(columns).isdisjoint(FIXED_COLUMNS):
         return "a column has the name of another one"
+    inputs = [body["input"], *body["input"].get("parts", [])]
+    if any(0 < len(PART.keys() & one.keys()) < len(PART) for one in inputs):
+        return f"input has only some of {', '.join(PART)}"
     if unknown := sorted(set(body["dtypes"]) - set(DTYPES)):
         return f"dtypes names {unknown[0][:40]!a}, which is no code or index"
     return None
