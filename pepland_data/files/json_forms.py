@@ -74,13 +74,14 @@ def whole(low: int = 0, high: int = INT64) -> Form:
 
 def real(value: Any) -> None:
     """Allow finite numbers."""
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise MismatchError(value, "a number")
+    any_real(value)
+    if not math.isfinite(value):
+        raise MismatchError(value, "a finite number")
 
 
 def any_real(value: Any) -> None:
     """Allow numbers, also NaN and infinite ones."""
-    if type(value) not in (int, float):
+    if type(value) is not float and not (type(value) is int and abs(value) <= INT64):
         raise MismatchError(value, "a number")
 
 
@@ -166,6 +167,35 @@ def both(first: Form, second: Form) -> Form:
     return check
 
 
+def mapping(form: Form, names: str = "(?s:.*)") -> Form:
+    """Allow objects with values of a form and names that match a regular expression."""
+    name_form = both(text, pattern(names, "a name as this file has them"))
+
+    def check(value: Any) -> None:
+        if type(value) is not dict:
+            raise MismatchError(value, "an object")
+        for name, item in value.items():
+            name_form(name)
+            try:
+                form(item)
+            except MismatchError as error:
+                raise error.inside(ascii(name[:40])) from None
+
+    return check
+
+
+def either(first: Form, second: Form) -> Form:
+    """Allow what one of two forms allows."""
+
+    def check(value: Any) -> None:
+        try:
+            first(value)
+        except MismatchError:
+            second(value)
+
+    return check
+
+
 def settings(value: Any) -> None:
     """Allow objects with any values and with names that can be printed on one line."""
     if type(value) is not dict:
@@ -173,22 +203,6 @@ def settings(value: Any) -> None:
     for name in value:
         if not name.isprintable():
             raise MismatchError(name, "a name on one line")
-
-
-def mapping(form: Form) -> Form:
-    """Allow objects with any names and values of a form."""
-
-    def check(value: Any) -> None:
-        if type(value) is not dict:
-            raise MismatchError(value, "an object")
-        for name, item in value.items():
-            try:
-                text(name)
-                form(item)
-            except MismatchError as error:
-                raise error.inside(ascii(name[:40])) from None
-
-    return check
 
 
 def record(required: Mapping[str, Form], optional: Mapping[str, Form] | None = None) -> Form:
