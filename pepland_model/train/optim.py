@@ -112,9 +112,11 @@ class MovingAverage:
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load averages by name."""
-        for name, value in tensors.items():
-            self.average[name].copy_(value)
+        """Load averages by name; KeyError or ValueError if one is missing or of another shape."""
+        for name, average in self.average.items():
+            if tensors[name].shape != average.shape:
+                raise ValueError(f"the average of {name} has shape {tuple(tensors[name].shape)}")
+            average.copy_(tensors[name])
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:

@@ -134,7 +134,7 @@ def _restore(updater: PretrainUpdater, checkpoint: Checkpoint) -> RunState:
         evaluated_step=values["evaluated_step"],
         metrics=values["metrics"],
         window_steps=values["window_steps"],
-        window=torch.zeros(len(TERMS), 3, dtype=torch.float64).copy_(tensors["window"]["window"]),
+        window=tensors["window"]["window"].double().reshape(len(TERMS), 3),
     )
 
 
