@@ -104,7 +104,8 @@ def write_arrow(
     sizes = {name: np.asarray(values, np.int64) for name, values in store.sizes.items()}
     write_sizes(folder / SIZES_FILE, sizes)
     files.append(FileEntry.of(folder, SIZES_FILE, len(store)))
-    for old in (entry for entry in store.manifest.files if entry.file in ROW_FILES):
+    rows = [entry for entry in store.manifest.files if entry.file in ROW_FILES]
+    for old in sorted(rows, key=lambda entry: ROW_FILES.index(entry.file)):  # as a build does
         write_atomic_bytes(folder / old.file, (store.path / old.file).read_bytes())
         files.append(FileEntry.of(folder, old.file, old.rows))
     shards = []

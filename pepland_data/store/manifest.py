@@ -13,7 +13,7 @@ from pepland_data.errors import StoreDamagedError, StoreNotFoundError, StoreVers
 from pepland_data.files.atomic import file_sha256, write_atomic_bytes
 from pepland_data.files.json_forms import parse_json
 from pepland_data.store.manifest_form import BUILD_FOLDER as BUILD_FOLDER
-from pepland_data.store.manifest_form import FORMAT, HEAD, MANIFEST, manifest_contradiction
+from pepland_data.store.manifest_form import COUNTS, FORMAT, HEAD, MANIFEST, manifest_contradiction
 from pepland_data.store.manifest_form import MANIFEST_FILE as MANIFEST_FILE
 
 FORMAT_VERSION = 1
@@ -166,6 +166,7 @@ def parse_manifest(data: bytes, folder: Path) -> Manifest:
 def _manifest(body: dict[str, Any]) -> Manifest:
     """Return the known fields of a checked document."""
     known = {field.name: body[field.name] for field in fields(Manifest)}
+    known["counts"] = {name: n for name, n in body["counts"].items() if name in COUNTS}
     for name in ("files", "shards"):
         entries = (FileEntry(e["file"], e["rows"], e["bytes"], e["sha256"]) for e in body[name])
         known[name] = tuple(entries)

@@ -75,7 +75,10 @@ class Predictor:
     def _add(self, folder: Path) -> None:
         """Load a model; seeds with the same frozen encoder share it."""
         found = read_checkpoint(folder, SAVED)
-        task, config = Task.from_dict(found.state["task"]), HeadConfig(**found.state["head"])
+        task, config = (
+            Task.from_dict(found.state["task"]),
+            HeadConfig.from_dict(found.state["head"]),
+        )
         weights, digest = found.tensors.get("head", {}), file_sha256(folder / MODEL)
         if digest not in self._encoders:
             self._encoders[digest] = Encoder(folder, self.device, self.exact)

@@ -117,6 +117,11 @@ class HeadConfig:
     frozen: bool = False
     """Whether the encoder is frozen; then each input is standardized on its own."""
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Return the head of a JSON file."""
+        return cls(**{f.name: values[f.name] for f in fields(cls)})
+
 
 class Standardize(nn.Module):
     """Subtract the mean over the training peptides, and divide by the standard deviation.
