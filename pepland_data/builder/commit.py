@@ -19,10 +19,12 @@ import pyarrow as pa
 
 from pepland_data.builder.column_types import NUMBERS, cast, widest
 from pepland_data.builder.workers.convert_chunk import (
+    DONE_FILE,
     NOTES_FILE,
     REJECTS_FILE,
     SHARD_FILE,
     ShardSummary,
+    largest_indices,
 )
 from pepland_data.builder.workers.engines import Engine
 from pepland_data.errors import BuildError
@@ -42,10 +44,9 @@ from pepland_data.store.arrow_shards import (
     write_tables,
 )
 from pepland_data.store.manifest import FileEntry, Manifest
+from pepland_data.store.manifest_form import NOTES, REJECTS
+from pepland_data.store.store_files import damaged
 
-REJECTS = "rejects.parquet"
-NOTES = "notes.parquet"
-"""Rows that standardization changed or that RDKit warned about; no file if there are none."""
 UNION_SIZE = 64
 """Sets of tables that one task joins, and folders that one task deletes."""
 RECODE_SIZE, TASKS_PER_WORKER = 8, 16
@@ -165,7 +166,11 @@ def _write_shards(
     shards: list[FileEntry] = []
     place = 0
     done = engine.run(recode_chunks, arguments, ordered=True)
-    for entry, found in (one for group in done for one in group):
+    made = (one for group in done for one in group)
+    for (entry, found), summary in zip(made, full, strict=True):
+        if entry.rows != summary.graphs:
+            why = f"{summary.graphs} graphs, the shard has {entry.rows}"
+            raise damaged(work / summary.folder / DONE_FILE, why)
         sizes[:, place : place + entry.rows] = found
         place += entry.rows
         shards.append(entry)
@@ -213,7 +218,13 @@ def recode_chunk(
     columns = local.columns.recode(
         _table_index(common.out, common.checksums).recode(read_tables(folder))
     )
-    extra = {n: cast(a, common.kinds[n]) for n, a in local.extra.items()}
+    try:
+        extra = {n: cast(a, common.kinds[n]) for n, a in local.extra.items()}
+    except (pa.ArrowException, KeyError) as error:
+        raise damaged(folder / DONE_FILE, f"kind of a column: {error}") from error
+    for n, largest in largest_indices(columns).items():
+        if largest > np.iinfo(common.dtypes[n]).max:
+            raise damaged(folder / DONE_FILE, f"{n} has {largest}, above what it says")
     data = ShardData(columns, local.row_id, local.smiles, extra)
     write_arrow_shard(common.out / name, data, common.dtypes)
     sizes = np.stack([columns.sizes(group) for group in GROUPS]).astype(np.uint32)

@@ -17,7 +17,7 @@ from pepland_data.files.remote import is_remote, local_path
 from pepland_data.store.arrow_shards import SIZES_FILE, write_arrow_shard, write_sizes
 from pepland_data.store.graph_store import Address, GraphStore, open_store, reopened
 from pepland_data.store.manifest import KINDS, FileEntry, Manifest, write_manifest
-from pepland_data.store.split.recorded import split_names
+from pepland_data.store.split.recorded import open_split, split_names
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,13 @@ def _convert(
 ) -> ConvertReport:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BuildError(f"{out} is there already; name a new folder")
+    splits = split_names(store)
+    for name in splits:
+        open_split(store, name)  # a damaged one must not be copied
     write = write_zarr if kind == "zarr" else write_arrow
     with new_folder(out, "converting") as work:
         manifest = write(store, work, Engine(workers), progress)
-        for name in split_names(store):
+        for name in splits:
             split = f"splits/{name}.json"
             write_atomic_bytes(work / split, (store.path / split).read_bytes())
         write_manifest(work, manifest)

@@ -39,6 +39,7 @@ from pepland_data.store.arrow_shards import (
     write_batch,
     write_tables,
 )
+from pepland_data.store.store_files import damaged
 
 Ints = npt.NDArray[np.int64]
 RunTasks = Callable[[Any, list[tuple[Any, ...]]], Iterable[Any]]
@@ -64,8 +65,11 @@ def drop_duplicates(
         summaries: all shards in input order.
         run: calls a function with each of the arguments and yields the results in order.
     """
-    identity = [np.load(work / s.folder / IDENTITY_FILE) for s in summaries]
     rows = [_row_ids(work / s.folder) for s in summaries]
+    identity = [
+        _identity(work / s.folder / IDENTITY_FILE, len(found))
+        for s, found in zip(summaries, rows, strict=True)
+    ]
     found = duplicates(identity, rows)
     chosen = [i for i, one in enumerate(found) if not one.keep.all()]
     cleaned = list(summaries)
@@ -132,6 +136,17 @@ def _merged(batch: Any, rejects: list[Reject]) -> Any:
     """Return old and new rejects in row order."""
     table = pa.Table.from_batches([batch, reject_batch(rejects, 0)]).sort_by("row_id")
     return table.combine_chunks().to_batches()[0]
+
+
+def _identity(path: Path, graphs: int) -> npt.NDArray[np.uint8]:
+    """Return the identities of the molecules of a shard. [graphs, 16] uint8."""
+    try:
+        found: npt.NDArray[np.uint8] = np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise damaged(path, error) from error
+    if found.dtype != np.uint8 or found.shape != (graphs, 16):
+        raise damaged(path, f"{found.dtype} {found.shape}, expected uint8 ({graphs}, 16)")
+    return found
 
 
 def _row_ids(folder: Path) -> Ints:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pepland_data.builder.commit import NOTES, REJECTS, CountProgress, write_table_files
+from pepland_data.builder.commit import CountProgress, write_table_files
 from pepland_data.builder.merge_layout import MergeTarget, ShardSlice, shard_slices
 from pepland_data.files.atomic import write_atomic
 from pepland_data.graph.columns import GROUPS, concat
@@ -26,6 +26,8 @@ from pepland_data.store.arrow_shards import (
     write_sizes,
 )
 from pepland_data.store.manifest import FileEntry, Manifest
+from pepland_data.store.manifest_form import NOTES, REJECTS
+from pepland_data.store.row_files import read_rows
 
 
 class ShardWriter:
@@ -59,7 +61,7 @@ class ShardWriter:
 
     def _copy(self, one: ShardSlice, path: Path) -> None:
         store = self.target.sources[one.source].store
-        old = store.path / store.manifest.shards[one.shard].file
+        old = (store.path / store.manifest.shards[one.shard].file).resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.link:
             try:
@@ -113,7 +115,7 @@ def write_all(
     }
     write_sizes(work / SIZES_FILE, sizes)
     rejects = _write_rows(work / REJECTS, target)
-    noted = any((store.path / NOTES).exists() for store in stores)
+    noted = any(store.manifest.lists(NOTES) for store in stores)
     notes = _write_rows(work / NOTES, target) if noted else 0
     graphs = sum(len(s) for s in stores)
     files += [FileEntry.of(work, SIZES_FILE, graphs), FileEntry.of(work, REJECTS, rejects)]
@@ -173,9 +175,9 @@ def _write_rows(path: Path, target: MergeTarget) -> int:
     """Join the rejects or notes of the stores, in the row groups that a build writes."""
     parts = []
     for source in target.sources:
-        if not (source.store.path / path.name).exists():
+        if not source.store.manifest.lists(path.name):
             continue
-        table = pq.read_table(source.store.path / path.name)
+        table = read_rows(source.store.path, path.name)
         rows = pa.array(table["row_id"].to_numpy() + source.first_row, pa.int64())
         parts.append(table.set_column(0, "row_id", rows))
     joined = pa.concat_tables(parts).combine_chunks()

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pepland_data.builder.commit import StageProgress
 from pepland_data.builder.local_build import BuildReport, already_built, build_local
 from pepland_data.builder.options import BuildOptions
-from pepland_data.builder.recipe import RECIPE_FILE, changes, recipe_of
+from pepland_data.builder.recipe import RECIPE_FILE, changes, parse_recipe, recipe_of
 from pepland_data.errors import BuildError, InputError, RemoteError
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_data.files.remote import RemoteFolder
@@ -100,7 +100,7 @@ def _delete_other_build(folder: Path, recipe: dict[str, Any]) -> None:
 def _place_marker(remote: RemoteFolder, sizes: dict[str, int], recipe: dict[str, Any]) -> None:
     """Upload the marker; BuildError if the URL holds something else."""
     if MARKER in sizes:
-        old = json.loads(remote.read(MARKER))
+        old = parse_recipe(remote.read(MARKER), f"{remote.url}/{MARKER}")
         if changed := changes(old, recipe):
             raise BuildError(
                 f"{remote.url} holds an unfinished build of another recipe ({changed}); "
@@ -157,9 +157,8 @@ class SentFiles:
         self._path = folder.parent / f"{folder.name}.sent"
         self._remote_sizes = remote.sizes()
         self._folder = folder
-        self._lines = (
-            set(self._path.read_text("utf-8").splitlines()) if self._path.exists() else set()
-        )
+        sent = self._path.read_text("utf-8", "replace") if self._path.exists() else ""
+        self._lines = set(sent.splitlines())
 
     def has(self, name: str, sha: str) -> bool:
         """Return whether a file with this content was sent and is still at the URL."""

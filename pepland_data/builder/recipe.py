@@ -9,8 +9,9 @@ from typing import Any
 from pepland_data.builder.options import BuildOptions
 from pepland_data.builder.workers.engines import versions
 from pepland_data.chem.monomers.given import shown
-from pepland_data.errors import BuildError
+from pepland_data.errors import BuildError, StoreDamagedError
 from pepland_data.files.atomic import file_sha256, remove_leftovers, write_atomic_bytes
+from pepland_data.files.json_forms import checked, mapping, settings
 from pepland_data.inputs.part import Part
 from pepland_data.inputs.read_input import count_rows
 
@@ -69,6 +70,17 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> str:
     )
 
 
+def parse_recipe(data: bytes, where: object) -> dict[str, Any]:
+    """Return the recipe that an unfinished build recorded; StoreDamagedError if it is none."""
+    try:
+        found: dict[str, Any] = checked(data, mapping(settings))
+    except ValueError as error:
+        raise StoreDamagedError(
+            f"{where} is damaged ({error}); delete the unfinished build and start it again"
+        ) from error
+    return found
+
+
 def start_or_resume(work: Path, recipe: dict[str, Any]) -> None:
     """Record the recipe of a new build; BuildError if an unfinished build has another recipe."""
     path = work / RECIPE_FILE
@@ -76,7 +88,7 @@ def start_or_resume(work: Path, recipe: dict[str, Any]) -> None:
     if not path.exists():
         write_atomic_bytes(path, json.dumps(recipe).encode())
         return
-    if changed := changes(json.loads(path.read_bytes()), recipe):
+    if changed := changes(parse_recipe(path.read_bytes(), path), recipe):
         raise BuildError(
             f"{work.parent} holds an unfinished build of another recipe ({changed}); "
             "repeat the old command to finish it, or delete the folder"

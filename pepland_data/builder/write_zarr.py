@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.builder.commit import NOTES, REJECTS, CountProgress
+from pepland_data.builder.commit import CountProgress
 from pepland_data.builder.workers.engines import Engine
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_data.graph.columns import GROUPS
@@ -18,6 +18,7 @@ from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.store.arrow_shards import ShardData
 from pepland_data.store.graph_store import Address, GraphStore, reopened
 from pepland_data.store.manifest import FileEntry, Manifest
+from pepland_data.store.manifest_form import NOTES, REJECTS
 from pepland_data.store.zarr.columns import column_folder, encode_column, encoding_of, type_message
 from pepland_data.store.zarr.layout import SIZES, ArrayEncoder, ArraySpec, GroupSpec
 

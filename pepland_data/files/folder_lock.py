@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pepland_data.errors import BuildError
+from pepland_data.files.json_forms import parse_json
 
 LOCK_FILE = "lock"
 BEAT_SECONDS = 2.0
@@ -162,7 +163,7 @@ def machine() -> str:
 def _content(file: int) -> dict[str, Any]:
     """Return what the holder wrote, {} if the file is empty or incomplete."""
     try:
-        found = json.loads(os.pread(file, 4096, 0))
+        found = parse_json(os.pread(file, 4096, 0))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pepland_data.errors import InputError
+
+FRAGMENT = re.compile(r"[!#-&(-~]+").fullmatch
+"""Matches what a SMILES can be: printable ASCII without blanks and quotes."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,20 @@ class Vocabulary:
         """Read a file with one fragment SMILES per line; InputError if that is impossible."""
         try:
             lines = Path(path).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"cannot read vocabulary {path}: {error}") from error
         fragments = tuple(line.strip() for line in lines if line.strip())
         if not fragments:
             raise InputError(f"vocabulary {path} is empty; expected one fragment SMILES per line")
-        return cls(fragments)
+        if wrong := next((f for f in fragments if not FRAGMENT(f)), None):
+            raise InputError(
+                f"vocabulary {path} has a line {wrong[:40]!a}; expected one fragment SMILES "
+                "per line and nothing else"
+            )
+        try:
+            return cls(fragments)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
 
     def write(self, path: str | Path) -> None:
         """Write a file with one fragment SMILES per line."""

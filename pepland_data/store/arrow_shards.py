@@ -11,18 +11,22 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pepland_data.errors import StoreDamagedError
 from pepland_data.files.atomic import write_atomic
 from pepland_data.graph.columns import GROUPS, GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.store.arrow_arrays import numbers, texts
 from pepland_data.store.manifest import FileEntry, Manifest
+from pepland_data.store.manifest_form import FIXED_COLUMNS as FIXED_COLUMNS
+from pepland_data.store.manifest_form import SIZES_FILE as SIZES_FILE
+from pepland_data.store.manifest_form import TABLE_FILES as TABLE_FILES
+from pepland_data.store.store_files import check_file, damaged
 
 LIST_COLUMNS = {"atom": "atoms", "fragment": "fragments", "bond": "bonds", "reaction": "reactions"}
 """Group -> its list column in a shard."""
-FIXED_COLUMNS = ("row_id", "smiles", *LIST_COLUMNS.values())
-TABLE_FILES = ("tables/atom.arrow", "tables/bond.arrow", "tables/fragment.arrow")
-SIZES_FILE = "sizes.arrow"
+UNREADABLE = (
+    pa.ArrowException, LookupError, AttributeError, TypeError, ValueError, NotImplementedError
+)  # fmt: skip
+"""What pyarrow and `view` raise for arrays of other types than expected."""
 IPC_OPTIONS = pa.ipc.IpcWriteOptions(compression=None)
 
 
@@ -107,25 +111,6 @@ def map_batch(path: Path) -> Any:
     return batch
 
 
-def damaged(path: Path, why: object) -> StoreDamagedError:
-    """Return the error for a file that is damaged."""
-    return StoreDamagedError(
-        f"{path} cannot be read ({why}); run `pepland-data verify` on the store, "
-        "then copy the file again, or delete it and repeat the build"
-    )
-
-
-def check_size(folder: Path, entry: FileEntry) -> None:
-    """Refuse a missing file and one of another size, before anything in it is used."""
-    path = folder / entry.file
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise damaged(path, error) from error
-    if size != entry.bytes:
-        raise damaged(path, f"{size} bytes, expected {entry.bytes}")
-
-
 def read_arrow_shard(path: Path) -> ShardData:
     """Return a shard; its arrays are views of the memory-mapped file."""
     batch = map_batch(path)
@@ -137,9 +122,15 @@ def read_arrow_shard(path: Path) -> ShardData:
             for name in GROUPS[group]:
                 columns[name] = view(lists.values.field(name))
         extra = {n: batch.column(n) for n in batch.schema.names if n not in FIXED_COLUMNS}
-        row_id = view(batch.column("row_id"))
-        return ShardData(GraphColumns(**columns), row_id, batch.column("smiles"), extra)
-    except (pa.ArrowException, KeyError, AttributeError, ValueError) as error:
+        row_id, smiles = view(batch.column("row_id")), batch.column("smiles")
+        if row_id.dtype != np.int64 or smiles.null_count:
+            raise ValueError("row_id is not int64, or a text is missing")
+        if smiles.type not in (pa.string(), pa.large_string()):
+            raise ValueError(f"smiles is {smiles.type}, expected large_string")
+        if len(set(batch.schema.names)) < batch.num_columns:
+            raise ValueError("two columns have the same name")
+        return ShardData(GraphColumns(**columns), row_id, smiles, extra)
+    except UNREADABLE as error:
         raise damaged(path, error) from error
 
 
@@ -164,6 +155,7 @@ class ArrowShards:
         self.sizes = read_sizes(path / SIZES_FILE)
         self.rows = [entry.rows for entry in manifest.shards]
         self._mapped: dict[int, ShardData] = {}
+        self._types: dict[str, Any] | None = None
 
     def tables(self) -> FeatureTables:
         """Return the tables of the store."""
@@ -180,13 +172,24 @@ class ArrowShards:
             self._ensure = None
         if s not in self._mapped:
             entry = self.manifest.shards[s]
-            check_size(self.path, entry)
+            check_file(self.path, entry)
             data = read_arrow_shard(self.path / entry.file)
-            if len(data.columns) != entry.rows:
-                why = f"{len(data.columns)} rows, expected {entry.rows}"
-                raise damaged(self.path / entry.file, why)
+            if problem := self._problem(data, entry):
+                raise damaged(self.path / entry.file, problem)
             self._mapped[s] = data
         return self._mapped[s]
+
+    def _problem(self, data: ShardData, entry: FileEntry) -> str | None:
+        """Return what in a shard differs from the manifest or from the other shards."""
+        if len(data.columns) != entry.rows:
+            return f"{len(data.columns)} rows, expected {entry.rows}"
+        if tuple(data.extra) != self.manifest.columns:
+            return f"its columns are {list(data.extra)}, expected {list(self.manifest.columns)}"
+        types = {name: array.type for name, array in data.extra.items()}
+        self._types = self._types or types
+        if types != self._types:
+            return "its columns have other types than those of another shard"
+        return None
 
     def columns(self, s: int) -> GraphColumns:
         """Return the graphs of shard s."""
@@ -236,7 +239,7 @@ def read_tables(folder: Path) -> FeatureTables:
             fragment_x=_matrix(fragment.column("x")),
             fragment_smiles=tuple(fragment.column("smiles").to_pylist()),
         )
-    except (pa.ArrowException, KeyError, AttributeError, ValueError) as error:
+    except UNREADABLE as error:
         raise damaged(folder / "tables", error) from error
 
 
@@ -265,5 +268,5 @@ def read_sizes(path: Path) -> dict[str, npt.NDArray[Any]]:
     batch = map_batch(path)
     try:
         return {f"num_{g}s": view(batch.column(f"num_{g}s")) for g in GROUPS}
-    except (pa.ArrowException, KeyError) as error:
+    except UNREADABLE as error:
         raise damaged(path, error) from error

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pepland_data.store.arrow_shards import ShardData, damaged
+from pepland_data.store.arrow_shards import ShardData
 from pepland_data.store.graph_store import GraphStore
+from pepland_data.store.manifest_form import REJECTS
+from pepland_data.store.row_files import read_rows
 
-REJECTS = "rejects.parquet"
 CODES = ("atom_code", "bond_code", "reaction_code", "fragment_code")
 
 
@@ -21,13 +20,15 @@ def consistency_faults(store: GraphStore) -> list[str]:
     their rows. No graph may contain the mask row, and no bond may connect an atom to itself. (A cut
     bond in a ring may connect a fragment to itself.)
     """
-    rejected = _rejected(store)
-    faults = _row_faults(rejected, store.manifest.counts["rows"], REJECTS)
+    rejected, counts = _rejected(store), store.manifest.counts
+    faults = _row_faults(rejected, counts["rows"], REJECTS)
+    if len(rejected) != counts["rejects"]:
+        faults.append(f"{REJECTS}: {len(rejected)} rows, expected {counts['rejects']}")
     last = -1
     for s in range(store.num_shards):
         data, name = store.shard(s), f"shard {s}"
         ids = np.concatenate([[last], data.row_id])
-        faults += _row_faults(ids[1:], store.manifest.counts["rows"], name)
+        faults += _row_faults(ids[1:], counts["rows"], name)
         if (np.diff(ids) <= 0).any():
             faults.append(f"{name}: row numbers are not in ascending order")
         if np.isin(data.row_id, rejected).any():
@@ -38,12 +39,7 @@ def consistency_faults(store: GraphStore) -> list[str]:
 
 
 def _rejected(store: GraphStore) -> npt.NDArray[np.int64]:
-    path = store.path / REJECTS
-    try:
-        table = pq.read_table(path, columns=["row_id"])
-        return np.sort(table["row_id"].to_numpy()).astype(np.int64)
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise damaged(path, error) from error
+    return np.sort(read_rows(store.path, REJECTS)["row_id"].to_numpy())
 
 
 def _row_faults(ids: npt.NDArray[np.int64], rows: int, name: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pepland_data.chem.monomers.given import GivenMonomers, check_same
-from pepland_data.errors import InvalidMoleculeError
+from pepland_data.errors import InputError, InvalidMoleculeError
 from pepland_data.store.graph_store import GraphStore
 
 
@@ -29,7 +29,10 @@ def semantic_faults(
     from pepland_data.chem.featurizer import Featurizer
 
     check_same(store.location, store.manifest.options.get("monomers"), monomers)
-    options = FeaturizeOptions.of_record(dict(store.manifest.options), monomers)
+    try:
+        options = FeaturizeOptions.of_record(dict(store.manifest.options), monomers)
+    except InputError as error:
+        return 0, [f"this release cannot make the graphs again: {error}"]
     featurizer = Featurizer(replace(options, standardize=False))  # stored texts are standardized
     rows = np.random.default_rng(seed).permutation(len(store))[:count].tolist()
     faults = []

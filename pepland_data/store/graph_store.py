@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.errors import StoreVersionError
 from pepland_data.files.atomic import file_sha256
 from pepland_data.files.remote import RemoteFolder, is_remote, local_path
 from pepland_data.graph.columns import GraphColumns, concat, empty_columns, pointers
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.graph.heterograph import HeteroGraph
-from pepland_data.store.arrow_shards import ArrowShards, ShardData, check_size, damaged
-from pepland_data.store.manifest import KINDS, Manifest, manifest_bytes, read_manifest
-from pepland_data.store.shard_checks import shard_problem
+from pepland_data.store.arrow_shards import ArrowShards, ShardData
+from pepland_data.store.manifest import Manifest, manifest_data, parse_manifest
+from pepland_data.store.manifest_form import REJECTS
+from pepland_data.store.row_files import read_rows
+from pepland_data.store.shard_checks import shard_problem, sizes_problem, table_problem
+from pepland_data.store.store_files import check_file, damaged
 
 if TYPE_CHECKING:
     from pepland_data.store.mirror import Mirror
@@ -68,18 +70,23 @@ class GraphStore:
 
     def __init__(self, path: Path, mirror: Mirror | None = None) -> None:
         self.path, self.mirror = path, mirror
-        self.manifest: Manifest = read_manifest(path)
+        data = manifest_data(path)
+        self.manifest: Manifest = parse_manifest(data, path)
+        self.identity = sha256(data).hexdigest()
+        """SHA-256 of the manifest, which contains the checksums of all files; hex."""
         if mirror is not None:
             mirror.ensure(self.manifest.files, check_contents=True)
         for entry in self.manifest.files:
-            check_size(path, entry)
+            check_file(path, entry)
             if file_sha256(path / entry.file) != entry.sha256:
                 raise damaged(path / entry.file, "its checksum does not match")
         self._shards = _shards(path, self.manifest, mirror)
         self.tables: FeatureTables = self._shards.tables()
         self.shard_ptr: npt.NDArray[np.int64] = pointers(self._shards.rows)
-        if len(self.num_atoms) != len(self):
-            raise damaged(path, f"sizes of {len(self.num_atoms)} graphs, expected {len(self)}")
+        counts = self.manifest.counts
+        problem = table_problem(self.tables) or sizes_problem(self.sizes, len(self), counts)
+        if problem:
+            raise damaged(path, problem)
         self._checked: set[int] = set()
 
     def __len__(self) -> int:
@@ -154,7 +161,9 @@ class GraphStore:
         """Check the contents of a shard when it is used for the first time."""
         if s not in self._checked:
             columns = self._shards.columns(s)
-            problem = shard_problem(columns, self.tables, self.manifest.dtypes)
+            rows = slice(int(self.shard_ptr[s]), int(self.shard_ptr[s + 1]))
+            sizes = {name: values[rows] for name, values in self.sizes.items()}
+            problem = shard_problem(columns, self.tables, self.manifest.dtypes, sizes)
             if problem:
                 raise damaged(self.path / self._shards.shard_name(s), problem)
             self._checked.add(s)
@@ -215,15 +224,8 @@ class GraphStore:
     @property
     def rejects(self) -> list[dict[str, Any]]:
         """The input rows that became no graph: row_id, text, stage, reason."""
-        import pyarrow.parquet as pq
-
-        rows: list[dict[str, Any]] = pq.read_table(self.path / "rejects.parquet").to_pylist()
+        rows: list[dict[str, Any]] = read_rows(self.path, REJECTS).to_pylist()
         return rows
-
-    @cached_property
-    def identity(self) -> str:
-        """SHA-256 of the manifest, which contains the checksums of all files; hex."""
-        return sha256(manifest_bytes(self.manifest)).hexdigest()
 
     @property
     def nbytes(self) -> int:
@@ -235,10 +237,6 @@ def _shards(path: Path, manifest: Manifest, mirror: Mirror | None) -> ArrowShard
     """Return the reader of the shards; zarr is imported for a Zarr store only."""
     if manifest.kind == "arrow":
         return ArrowShards(path, manifest, mirror.ensure if mirror else None)
-    if manifest.kind != "zarr":
-        raise StoreVersionError(
-            f"{path} is a store of kind {manifest.kind!r}; this release reads {' and '.join(KINDS)}"
-        )
     from pepland_data.store.zarr.read import ZarrShards
 
     return ZarrShards(path, manifest, mirror.read if mirror else None)

@@ -11,12 +11,15 @@ from typing import Any
 
 from pepland_data.errors import StoreDamagedError, StoreNotFoundError, StoreVersionError
 from pepland_data.files.atomic import file_sha256, write_atomic_bytes
+from pepland_data.files.json_forms import parse_json
+from pepland_data.store.manifest_form import BUILD_FOLDER as BUILD_FOLDER
+from pepland_data.store.manifest_form import COUNTS, FORMAT, HEAD, MANIFEST, manifest_contradiction
+from pepland_data.store.manifest_form import MANIFEST_FILE as MANIFEST_FILE
 
-FORMAT = "pepland-data"
 FORMAT_VERSION = 1
 KINDS = ("arrow", "zarr")
-MANIFEST_FILE = "manifest.json"
-BUILD_FOLDER = ".build"
+MOST_BYTES = 2**30
+"""Largest manifest that is read: some five million shards."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,10 @@ class Manifest:
         """Return all files of the store except the manifest."""
         return (*self.files, *self.shards)
 
+    def lists(self, file: str) -> bool:
+        """Return whether the store has one of the small files, such as ``notes.parquet``."""
+        return any(entry.file == file for entry in self.files)
+
 
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the JSON text, with format, version and its own checksum."""
@@ -76,6 +83,27 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 def with_checksum(body: Mapping[str, Any]) -> bytes:
     """Return a JSON document with the SHA-256 of its other fields as ``checksum``."""
     return json.dumps({**body, "checksum": _checksum(body)}, indent=1, sort_keys=True).encode()
+
+
+def without_checksum(data: bytes) -> tuple[dict[str, Any], bool]:
+    """Return the other fields of a document, and whether its bytes are those that were written.
+
+    The bytes are compared too, because the checksum covers neither white space nor a name that
+    stands there twice.
+
+    Raises:
+        ValueError: the document is no JSON object with a right checksum; one line.
+    """
+    body = parse_json(data)
+    if not isinstance(body, dict):
+        raise ValueError("it holds no JSON object")
+    found = body.pop("checksum", None)
+    try:
+        if found != _checksum(body):
+            raise ValueError("its checksum does not match")
+        return body, with_checksum(body) == data
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
@@ -93,38 +121,75 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         StoreNotFoundError: there is no folder, or no finished store in it.
         StoreVersionError: this release does not read the format.
-        StoreDamagedError: the manifest is damaged.
+        StoreDamagedError: the manifest is damaged, or says what no store can be.
+    """
+    return parse_manifest(manifest_data(folder), folder)
+
+
+def manifest_data(folder: Path) -> bytes:
+    """Return the bytes of the manifest of a store.
+
+    Raises:
+        StoreNotFoundError: there is no folder, or no finished store in it.
+        StoreDamagedError: the file is larger than a manifest can be.
     """
     path = folder / MANIFEST_FILE
     if not path.is_file():
         raise StoreNotFoundError(_why_no_manifest(folder))
-    data = path.read_bytes()
+    if path.stat().st_size > MOST_BYTES:
+        raise _damaged(path, f"it has more than {MOST_BYTES:,} bytes")
+    return path.read_bytes()
+
+
+def parse_manifest(data: bytes, folder: Path) -> Manifest:
+    """Return the manifest with these bytes, whoever wrote them; errors as for `read_manifest`.
+
+    Unknown names are ignored: a later release may add some.
+    """
+    path = folder / MANIFEST_FILE
     try:
-        body = json.loads(data)
-        found = (body.pop("format"), body.pop("format_version"))
-        checksum = body.pop("checksum")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise _damaged(path) from error
-    whole = checksum == _checksum({"format": found[0], "format_version": found[1], **body})
-    if whole and found[0] == FORMAT and found[1] != FORMAT_VERSION:
+        body, whole = without_checksum(data)
+        HEAD(body)
+        _refuse_other_format(body, folder)
+        MANIFEST(body)
+        if not whole:
+            raise ValueError("its checksum does not match its white space")
+        if contradiction := manifest_contradiction(body):
+            raise ValueError(contradiction)
+    except StoreVersionError:
+        raise
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    return _manifest(body)
+
+
+def _manifest(body: dict[str, Any]) -> Manifest:
+    """Return the known fields of a checked document."""
+    known = {field.name: body[field.name] for field in fields(Manifest)}
+    known["counts"] = {name: n for name, n in body["counts"].items() if name in COUNTS}
+    for name in ("files", "shards"):
+        entries = (FileEntry(e["file"], e["rows"], e["bytes"], e["sha256"]) for e in body[name])
+        known[name] = tuple(entries)
+    return Manifest(**{**known, "columns": tuple(body["columns"])})
+
+
+def _refuse_other_format(body: dict[str, Any], folder: Path) -> None:
+    found = body["format_version"]
+    if found != FORMAT_VERSION:
         raise StoreVersionError(
-            f"{folder} has store format {found[1]}, this release reads format {FORMAT_VERSION}; "
+            f"{folder} has store format {found}, this release reads format {FORMAT_VERSION}; "
             "install the release that wrote it, or build the store again"
         )
-    names = {f.name for f in fields(Manifest)}
-    if not whole or found[0] != FORMAT or set(body) != names:
-        raise _damaged(path)
-    lists = {k: tuple(FileEntry(**e) for e in body[k]) for k in ("files", "shards")}
-    manifest = Manifest(**{**body, **lists, "columns": tuple(body["columns"])})
-    if manifest_bytes(manifest) != data:
-        raise _damaged(path)
-    return manifest
+    if body["kind"] not in KINDS:
+        raise StoreVersionError(
+            f"{folder} is a store of kind {body['kind'][:40]!r}, this release reads "
+            f"{' and '.join(KINDS)}; install the release that wrote it"
+        )
 
 
-def _damaged(path: Path) -> StoreDamagedError:
+def _damaged(path: Path, why: object) -> StoreDamagedError:
     return StoreDamagedError(
-        f"{path} is damaged (its checksum does not match); copy the store again, "
-        "or delete the file and repeat the build"
+        f"{path} is damaged ({why}); copy the store again, or delete the file and repeat the build"
     )
 
 

@@ -17,6 +17,7 @@ from pepland_data.store.graph_store import open_store
 from pepland_data.store.manifest import FileEntry, read_manifest
 from pepland_data.store.mirror import Mirror
 from pepland_data.store.split.recorded import split_faults, split_names
+from pepland_data.store.store_files import check_file
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,11 @@ def _local_faults(folder: Path, entries: Sequence[FileEntry]) -> list[str]:
     for entry in entries:
         path = folder / entry.file
         try:
-            size = path.stat().st_size
-            if size != entry.bytes:
-                faults.append(f"{path}: {size} bytes, expected {entry.bytes}")
-            elif file_sha256(path) != entry.sha256:
+            check_file(folder, entry)
+            if file_sha256(path) != entry.sha256:
                 faults.append(f"{path}: its checksum does not match")
+        except StoreError as error:
+            faults.append(str(error))
         except OSError as error:
             faults.append(f"{path}: {error.strerror}")
     return faults

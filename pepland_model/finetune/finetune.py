@@ -7,7 +7,6 @@ seed has its own), not how well the results hold for other data.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from pepland_data.errors import InputError
 from pepland_data.files.atomic import file_sha256, write_json
+from pepland_data.files.json_forms import any_real, anything, mapping, maybe, record
 from pepland_data.loader.graph_loader import GraphLoader
 from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.run_predictions import join_predictions, write_seed_predictions
@@ -30,7 +30,7 @@ from pepland_model.finetune.task_network import HeadConfig, TaskNetwork, save_ta
 from pepland_model.network.layers import is_junction
 from pepland_model.network.model_files import MODEL
 from pepland_model.network.pharmhgt import PharmHGT
-from pepland_model.run.checkpoint import FOLDER
+from pepland_model.run.checkpoint import FOLDER, read_run_json
 from pepland_model.run.config import TrainConfig, differences, from_toml
 from pepland_model.run.distributed import ProcessGroup, pick_device
 from pepland_model.run.folder import CONFIG, locked, refuse_changes, write_provenance
@@ -45,6 +45,9 @@ from pepland_model.train.pretrain_network import build_encoder, recompute_attent
 
 DONE = "done.json"
 MODEL_FOLDER = "model"
+RUN_FORM = record({"fingerprint": mapping(anything)})
+DONE_FORM = record({"metrics": mapping(mapping(maybe(any_real)))})
+"""What ``done.json`` of a finished seed holds."""
 
 
 def finetune(config: TrainConfig, must_resume: bool = False) -> dict[str, Any]:
@@ -158,7 +161,7 @@ def write_run_files(run: Path, config: TrainConfig, data: TaskData) -> dict[str,
         fingerprint["encoder"] = file_sha256(source_folder(config.run.init_from) / MODEL)
     path = run / "run.json"
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
+        before = read_run_json(path, RUN_FORM)["fingerprint"]
         changed = [key for key, value in fingerprint.items() if before.get(key) != value]
         if changed:
             raise InputError(
@@ -249,7 +252,7 @@ def finish(
 ) -> dict[str, Any]:
     """Write predictions of all seeds and the summary; return the summary."""
     folders = [run / f"seed-{seed}" for seed in seeds if (run / f"seed-{seed}" / DONE).is_file()]
-    done = [json.loads((folder / DONE).read_text(encoding="utf-8")) for folder in folders]
+    done = [read_run_json(folder / DONE, DONE_FORM) for folder in folders]
     files = {"run": str(run)}
     if done:
         files["predictions"] = str(join_predictions(run, folders))

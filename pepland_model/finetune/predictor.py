@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from pepland_data.files.atomic import file_sha256
 from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_model.embed.encoder import Encoder, NodeVectors
-from pepland_model.finetune.task_network import HeadConfig, Task, TaskHead, TaskNetwork
+from pepland_model.finetune.task_network import SAVED, HeadConfig, Task, TaskHead, TaskNetwork
 from pepland_model.network.model_files import MODEL
 from pepland_model.network.pooling import Pooling
 from pepland_model.run.checkpoint import STATE, CheckpointError, read_checkpoint
@@ -28,7 +30,9 @@ def model_folders(run: str | Path) -> list[Path]:
     run = Path(run)
     if (run / STATE).is_file() and (run / "head.safetensors").is_file():
         return [run]
-    found = [p for p in run.glob("seed-*/model") if (p / STATE).is_file()]
+    numbered = re.compile("seed--?[0-9]+").fullmatch
+    models = (p for p in run.glob("seed-*/model") if numbered(p.parent.name))
+    found = [p for p in models if (p / STATE).is_file()]
     if not found:
         raise CheckpointError(
             f"{run} has no fine-tuned model; name a run of pepland-train --task regression or "
@@ -70,21 +74,18 @@ class Predictor:
 
     def _add(self, folder: Path) -> None:
         """Load a model; seeds with the same frozen encoder share it."""
-        found = read_checkpoint(folder)
-        task = Task.from_dict(found.state["task"])
-        digest = file_sha256(folder / MODEL)
+        found = read_checkpoint(folder, SAVED)
+        task, config = (
+            Task.from_dict(found.state["task"]),
+            HeadConfig.from_dict(found.state["head"]),
+        )
+        weights, digest = found.tensors.get("head", {}), file_sha256(folder / MODEL)
         if digest not in self._encoders:
             self._encoders[digest] = Encoder(folder, self.device, self.exact)
-        config = HeadConfig(**found.state["head"])
-        network = TaskNetwork(self._encoders[digest].model, config)
-        head: TaskHead = network.head
-        try:
-            head.load_state_dict(found.tensors["head"])
-        except (RuntimeError, KeyError) as error:
-            raise CheckpointError(
-                f"the head in {folder} is not of this version of pepland-data; run the "
-                "fine-tuning again"
-            ) from error
+        encoder = self._encoders[digest].model
+        _check_head(folder, encoder.config.hidden, task, config, weights)
+        network = TaskNetwork(encoder, config)
+        network.head.load_state_dict(weights)
         self._networks.append((digest, task, network.eval().to(self.device)))
 
     @property
@@ -116,3 +117,22 @@ class Predictor:
             rows.append(task.predictions(network.head(seen[key])))
         joined = torch.cat(rows, 1).cpu().numpy()
         return NodeVectors(joined, np.arange(len(joined) + 1))
+
+
+def _check_head(
+    folder: Path, hidden: int, task: Task, config: HeadConfig, weights: Mapping[str, torch.Tensor]
+) -> None:
+    """Raise CheckpointError if a head does not fit its weights, its encoder or its task."""
+    width = hidden * (2 if config.view == "both" else 1)
+    try:
+        with torch.device("meta"):  # shapes without memory: the sizes may be too large
+            head = TaskHead(config)
+        fits = (config.width, config.outputs) == (width, task.outputs)
+        head.load_state_dict(dict(weights), assign=True)
+    except (RuntimeError, ValueError):
+        fits = False
+    if not fits:
+        raise CheckpointError(
+            f"the head in {folder} is not of this version of pepland-data; run the "
+            "fine-tuning again"
+        )

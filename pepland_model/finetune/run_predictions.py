@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pepland_data.files.atomic import write_atomic
 from pepland_model.finetune.task_data import TaskData
 from pepland_model.finetune.task_network import Task
+from pepland_model.run.checkpoint import CheckpointError
 
 FILE = "predictions.parquet"
 
@@ -78,7 +79,15 @@ def prediction_columns(task: Task, values: npt.NDArray[np.float32]) -> dict[str,
 
 def join_predictions(run: Path, folders: Sequence[Path]) -> Path:
     """Write the predictions of all finished seeds to one file; return its path."""
-    _write(run / FILE, pa.concat_tables([pq.read_table(folder / FILE) for folder in folders]))
+    try:
+        joined = pa.concat_tables([pq.read_table(folder / FILE) for folder in folders])
+    except (pa.ArrowException, OSError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{FILE} of a seed of {run} cannot be read ({why}); delete the folder of the seed and "
+            "run the same command again"
+        ) from error
+    _write(run / FILE, joined)
     return run / FILE
 
 

@@ -13,13 +13,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pepland_data.files.json_forms import any_real, maybe, record, whole
 from pepland_data.loader.graph_loader import GraphLoader
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
 from pepland_model.finetune.task_data import TaskData
 from pepland_model.finetune.task_network import Task, TaskNetwork
 from pepland_model.finetune.task_step import TaskUpdater
 from pepland_model.finetune.vector_loader import VectorLoader
-from pepland_model.run.checkpoint import latest_checkpoint, prune, step_folder, write_checkpoint
+from pepland_model.run.checkpoint import (
+    latest_checkpoint,
+    prune,
+    refused_if_unusable,
+    step_folder,
+    write_checkpoint,
+)
 from pepland_model.run.config import TrainConfig
 from pepland_model.run.distributed import ProcessGroup
 from pepland_model.run.log import RunLog, drop_events_after
@@ -28,6 +35,7 @@ from pepland_model.run.signals import StopRequest
 from pepland_model.train.nonfinite import NonFiniteGuard
 from pepland_model.train.optim import load_optimizer_tensors, optimizer_tensors
 from pepland_model.train.run_state import (
+    FEED,
     generator_states,
     restore_generators,
     warn_if_threads_differ,
@@ -56,6 +64,19 @@ class SeedState:
     def values(self) -> dict[str, Any]:
         """Return the JSON values, which are all but the tensors."""
         return {key: value for key, value in vars(self).items() if key != "best"}
+
+
+SEED = record(
+    {
+        **dict.fromkeys(("step", "without_gain"), whole()),
+        **dict.fromkeys(("evaluated_epoch", "best_epoch"), whole(-1)),
+        **dict.fromkeys(("window_loss", "window_weight"), any_real),
+        "best_loss": maybe(any_real),
+        "feed": FEED,
+    },
+    {"threads": maybe(whole())},
+)
+"""What a checkpoint of a seed holds."""
 
 
 class SeedRun:
@@ -135,25 +156,30 @@ class SeedRun:
         return over and self.state.evaluated_epoch < self.step_batches.epoch
 
     def _resume(self) -> None:
-        found = latest_checkpoint(self.folder)
+        found = latest_checkpoint(self.folder, SEED)
         drop_events_after(self.folder, -1 if found is None else found.state["step"])
         if found is None:
             return
         warn_if_threads_differ(found.state, self.device)
         values = {key: found.state[key] for key in self.state.values()}
-        self.state = SeedState(**values, best=found.tensors.get("best", {}))
-        self._load_weights(found.tensors["weights"])
-        load_optimizer_tensors(
-            self.updater.optimizer, self.updater.named, found.tensors.get("optimizer", {})
-        )
-        self.step_batches.load_state_dict(found.state["feed"])
-        restore_generators(found.tensors["generators"], self.device)
+        tensors = found.tensors
+        self.state = SeedState(**values, best=tensors.get("best", {}))
+        with refused_if_unusable(found.path):
+            for weights in filter(None, (self.state.best, tensors["weights"])):
+                self._load_weights(weights)
+            load_optimizer_tensors(
+                self.updater.optimizer, self.updater.named, tensors.get("optimizer", {})
+            )
+            self.step_batches.load_state_dict(found.state["feed"])
+            restore_generators(tensors["generators"], self.device)
         self.progress.say(f"seed {self.seed}: resuming from step {self.state.step}")
 
     def _load_weights(self, weights: dict[str, Tensor]) -> None:
         with torch.no_grad():
-            for name, value in weights.items():
-                self.updater.named[name].copy_(value)
+            for name, parameter in self.updater.named.items():
+                if weights[name].shape != parameter.shape:
+                    raise ValueError(f"{name} has shape {tuple(weights[name].shape)}")
+                parameter.copy_(weights[name])
 
     def _step(self, log: RunLog) -> None:
         self.network.train()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,9 +11,41 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_data.files.json_forms import flag, items, maybe, one_of, real, record, text, whole
 from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.pooling import pooled_views, run_views
 from pepland_model.run.checkpoint import write_checkpoint
+
+WIDEST = 2**16
+"""Most units of a layer of the head."""
+SAVED = record(
+    {
+        "task": record(
+            {
+                "kind": one_of("regression", "classification"),
+                "target": text,
+                "classes": items(text),
+                "mean": real,
+                "std": real,
+                "weights": items(real),
+            }
+        ),
+        "head": record(
+            {
+                "width": whole(1, WIDEST),
+                "outputs": whole(1, WIDEST),
+                "hidden": whole(1, WIDEST),
+                "layers": whole(0, 1000),
+                "dropout": real,
+                "view": one_of("both", "atom", "fragment"),
+                "pooling": one_of("mean", "max"),
+                "frozen": flag,
+            }
+        ),
+    },
+    {"cut": maybe(text)},
+)
+"""What the state of a fine-tuned model holds."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +98,8 @@ class Task:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Return the task of a JSON file."""
         lists = {key: tuple(values[key]) for key in ("classes", "weights")}
-        return cls(**{**values, **lists})
+        known = {f.name: values[f.name] for f in fields(cls)}
+        return cls(**{**known, **lists})
 
 
 @dataclass(frozen=True)
@@ -83,6 +116,11 @@ class HeadConfig:
     pooling: str = "mean"
     frozen: bool = False
     """Whether the encoder is frozen; then each input is standardized on its own."""
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Return the head of a JSON file."""
+        return cls(**{f.name: values[f.name] for f in fields(cls)})
 
 
 class Standardize(nn.Module):

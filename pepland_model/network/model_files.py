@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,17 @@ from torch import Tensor
 
 from pepland_data.errors import InputError
 from pepland_data.files.atomic import write_json
-from pepland_model.network.config import PharmHGTConfig
+from pepland_data.files.json_forms import (
+    MismatchError,
+    both,
+    flag,
+    one_of,
+    parse_json,
+    record,
+    settings,
+    whole,
+)
+from pepland_model.network.config import OUTPUTS, PharmHGTConfig
 
 MODEL = "model.safetensors"
 CONFIG = "config.json"
@@ -19,6 +28,21 @@ HEADS = "heads.safetensors"
 """Heads imported with a published encoder."""
 VOCABULARY = "vocab.txt"
 """Fragments in the order of the fragment head's labels."""
+CONFIG_FORM = both(
+    settings,
+    record(
+        {},
+        {
+            "hidden": whole(1, 2**14),
+            "depth": whole(2, 1000),
+            "heads": whole(1, 2**14),
+            "output": one_of(*OUTPUTS),
+            "dedup": one_of("auto", True, False),
+            "keep_states": flag,
+        },
+    ),
+)
+"""What ``config.json`` holds; a missing setting has its default."""
 
 
 def save_model(model: Any, folder: str | Path) -> Path:
@@ -45,7 +69,7 @@ def write_tensors(path: Path, named: Mapping[str, Tensor]) -> None:
 def read_config(path: Path, **changes: Any) -> PharmHGTConfig:
     """Return the configuration in a JSON file, with changes; InputError where it is bad."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_bytes())
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); expected a folder written by model.save"
@@ -55,9 +79,10 @@ def read_config(path: Path, **changes: Any) -> PharmHGTConfig:
     if not isinstance(values, dict):
         raise InputError(f"{path} holds no settings; save the model again")
     try:
-        return PharmHGTConfig.from_dict(values | changes)
-    except TypeError as error:
-        raise InputError(f"{path} has a setting of the wrong type: {error}") from error
+        CONFIG_FORM(values)
+    except MismatchError as error:
+        raise InputError(f"{path} has a setting of the wrong type or size: {error}") from error
+    return PharmHGTConfig.from_dict(values | changes)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

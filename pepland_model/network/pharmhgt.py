@@ -187,11 +187,14 @@ class PharmHGT(PharmHGTLayers):
             InputError: a file is missing or damaged, or does not fit the configuration.
         """
         folder = Path(folder)
-        model = cls(read_config(folder / CONFIG, **changes))
+        config = read_config(folder / CONFIG, **changes)
         weights = read_weights(folder / MODEL)
-        shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+        with torch.device("meta"):  # shapes without memory: the settings may be too large
+            outline = cls(config).state_dict()
+        shapes = {name: tuple(value.shape) for name, value in outline.items()}
         remedy = f"check that {CONFIG} belongs to these weights"
         check_weights(weights, shapes, shapes, str(folder / MODEL), remedy)
+        model = cls(config)
         model.load_state_dict(weights)
         return model.eval()
 

@@ -11,20 +11,37 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pepland_data.errors import PeplandError
 from pepland_data.files.atomic import file_sha256, write_json
+from pepland_data.files.json_forms import (
+    NAME,
+    Form,
+    anything,
+    both,
+    checked,
+    mapping,
+    pattern,
+    record,
+    sha256_hex,
+)
 from pepland_model.network.model_files import write_tensors
 
 STATE = "state.json"
 FOLDER = "checkpoints"
 BEST = "best.json"
+
+STATE_FORM = record({"files": mapping(sha256_hex, rf"(?:{NAME}/)*{NAME}")})
+"""What the state of every checkpoint holds."""
+BEST_FORM = record({"checkpoint": pattern(rf"{FOLDER}/step-[0-9]+", "a checkpoint of this run")})
 
 
 class CheckpointError(PeplandError, ValueError):
@@ -102,28 +119,74 @@ def _write_files(
     _flush(temporary)
 
 
-def read_checkpoint(folder: Path) -> Checkpoint:
-    """Return a checkpoint after checking every file; CheckpointError if it is damaged."""
+def read_state(folder: Path, form: Form = anything) -> dict[str, Any]:
+    """Return the JSON values of a checkpoint, with ``files``.
+
+    Args:
+        folder: of the checkpoint.
+        form: what the values must be, besides the list of files.
+
+    Raises:
+        CheckpointError: they cannot be read, or are not of the form.
+    """
+    found: dict[str, Any] = read_run_json(folder / STATE, both(STATE_FORM, form))
+    return found
+
+
+def read_run_json(path: Path, form: Form) -> Any:
+    """Return a JSON file of a run, whoever wrote it; CheckpointError if it is not of a form."""
+    try:
+        return checked(path.read_bytes(), form, constants=True)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({_line(error)}); delete this folder, or copy the run again"
+        ) from error
+
+
+def read_checkpoint(folder: Path, form: Form = anything) -> Checkpoint:
+    """Return a checkpoint after checking every file; CheckpointError if it is damaged.
+
+    Args:
+        folder: of the checkpoint.
+        form: what its JSON values must be.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    state = read_state(folder, form)
+    sums = state.pop("files")
     try:
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        sums = state.pop("files")
         for name, expected in sums.items():
-            if file_sha256(folder / name) != expected:
+            if not (folder / name).is_file() or file_sha256(folder / name) != expected:
                 raise CheckpointError(
                     f"{folder / name} is damaged: its checksum does not match; delete this "
                     "checkpoint folder"
                 )
         stems = [name for name in sums if name.endswith(".safetensors") and "/" not in name]
         tensors = {name.removesuffix(".safetensors"): load_file(folder / name) for name in stems}
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"checkpoint {folder} cannot be read: {error}; delete this folder"
+            f"checkpoint {folder} cannot be read: {_line(error)}; delete this folder"
         ) from error
     return Checkpoint(state, tensors, folder)
+
+
+@contextmanager
+def refused_if_unusable(path: Path | None) -> Iterator[None]:
+    """Raise CheckpointError if the tensors of a checkpoint do not fit where they are loaded."""
+    try:
+        yield
+    except (PeplandError, torch.OutOfMemoryError):
+        raise
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} does not fit this run ({type(error).__name__}: {_line(error)}); "
+            "delete this folder to resume from the checkpoint before it"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def checkpoints(run: str | Path) -> list[Path]:
@@ -131,12 +194,17 @@ def checkpoints(run: str | Path) -> list[Path]:
     return sorted(p for p in (Path(run) / FOLDER).glob("step-*") if p.is_dir())
 
 
-def latest_checkpoint(run: str | Path) -> Checkpoint | None:
-    """Return the newest undamaged checkpoint, and warn of each damaged one that is skipped."""
+def latest_checkpoint(run: str | Path, form: Form = anything) -> Checkpoint | None:
+    """Return the newest undamaged checkpoint, and warn of each damaged one that is skipped.
+
+    Args:
+        run: run folder.
+        form: what the JSON values of a checkpoint must be.
+    """
     found = checkpoints(run)
     for folder in reversed(found):
         try:
-            return read_checkpoint(folder)
+            return read_checkpoint(folder, form)
         except CheckpointError as error:
             then = "no other is left" if folder == found[0] else "using the previous checkpoint"
             warnings.warn(f"{error}; {then}", stacklevel=2)
@@ -171,8 +239,8 @@ def best_folder(run: str | Path) -> Path | None:
     if not path.is_file():
         return None
     try:
-        folder = Path(run) / json.loads(path.read_text(encoding="utf-8"))["checkpoint"]
-    except (ValueError, KeyError, TypeError):
+        folder = Path(run) / read_run_json(path, BEST_FORM)["checkpoint"]
+    except CheckpointError:
         warnings.warn(f"{path} is damaged, so the best checkpoint is unknown", stacklevel=2)
         return None
     return folder if (folder / STATE).is_file() else None

@@ -184,6 +184,8 @@ SECTIONS: dict[str, type[Any]] = {
     "run": RunConfig,
     "finetune": TaskConfig,
 }
+ITEMS: dict[str, type[Any]] = {"shards": str, "weights": float}
+"""Type of the items of each key that holds several."""
 MAY_CHANGE = {
     "run": {
         "out", "epochs", "max_steps", "eval_every", "checkpoint_every", "checkpoint_minutes",
@@ -212,6 +214,8 @@ def from_dict(sections: Mapping[str, Any], where: str = "configuration") -> Trai
     Raises:
         InputError: an unknown section or key, or a value that is not allowed.
     """
+    if not isinstance(sections, Mapping):
+        raise InputError(f"{where} has no sections; expected the config.toml of a run")
     for name, values in sections.items():
         if name not in SECTIONS or not isinstance(values, Mapping):
             raise InputError(f"{where}: section [{name}] is unknown; {_nearest(name, SECTIONS)}")
@@ -233,7 +237,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     """Return the sections of a TOML file; InputError if it cannot be read."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"cannot read configuration {path}: {error}; expected a TOML file such as the "
             "config.toml of a run"
@@ -257,9 +261,9 @@ def with_flags(config: TrainConfig, flags: Mapping[str, Any], where: str = "") -
     changed: dict[str, dict[str, Any]] = {}
     for key, value in flags.items():
         name = section_of(key)
-        changed.setdefault(name, {})[key] = _convert(
-            value, getattr(SECTIONS[name], key), f"{where}{key}"
-        )
+        default = getattr(SECTIONS[name], key)
+        kind = ITEMS[key] if isinstance(default, tuple) else type(default)
+        changed.setdefault(name, {})[key] = _convert(value, default, kind, f"{where}{key}")
     sections = {name: replace(getattr(config, name), **keys) for name, keys in changed.items()}
     return replace(config, **sections)
 
@@ -289,13 +293,15 @@ def _nearest(name: str, known: Any) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
-def _convert(value: Any, default: Any, where: str) -> Any:
+def _convert(value: Any, default: Any, kind: type[Any], where: str) -> Any:
+    """Return a value as a type; a tuple has items of that type."""
     if isinstance(default, tuple):
-        return tuple(value) if isinstance(value, list | tuple) else (value,)
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        values = value if isinstance(value, list | tuple) else (value,)
+        return tuple(_convert(one, None, kind, where) for one in values)
+    if kind is float and type(value) is int and abs(value) < 2**63:
         return float(value)
-    if type(value) is not type(default):
-        raise InputError(f"{where} is {value!r}; expected {type(default).__name__}")
+    if type(value) is not kind:
+        raise InputError(f"{where} is {value!r}; expected {kind.__name__}")
     return value
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
 from pepland_data.errors import InputError
 from pepland_data.files.atomic import file_sha256
+from pepland_data.files.json_forms import maybe, record, text
 from pepland_model.network.model_files import MODEL
 from pepland_model.network.pharmhgt import PharmHGT
-from pepland_model.run.checkpoint import STATE, CheckpointError, resolve_checkpoint
+from pepland_model.run.checkpoint import STATE, CheckpointError, read_state, resolve_checkpoint
+
+CUT_FORM = record({}, {"cut": maybe(text)})
 
 
 def source_folder(source: str | Path) -> Path:
@@ -54,16 +56,10 @@ def load_encoder(
 
 def trained_cut(source: str | Path) -> str | None:
     """Return the cut of the data that an encoder was trained on; None if it is not known."""
-    path = source_folder(source) / STATE
-    if not path.is_file():
+    folder = source_folder(source)
+    if not (folder / STATE).is_file():
         return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8")).get("cut")
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read: {error}; name another checkpoint of the run"
-        ) from error
-    return str(found) if found else None
+    return read_state(folder, CUT_FORM).get("cut") or None
 
 
 def check_cut(trained: str | None, wanted: str, what: str) -> None:
@@ -83,15 +79,9 @@ def check_cut(trained: str | None, wanted: str, what: str) -> None:
 
 def _check_sum(folder: Path) -> None:
     """Raise CheckpointError if the weights of a checkpoint do not have the recorded checksum."""
-    try:
-        expected = json.loads((folder / STATE).read_text(encoding="utf-8"))["files"].get(MODEL)
-        undamaged = expected == file_sha256(folder / MODEL)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"checkpoint {folder} cannot be read: {error}; name another checkpoint of the run"
-        ) from error
+    path = folder / MODEL
+    undamaged = path.is_file() and read_state(folder)["files"].get(MODEL) == file_sha256(path)
     if not undamaged:
         raise CheckpointError(
-            f"{folder / MODEL} is damaged: its checksum does not match; "
-            f"name another checkpoint of the run"
+            f"{path} is damaged: its checksum does not match; name another checkpoint of the run"
         )

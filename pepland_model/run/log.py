@@ -14,9 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from pepland_data.files.atomic import write_atomic_bytes
+from pepland_data.files.json_forms import (
+    any_real,
+    both,
+    checked,
+    either,
+    mapping,
+    maybe,
+    record,
+    text,
+    whole,
+)
 from pepland_model.run.mlflow_log import MlflowLog
 
 METRICS = "metrics.jsonl"
+EVENT = both(record({"kind": text, "step": whole()}), mapping(either(text, maybe(any_real))))
+"""What a line holds: numbers, texts and nulls."""
 
 
 class RunLog:
@@ -70,12 +83,10 @@ def events(run: str | Path, kind: str | None = None) -> Iterator[dict[str, Any]]
     path = Path(run) / METRICS
     if not path.is_file():
         return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_bytes().splitlines():
         try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if not isinstance(event, dict) or not {"kind", "step"} <= event.keys():
+            event: dict[str, Any] = checked(line, EVENT, constants=True)
+        except ValueError:
             continue
         if kind is None or event["kind"] == kind:
             yield event

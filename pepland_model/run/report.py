@@ -90,7 +90,9 @@ def curves(
 
 
 def _points(records: Sequence[Mapping[str, Any]], key: str) -> list[Point]:
-    return [(float(r["step"]), float(r[key])) for r in records if r.get(key) is not None]
+    """Return the finite values of a metric; a damaged line may hold anything."""
+    found = ((float(r["step"]), r.get(key)) for r in records)
+    return [(x, float(y)) for x, y in found if isinstance(y, int | float) and math.isfinite(y)]
 
 
 def _figure(title: str, lines: Lines) -> str:
@@ -174,14 +176,14 @@ def _result_rows(
     for key, value in last.items():
         if key.endswith(("_loss", "_accuracy")):
             known = f" (corpus frequencies: {base[key]:.4g})" if key in base else ""
-            rows.append((f"validation {key.replace('_', ' ')}", f"{value:.4g}{known}"))
+            rows.append((f"validation {key.replace('_', ' ')}", f"{_plain(value)}{known}"))
     return rows
 
 
 def _speed_rows(train: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
-    rates = sorted(r["graphs_per_s"] for r in train if r.get("graphs_per_s"))
-    waits = [r["waiting_share"] for r in train if r.get("waiting_share") is not None]
-    memory = [r["memory_gib"] for r in train if r.get("memory_gib") is not None]
+    rates = sorted(rate for _, rate in _points(train, "graphs_per_s") if rate)
+    waits = [share for _, share in _points(train, "waiting_share")]
+    memory = [size for _, size in _points(train, "memory_gib")]
     rows: list[tuple[str, Any]] = []
     if rates:
         rows.append(("peptides per second, median", rates[len(rates) // 2]))

@@ -88,6 +88,7 @@ def carry_over(network: PretrainNetwork, source: str | Path) -> str:
     taken = {name: value for name, value in weights.items() if not name.startswith(HEAD)}
     _check_shapes(taken, own, folder)
     for name in (n for n in weights if n.startswith(HEAD) and n in own):
+        _check_rows(name, own[name], weights[name], known, folder)
         taken[name] = match_rows(own[name], weights[name], network.vocabulary, known)
     network.load_state_dict({**own, **taken})
     new = [f for f in network.vocabulary.fragments if f not in set(known.fragments)]
@@ -123,8 +124,9 @@ def _imported_heads(network: PretrainNetwork, folder: Path) -> dict[str, Tensor]
     if not (folder / HEADS).is_file():
         return {}
     own, heads = network.state_dict(), read_weights(folder / HEADS)
-    for name in (n for n in heads if n.startswith(HEAD)):
+    for name in (n for n in heads if n.startswith(HEAD) and n in own):
         known = Vocabulary.from_file(folder / VOCABULARY)
+        _check_rows(name, own[name], heads[name], known, folder)
         heads[name] = match_rows(own[name], heads[name], network.vocabulary, known)
     _check_shapes(heads, own, folder)
     return heads
@@ -151,6 +153,15 @@ def match_rows(
     source = (rest - vocabulary.unknown + known.unknown).clamp(max=len(trained) - 1)
     result[rest] = trained[source].to(result)
     return result
+
+
+def _check_rows(name: str, own: Tensor, trained: Tensor, known: Vocabulary, folder: Path) -> None:
+    """Raise CheckpointError if a trained head has no row for a label, or rows of another width."""
+    if trained.ndim != own.ndim or trained.shape[1:] != own.shape[1:] or len(trained) < len(known):
+        raise CheckpointError(
+            f"{folder} does not fit its {VOCABULARY} of {len(known)} fragments: {name} is "
+            f"{tuple(trained.shape)}; name another run or model folder"
+        )
 
 
 def _check_shapes(taken: Mapping[str, Tensor], own: Mapping[str, Tensor], folder: Path) -> None:

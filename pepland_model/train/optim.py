@@ -41,6 +41,10 @@ def make_optimizer(
     )  # fmt: skip
 
 
+STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
+"""What Adam and AdamW keep for each parameter."""
+
+
 def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Named) -> dict[str, Tensor]:
     """Return the optimizer state as ``<key>/<parameter name>`` -> tensor."""
     return {
@@ -55,21 +59,25 @@ def load_optimizer_tensors(
 ) -> None:
     """Restore the state of `optimizer_tensors`; InputError if a name or shape does not fit."""
     for full_name, value in tensors.items():
-        key, name = full_name.split("/", 1)
+        key, _, name = full_name.partition("/")
         parameter = named.get(name)
-        if parameter is None:
+        if parameter is None or key not in STATE_KEYS:
             raise InputError(
-                f"the checkpoint has an optimizer state of {name!r}, which this model does not "
-                "have; use the configuration of that run"
+                f"the checkpoint has an optimizer state of {full_name!r}, which this model does "
+                "not have; use the configuration of that run"
             )
-        if value.ndim and value.shape != parameter.shape:
+        shape = () if key == "step" else tuple(parameter.shape)
+        if tuple(value.shape) != shape or value.dtype != torch.float32:
             raise InputError(
-                f"optimizer state {full_name} has shape {tuple(value.shape)}, its parameter "
-                f"{tuple(parameter.shape)}; use the configuration of that run"
+                f"optimizer state {full_name} is {value.dtype} of shape {tuple(value.shape)}, "
+                f"expected torch.float32 of shape {shape}; use the configuration of that run"
             )
         on_host = key == "step" and not optimizer.param_groups[0].get("fused")
         device = torch.device("cpu") if on_host else parameter.device
         optimizer.state[parameter][key] = value.to(device).clone()
+    for name, parameter in named.items():
+        if set(optimizer.state.get(parameter, STATE_KEYS)) != set(STATE_KEYS):
+            raise InputError(f"the optimizer state of {name} is incomplete; delete the checkpoint")
 
 
 class MovingAverage:
@@ -104,9 +112,11 @@ class MovingAverage:
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load averages by name."""
-        for name, value in tensors.items():
-            self.average[name].copy_(value)
+        """Load averages by name; KeyError or ValueError if one is missing or of another shape."""
+        for name, average in self.average.items():
+            if tensors[name].shape != average.shape:
+                raise ValueError(f"the average of {name} has shape {tuple(tensors[name].shape)}")
+            average.copy_(tensors[name])
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:

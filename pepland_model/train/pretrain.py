@@ -29,7 +29,7 @@ from pepland_model.train.pretrain_network import (
     build_network,
     recompute_attention,
 )
-from pepland_model.train.run_state import warn_if_threads_differ
+from pepland_model.train.run_state import PRETRAIN, warn_if_threads_differ
 from pepland_model.train.train_data import RunData, open_data
 from pepland_model.train.trainer import RunResult, Trainer
 
@@ -73,7 +73,7 @@ def _train(
     config: TrainConfig, processes: ProcessGroup, run: Path, must_resume: bool, stop: StopRequest
 ) -> dict[str, Any] | None:
     progress = Progress(total=1, enabled=processes.is_main)
-    found = latest_checkpoint(run)
+    found = latest_checkpoint(run, PRETRAIN)
     if found is None and must_resume:
         raise InputError(f"{run} has no checkpoint to resume from; leave out --resume")
     data = open_data(config, processes, source_vocabulary(config))

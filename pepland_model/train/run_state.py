@@ -11,10 +11,46 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pepland_model.run.checkpoint import Checkpoint, CheckpointError
+from pepland_data.files.json_forms import (
+    any_real,
+    anything,
+    mapping,
+    maybe,
+    record,
+    settings,
+    text,
+    whole,
+)
+from pepland_model.run.checkpoint import Checkpoint, CheckpointError, refused_if_unusable
 from pepland_model.train.loss import TERMS
 from pepland_model.train.optim import load_optimizer_tensors, optimizer_tensors
 from pepland_model.train.step import PretrainUpdater
+
+FEED = record(
+    {
+        "epoch": whole(),
+        "step_in_epoch": whole(),
+        "loader": record(
+            {"epoch": whole(), "position": whole()},
+            {"seed": whole(-(2**63)), "num_graphs": whole()},
+        ),
+    }
+)
+"""Position in the training batches, of `StepBatches`."""
+PRETRAIN = record(
+    {
+        **dict.fromkeys(("step", "best_step", "without_gain", "window_steps"), whole()),
+        "evaluated_step": whole(-1),
+        "best_loss": maybe(any_real),
+        "metrics": mapping(any_real),
+        "scaler": mapping(any_real),
+        "feed": FEED,
+        "config": settings,
+        "data": anything,
+    },
+    {"threads": maybe(whole()), "cut": maybe(text)},
+)
+"""What a checkpoint of pre-training holds."""
 
 
 @dataclass
@@ -71,7 +107,16 @@ def state_values(
 
 
 def restore(updater: PretrainUpdater, checkpoint: Checkpoint) -> RunState:
-    """Load a checkpoint into weights, optimizer, average and generators; return the progress."""
+    """Load a checkpoint into weights, optimizer, average and generators; return the progress.
+
+    Raises:
+        CheckpointError: a tensor is missing, or does not fit.
+    """
+    with refused_if_unusable(checkpoint.path):
+        return _restore(updater, checkpoint)
+
+
+def _restore(updater: PretrainUpdater, checkpoint: Checkpoint) -> RunState:
     tensors, values = checkpoint.tensors, checkpoint.state
     load_weights(updater, tensors["weights"], checkpoint.path)
     load_optimizer_tensors(updater.optimizer, updater.named, tensors.get("optimizer", {}))
@@ -89,7 +134,7 @@ def restore(updater: PretrainUpdater, checkpoint: Checkpoint) -> RunState:
         evaluated_step=values["evaluated_step"],
         metrics=values["metrics"],
         window_steps=values["window_steps"],
-        window=tensors["window"]["window"],
+        window=tensors["window"]["window"].double().reshape(len(TERMS), 3),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pepland_data import GraphStore, open_store
 from pepland_data.graph.columns import GROUPS, concat
@@ -19,6 +20,7 @@ from pepland_data.store.arrow_shards import (
     write_tables,
 )
 from pepland_data.store.manifest import FileEntry, Manifest, write_manifest
+from pepland_data.store.manifest_form import REJECTS
 from tests.helpers.pretrain_data import golden_graphs
 
 
@@ -60,10 +62,16 @@ def write_golden_store(folder: Path, which: slice, rows_per_shard: int) -> Graph
         shards.append(FileEntry.of(folder, file, len(chosen)))
     counts = {"rows": len(graphs), "graphs": len(graphs), "rejects": 0}
     counts |= {f"{group}s": int(sizes[f"num_{group}s"].sum()) for group in GROUPS}
-    files = tuple(FileEntry.of(folder, file, 0) for file in (*TABLE_FILES, SIZES_FILE))
+    texts = {name: pa.array([], pa.large_string()) for name in ("text", "stage", "reason")}
+    pq.write_table(pa.table({"row_id": pa.array([], pa.int64()), **texts}), folder / REJECTS)
+    files = tuple(FileEntry.of(folder, file, 0) for file in (*TABLE_FILES, SIZES_FILE, REJECTS))
+    options = {"cut": "adafrag", "rows_per_shard": rows_per_shard, "smiles_column": None}
+    versions = {"rdkit": "none", "featurizer": "1"}
+    source = {"name": "golden", "rows": len(graphs), "sha256": "0" * 64}
     write_manifest(
         folder,
-        Manifest("arrow", {}, {"cut": "adafrag"}, {}, counts, ("length",), dtypes, files,
-                 tuple(shards)),
-    )  # fmt: skip
+        Manifest(
+            "arrow", versions, options, source, counts, ("length",), dtypes, files, tuple(shards)
+        ),
+    )
     return open_store(folder)

@@ -68,9 +68,7 @@ def test_a_broken_line_is_a_reject_and_an_empty_one_is_no_row(tmp_path: Path) ->
 
 def test_numbers_and_texts_in_one_column_are_refused_by_its_name(tmp_path: Path) -> None:
     lines = [json.dumps({"smiles": "CCO", "y": y}) for y in (1, "many")]
-    with pytest.raises(
-        InputError, match=r"jsonl has a column .*Field y .*int64 vs string"
-    ):
+    with pytest.raises(InputError, match=r"jsonl has a column .*Field y .*int64 vs string"):
         chunks_of(written(tmp_path / "in.jsonl", lines))
 
 

@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pepland_data.builder.column_types import column_kind
+from pepland_data.builder.column_types import KINDS, column_kind
 from pepland_data.builder.workers.isolation import IsolatedFeaturizer
 from pepland_data.chem.conversion import FeaturizeOptions, Note, Reject
 from pepland_data.files.atomic import file_sha256, unflushed, write_atomic, write_atomic_bytes
+from pepland_data.files.json_forms import checked, mapping, one_of, record, sha256_hex, whole
 from pepland_data.graph.columns import GROUPS, GraphColumns
 from pepland_data.inputs.chunk import Chunk
 from pepland_data.inputs.line_block import Block
 from pepland_data.store.arrow_arrays import numbers, texts
 from pepland_data.store.arrow_shards import (
+    TABLE_FILES,
     ShardData,
     write_arrow_shard,
     write_batch,
@@ -34,9 +36,22 @@ SHARD_FILE = "shard.arrow"
 REJECTS_FILE = "rejects.arrow"
 NOTES_FILE = "notes.arrow"
 IDENTITY_FILE = "identity.npy"
+CHUNK_FILES = (SHARD_FILE, REJECTS_FILE, NOTES_FILE, IDENTITY_FILE, *TABLE_FILES)
 READ_AS_SEQUENCE = "sequence rather than SMILES, by the name of its column"
 """Note on a text that the store keeps as HELM."""
 LOCAL_DTYPES = {name: "uint32" for names in GROUPS.values() for name in names}
+INDICES = [name for name in LOCAL_DTYPES if not name.endswith("_code")]
+SUMMARY = record(
+    {
+        **dict.fromkeys(("number", "first_row", "rows", "graphs"), whole()),
+        **dict.fromkeys(("rejects", "notes", "cache"), mapping(whole())),
+        "largest": record(dict.fromkeys(INDICES, whole(0, 2**32 - 1))),
+        "column_kinds": mapping(one_of("typed", *KINDS)),
+        "files": record(dict.fromkeys(CHUNK_FILES, sha256_hex)),
+        **dict.fromkeys(("unique", "resumed"), one_of(False)),
+    }
+)
+"""What ``done.json`` holds."""
 
 _THREAD = threading.local()
 
@@ -196,8 +211,6 @@ def _finish(
     notes: list[Note],
     cache: dict[str, int],
 ) -> ShardSummary:
-    names = [SHARD_FILE, REJECTS_FILE, NOTES_FILE, IDENTITY_FILE]
-    names += [f"tables/{t}.arrow" for t in ("atom", "bond", "fragment")]
     summary = ShardSummary(
         number=number,
         first_row=chunk.first_row,
@@ -208,7 +221,7 @@ def _finish(
         ),
         largest=largest_indices(data.columns),
         column_kinds={n: column_kind(a) for n, a in data.extra.items()},
-        files={name: file_sha256(target / name) for name in names},
+        files={name: file_sha256(target / name) for name in CHUNK_FILES},
         notes=top_counts((_kind_of_note(n) for n in notes), "other notes"),
         cache=cache,
     )
@@ -218,8 +231,7 @@ def _finish(
 
 def largest_indices(columns: GraphColumns) -> dict[str, int]:
     """Return the largest value of each index column, which decides its dtype in the store."""
-    names = [n for group in GROUPS.values() for n in group if not n.endswith("_code")]
-    return {name: int(getattr(columns, name).max(initial=0)) for name in names}
+    return {name: int(getattr(columns, name).max(initial=0)) for name in INDICES}
 
 
 def _kind_of_note(note: Note) -> str:
@@ -234,8 +246,8 @@ def finished(folder: Path, number: int) -> ShardSummary | None:
     """Return the summary of a converted chunk whose checksums are right, else None."""
     target = folder / f"{number:06d}"
     try:
-        summary = ShardSummary(**json.loads((target / DONE_FILE).read_bytes()))
+        summary = ShardSummary(**checked((target / DONE_FILE).read_bytes(), SUMMARY))
         whole = all(file_sha256(target / f) == sha for f, sha in summary.files.items())
     except (OSError, ValueError, TypeError):
         return None
-    return summary if whole else None
+    return summary if whole and summary.number == number else None

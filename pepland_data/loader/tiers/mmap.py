@@ -20,7 +20,7 @@ from pepland_data.graph.columns import GROUPS
 from pepland_data.loader.corpus import Corpus, Rows
 from pepland_data.loader.tiers.shard_offsets import ShardOffsets
 from pepland_data.loader.tiers.source import Flat, recoded
-from pepland_data.store.arrow_shards import damaged
+from pepland_data.store.store_files import damaged
 
 CHECK_SHARE = 0.01
 """Share of the time that checks of mapped files may take."""

@@ -16,11 +16,10 @@ from pepland_data.errors import InputError, MissingDependencyError
 from pepland_data.hashing import salted, text_hashes
 from pepland_data.store.graph_store import GraphStore
 from pepland_data.store.split.random_sets import random_sets
+from pepland_data.store.split.recorded import UNASSIGNED as UNASSIGNED
 from pepland_data.store.split.recorded import Split
 
 METHODS = ("random", "similarity", "scaffold", "group", "column", "file")
-UNASSIGNED = 255
-"""Value of `Split.assignment` for a graph in no set."""
 ALIASES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid"}
 
 
@@ -78,7 +77,7 @@ def make_split(
             raise InputError("split method 'file' needs a file; name it with --file")
         return _named_sets(name, method, _read_sets(Path(file), store), recipe)
     shares = dict(fractions or {"train": 0.9, "valid": 0.05, "test": 0.05})
-    if any(s < 0 for s in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
+    if not all(s >= 0 for s in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
         raise InputError(f"fractions {shares}; expected numbers from 0 that add up to 1")
     if method == "random":
         assigned = random_sets(store, shares, seed)
@@ -129,16 +128,17 @@ def scaffolds(store: GraphStore, monomers: GivenMonomers | None = None) -> list[
     from rdkit import Chem
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
+    from pepland_data.chem.conversion import FeaturizeOptions
     from pepland_data.chem.notation.parse import parse
     from pepland_data.chem.rdkit_messages import RdkitMessages
 
-    options = store.manifest.options
-    check_same(store.location, options.get("monomers"), monomers)
+    check_same(store.location, store.manifest.options.get("monomers"), monomers)
+    options = FeaturizeOptions.of_record(dict(store.manifest.options), monomers)
     with RdkitMessages() as log:
         return [
             Chem.MolToSmiles(
                 MurckoScaffold.GetScaffoldForMol(  # type: ignore[no-untyped-call]
-                    parse(text, options["input_format"], options["max_atoms"], log, monomers)
+                    parse(text, options.input_format, options.max_atoms, log, monomers)
                 ),
                 isomericSmiles=False,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +14,32 @@ import numpy.typing as npt
 
 from pepland_data.errors import InputError, StoreDamagedError, StoreNotFoundError
 from pepland_data.files.atomic import write_atomic_bytes
+from pepland_data.files.json_forms import (
+    anything,
+    items,
+    mapping,
+    pattern,
+    record,
+    sha256_hex,
+    text,
+)
 from pepland_data.store.graph_store import GraphStore
-from pepland_data.store.manifest import with_checksum
+from pepland_data.store.manifest import with_checksum, without_checksum
+from pepland_data.store.store_files import check_inside
+
+UNASSIGNED = 255
+"""Value of `Split.assignment` for a graph in no set."""
+SPLIT = record(
+    {
+        "name": text,
+        "method": text,
+        "sets": items(text),
+        "recipe": mapping(anything),
+        "store": sha256_hex,
+        "assignment": pattern("[0-9a-f]*", "bytes in hex"),
+    }
+)
+"""What a file in ``splits`` holds; other names are those of a later release."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +98,7 @@ def _folder(store: GraphStore) -> Path:
 
 def split_names(store: GraphStore) -> list[str]:
     """Return the names of the recorded splits."""
-    return sorted(p.stem for p in _folder(store).glob("*.json"))
+    return sorted(p.stem for p in _folder(store).glob("*.json") if p.is_file())
 
 
 def open_split(store: GraphStore, name: str = "default") -> Split:
@@ -85,22 +109,34 @@ def open_split(store: GraphStore, name: str = "default") -> Split:
         StoreDamagedError: the file is damaged, or belongs to a store with other rows.
     """
     path = _folder(store) / f"{name}.json"
-    if not path.is_file():
+    if not path.is_file() or "/" in name:
         raise StoreNotFoundError(
             f"{store.location} has no split {name!r}; make one with `pepland-data split`"
         )
-    data = path.read_bytes()
+    check_inside(store.path, path)
     try:
-        body = json.loads(data)
-        body.pop("checksum")
-        whole = with_checksum(body) == data
-    except (ValueError, KeyError, AttributeError, TypeError):
-        whole = False
+        body, whole = without_checksum(path.read_bytes())
+        SPLIT(body)
+        assigned = np.frombuffer(bytes.fromhex(body["assignment"]), np.uint8)
+        if problem := _problem(assigned, body["sets"], len(store)):
+            raise ValueError(problem)
+    except ValueError as error:
+        raise StoreDamagedError(f"{path} is damaged ({error}); make the split again") from error
     if not whole or body["store"] != rows_digest(store):
         why = "belongs to a store with other rows" if whole else "is damaged"
         raise StoreDamagedError(f"{path} {why}; make the split again")
-    assigned = np.frombuffer(bytes.fromhex(body["assignment"]), np.uint8)
     return Split(body["name"], body["method"], tuple(body["sets"]), assigned, body["recipe"])
+
+
+def _problem(assigned: npt.NDArray[np.uint8], sets: Sequence[str], graphs: int) -> str | None:
+    """Return what cannot be true of a split of the right form, None if nothing is wrong."""
+    if len(set(sets)) < len(sets):
+        return "two sets have the same name"
+    if len(assigned) != graphs:
+        return f"it assigns {len(assigned)} graphs, the store has {graphs}"
+    if (assigned[assigned != UNASSIGNED] >= len(sets)).any():
+        return f"it assigns a graph to a set after the last of {len(sets)}"
+    return None
 
 
 def split_faults(store: GraphStore) -> list[str]:

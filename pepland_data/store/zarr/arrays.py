@@ -8,7 +8,7 @@ Zarr from memory. The last ones are kept.
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.store.arrow_shards import damaged
-from pepland_data.store.manifest import Manifest
+from pepland_data.files.json_forms import Form, checked
+from pepland_data.store.manifest import FileEntry, Manifest
+from pepland_data.store.store_files import check_file, damaged
 from pepland_data.store.zarr.layout import ROOT, SHARD, import_zarr
+from pepland_data.store.zarr.metadata_form import COLUMN, check_array
 
 KEPT_BYTES = 2**26
 """Bytes of compressed objects that are kept in memory."""
@@ -43,6 +45,7 @@ class ZarrArrays:
         self.path = path
         self._small = {entry.file: entry for entry in manifest.files}
         self._large = {entry.file: entry for entry in manifest.shards}
+        self._counts = Counter(file.partition("/c/")[0] for file in [*self._small, *self._large])
         self._fetch = fetch or self._read_files
         self._objects: dict[str, Any] = {}
         self._memory = zarr.storage.MemoryStore(self._objects)
@@ -52,14 +55,20 @@ class ZarrArrays:
     def __contains__(self, name: str) -> bool:
         return f"{ROOT}/{name}/zarr.json" in self._small
 
-    def read(self, name: str, first: int = 0, last: int | None = None) -> npt.NDArray[Any]:
+    def read(
+        self, name: str, dtype: npt.DTypeLike, first: int = 0, last: int | None = None
+    ) -> npt.NDArray[Any]:
         """Return items ``first`` to ``last`` of an array.
 
         Raises:
-            StoreDamagedError: an object is missing, damaged, or cannot be decoded.
+            StoreDamagedError: the array is of another type or too short, or an object is missing,
+                damaged, or cannot be decoded.
         """
         array = self._array(name)
         last = int(array.shape[0]) if last is None else last
+        if array.dtype != np.dtype(dtype) or not 0 <= first <= last <= array.shape[0]:
+            why = f"{array.dtype} {list(array.shape)}, expected {np.dtype(dtype)} up to {last}"
+            raise damaged(self.path / ROOT / name, why)
         self.load([(name, first, last)])
         try:
             return np.asarray(array[first:last])
@@ -70,6 +79,8 @@ class ZarrArrays:
         """Fetch the objects of several ranges ``(array, first, last)`` together."""
         wanted = [file for name, first, last in ranges for file in self._files(name, first, last)]
         missing = [file for file in wanted if file not in self._kept]
+        for file in missing:
+            self._entry(file)
         for large, fetch in ((True, self._fetch), (False, self._read_files)):
             files = [file for file in missing if (file in self._large) == large]
             for file, data in fetch(files).items() if files else ():
@@ -80,28 +91,38 @@ class ZarrArrays:
             file, _ = self._kept.popitem(last=False)
             del self._objects[file.removeprefix(f"{ROOT}/")]
 
-    def dimension(self, name: str) -> str:
-        """Return the name of an array's first dimension."""
-        return str(self._array(name).metadata.dimension_names[0])
-
     def attributes(self, group: str) -> Mapping[str, Any]:
-        """Return the attributes of a group."""
-        path = self.path / ROOT / group / "zarr.json"
-        try:
-            found: Mapping[str, Any] = json.loads(path.read_bytes())["attributes"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise damaged(path, error) from error
+        """Return the attributes of the group of a pass-through column."""
+        found: Mapping[str, Any] = self._about(group, COLUMN)["attributes"]
         return found
 
     def _array(self, name: str) -> Any:
         if name not in self._arrays:
-            path = self.path / ROOT / name / "zarr.json"
+            about = self._about(name, lambda body: check_array(body, self._objects_of(name)))
             try:
-                self._objects[f"{name}/zarr.json"] = self._buffer(path.read_bytes())
+                self._objects[f"{name}/zarr.json"] = self._buffer(json.dumps(about).encode())
                 self._arrays[name] = self._open_array(store=self._memory, path=name, mode="r")
             except Exception as error:  # damaged metadata can raise anything
-                raise damaged(path, error) from error
+                raise damaged(self.path / ROOT / name, error) from error
         return self._arrays[name]
+
+    def _objects_of(self, name: str) -> int:
+        """Return the number of objects that the manifest lists for an array."""
+        return self._counts[f"{ROOT}/{name}"]
+
+    def _about(self, name: str, form: Form) -> Any:
+        """Return the metadata of an array or group, which must have a form."""
+        file = f"{ROOT}/{name}/zarr.json"
+        try:
+            return checked(self._read_files([file])[file], form)
+        except ValueError as error:
+            raise damaged(self.path / file, error) from error
+
+    def _entry(self, file: str) -> FileEntry:
+        entry = self._large.get(file) or self._small.get(file)
+        if entry is None:
+            raise damaged(self.path / file, "the manifest does not list it")
+        return entry
 
     def _files(self, name: str, first: int, last: int) -> list[str]:
         """Return the objects that contain items ``first`` to ``last`` of an array."""
@@ -113,6 +134,7 @@ class ZarrArrays:
     def _read_files(self, files: Sequence[str]) -> Mapping[str, bytes]:
         data = {}
         for file in files:
+            check_file(self.path, self._entry(file))
             try:
                 data[file] = (self.path / file).read_bytes()
             except OSError as error:
@@ -120,9 +142,7 @@ class ZarrArrays:
         return data
 
     def _keep(self, file: str, data: bytes) -> None:
-        entry = self._large.get(file) or self._small.get(file)
-        if entry is None:
-            raise damaged(self.path / file, "the manifest does not list it")
+        entry = self._entry(file)
         if len(data) != entry.bytes:
             raise damaged(self.path / file, f"{len(data)} bytes, expected {entry.bytes}")
         if sha256(data).hexdigest() != entry.sha256:

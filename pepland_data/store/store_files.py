@@ -1,0 +1,51 @@
+"""Files of a store, checked before they are opened: regular, of the right size, inside."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from pepland_data.errors import StoreDamagedError
+from pepland_data.store.manifest import FileEntry
+
+
+def damaged(path: Path, why: object) -> StoreDamagedError:
+    """Return the error for a file that is damaged."""
+    return StoreDamagedError(
+        f"{path} cannot be read ({' '.join(str(why).split())}); run `pepland-data verify` on the "
+        "store, then copy the file again, or delete it and repeat the build"
+    )
+
+
+def check_file(folder: Path, entry: FileEntry) -> None:
+    """Refuse a file before anything in it is used.
+
+    Raises:
+        StoreDamagedError: it is missing, no regular file, of another size, or outside the store.
+    """
+    path = folder / entry.file
+    size = check_inside(folder, path)
+    if size != entry.bytes:
+        raise damaged(path, f"{size} bytes, expected {entry.bytes}")
+
+
+def check_inside(folder: Path, path: Path) -> int:
+    """Return the size of a regular file in a store.
+
+    The store itself may be reached through links. A link inside it must not lead out: a copy of the
+    store would lack the file, and a forged store could name any file of this machine.
+
+    Raises:
+        StoreDamagedError: it is missing, no regular file, or outside the store.
+    """
+    try:
+        status = path.stat()
+        home, real = (os.path.realpath(p) for p in (folder, path))
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise damaged(path, "it is no regular file")
+    if not Path(real).is_relative_to(home):
+        raise damaged(path, f"it is a link to {real}, outside the store; put a copy in its place")
+    return status.st_size
