@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pepland_cli.output import Command, json_option, render
+from pepland_cli.output import Command, json_option, render, say
 
 EPILOG = """\b
 Examples:
@@ -63,7 +63,7 @@ def model(
         torch.set_num_threads(threads or 1)
     result = report(
         store, sizes or (64, 512), precisions or ("fp32",), output, graphs, seconds, baseline,
-        device, lambda line: click.echo(line, err=True), processor_time,
+        device, lambda line: say(line, err=True), processor_time,
     )  # fmt: skip
     render(result, as_json, text)
 

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from pepland_cli import options
-from pepland_cli.output import EXIT_REJECTED, Command, fail, json_option, render
+from pepland_cli.output import EXIT_REJECTED, Command, fail, json_option, render, say
 
 EPILOG = """\b
 Examples:
@@ -120,7 +120,7 @@ def build(
     render(shown, as_json, partial(text, verbose=verbose))
     too_many = report.reject_fraction > max_reject_frac
     if report.graphs == 0:
-        click.echo("error: every row was rejected; see the reasons above", err=True)
+        say("error: every row was rejected; see the reasons above", err=True)
     if too_many or report.graphs == 0:
         raise SystemExit(EXIT_REJECTED)
 

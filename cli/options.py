@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pepland_cli.output import say
+
 if TYPE_CHECKING:
     from pepland_data.chem.monomers.given import GivenMonomers
 
@@ -56,5 +58,5 @@ def given_monomers(paths: Sequence[str]) -> GivenMonomers | None:
 
     given = read(paths)
     for note in given.notes if given else ():
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     return given

@@ -35,9 +35,10 @@ def render(result: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]
 
 
 def say(message: str, err: bool = False) -> None:
-    """Print a line; where the terminal was closed, print nothing."""
+    """Print a text, with escapes for what the terminal cannot show; nothing on a closed one."""
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
     try:
-        click.echo(message, err=err)
+        click.echo(message.encode(encoding, "backslashreplace").decode(encoding), err=err)
     except OSError as error:
         if error.errno != errno.EIO:
             raise

@@ -10,7 +10,12 @@ from pepland_data.builder.options import BuildOptions
 from pepland_data.builder.workers.engines import versions
 from pepland_data.chem.monomers.given import shown
 from pepland_data.errors import BuildError, StoreDamagedError
-from pepland_data.files.atomic import file_sha256, remove_leftovers, write_atomic_bytes
+from pepland_data.files.atomic import (
+    file_sha256,
+    remove_leftovers,
+    utf8_name,
+    write_atomic_bytes,
+)
 from pepland_data.files.json_forms import checked, mapping, settings
 from pepland_data.inputs.part import Part
 from pepland_data.inputs.read_input import count_rows
@@ -29,7 +34,7 @@ def recipe_of(path: Path, options: BuildOptions, name: str) -> dict[str, Any]:
         options: options of the build.
         name: path or URL that the user gave for the input.
     """
-    source: dict[str, Any] = {"name": Path(name).name, "sha256": file_sha256(path)}
+    source: dict[str, Any] = {"name": utf8_name(name), "sha256": file_sha256(path)}
     if options.part is not None:
         total = count_rows(path, options.smiles_column, options.featurize.input_format)
         first = options.part.rows(total, options.rows_per_shard).start

@@ -98,6 +98,11 @@ def remove_leftovers(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def utf8_name(path: str | Path) -> str:
+    """Return the name of a file as UTF-8, whatever the locale; U+FFFD for bytes that are not."""
+    return os.fsencode(Path(path).name).decode("utf-8", "replace")
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hex."""
     with path.open("rb") as file:

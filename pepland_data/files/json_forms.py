@@ -91,6 +91,12 @@ def flag(value: Any) -> None:
         raise MismatchError(value, "true or false")
 
 
+def any_text(value: Any) -> None:
+    """Allow texts, also with lone surrogates: names of files on disks are such texts."""
+    if type(value) is not str:
+        raise MismatchError(value, "a text")
+
+
 def text(value: Any) -> None:
     """Allow texts that have a UTF-8 form."""
     if type(value) is not str or not (value.isascii() or _has_utf8(value)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ UNPACKING_ERRORS = (EOFError, zlib.error, lzma.LZMAError, OSError, pa.ArrowExcep
 
 
 def _arrow_stream(name: str) -> Callable[[Path], Any]:
-    return lambda path: pa.CompressedInputStream(pa.OSFile(str(path)), name)
+    return lambda path: pa.CompressedInputStream(pa.OSFile(os.fsencode(path)), name)
 
 
 ZSTD = b"\x28\xb5\x2f\xfd"

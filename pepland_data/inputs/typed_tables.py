@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -72,9 +73,9 @@ def _opened_columns(
     if kind.name == "parquet":
         import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(pa.memory_map(os.fsencode(path)))
         return file.schema_arrow, file.iter_batches(batch_size=rows)
-    source = pa.memory_map(str(path))
+    source = pa.memory_map(os.fsencode(path))
     if source.read(6) == b"ARROW1":
         table = pa.ipc.open_file(source)
         return table.schema, (table.get_batch(i) for i in range(table.num_record_batches))

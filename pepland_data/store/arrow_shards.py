@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def view(array: Any) -> npt.NDArray[Any]:
 def map_batch(path: Path) -> Any:
     """Return the only record batch of an IPC file, memory-mapped; else StoreDamagedError."""
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        reader = pa.ipc.open_file(pa.memory_map(os.fsencode(path)))
         if reader.num_record_batches != 1:
             raise pa.ArrowInvalid(f"{reader.num_record_batches} record batches, expected 1")
         batch = reader.get_batch(0)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pepland_data.files.json_forms import (
     NAME,
+    any_text,
     both,
     flag,
     items,
@@ -45,7 +46,7 @@ inner_file = pattern(
 """A file that the manifest may list: plain names, in the store, and neither split nor manifest."""
 
 ENTRY = record({"file": inner_file, "rows": whole(), "bytes": whole(), "sha256": sha256_hex})
-INPUT = {"name": text, "rows": whole(), "sha256": sha256_hex}
+INPUT = {"name": any_text, "rows": whole(), "sha256": sha256_hex}
 PART = {"part": text, "first_row": whole(), "of_rows": whole()}
 NEEDED_OPTIONS = {"cut": text, "rows_per_shard": whole(1), "smiles_column": maybe(text)}
 OPTIONS = {

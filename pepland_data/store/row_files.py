@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def read_rows(folder: Path, file: str) -> Any:
 
     path = folder / file
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.memory_map(os.fsencode(path)))
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged(path, error) from error

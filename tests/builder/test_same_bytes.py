@@ -35,7 +35,7 @@ def options(dedup: bool, **more: Any) -> BuildOptions:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_ugly(tmp_path_factory.mktemp("ugly") / "in.csv")
+    return write_ugly(tmp_path_factory.mktemp("ugly") / "\u00efn.csv")
 
 
 with_dedup_too = pytest.mark.parametrize(

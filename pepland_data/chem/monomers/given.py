@@ -45,9 +45,10 @@ def packed(entries: Sequence[Entry], redefined: frozenset[str]) -> bytes:
 def shown(record: Any) -> str:
     """Return the record of given monomers as text; any other value by its `repr`."""
     try:
-        return " + ".join(f"{one['name']} (SHA-256 {one['sha256'][:12]}...)" for one in record)
+        names = [f"{one['name']} (SHA-256 {one['sha256'][:12]}...)" for one in record]
     except (TypeError, KeyError):
-        return repr(record)
+        names = []
+    return " + ".join(names) or repr(record)
 
 
 def check_same(store: object, recorded: Any, given: GivenMonomers | None) -> None:

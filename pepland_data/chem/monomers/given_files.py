@@ -16,7 +16,7 @@ from pepland_data.chem.monomers.library import (
 from pepland_data.chem.monomers.library_files import LibraryFile, read_library
 from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.errors import MissingDependencyError
-from pepland_data.files.atomic import file_sha256
+from pepland_data.files.atomic import file_sha256, utf8_name
 
 SHOWN = 5
 """Symbols that a note names."""
@@ -48,7 +48,7 @@ def given_monomers(paths: Sequence[str | Path]) -> GivenMonomers | None:
         notes += _notes(library, known)
         known |= library.monomers
         entries |= _entries(library)
-    files = tuple((Path(path).name, file_sha256(Path(path))) for path in paths)
+    files = tuple((utf8_name(path), file_sha256(Path(path))) for path in paths)
     redefined = _redefined(list(entries.values()))
     if redefined:
         rdkit = "RDKit's HELM reader has other definitions, which are not used, of "

@@ -24,6 +24,7 @@ from pepland_data.chem.monomers.definition import (
 )
 from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.errors import InputError
+from pepland_data.files.atomic import utf8_name
 from pepland_data.files.packed import UNPACKING_ERRORS, open_unpacked, packing
 
 MOST_BYTES = 256 * 2**20
@@ -84,7 +85,7 @@ def read_library(path: Path) -> LibraryFile:
                 )
     if not names:
         raise InputError(f"{path} holds no monomers; expected {KINDS}")
-    return LibraryFile(path.name, monomers, names, faults)
+    return LibraryFile(utf8_name(path), monomers, names, faults)
 
 
 def _text(path: Path) -> str:
