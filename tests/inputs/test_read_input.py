@@ -80,7 +80,10 @@ def test_plain_lines_are_one_row_each(tmp_path: Path, lines: list[str]) -> None:
     assert sum(len(c) for c in chunks) == len(lines)
     for line, text in zip(lines, (t for c in chunks for t in c.texts), strict=True):
         words = line.strip("\r\n").strip(" \t").split(None, 1)
-        assert text in (words[0], words[0].strip()) if words else text == ""
+        if set(line) & set("[{|"):  # a blank may be inside of the text
+            assert "".join(line.split()).startswith("".join(text.split()))
+        else:
+            assert text in (words[0], words[0].strip()) if words else text == ""
 
 
 def test_only_blocks_with_quotes_are_parsed_at_once(tmp_path: Path) -> None:
