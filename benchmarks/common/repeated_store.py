@@ -53,7 +53,8 @@ def write_repeated(store: GraphStore, target: Path, graphs: int) -> None:
         entries.append(FileEntry.of(target, file, len(chosen)))
     sizes = {f"num_{g}s": np.asarray(getattr(store, f"num_{g}s"))[rows] for g in GROUPS}
     write_sizes(target / SIZES_FILE, {k: v.astype(np.int64) for k, v in sizes.items()})
-    counts = {"rows": graphs, "graphs": graphs, "rejects": 0}
+    rejects = store.manifest.counts["rejects"]
+    counts = {"rows": graphs + rejects, "graphs": graphs, "rejects": rejects}
     counts |= {f"{g}s": int(sizes[f"num_{g}s"].sum(dtype=np.int64)) for g in GROUPS}
     counts = {**store.manifest.counts, **counts}
     files = tuple(FileEntry.of(target, e.file, e.rows) for e in store.manifest.files)

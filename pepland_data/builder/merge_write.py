@@ -177,7 +177,7 @@ def _write_rows(path: Path, target: MergeTarget) -> int:
     for source in target.sources:
         if not source.store.manifest.lists(path.name):
             continue
-        table = read_rows(source.store.path, path.name)
+        table = read_rows(source.store.path, source.store.manifest, path.name)
         rows = pa.array(table["row_id"].to_numpy() + source.first_row, pa.int64())
         parts.append(table.set_column(0, "row_id", rows))
     joined = pa.concat_tables(parts).combine_chunks()

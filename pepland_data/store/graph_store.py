@@ -224,7 +224,7 @@ class GraphStore:
     @property
     def rejects(self) -> list[dict[str, Any]]:
         """The input rows that became no graph: row_id, text, stage, reason."""
-        rows: list[dict[str, Any]] = read_rows(self.path, REJECTS).to_pylist()
+        rows: list[dict[str, Any]] = read_rows(self.path, self.manifest, REJECTS).to_pylist()
         return rows
 
     @property

@@ -79,15 +79,19 @@ MANIFEST = record(
 def manifest_contradiction(body: dict[str, Any]) -> str | None:
     """Return what cannot be true of a manifest of the right form, None if nothing is wrong."""
     counts, kind = body["counts"], body["kind"]
-    files = Counter(entry["file"] for name in ("files", "shards") for entry in body[name])
+    small = [entry["file"] for entry in body["files"]]
+    files = Counter([*small, *(entry["file"] for entry in body["shards"])])
     rows = sum(entry["rows"] for entry in body["shards"])
     columns = body["columns"]
-    if missing := [name for name in NEEDED[kind] if name not in files]:
+    if missing := [name for name in NEEDED[kind] if name not in small]:
         return f"it does not list {missing[0]}"
     if len(files) < files.total():
         return f"it lists {files.most_common(1)[0][0]} twice"
     if counts["rows"] != counts["graphs"] + counts["rejects"]:
         return f"{counts['graphs']} graphs and {counts['rejects']} rejects of {counts['rows']} rows"
+    rejects = next(entry["rows"] for entry in body["files"] if entry["file"] == REJECTS)
+    if rejects != counts["rejects"]:
+        return f"{REJECTS} has {rejects} rows, expected {counts['rejects']}"
     if kind == "arrow" and rows != counts["graphs"]:
         return f"its shards have {rows} rows, expected {counts['graphs']}, one per graph"
     if len(set(columns)) < len(columns) or not set(columns).isdisjoint(FIXED_COLUMNS):

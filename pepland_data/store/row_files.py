@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pepland_data.store.manifest import Manifest
 from pepland_data.store.manifest_form import NOTES, REJECTS
 from pepland_data.store.store_files import damaged
 
@@ -13,11 +14,12 @@ TEXTS = {REJECTS: ("text", "stage", "reason"), NOTES: ("kind", "text", "note")}
 """File -> its columns besides ``row_id``."""
 
 
-def read_rows(folder: Path, file: str) -> Any:
+def read_rows(folder: Path, manifest: Manifest, file: str) -> Any:
     """Return the Arrow table in a file of rows, ``row_id`` as int64 and texts.
 
     Raises:
-        StoreDamagedError: the file cannot be read, or has other columns or missing values.
+        StoreDamagedError: the file cannot be read, or has missing values, other columns, or another
+            number of rows than in the manifest.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -33,4 +35,7 @@ def read_rows(folder: Path, file: str) -> Any:
     wrong = [name for name, allowed in kinds.items() if found.get(name) not in allowed]
     if wrong or any(table[name].null_count for name in kinds):
         raise damaged(path, f"expected row_id and texts in {', '.join(TEXTS[file])}")
+    rows = sum(entry.rows for entry in manifest.files if entry.file == file)
+    if len(table) != rows:
+        raise damaged(path, f"{len(table)} rows, expected {rows}")
     return table

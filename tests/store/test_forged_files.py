@@ -36,11 +36,12 @@ from pepland_data.store.split.recorded import open_split, split_names, write_spl
 from pepland_data.store.summary import summarize
 from pepland_data.store.verify import verify
 from pepland_data.store.zarr.layout import ArrayEncoder, ArraySpec
+from tests.helpers.commands import cli
 from tests.helpers.json_mutation import NESTED, mutated
 from tests.helpers.stores import PEPTIDES
 
 Entry = Callable[[Path, Path], object]
-EXAMPLES = int(os.environ.get("FORGED_EXAMPLES", "24"))
+EXAMPLES = int(os.environ.get("FORGED_EXAMPLES", "16"))
 """Documents per test; a person who hunts for more sets the variable."""
 FUZZ = settings(
     deadline=None, max_examples=EXAMPLES, derandomize=True,
@@ -118,7 +119,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         {
             "smiles": ["nonsense" if i == 5 else PEPTIDES[i % 4] for i in rows],
             "affinity": [None if i == 3 else i / 3 for i in rows],
-            "note": [None if i == 3 else "ß" * i for i in rows],
+            "c": [None if i == 3 else "ß" * i for i in rows],
             "tags": [["a"] * (i % 3) for i in rows],
         }
     )
@@ -216,7 +217,7 @@ def test_any_zarr_metadata_is_read_or_refused_in_a_sentence(
     ("name", "dtype"),
     [
         ("shard_rows", "int64"), ("num_atoms", "uint32"), ("smiles_length", "uint32"),
-        ("columns/tags/length", "int64"), ("columns/note/length", "uint32"),
+        ("columns/tags/length", "int64"), ("columns/c/length", "uint32"),
         ("columns/affinity/valid", "bool"), ("fragment_smiles_length", "uint32"),
         ("bond_end", "uint8"), ("row_id", "int64"), ("columns/tags/bytes", "uint8"),
         ("fragment_smiles", "uint8"), ("columns/affinity/values", "float64"),
@@ -420,3 +421,16 @@ def test_every_flipped_byte_of_a_manifest_is_found(forged: Path) -> None:
     replace_file(forged / "manifest.json", spaces)
     with pytest.raises(StoreDamagedError, match="white space"):
         read_manifest(forged)
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "tier", "split"])
+def test_commands_answer_to_a_forged_store_with_one_line(
+    tiny: dict[str, Path], tmp_path: Path, command: str
+) -> None:
+    folder = copy_of(tiny["arrow"], tmp_path)
+    forge(folder, {**body_of(folder / "manifest.json"), "counts": "x"})
+    result = cli(command, str(folder))
+    assert result.returncode == (3 if command == "verify" else 1)
+    said = (result.stdout + result.stderr).decode().splitlines()
+    assert any("counts is 'x', expected an object" in line for line in said)
+    assert not any("Traceback" in line for line in said)

@@ -58,7 +58,7 @@ def values_of(store: GraphStore) -> dict[str, Any]:
         "smiles": list(store.smiles),
         "columns": {k: [str(v) for v in values.tolist()] for k, values in store.columns.items()},
         "rejects": store.rejects,
-        "notes": read_rows(store.path, "notes.parquet").to_pylist(),
+        "notes": read_rows(store.path, store.manifest, "notes.parquet").to_pylist(),
         "split": open_split(store).assignment.tolist(),
         "graphs": [digests(graph.dense()) for graph in store],
     }

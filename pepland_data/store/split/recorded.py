@@ -113,7 +113,7 @@ def open_split(store: GraphStore, name: str = "default") -> Split:
         raise StoreNotFoundError(
             f"{store.location} has no split {name!r}; make one with `pepland-data split`"
         )
-    check_inside(store.path, path)
+    check_inside(store.path, f"splits/{name}.json")
     try:
         body, whole = without_checksum(path.read_bytes())
         SPLIT(body)

@@ -45,7 +45,7 @@ class ZarrArrays:
         self.path = path
         self._small = {entry.file: entry for entry in manifest.files}
         self._large = {entry.file: entry for entry in manifest.shards}
-        self._counts = Counter(file.partition("/c/")[0] for file in [*self._small, *self._large])
+        self._counts = Counter(file.rpartition("/c/")[0] for file in [*self._small, *self._large])
         self._fetch = fetch or self._read_files
         self._objects: dict[str, Any] = {}
         self._memory = zarr.storage.MemoryStore(self._objects)
