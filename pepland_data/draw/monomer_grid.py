@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rdkit import Chem
 from rdkit.Chem import Draw
@@ -16,7 +17,7 @@ COLUMNS, MOST_DRAWN = 5, 200
 
 
 def draw_monomers(monomers: Sequence[Monomer], path: str | Path) -> Path:
-    """Write a picture of monomers as SVG; ``1`` in it is attachment point R1.
+    """Write a picture of monomers as SVG, with attachment points R1, R2 and so on.
 
     Raises:
         InputError: the name does not end in ``.svg``, or there are none or too many monomers.
@@ -28,8 +29,16 @@ def draw_monomers(monomers: Sequence[Monomer], path: str | Path) -> Path:
         raise InputError(
             f"{len(monomers):,} monomers cannot be drawn; choose 1 to {MOST_DRAWN} with --search"
         )
-    mols = [Chem.MolFromSmiles(monomer.smiles) for monomer in monomers]
+    mols = [_labelled(Chem.MolFromSmiles(monomer.smiles)) for monomer in monomers]
     names = [monomer.symbol for monomer in monomers]
     picture = Draw.MolsToGridImage(mols, molsPerRow=COLUMNS, legends=names, useSVG=True)  # type: ignore[no-untyped-call]
     write_atomic_bytes(path, str(picture).encode())
     return path
+
+
+def _labelled(mol: Any) -> Any:
+    for atom in mol.GetAtoms():
+        if number := atom.GetAtomMapNum():
+            atom.SetAtomMapNum(0)
+            atom.SetProp("_displayLabel", f"R<sub>{number}</sub>")
+    return mol
