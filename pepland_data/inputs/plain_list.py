@@ -22,6 +22,11 @@ SMILES = re.compile(
 """Whether a word may be a SMILES."""
 SEQUENCE = re.compile(r"-*[A-Z][A-Z*.~-]+")
 NO_NOTATION = ("", "a name in words", "a number", "a comment", "a missing value")
+ENGLISH = frozenset((
+    "a", "am", "an", "and", "are", "as", "at", "be", "by", "for", "has", "in", "is", "it", "of",
+    "on", "or", "that", "the", "this", "to", "was", "with",
+))  # fmt: skip
+"""Words that make a line a sentence, even if it begins with the letters of atoms."""
 MIN_LINES, MOST_LINES, MIN_SHARE = 5, 200, 0.2
 """Fewer lines are not judged, more are not looked at; the least share that may be peptides."""
 
@@ -82,7 +87,8 @@ def check_list(path: Path, head: bytes) -> None:
 
 def _may_be_peptide(line: str) -> bool:
     word, *others = line.split()
-    if "\t" not in line and len(others) > 2 and word.isalpha() and len(word) < 5:
+    in_words = len(others) > 2 or not ENGLISH.isdisjoint(others)
+    if in_words and "\t" not in line and word.isalpha() and len(word) < 5:
         return False  # a sentence that begins with "In" or "I"
     if SEQUENCE.fullmatch(word) or (SMILES.fullmatch(word) and re.search("[A-Za-z]", word)):
         return True

@@ -87,6 +87,7 @@ def test_helm_with_a_blank_becomes_a_graph(tmp_path: Path) -> None:
 PROSE = "The peptide was made.\nIn this work we show that.\n\nI agree with all of it.\n"
 NO_LISTS = {
     "prose": PROSE * 4,
+    "prose of atoms": "C is carbon.\nN is nitrogen.\nThis is a text.\nI am done.\nSo it is.\n",
     "source code": "import os\n\ndef f(x):\n    return x\n\nclass A:\n    pass\nf(1)\n",
     "a log": "2024-01-01 12:00:00 INFO started\n" * 9,
     "configuration": "name: x\nversion: 1\nlist:\n  - a\nother: c\nmore: d\n",
