@@ -11,7 +11,7 @@ from typing import Any
 class StopRequest:
     """A flag that SIGTERM, SIGHUP and SIGINT set inside the context.
 
-    A second Ctrl-C ends at once. A signal that is ignored (``nohup``) stays ignored.
+    A second Ctrl-C ends at once. SIGHUP stays ignored if it is (``nohup``).
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -22,7 +22,8 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            heard = [s for s in self.SIGNALS if signal.getsignal(s) != signal.SIG_IGN]
+            nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            heard = [s for s in self.SIGNALS if s != signal.SIGHUP or not nohup]
             self._before = {s: signal.signal(s, self._receive) for s in heard}
         return self
 
