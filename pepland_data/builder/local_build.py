@@ -105,9 +105,10 @@ def _build_locked(
         if options.featurize.dedup:
             run = partial(options.runner.run, ordered=True)
             summaries = drop_duplicates(work, summaries, run)
-    except InputError:
+    except InputError as error:
         _delete_if_empty(out, work, lock)
-        raise
+        name = "standard input" if str(source) == "-" else str(path)
+        raise type(error)(str(error).replace(str(path), name)) from error
     if options.format == "zarr":
         manifest = _commit_zarr(out, work, summaries, recipe, options, progress)
     else:

@@ -406,3 +406,10 @@ def test_real_corpora_are_stored_exactly(tmp_path: Path, shared_dir: Path) -> No
 def test_the_bundled_sample_has_a_thousand_peptides() -> None:
     lines = (ROOT / "pepland_data/resources/sample.csv").read_text().splitlines()
     assert len(set(lines)) >= 1001
+
+
+def test_messages_about_standard_input_call_it_so(tmp_path: Path) -> None:
+    done = cli("build", "-", "--out", str(tmp_path / "out"), stdin=b"%PDF-1.7\n" + bytes(50))
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: standard input is a PDF document; inputs are")
+    assert not (tmp_path / "out").exists()
