@@ -34,6 +34,8 @@ from pepland_data.store.manifest import (
 
 ARROW_FOLDER = "arrow"
 """Folder in the unfinished build for the Arrow store that is converted to Zarr."""
+STDIN_FILE = "stdin.txt"
+"""Copy of standard input in the unfinished build."""
 ROWS_PER_TASK, TASKS_LEFT = 8000, 4
 """Most rows that one task converts; fewer if a worker would have less than so many tasks left.
 
@@ -88,15 +90,15 @@ def _build_locked(
     start: float,
 ) -> BuildReport:
     work = out / BUILD_FOLDER
-    path = _input_path(source, work)
-    before = file_state(path)
-    recipe = recipe_of(path, options, str(source))
-    if (out / MANIFEST_FILE).exists():
-        report = already_built(str(out), read_manifest(out), recipe)
-        lock.release(clear=True)
-        return report
-    start_or_resume(work, recipe)
     try:
+        path = _input_path(source, work)
+        before = file_state(path)
+        recipe = recipe_of(path, options, str(source))
+        if (out / MANIFEST_FILE).exists():
+            report = already_built(str(out), read_manifest(out), recipe)
+            lock.release(clear=True)
+            return report
+        start_or_resume(work, recipe)
         summaries, resumed = _convert(path, work, options, rows_of(recipe), progress)
         if file_state(path) != before and file_sha256(path) != recipe["input"]["sha256"]:
             raise changed(path)
@@ -107,8 +109,7 @@ def _build_locked(
             summaries = drop_duplicates(work, summaries, run)
     except InputError as error:
         _delete_if_empty(out, work, lock)
-        name = "standard input" if str(source) == "-" else str(path)
-        raise type(error)(str(error).replace(str(path), name)) from error
+        raise type(error)(str(error).replace(str(work / STDIN_FILE), "standard input")) from error
     if options.format == "zarr":
         manifest = _commit_zarr(out, work, summaries, recipe, options, progress)
     else:
@@ -131,7 +132,7 @@ def _check_folder(out: Path) -> None:
 def _input_path(source: str | Path, work: Path) -> Path:
     if str(source) != "-":
         return Path(source)
-    path = work / "stdin.txt"
+    path = work / STDIN_FILE
     spool(sys.stdin.buffer, path)
     check_input(path)
     return path

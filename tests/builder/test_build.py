@@ -408,8 +408,9 @@ def test_the_bundled_sample_has_a_thousand_peptides() -> None:
     assert len(set(lines)) >= 1001
 
 
-def test_messages_about_standard_input_call_it_so(tmp_path: Path) -> None:
-    done = cli("build", "-", "--out", str(tmp_path / "out"), stdin=b"%PDF-1.7\n" + bytes(50))
+@pytest.mark.parametrize(("data", "what"), [(b"%PDF-1.7\n", "a PDF document"), (b"", "empty")])
+def test_messages_about_standard_input_call_it_so(tmp_path: Path, data: bytes, what: str) -> None:
+    done = cli("build", "-", "--out", str(tmp_path / "out"), stdin=data)
     assert done.returncode == 1
-    assert done.stderr.startswith(b"error: standard input is a PDF document; inputs are")
+    assert done.stderr.decode().startswith(f"error: standard input is {what}; ")
     assert not (tmp_path / "out").exists()
