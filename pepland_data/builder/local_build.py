@@ -22,7 +22,13 @@ from pepland_data.errors import BuildError, InputError
 from pepland_data.files.atomic import file_sha256
 from pepland_data.files.folder_lock import BuildLock
 from pepland_data.inputs.line_block import Block, FileSpan, LineBlock, changed
-from pepland_data.inputs.read_input import check_input, file_state, read_blocks, spool
+from pepland_data.inputs.read_input import (
+    check_input,
+    file_state,
+    read_blocks,
+    spool,
+    standard_input_at,
+)
 from pepland_data.store.graph_store import open_store
 from pepland_data.store.manifest import (
     BUILD_FOLDER,
@@ -77,7 +83,8 @@ def build_local(
     if str(source) != "-":
         check_input(Path(source))
     _check_folder(out)
-    with BuildLock(out / BUILD_FOLDER) as lock:
+    work = out / BUILD_FOLDER
+    with standard_input_at(work / STDIN_FILE), BuildLock(work) as lock:
         return _build_locked(source, out, options, progress, lock, start)
 
 
@@ -107,9 +114,9 @@ def _build_locked(
         if options.featurize.dedup:
             run = partial(options.runner.run, ordered=True)
             summaries = drop_duplicates(work, summaries, run)
-    except InputError as error:
+    except InputError:
         _delete_if_empty(out, work, lock)
-        raise type(error)(str(error).replace(str(work / STDIN_FILE), "standard input")) from error
+        raise
     if options.format == "zarr":
         manifest = _commit_zarr(out, work, summaries, recipe, options, progress)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -108,6 +109,19 @@ def _all_blocks(
 def count_rows(path: Path, column: str | None, input_format: str) -> int:
     """Return the number of rows of a file; arguments as for `read_blocks`."""
     return sum(len(block) for block in read_blocks(path, 1 << 14, column, input_format))
+
+
+@contextmanager
+def standard_input_at(path: Path) -> Iterator[None]:
+    """Let errors about a copy of standard input call it so.
+
+    Raises:
+        InputError: as inside, with another name for `path`.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(str(path), "standard input")) from error
 
 
 def spool(source: BinaryIO, path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pepland_data
 from pepland_data.chem.conversion import FeaturizeOptions
-from pepland_data.inputs.read_input import read_chunks, spool
+from pepland_data.inputs.read_input import read_chunks, spool, standard_input_at
 from pepland_model.embed.encoder import Encoder
 from pepland_model.embed.rows import (
     ROWS,
@@ -133,8 +133,9 @@ def embedded_parts(
         if source.path == "-":
             path = scratch / "stdin.txt"
             spool(sys.stdin.buffer, path)
-        chunks = read_chunks(path, ROWS, source.column, options.input_format)
-        yield from embed_texts(encoder, chunks, options, pooling)
+        with standard_input_at(scratch / "stdin.txt"):
+            chunks = read_chunks(path, ROWS, source.column, options.input_format)
+            yield from embed_texts(encoder, chunks, options, pooling)
 
 
 def _general(reason: str) -> str:
