@@ -171,6 +171,26 @@ def test_copies_between_host_and_card_count_and_only_those_to_the_host_are_reads
     assert pretended(lambda: on_card(torch.ones(3)).tolist()).host_reads == 1
 
 
+def test_a_backward_pass_on_the_card_takes_the_branches_for_cuda() -> None:
+    seen = []
+
+    class Spy(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, grad):
+            seen.append(grad.device)
+            return grad * 2
+
+    with PretendedCard(OperatorCounter("rest", default="rest")) as card:
+        x = torch.ones(3, device="cuda:0", requires_grad=True)
+        card.holding_all(torch.autograd.backward)(Spy.apply(x).sum())
+        assert not torch.ones(3).is_cuda
+    assert seen == [CARD]
+
+
 def test_work_of_the_host_is_not_counted() -> None:
     assert pretended(lambda: torch.arange(5).sort().values.add(1).tolist()) == Counts()
     assert pretended(lambda: torch.arange(5, device="cuda").sort()).sorts == 1
