@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields
 from functools import wraps
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from unittest.mock import patch
 
 import torch
@@ -47,19 +47,6 @@ class PretendedCard(TorchFunctionMode):
         super().__init__()
         self.counter = counter
         self.holds_all = False
-        # Optimizers and clipping ask C++ for devices.
-        self._grouping = patch.object(torch._C, "_group_tensors_by_device_and_dtype", grouped)
-
-    def __enter__(self) -> Self:
-        """Begin to pretend."""
-        self._grouping.start()
-        super().__enter__()  # type: ignore[no-untyped-call]
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        """End it; tensors keep their marks."""
-        super().__exit__(*error)  # type: ignore[no-untyped-call]
-        self._grouping.stop()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run a function of torch on the CPU; its result is where that of CUDA would be."""
@@ -81,12 +68,15 @@ class PretendedCard(TorchFunctionMode):
     def holding_all(self, function: Callable[P, R]) -> Callable[P, R]:
         """Return a function during which every tensor is on the card.
 
-        For passes of autograd and updates: gradients are handed out without a mark.
+        For passes of autograd and updates: gradients are handed out without a mark, optimizers and
+        clipping ask C++ for devices, and torch leaves a mode where it runs a backward pass.
         """
 
         @wraps(function)
         def held(*args: P.args, **kwargs: P.kwargs) -> R:
-            with patch.object(self, "holds_all", True):
+            groups = patch.object(torch._C, "_group_tensors_by_device_and_dtype", grouped)
+            inside = nullcontext() if torch._C._is_torch_function_mode_enabled() else self
+            with patch.object(self, "holds_all", True), groups, inside:
                 return function(*args, **kwargs)
 
         return held

@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch.autograd.graph import _engine_run_backward
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.vocabulary import Vocabulary
@@ -89,12 +90,12 @@ def divided(
     """Count plan, forward pass, backward pass and update of a step apart from its loss."""
     network = updater.network
     assert isinstance(network, PretrainNetwork)
-    backward = counter.as_part(BACKWARD, card.holding_all(torch.autograd.backward))
+    backward = counter.as_part(BACKWARD, card.holding_all(_engine_run_backward))
     update = counter.as_part("optimizer", card.holding_all(updater._apply_gradients))
     with (
         patch.object(network.encoder, "plan", counter.as_part("plan", network.encoder.plan)),
         patch.object(network, "forward", counter.as_part("forward", network.forward)),
-        patch.object(torch.autograd, "backward", backward),
+        patch.object(torch.autograd, "_engine_run_backward", backward),
         patch.object(updater, "_apply_gradients", update),
     ):
         yield

@@ -14,6 +14,7 @@ from pepland_model.measure.operator_counts import BACKWARD, Counts, OperatorCoun
 from pepland_model.measure.pretended_card import CARD, PretendedCard, on_card
 from pepland_model.measure.step_counts import PARTS, step_counts
 from pepland_model.run.config import ModelConfig
+from pepland_model.train.pretrain_network import build_network
 from tests.helpers.pretrain_data import golden_batch
 
 HELD = ("operators", "host_reads", "sorts", "sorts_backward")
@@ -22,16 +23,16 @@ FIGURES = {
         "masks": (163, 0, 2, 0),
         "plan": (42, 0, 2, 0),
         "forward": (304, 0, 0, 0),
-        "loss": (36, 0, 0, 0),
-        "backward": (453, 0, 0, 48),
+        "loss": (37, 0, 0, 0),
+        "backward": (452, 0, 0, 48),
         "optimizer": (10, 0, 0, 0),
     },
     "always": {
         "masks": (163, 0, 2, 0),
         "plan": (91, 15, 0, 0),
         "forward": (337, 0, 0, 0),
-        "loss": (36, 0, 0, 0),
-        "backward": (486, 0, 0, 72),
+        "loss": (37, 0, 0, 0),
+        "backward": (485, 0, 0, 72),
         "optimizer": (10, 0, 0, 0),
     },
 }
@@ -171,24 +172,19 @@ def test_copies_between_host_and_card_count_and_only_those_to_the_host_are_reads
     assert pretended(lambda: on_card(torch.ones(3)).tolist()).host_reads == 1
 
 
-def test_a_backward_pass_on_the_card_takes_the_branches_for_cuda() -> None:
+def test_all_parts_of_a_step_take_the_branches_for_cuda(monkeypatch) -> None:
     seen = []
 
-    class Spy(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x * 2
+    def watched(*arguments, **options):
+        network = build_network(*arguments, **options)
+        network.encoder.w_atom.weight.register_hook(lambda grad: seen.append(grad.device))
+        network.register_forward_pre_hook(lambda net, inputs: seen.append(inputs[0].batch.device))
+        return network
 
-        @staticmethod
-        def backward(ctx, grad):
-            seen.append(grad.device)
-            return grad * 2
-
-    with PretendedCard(OperatorCounter("rest", default="rest")) as card:
-        x = torch.ones(3, device="cuda:0", requires_grad=True)
-        card.holding_all(torch.autograd.backward)(Spy.apply(x).sum())
-        assert not torch.ones(3).is_cuda
-    assert seen == [CARD]
+    monkeypatch.setattr("pepland_model.measure.step_counts.build_network", watched)
+    step_counts(golden_batch([0, 1]), ModelConfig(hidden=16))
+    assert seen == 4 * [CARD]
+    assert golden_batch([0]).device.type == "cpu"
 
 
 def test_work_of_the_host_is_not_counted() -> None:
