@@ -13,6 +13,7 @@ Examples:
   pepland-bench model
   pepland-bench model data/ --batch-size 512 --batch-size 4096 --precision bf16
   pepland-bench model data/ --output fused --no-baseline --json
+  pepland-bench model data/ --count --dedup always
 """
 
 
@@ -35,6 +36,12 @@ Examples:
 @click.option("--threads", type=click.IntRange(1), default=None, help="Number of threads of torch.")
 @click.option("--processor-time", is_flag=True,
               help="Measure processor time, with one thread: for a shared machine.")  # fmt: skip
+@click.option("--count", is_flag=True,
+              help="Measure no time; count what one training step of one batch [512] asks of a "
+              "GPU. No GPU is needed.")  # fmt: skip
+@click.option("--dedup", type=click.Choice(["auto", "always", "never"]), default="auto",
+              show_default=True, help="With --count: compute equal states of a batch once. auto is "
+              "what training on a GPU does.")  # fmt: skip
 @json_option
 def model(
     store: str | None,
@@ -47,6 +54,8 @@ def model(
     device: str,
     threads: int | None,
     processor_time: bool,
+    count: bool,
+    dedup: str,
     as_json: bool,
 ) -> None:
     """Measure forward passes and training steps on graphs of STORE, or on the bundled sample.
@@ -54,9 +63,17 @@ def model(
     Each line adds one technique to the line before. On a CPU, formulations that compute every row
     run on 32 graphs, at the first batch size only. The roofline is the time that the counted FLOPs
     and bytes need at the speeds measured in the same run.
+
+    With --count, the step is that of pepland-train on a GPU in fp32: masks, plan, both passes,
+    clipping, optimizer. Views and reserved memory are no operators. host_reads are the times that
+    the program waits for the GPU; sorts_backward are the sorts that sum gradients. Work of the CPU
+    is not counted.
     """
     import torch
 
+    if count:
+        render(counted(store, sizes, precisions, output, dedup), as_json, count_text)
+        return
     from pepland_model.measure.report import report
 
     if threads or processor_time:
@@ -66,6 +83,30 @@ def model(
         device, lambda line: say(line, err=True), processor_time,
     )  # fmt: skip
     render(result, as_json, text)
+
+
+def counted(
+    store: str | None, sizes: tuple[int, ...], precisions: tuple[str, ...], output: str, dedup: str
+) -> dict[str, Any]:
+    """Return the counts of a step; a UsageError for options that ask for several."""
+    from pepland_model.measure.step_counts import count_report
+    from pepland_model.run.config import ModelConfig
+
+    if len(sizes) > 1 or set(precisions) - {"fp32"}:
+        raise click.UsageError("--count takes one --batch-size, and counts in fp32 only")
+    return count_report(store, sizes[0] if sizes else 512, ModelConfig(output=output, dedup=dedup))
+
+
+def count_text(r: dict[str, Any]) -> str:
+    """Return the counts as a table."""
+    names = list(r["total"])
+    rows = {**r["parts"], "total": r["total"]}
+    return "\n".join([
+        f"{r['graphs']:,} graphs, {r['atoms']:,} atoms, output {r['output']}, dedup {r['dedup']}",
+        f"{'':10}" + "".join(f"{name:>16}" for name in names),
+        *(f"{part:10}" + "".join(f"{row[name]:16,}" for name in names)
+          for part, row in rows.items()),
+    ])  # fmt: skip
 
 
 def text(r: dict[str, Any]) -> str:

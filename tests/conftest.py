@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers.bare_checkout import name_commands
 from tests.helpers.paths import GOLDEN, ROOT
+
+name_commands()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -56,10 +56,7 @@ def report(
         InputError: there are no graphs, or the device is not available.
     """
     home = device_of(device)
-    if store is None:
-        source = GraphSource.from_smiles(sample_smiles()[:graphs])
-    else:
-        source = GraphSource.from_store(store, graphs)
+    source = GraphSource.of(store, graphs)
     measurements: list[dict[str, Any]] = []
     for precision in precisions:
         try:
@@ -100,6 +97,13 @@ class GraphSource:
 
     columns: GraphColumns
     tables: FeatureTables
+
+    @classmethod
+    def of(cls, store: str | None, graphs: int) -> GraphSource:
+        """Return the first graphs of a store; None means the bundled sample, which needs RDKit."""
+        if store is None:
+            return cls.from_smiles(sample_smiles()[:graphs])
+        return cls.from_store(store, graphs)
 
     @classmethod
     def from_smiles(cls, texts: Sequence[str]) -> GraphSource:

@@ -71,15 +71,21 @@ class Counter(TorchDispatchMode):
         return out
 
     def _count(self, packet: Any, args: Any, kwargs: Any, out: Any) -> None:
-        flops = 0.0
-        if packet in flop_registry:
-            flops = float(flop_registry[packet](*args, **kwargs, out_val=out))
-        moved = nbytes(out) + (gathered(args, out) if packet in GATHERS else nbytes((args, kwargs)))
+        flops, moved = work(packet, args, kwargs, out)
         least = self.ceilings.seconds(flops, moved)
         self.flops += flops
         self.moved += moved
         self.seconds += least
         self.products["products" if packet in PRODUCTS else "other"] += least
+
+
+def work(packet: Any, args: Any, kwargs: Any, out: Any) -> tuple[float, int]:
+    """Return the FLOPs of matrix products, and the bytes read and written, of an operator."""
+    flops = 0.0
+    if packet in flop_registry:
+        flops = float(flop_registry[packet](*args, **kwargs, out_val=out))
+    read = gathered(args, out) if packet in GATHERS else nbytes((args, kwargs))
+    return flops, nbytes(out) + read
 
 
 def nbytes(values: Any) -> int:

@@ -9,6 +9,7 @@ from pepland_data.errors import InputError
 from pepland_model import PharmHGT, PharmHGTConfig
 from pepland_model.network.cuda_graph import GraphedInference, cloned, copy_into, uncached_autocast
 from tests.helpers.model_batches import STATIC_ROWS, masked, static_batch
+from tests.helpers.precision import states_and_gradients, too_far
 from tests.helpers.pretrain_data import golden_batch
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -19,15 +20,6 @@ def model(output: str = "fused", dedup: bool | str = "auto") -> PharmHGT:
     return PharmHGT(PharmHGTConfig(output=output, dedup=dedup))
 
 
-def gradients(net: PharmHGT, batch) -> list[torch.Tensor]:
-    net.zero_grad()
-    out = net(batch)
-    (out.atom_embedding.square().sum() + out.fragment_embedding.square().sum()).backward()
-    # Copies, as moving a module moves the gradients that it holds.
-    found = [p.grad.clone() for p in net.parameters() if p.grad is not None]
-    return [out.atom_embedding.detach(), *found]
-
-
 @pytest.mark.cuda
 @needs_cuda
 @pytest.mark.parametrize("output", ["homo", "checkpoint", "fused"])
@@ -35,10 +27,9 @@ def gradients(net: PharmHGT, batch) -> list[torch.Tensor]:
 def test_a_gpu_gives_the_values_and_gradients_of_the_cpu(output, dedup) -> None:
     batch = masked(golden_batch(), "pep")
     net = model(output, dedup)
-    expected = gradients(net, batch)
-    actual = gradients(net.cuda(), batch.to("cuda"))
-    for one, other in zip(actual, expected, strict=True):
-        assert (one.cpu() - other).abs().max() <= 1e-4 * max(1, float(other.abs().max()))
+    found = states_and_gradients(net.cuda(), batch.to("cuda"))
+    exact = states_and_gradients(net.cpu().double(), batch)
+    assert not too_far(found, exact)
 
 
 @pytest.mark.cuda
@@ -46,8 +37,8 @@ def test_a_gpu_gives_the_values_and_gradients_of_the_cpu(output, dedup) -> None:
 def test_two_runs_on_a_gpu_give_the_same_bits() -> None:
     batch = golden_batch().to("cuda")
     net = model().cuda()
-    runs = [gradients(net, batch) for _ in range(2)]
-    assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
+    first, second = (states_and_gradients(net, batch) for _ in range(2))
+    assert not [name for name, value in first.items() if not torch.equal(value, second[name])]
 
 
 @pytest.mark.cuda
@@ -55,10 +46,10 @@ def test_two_runs_on_a_gpu_give_the_same_bits() -> None:
 def test_a_step_never_waits_for_the_gpu() -> None:
     batch = golden_batch().to("cuda")
     net = model().cuda()
-    gradients(net, batch)
+    states_and_gradients(net, batch)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        gradients(net, batch)
+        states_and_gradients(net, batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
