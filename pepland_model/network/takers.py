@@ -1,0 +1,143 @@
+"""Which entries of an index take each row, so that the gradient of taking rows is a plain sum.
+
+The gradient of ``rows[index]`` adds, for each row, the gradients of the entries that took it. Where
+these entries are known row by row, that is a sum over segments: nothing is sorted or added with
+atomic operations in the backward pass, and each sum runs in one fixed order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+DEVICES = {"cuda"}
+"""Types of devices on which gradients are summed by takers. On a CPU, adding the entries one after
+the other is as fast, and has the same bits on every run as well."""
+MIN_PART = 64
+"""Rows with at most as many takers are never summed in parts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Takers:
+    """The entries of an index [E] into S rows, row by row."""
+
+    order: Tensor
+    """[E] int64, entries sorted by the row they take; long rows come last if there are `parts`."""
+    ptr: Tensor | None
+    """[S+X+1] int64: segments of `order`, one for each row and then X parts of the long rows, whose
+    own segment is empty; X is 0 without `parts`. None: entry ``order[v]`` alone takes row v."""
+    parts: Tensor | None = None
+    """[X+1] int64, segments of the parts: the parts of a long row are those of its first part."""
+    target: Tensor | None = None
+    """[X] int64, row that each segment of `parts` is the sum of; for an empty one, a spare row."""
+    then: Takers | None = None
+    """What takes the sums again, if the index was looked up in another index."""
+
+    def sum(self, rows: Tensor) -> Tensor:
+        """Return the sum of the rows [E, d] of the takers of each row; zero for none. [S, d].
+
+        Sums have the dtype of the rows.
+        """
+        found = self._sum(rows)
+        return found if self.then is None else self.then.sum(found)
+
+    def _sum(self, rows: Tensor) -> Tensor:
+        if self.ptr is None:
+            return rows.index_select(0, self.order)
+        if len(rows) == 0:
+            return rows.new_zeros(len(self.ptr) - 1, rows.shape[1])
+        found = bag(rows, self.order, self.ptr)
+        if self.parts is None or self.target is None:
+            return found
+        count = len(found) - len(self.target)
+        whole = bag(found[count:], torch.arange(len(self.target), device=rows.device), self.parts)
+        return found.index_copy_(0, self.target, whole)[:count]
+
+    def to(self, device: torch.device | str) -> Takers:
+        """Return the same entries on another device."""
+        values = (getattr(self, f.name) for f in fields(self))
+        return Takers(*(v if v is None else v.to(device) for v in values))
+
+
+def bag(rows: Tensor, order: Tensor, ptr: Tensor) -> Tensor:
+    """Return the sums of ``rows[order[ptr[v]:ptr[v+1]]]``, added in this order. [S, d].
+
+    This is one operator, vectorized and without atomic additions.
+    """
+    return embedding_bag(order, rows, ptr, mode="sum", include_last_offset=True)
+
+
+def takers_of(index: Tensor, num_rows: int) -> Takers:
+    """Return the takers of each row, with one sort; this does not wait for the device.
+
+    Args:
+        index: [E] int, below 2**31.
+        num_rows: S.
+    """
+    found = torch.sort(index.int(), stable=True)
+    bounds = torch.arange(num_rows + 1, dtype=torch.int32, device=index.device)
+    ptr = torch.searchsorted(found.values, bounds)
+    return in_parts(found.indices, found.values.long(), ptr)
+
+
+def sorted_takers(ptr: Tensor, num_entries: int) -> Takers:
+    """Return the takers of an index that ascends: row v is taken by ``ptr[v]`` to ``ptr[v+1]``."""
+    return Takers(torch.arange(num_entries, device=ptr.device), ptr)
+
+
+def permuted_takers(order: Tensor) -> Takers:
+    """Return the takers of an index that takes each row once, row v by entry ``order[v]``."""
+    return Takers(order, None)
+
+
+def chained(first: Takers, then: Takers) -> Takers:
+    """Return the takers of an index that `first` looks up in the index of `then`."""
+    return replace(first, then=then)
+
+
+def in_parts(order: Tensor, row: Tensor, ptr: Tensor) -> Takers:
+    """Return takers that sum rows of very many takers in parts, and then the parts.
+
+    A device sums a segment with few threads, one row after the other. So a row with more than about
+    sqrt(E) takers is cut into parts of that size. Shapes depend on E only: the host does not wait.
+
+    Args:
+        order: [E] int64, entries sorted by row.
+        row: [E] int64, row that entry ``order[i]`` takes.
+        ptr: [S+1] int64.
+    """
+    size = max(MIN_PART, 1 << (len(order).bit_length() + 1) // 2)
+    room = 2 * len(order) // size
+    if room == 0:
+        return Takers(order, ptr)
+    sizes = ptr.diff()
+    long = sizes > size
+    order = long_rows_last(order, long[row])
+    near = torch.where(long, 0, sizes).cumsum(0)
+    far = torch.where(long, sizes, 0).cumsum(0)
+    count = torch.where(long, (sizes + size - 1) // size, 0)
+    last = count.cumsum(0)
+    part = torch.arange(room, device=order.device)
+    owner = torch.searchsorted(last, part, right=True).clamp(max=len(sizes) - 1)
+    first = (last - count)[owner]
+    used = part < last[-1]
+    begins = near[-1] + (far - torch.where(long, sizes, 0))[owner] + (part - first) * size
+    begins = torch.where(used, begins, len(order))
+    leads = used & (part == first)
+    ends = begins.new_full((1,), len(order))
+    return Takers(
+        order,
+        torch.cat([near - torch.where(long, 0, sizes), begins, ends]),
+        torch.cat([torch.where(leads, part, torch.where(used, last[owner], last[-1])), last[-1:]]),
+        torch.where(leads, owner, len(sizes) + part),
+    )
+
+
+def long_rows_last(order: Tensor, long: Tensor) -> Tensor:
+    """Return the entries with those marked at the end, otherwise in the same order. [E]."""
+    short = ~long
+    place = torch.where(long, long.cumsum(0) + short.sum() - 1, short.cumsum(0) - 1)
+    return torch.empty_like(order).scatter_(0, place, order)
