@@ -64,19 +64,20 @@ class _TakeHalf(torch.autograd.Function):
         return wide.to(grads[0].dtype), None
 
 
-def segment_sum(rows: Tensor, ptr: Tensor, dst: Tensor) -> Tensor:
+def segment_sum(rows: Tensor, ptr: Tensor, dst: Tensor, takers: Takers | None = None) -> Tensor:
     """Return the sum of the rows of each segment in at least float32; zero for an empty segment.
 
     Args:
         rows: [E, d]; the rows of a segment follow each other.
         ptr: [N+1] int64, segment v is ``ptr[v]`` to ``ptr[v+1]``.
         dst: [E] int64, the segment of each row.
+        takers: of `dst`, if they were computed before.
 
     Returns:
         [N, d].
     """
     wide = rows if rows.dtype == torch.float64 else rows.float()
-    takers = sorted_takers(ptr, len(rows))
+    takers = takers or sorted_takers(ptr, len(rows))
     return _Sum.apply(wide, dst, takers)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -102,16 +103,13 @@ def take(rows: Tensor, index: Tensor | None, takers: Takers | None = None) -> Te
     return embedding(index, rows)
 
 
-def segment_softmax(score: Tensor, ptr: Tensor, dst: Tensor) -> Tensor:
+def segment_softmax(
+    score: Tensor, ptr: Tensor, dst: Tensor, takers: Takers | None = None
+) -> Tensor:
     """Return the softmax of [E, heads] scores over each segment, in at least float32."""
     score = score if score.dtype == torch.float64 else score.float()
     index = dst.unsqueeze(1).expand_as(score)
     highest = score.new_full((len(ptr) - 1, score.shape[1]), -torch.inf)
     highest = highest.scatter_reduce(0, index, score.detach(), "amax")
     exp = (score - highest.index_select(0, dst)).exp()
-    return exp / take(segment_sum(exp, ptr, dst), dst, dst_takers(ptr, dst))
-
-
-def dst_takers(ptr: Tensor, dst: Tensor) -> Takers | None:
-    """Return the takers of an index that ascends, on devices where sums use them."""
-    return sorted_takers(ptr, len(dst)) if dst.device.type in by_takers.DEVICES else None
+    return exp / take(segment_sum(exp, ptr, dst, takers), dst, takers)

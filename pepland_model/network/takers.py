@@ -8,6 +8,7 @@ atomic operations in the backward pass, and each sum runs in one fixed order.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,8 +59,14 @@ class Takers:
 
     def to(self, device: torch.device | str) -> Takers:
         """Return the same entries on another device."""
-        values = (getattr(self, f.name) for f in fields(self))
-        return Takers(*(v if v is None else v.to(device) for v in values))
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Takers(**{n: v if v is None else v.to(device) for n, v in values.items()})
+
+
+Index = tuple[Tensor, Takers | None]
+"""An index [E] int64, and its takers where they are known."""
+AnyIndex = tuple[Tensor | None, Takers | None]
+"""The same; None takes all rows."""
 
 
 def bag(rows: Tensor, order: Tensor, ptr: Tensor) -> Tensor:
@@ -93,9 +100,14 @@ def permuted_takers(order: Tensor) -> Takers:
     return Takers(order, None)
 
 
-def chained(first: Takers, then: Takers) -> Takers:
-    """Return the takers of an index that `first` looks up in the index of `then`."""
-    return replace(first, then=then)
+def looked_up(first: Index, then: AnyIndex) -> Index:
+    """Return the index ``then[first]``, with its takers where those of both are known."""
+    index, takers = then
+    if index is None:
+        return first
+    inner, outer = first
+    both = None if outer is None or takers is None else replace(outer, then=takers)
+    return index.index_select(0, inner), both
 
 
 def in_parts(order: Tensor, row: Tensor, ptr: Tensor) -> Takers:
