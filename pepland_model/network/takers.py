@@ -59,8 +59,10 @@ class Takers:
 
     def to(self, device: torch.device | str) -> Takers:
         """Return the same entries on another device."""
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Takers(**{n: v if v is None else v.to(device) for n, v in values.items()})
+        names = [f.name for f in fields(self)]
+        parts: dict[str, Any] = {name: getattr(self, name) for name in names}
+        moved: dict[str, Any] = {n: v if v is None else v.to(device) for n, v in parts.items()}
+        return Takers(**moved)
 
 
 Index = tuple[Tensor, Takers | None]
