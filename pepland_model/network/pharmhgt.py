@@ -90,8 +90,9 @@ class PharmHGT(PharmHGTLayers):
             junction_plan = distinct_junction if search else every_row_junction
             junction = junction_plan(source.atom_code, source.atom_fragment, source.fragment_code)
         plan = Plan(of_atoms, of_fragments, junction)
-        plan = plan if source is batch else plan.to(batch.device)
-        return with_takers(plan, batch.tables, known) if wants_takers(batch.device) else plan
+        if wants_takers(batch.device):
+            plan = with_takers(plan, batch.tables, known)
+        return plan if source is batch else plan.to(batch.device)
 
     def forward(
         self,
@@ -111,7 +112,7 @@ class PharmHGT(PharmHGTLayers):
         """
         atoms, fragments = (rows is None or len(rows) > 0 for rows in (atom_rows, fragment_rows))
         plan = plan or self.plan(batch, atoms, fragments)
-        if wants_takers(batch.device):  # a plan may have been made on the host
+        if wants_takers(batch.device):  # a plan made for the CPU, and moved, has none
             plan = with_takers(plan, batch.tables)
         views = ((atoms, plan.atoms), (fragments, plan.fragments))
         if not self._keeps_states(batch) and any(run and part is None for run, part in views):

@@ -22,6 +22,34 @@ MIN_PART = 64
 
 
 @dataclass(frozen=True, eq=False)
+class Parts:
+    """Where rows with very many takers are summed in X parts, and then the parts."""
+
+    begin: Tensor
+    """[X] int64, where the takers of each part begin."""
+    order: Tensor
+    """[X] int64, the numbers of the parts."""
+    ptr: Tensor
+    """[X+1] int64, segments of the parts: those of a row belong to its first part."""
+    target: Tensor
+    """[X] int64, row that each segment is the sum of; for an empty segment, a row of its own."""
+
+    def join(self, found: Tensor) -> Tensor:
+        """Return the sums of all rows. [S, d].
+
+        Args:
+            found: [S+X, d], sums of the short rows, then of the parts; overwritten.
+        """
+        rows = len(found) - len(self.target)
+        whole = bag(found[rows:], self.order, self.ptr)
+        return found.index_copy_(0, self.target, whole)[:rows]
+
+    def to(self, device: torch.device | str) -> Parts:
+        """Return the same parts on another device."""
+        return Parts(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
 class Takers:
     """The entries of an index [E] into S rows, row by row."""
 
@@ -30,10 +58,7 @@ class Takers:
     ptr: Tensor | None
     """[S+X+1] int64: segments of `order`, one for each row and then X parts of the long rows, whose
     own segment is empty; X is 0 without `parts`. None: entry ``order[v]`` alone takes row v."""
-    parts: Tensor | None = None
-    """[X+1] int64, segments of the parts: the parts of a long row are those of its first part."""
-    target: Tensor | None = None
-    """[X] int64, row that each segment of `parts` is the sum of; for an empty one, a spare row."""
+    parts: Parts | None = None
     then: Takers | None = None
     """What takes the sums again, if the index was looked up in another index."""
 
@@ -51,18 +76,12 @@ class Takers:
         if len(rows) == 0:
             return rows.new_zeros(len(self.ptr) - 1, rows.shape[1])
         found = bag(rows, self.order, self.ptr)
-        if self.parts is None or self.target is None:
-            return found
-        count = len(found) - len(self.target)
-        whole = bag(found[count:], torch.arange(len(self.target), device=rows.device), self.parts)
-        return found.index_copy_(0, self.target, whole)[:count]
+        return found if self.parts is None else self.parts.join(found)
 
     def to(self, device: torch.device | str) -> Takers:
         """Return the same entries on another device."""
-        names = [f.name for f in fields(self)]
-        parts: dict[str, Any] = {name: getattr(self, name) for name in names}
-        moved: dict[str, Any] = {n: v if v is None else v.to(device) for n, v in parts.items()}
-        return Takers(**moved)
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{n: v.to(device) for n, v in values.items() if v is not None})
 
 
 Index = tuple[Tensor, Takers | None]
@@ -128,30 +147,37 @@ def in_parts(order: Tensor, row: Tensor, ptr: Tensor) -> Takers:
     if room == 0:
         return Takers(order, ptr)
     sizes = ptr.diff()
-    long = sizes > size
-    order = long_rows_last(order, long[row])
-    near = torch.where(long, 0, sizes).cumsum(0)
-    far = torch.where(long, sizes, 0).cumsum(0)
-    count = torch.where(long, (sizes + size - 1) // size, 0)
+    long = torch.where(sizes > size, sizes, 0)
+    short = sizes - long
+    short_end = short.cumsum(0)
+    long_end = short_end[-1] + long.cumsum(0)
+    moved = torch.where(long > 0, long_end, short_end) - ptr[1:]
+    place = moved[row] + torch.arange(len(order), device=order.device)
+    parts = parts_of(long, long_end, size, room)
+    ptr = torch.cat([short_end - short, parts.begin, long_end[-1:]])
+    order = torch.empty_like(order).scatter_(0, place, order)
+    return Takers(order, ptr, parts)
+
+
+def parts_of(sizes: Tensor, ends: Tensor, size: int, room: int) -> Parts:
+    """Return the parts of long rows.
+
+    Args:
+        sizes: [S] int64, takers of each long row; 0 for the other rows.
+        ends: [S] int64, where the takers of each row end.
+        size: takers of a part; the last part of a row has fewer.
+        room: X, at least the number of parts; the parts left over are empty.
+    """
+    count = (sizes + size - 1) // size
     last = count.cumsum(0)
-    part = torch.arange(room, device=order.device)
+    part = torch.arange(room, device=sizes.device)
     owner = torch.searchsorted(last, part, right=True).clamp(max=len(sizes) - 1)
-    first = (last - count)[owner]
+    nth = part - (last - count)[owner]
     used = part < last[-1]
-    begins = near[-1] + (far - torch.where(long, sizes, 0))[owner] + (part - first) * size
-    begins = torch.where(used, begins, len(order))
-    leads = used & (part == first)
-    ends = begins.new_full((1,), len(order))
-    return Takers(
-        order,
-        torch.cat([near - torch.where(long, 0, sizes), begins, ends]),
-        torch.cat([torch.where(leads, part, torch.where(used, last[owner], last[-1])), last[-1:]]),
-        torch.where(leads, owner, len(sizes) + part),
+    leads = used & (nth == 0)
+    return Parts(
+        begin=torch.where(used, (ends - sizes)[owner] + nth * size, ends[-1]),
+        order=part,
+        ptr=torch.cat([torch.where(leads, part, last[owner]), last[-1:]]),
+        target=torch.where(leads, owner, len(sizes) + part),
     )
-
-
-def long_rows_last(order: Tensor, long: Tensor) -> Tensor:
-    """Return the entries with those marked at the end, otherwise in the same order. [E]."""
-    short = ~long
-    place = torch.where(long, long.cumsum(0) + short.sum() - 1, short.cumsum(0) - 1)
-    return torch.empty_like(order).scatter_(0, place, order)

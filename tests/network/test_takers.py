@@ -73,7 +73,8 @@ def test_sums_over_takers_are_the_gradients_of_taking(entries, rows, heavy) -> N
     expected = grad.new_zeros(rows, 3).index_add(0, index, grad)
     assert (takers.sum(grad) - expected).abs().max() <= 1e-11
     # No segment is longer than a few times the square root of the number of entries.
-    longest = max(int(p.diff().max()) for p in (takers.ptr, takers.parts) if p is not None)
+    segments = [takers.ptr] if takers.parts is None else [takers.ptr, takers.parts.ptr]
+    longest = max(int(ptr.diff().max()) for ptr in segments)
     assert longest <= max(by_takers.MIN_PART * 2, 2 * entries**0.5)
 
 
