@@ -7,6 +7,7 @@ config.py - sizes and variant. layers.py - parameters. output.py - states and em
 pharmhgt.py - the fast network: plan, forward pass, save and load.
 view.py - message passing among atoms or fragments. junction.py - between them.
 attention.py, segments.py, edges.py - the operations that these use.
+takers.py - who takes a row of an index: gradients without sorting.
 pooling.py - one vector per peptide. heads.py - the heads of pre-training.
 cuda_graph.py - inference as a recorded CUDA graph.
 model_files.py - a model folder. published_names.py - names of published weights.

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pepland_model.network.layers import AttentionLayers
 from pepland_model.network.segments import segment_softmax, segment_sum, take
+from pepland_model.network.takers import AnyIndex, Index, looked_up
 
 
 class Attention(AttentionLayers):
@@ -17,10 +18,10 @@ class Attention(AttentionLayers):
         self,
         nodes: Tensor,
         edges: Tensor,
-        own: Tensor | None,
-        inputs: Tensor | None,
+        own: AnyIndex,
+        inputs: AnyIndex,
         ptr: Tensor,
-        dst: Tensor,
+        dst: Index,
     ) -> Tensor:
         """Return the attention output of every node.
 
@@ -30,7 +31,8 @@ class Attention(AttentionLayers):
         Args:
             nodes: [K, d], states that queries come from.
             edges: [L, d], states that keys and values come from.
-            own: [N] int, row of `nodes` for each node; None where node v has row v.
+            own: [N] int, row of `nodes` for each node; None where node v has row v. Each index
+                comes with its takers, or with None.
             inputs: [E] int, row of `edges` for each incoming edge, sorted by node; None where edge
                 e has row e.
             ptr: [N+1] int64, edges ``ptr[v]`` to ``ptr[v+1]`` enter node v.
@@ -41,11 +43,10 @@ class Attention(AttentionLayers):
         """
         query, key, value = self.linears[0](nodes), self.linears[1](edges), self.linears[2](edges)
         width = query.shape[1] // self.heads
-        at_edge = dst if own is None else own.index_select(0, dst)
-        q = take(query, at_edge).view(-1, self.heads, width)
-        k = take(key, inputs).view(-1, self.heads, width)
-        v = take(value, inputs).view(-1, self.heads, width)
-        weight = segment_softmax((q * k).sum(-1) / math.sqrt(width), ptr, dst)
-        mixed = segment_sum((weight.unsqueeze(-1) * v).flatten(1), ptr, dst)
+        q = take(query, *looked_up(dst, own)).view(-1, self.heads, width)
+        k = take(key, *inputs).view(-1, self.heads, width)
+        v = take(value, *inputs).view(-1, self.heads, width)
+        weight = segment_softmax((q * k).sum(-1) / math.sqrt(width), ptr, *dst)
+        mixed = segment_sum((weight.unsqueeze(-1) * v).flatten(1), ptr, *dst)
         out: Tensor = self.linears[3](mixed.to(value.dtype))
         return out

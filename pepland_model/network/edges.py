@@ -43,7 +43,7 @@ def directed_edges(begin: Tensor, end: Tensor, code: Tensor, num_nodes: int) -> 
     """
     src = torch.stack([begin, end], 1).flatten().long()
     dst = torch.stack([end, begin], 1).flatten().long()
-    order = torch.argsort(dst, stable=True)
+    order = torch.argsort(dst.int(), stable=True)  # sorting half the bits takes half the time
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order), device=order.device)
     counts = torch.zeros(num_nodes, dtype=torch.int64, device=dst.device)

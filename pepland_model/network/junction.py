@@ -33,16 +33,21 @@ def junction_states(
         f_p: [V, d], inputs for the rows of the fragment table.
         plan: rows to compute.
     """
-    w, b, home = layers.w_junc.weight, layers.w_junc.bias, plan.atom_fragment
+    w, b, home = layers.w_junc.weight, layers.w_junc.bias, plan.index("atom_fragment")
+    atom_code, fragment_code, every = (
+        plan.index("atom_code"),
+        plan.index("fragment_code"),
+        (None, None),
+    )
     # A row is [atom | 0] or [0 | fragment], so each kind needs its columns of the weight only.
-    j_a = take(relu(linear(atom_x, w[:, :ATOM_WIDTH], b)), plan.atom_code)
-    j_p = take(relu(linear(fragment_x, w[:, ATOM_WIDTH:], b)), plan.fragment_code)
+    j_a = take(relu(linear(atom_x, w[:, :ATOM_WIDTH], b)), *atom_code)
+    j_p = take(relu(linear(fragment_x, w[:, ATOM_WIDTH:], b)), *fragment_code)
     to_fragment, to_atom = layers.mp.attn["ajp"], cast(Attention, layers.mp.attn["pja"])
     for _ in range(layers.config.rounds):
-        j_p = to_fragment(j_p, j_a, None, None, plan.ptr, home) + j_p
+        j_p = to_fragment(j_p, j_a, every, every, plan.ptr, home) + j_p
         # An atom has one fragment, whose attention weight is 1: the value alone counts.
-        j_a = take(to_atom.value_out(j_p), home) + j_a
+        j_a = take(to_atom.value_out(j_p), *home) + j_a
     last = layers.mp.node_last_layer["junc"]
-    incoming = segment_sum(j_a, plan.ptr, home).to(w.dtype)
-    j_p = last(torch.cat([incoming, j_p, take(f_p, plan.fragment_code)], 1))
-    return last(torch.cat([take(j_p, home), j_a, take(f_a, plan.atom_code)], 1)), j_p
+    incoming = segment_sum(j_a, plan.ptr, *home).to(w.dtype)
+    j_p = last(torch.cat([incoming, j_p, take(f_p, *fragment_code)], 1))
+    return last(torch.cat([take(j_p, *home), j_a, take(f_a, *atom_code)], 1)), j_p

@@ -37,6 +37,7 @@ from pepland_model.network.states.distinct_junction import distinct_junction
 from pepland_model.network.states.every_row import every_row_junction, every_row_plan
 from pepland_model.network.states.kept_states import StateCache
 from pepland_model.network.states.plan import Plan, ViewPlan
+from pepland_model.network.states.plan_takers import KnownTakers, wants_takers, with_takers
 from pepland_model.network.view import ATOMS, FRAGMENTS, View, chosen, view_states
 
 MAX_SHARE = 0.9
@@ -72,10 +73,13 @@ class PharmHGT(PharmHGTLayers):
         source = batch.to("cpu") if search else batch
         max_share = 1.0 if self.config.dedup is True else MAX_SHARE
 
+        known = KnownTakers()
+
         def plan_of(view: View) -> ViewPlan:
             code, edges = view.codes(source), view.directed_edges(source)
             if search:
                 return distinct_plan(code, edges, self.config.rounds, max_share)
+            known.add_edges(edges)
             return every_row_plan(code, edges, self.config.rounds)
 
         kept = search and self._keeps_states(batch)
@@ -86,6 +90,8 @@ class PharmHGT(PharmHGTLayers):
             junction_plan = distinct_junction if search else every_row_junction
             junction = junction_plan(source.atom_code, source.atom_fragment, source.fragment_code)
         plan = Plan(of_atoms, of_fragments, junction)
+        if wants_takers(batch.device):
+            plan = with_takers(plan, batch.tables, known)
         return plan if source is batch else plan.to(batch.device)
 
     def forward(
@@ -106,6 +112,8 @@ class PharmHGT(PharmHGTLayers):
         """
         atoms, fragments = (rows is None or len(rows) > 0 for rows in (atom_rows, fragment_rows))
         plan = plan or self.plan(batch, atoms, fragments)
+        if wants_takers(batch.device):  # a plan made for the CPU, and moved, has none
+            plan = with_takers(plan, batch.tables)
         views = ((atoms, plan.atoms), (fragments, plan.fragments))
         if not self._keeps_states(batch) and any(run and part is None for run, part in views):
             raise InputError(
@@ -123,8 +131,8 @@ class PharmHGT(PharmHGTLayers):
         if plan.junction is None:
             return PharmHGTOutput(atom, fragment, None, None, self.config.output)
         j_a, j_p = junction_states(self, atom_x, fragment_x, f_a, f_p, plan.junction)
-        j_a = take(j_a, chosen(plan.junction.atom_rows, atom_rows))
-        j_p = take(j_p, chosen(plan.junction.fragment_rows, fragment_rows))
+        j_a = take(j_a, *chosen(plan.junction.index("atom_rows"), atom_rows))
+        j_p = take(j_p, *chosen(plan.junction.index("fragment_rows"), fragment_rows))
         return PharmHGTOutput(atom, fragment, j_a, j_p, self.config.output)
 
     def _tables(self, batch: HeteroBatch) -> tuple[Tensor, Tensor, Tensor]:

@@ -26,6 +26,7 @@ from pepland_model.network.layers import PharmHGTLayers
 from pepland_model.network.segments import segment_sum, take
 from pepland_model.network.states.kept_states import KeptStates
 from pepland_model.network.states.plan import EdgeLevel, NodeLevel, ViewPlan
+from pepland_model.network.takers import AnyIndex
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def view_states(
         return take(last_states(last, f_h, h, f, level, used), place)
     out = last_states(last, f_h, h, f, level, None)
     out = out if kept is None else kept.add("nodes", len(plan.edges), out)
-    return take(out, chosen(row_of_node, rows))
+    return take(out, *chosen(plan.index("rows"), rows))
 
 
 def node_states(
@@ -115,10 +116,10 @@ def node_states(
     kept: KeptStates | None,
 ) -> Tensor:
     """Return attention(f_h, h) + f_h for the nodes of a level. [K, d]."""
-    f_h, own = used_rows(f_h, level.own, kept)
-    h, inputs = used_rows(h, level.inputs, kept)
-    attended = attend(f_h, h, own, inputs, level.ptr, level.dst)
-    out: Tensor = (attended + take(f_h, own)) * has_inputs(level, dtype)
+    f_h, own = used_rows(f_h, level.index("own"), kept)
+    h, inputs = used_rows(h, level.index("inputs"), kept)
+    attended = attend(f_h, h, own, inputs, level.ptr, level.index("dst"))
+    out: Tensor = (attended + take(f_h, *own)) * has_inputs(level, dtype)
     return out
 
 
@@ -126,15 +127,15 @@ def edge_states(
     layer: nn.Linear, f_h: Tensor, h: Tensor, x: Tensor, level: EdgeLevel, kept: KeptStates | None
 ) -> Tensor:
     """Return relu(x + L (f_h[source] - h[reverse])) for the edges of a level. [L, d]."""
-    own = take(x, level.code)
-    f_h, src = used_rows(f_h, level.src, kept)
-    h, reverse = used_rows(h, level.reverse, kept)
+    own = take(x, *level.index("code"))
+    f_h, src = used_rows(f_h, level.index("src"), kept)
+    h, reverse = used_rows(h, level.index("reverse"), kept)
     # Where states are fewer than edges, map them first: L (a - b) = L a - L b.
     if len(f_h) + len(h) >= len(level.src):
-        message = layer(take(f_h, src) - take(h, reverse))
+        message = layer(take(f_h, *src) - take(h, *reverse))
     else:
         mapped = linear(h, layer.weight)
-        message = take(layer(f_h), src) - take(mapped, reverse)
+        message = take(layer(f_h), *src) - take(mapped, *reverse)
     return relu(own + message)
 
 
@@ -146,32 +147,30 @@ def last_states(
     W is applied to each of the three parts: to f on the rows of the table.
     """
     from_edges, from_state, from_input = torch.split(last.weight, len(last.weight), 1)
-    incoming = segment_sum(take(h, level.inputs), level.ptr, level.dst).to(last.weight.dtype)
-    own, code, connected = level.own, level.code, has_inputs(level, last.weight.dtype)
+    incoming = segment_sum(take(h, *level.index("inputs")), level.ptr, *level.index("dst"))
+    incoming, connected = incoming.to(last.weight.dtype), has_inputs(level, last.weight.dtype)
+    own, code = (chosen(level.index(name), rows) for name in ("own", "code"))
     if rows is not None:
-        incoming, code, connected = (t.index_select(0, rows) for t in (incoming, code, connected))
-        own = chosen(own, rows)
+        incoming, connected = take(incoming, rows), connected.index_select(0, rows)
     table = linear(f, from_input, last.bias)
     summed = linear(incoming, from_edges)
-    if own is None or len(f_h) < len(own):
-        state = take(linear(f_h, from_state), own)
+    if own[0] is None or len(f_h) < len(own[0]):
+        state = take(linear(f_h, from_state), *own)
     else:
-        state = linear(take(f_h, own), from_state)
-    return (summed + state + take(table, code)) * connected
+        state = linear(take(f_h, *own), from_state)
+    return (summed + state + take(table, *code)) * connected
 
 
-def used_rows(
-    states: Tensor, index: Tensor | None, kept: KeptStates | None
-) -> tuple[Tensor, Tensor | None]:
+def used_rows(states: Tensor, index: AnyIndex, kept: KeptStates | None) -> tuple[Tensor, AnyIndex]:
     """Return the rows that an index names, each once, and the index into these rows.
 
     Few of the states kept from earlier batches are named. Without kept states nearly all are named,
     so states and index stay as they are.
     """
-    if kept is None or index is None:
+    if kept is None or index[0] is None:
         return states, index
-    distinct, place = torch.unique(index, return_inverse=True)
-    return states.index_select(0, distinct), place
+    distinct, place = torch.unique(index[0], return_inverse=True)
+    return states.index_select(0, distinct), (place, None)
 
 
 def has_inputs(level: NodeLevel, dtype: torch.dtype) -> Tensor:
@@ -179,8 +178,8 @@ def has_inputs(level: NodeLevel, dtype: torch.dtype) -> Tensor:
     return (level.ptr.diff() > 0).to(dtype).unsqueeze(1)
 
 
-def chosen(index: Tensor | None, rows: Tensor | None) -> Tensor | None:
+def chosen(index: AnyIndex, rows: Tensor | None) -> AnyIndex:
     """Return the entries of an index at some rows; None means all, in order."""
-    if index is None or rows is None:
-        return rows if index is None else index
-    return index.index_select(0, rows)
+    if rows is None:
+        return index
+    return rows if index[0] is None else index[0].index_select(0, rows), None

@@ -16,6 +16,7 @@ from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.heads import PretrainHeads
 from pepland_model.network.model_files import VOCABULARY, save_model
 from pepland_model.network.pharmhgt import PharmHGT
+from pepland_model.network.segments import take
 from pepland_model.run.config import ModelConfig
 from pepland_model.train.loss import Term
 from pepland_model.train.mask import IGNORE, Masked
@@ -81,7 +82,8 @@ class PretrainNetwork(nn.Module):
     def _bonds(self, masked: Masked, atoms: Tensor, target: Tensor) -> Term | None:
         if not self.bonds:
             return None
-        ends = atoms[masked.batch.bond_begin.long()] + atoms[masked.batch.bond_end.long()]
+        begin, end = masked.batch.bond_begin.long(), masked.batch.bond_end.long()
+        ends = take(atoms, begin) + take(atoms, end)
         return Term(self.heads.bond(ends), target)
 
     @property

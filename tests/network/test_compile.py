@@ -7,6 +7,7 @@ import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from pepland_model import PharmHGT
+from pepland_model.network import takers
 from pepland_model.network.segments import take
 from tests.helpers.model_batches import STATIC_ROWS, batch_of, masked, small_model, static_batch
 
@@ -39,6 +40,15 @@ def test_static_shapes_are_compiled_once_without_graph_breaks(output: str) -> No
     counter = CompileCounterWithBackend("aot_eager")
     with torch._dynamo.config.patch(error_on_recompile=True):
         compare(counter, output)
+    assert counter.frame_count == 1
+
+
+def test_the_program_of_cuda_is_compiled_once_without_graph_breaks(monkeypatch) -> None:
+    """Its backward pass sums over takers."""
+    monkeypatch.setattr(takers, "DEVICES", {"cpu"})
+    counter = CompileCounterWithBackend("aot_eager")
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        compare(counter, "homo")
     assert counter.frame_count == 1
 
 

@@ -4,6 +4,7 @@ Input: feature codes and edges of a batch. Output: a `Plan`, index arrays that `
 `network.junction` follow. Read plan.py first.
 
 plan.py - the index arrays of each level.
+plan_takers.py - what gradients need to know of these indices.
 every_row.py - plans that compute every row.
 distinct.py - plans of a view that compute equal states once.
 distinct_junction.py - the same for the junction view.

@@ -10,23 +10,34 @@ the feature tables, whose numbers are codes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from pepland_model.network.takers import Takers
+
 
 class _Movable:
+    takers: Mapping[str, Takers]
+
+    def index(self, name: str) -> tuple[Any, Takers | None]:
+        """Return an index (a tensor, or None for all rows) and its takers where they are known."""
+        return getattr(self, name), self.takers.get(name)
+
     def to(self, device: torch.device | str) -> Self:
         """Return the same indices on another device."""
-        values = (getattr(self, f.name) for f in fields(self))  # type: ignore[arg-type]
-        return type(self)(*(_moved(value, device) for value in values))
+        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
+        return type(self)(**{name: _moved(getattr(self, name), device) for name in names})
 
 
 def _moved(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, tuple):
         return tuple(level.to(device) for level in value)
+    if isinstance(value, dict):
+        return {name: part.to(device) for name, part in value.items()}
     return value if value is None else value.to(device)
 
 
@@ -44,6 +55,8 @@ class NodeLevel(_Movable):
     """[M] int64, row that each input enters."""
     code: Tensor
     """[K] int64, row of the feature table."""
+    takers: Mapping[str, Takers] = field(default_factory=dict, kw_only=True)
+    """Of `own`, `inputs`, `dst` and `code`; empty where no gradient needs them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +69,8 @@ class EdgeLevel(_Movable):
     """[L] int64, edge row of the level below."""
     code: Tensor
     """[L] int64, row of the bond table."""
+    takers: Mapping[str, Takers] = field(default_factory=dict, kw_only=True)
+    """Of `src`, `reverse` and `code`, in the same way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +83,8 @@ class ViewPlan(_Movable):
     """One for each round."""
     rows: Tensor | None
     """[N] int64, row of the last level for each node; None where node v has row v."""
+    takers: Mapping[str, Takers] = field(default_factory=dict, kw_only=True)
+    """Of `rows`, in the same way."""
 
     def counts(self) -> dict[str, list[int]]:
         """Return how many node and edge rows each level computes."""
@@ -93,6 +110,8 @@ class JunctionPlan(_Movable):
     """[A] int64, row among the a for each atom of the batch."""
     fragment_rows: Tensor | None
     """[P] int64, row among the p for each fragment of the batch; None where i has row i."""
+    takers: Mapping[str, Takers] = field(default_factory=dict, kw_only=True)
+    """Of every index, in the same way."""
 
 
 @dataclass(frozen=True, eq=False)
