@@ -29,7 +29,7 @@ from pepland_data.builder.workers.convert_chunk import (
 from pepland_data.builder.workers.engines import Engine
 from pepland_data.errors import BuildError
 from pepland_data.files.atomic import unflushed, write_atomic
-from pepland_data.graph.columns import GROUPS
+from pepland_data.graph.columns import GROUPS, SIZES
 from pepland_data.graph.feature_tables import FeatureTables, TableIndex, union_tables
 from pepland_data.store.arrow_shards import (
     SIZES_FILE,
@@ -53,7 +53,6 @@ RECODE_SIZE, TASKS_PER_WORKER = 8, 16
 """Most shards that one task rewrites; fewer if a worker would get less than so many tasks.
 
 A task costs this process half a millisecond, and a worker without a task waits."""
-SIZE_NAMES = tuple(f"num_{group}s" for group in GROUPS)
 StageProgress = Callable[[str, int, int | None], None]
 """Called with a stage, rows or shards done, and their total or None."""
 CountProgress = Callable[[int, int], None]
@@ -87,7 +86,7 @@ def commit(
         out.absolute(), tuple(f.sha256 for f in files), _dtypes(tables, summaries), kinds
     )
     shards, sizes = _write_shards(common, work, summaries, engine, progress)
-    write_sizes(out / SIZES_FILE, dict(zip(SIZE_NAMES, sizes, strict=True)))
+    write_sizes(out / SIZES_FILE, dict(zip(SIZES, sizes, strict=True)))
     rows, graphs = sum(s.rows for s in summaries), sum(s.graphs for s in summaries)
     first = [work / summaries[0].folder]  # for the columns, if no shard has rows
     rejected = [work / s.folder for s in summaries if s.graphs < s.rows] or first
@@ -195,7 +194,7 @@ def delete_folders(folders: list[Path]) -> None:
 
 def _sizes_on_disk(path: Path, graphs: int) -> npt.NDArray[np.uint32]:
     """Return an array [4, graphs] uint32 in a file, so that it takes no memory."""
-    shape = (len(SIZE_NAMES), graphs)
+    shape = (len(SIZES), graphs)
     return np.memmap(path, np.uint32, "w+", shape=shape) if graphs else np.zeros(shape, np.uint32)
 
 

@@ -13,14 +13,14 @@ import numpy.typing as npt
 from pepland_data.builder.commit import CountProgress
 from pepland_data.builder.workers.engines import Engine
 from pepland_data.files.atomic import write_atomic_bytes
-from pepland_data.graph.columns import GROUPS
+from pepland_data.graph.columns import GROUPS, SIZES
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.store.arrow_shards import ShardData
 from pepland_data.store.graph_store import Address, GraphStore, reopened
 from pepland_data.store.manifest import FileEntry, Manifest
 from pepland_data.store.manifest_form import NOTES, REJECTS
 from pepland_data.store.zarr.columns import column_folder, encode_column, encoding_of, type_message
-from pepland_data.store.zarr.layout import SIZES, ArrayEncoder, ArraySpec, GroupSpec
+from pepland_data.store.zarr.layout import ArrayEncoder, ArraySpec, GroupSpec
 
 ROW_FILES = (REJECTS, NOTES)
 

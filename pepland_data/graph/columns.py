@@ -25,6 +25,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "reaction": ("reaction_begin", "reaction_end", "reaction_code"),
 }
 """Group name -> its columns; the group's pointer array is ``<group>_ptr``."""
+SIZES = tuple(f"num_{group}s" for group in GROUPS)
+"""Names of the sizes of a graph: how many items it has of each group."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.graph.columns import GraphColumns, columns_of_one
+from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.graph.vocabulary import Vocabulary
 
@@ -90,8 +90,3 @@ def both_directions(begin: npt.NDArray[Any], end: npt.NDArray[Any]) -> npt.NDArr
     index[0, 0::2] = index[1, 1::2] = begin
     index[1, 0::2] = index[0, 1::2] = end
     return index
-
-
-def graph_from_arrays(smiles: str, tables: FeatureTables, **flat: npt.ArrayLike) -> HeteroGraph:
-    """Return a graph from its ten flat arrays (names in `pepland_data.graph.columns.GROUPS`)."""
-    return HeteroGraph(smiles, tables, columns_of_one(flat))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pepland_data.errors import InputError
-from pepland_data.graph.columns import concat, ragged_rows
+from pepland_data.graph.columns import columns_of_one, concat, ragged_rows
 from pepland_data.graph.feature_tables import (
     FeatureTables,
     empty_keys,
@@ -14,7 +14,7 @@ from pepland_data.graph.feature_tables import (
     table_keys,
     tables_from_keys,
 )
-from pepland_data.graph.heterograph import HeteroGraph, both_directions, graph_from_arrays
+from pepland_data.graph.heterograph import HeteroGraph, both_directions
 from pepland_data.graph.vocabulary import Vocabulary
 
 
@@ -65,20 +65,19 @@ def test_ragged_rows_returns_the_chosen_segments_in_order() -> None:
 
 def small_graph(fragments: list[int]):
     n = len(fragments)
-    return graph_from_arrays(
-        "x",
-        tables_with([1, 2, 3]),
-        atom_code=np.arange(n) % 4,
-        atom_fragment=np.arange(n),
-        fragment_code=fragments,
-        fragment_residue=np.zeros(n, int),
-        bond_begin=np.arange(n - 1),
-        bond_end=np.arange(1, n),
-        bond_code=np.ones(n - 1, int),
-        reaction_begin=np.arange(n - 1),
-        reaction_end=np.arange(1, n),
-        reaction_code=np.ones(n - 1, int),
-    )
+    arrays = {
+        "atom_code": np.arange(n) % 4,
+        "atom_fragment": np.arange(n),
+        "fragment_code": fragments,
+        "fragment_residue": np.zeros(n, int),
+        "bond_begin": np.arange(n - 1),
+        "bond_end": np.arange(1, n),
+        "bond_code": np.ones(n - 1, int),
+        "reaction_begin": np.arange(n - 1),
+        "reaction_end": np.arange(1, n),
+        "reaction_code": np.ones(n - 1, int),
+    }
+    return HeteroGraph("x", tables_with([1, 2, 3]), columns_of_one(arrays))
 
 
 def test_take_concat_and_slice_agree() -> None:

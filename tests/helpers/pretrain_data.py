@@ -11,9 +11,9 @@ from torch import nn
 
 from pepland_data.batch.arrays import BatchTables
 from pepland_data.batch.hetero_batch import HeteroBatch
-from pepland_data.graph.columns import GraphColumns, concat
+from pepland_data.graph.columns import GraphColumns, columns_of_one, concat
 from pepland_data.graph.feature_tables import empty_keys, merge_tables, tables_from_keys
-from pepland_data.graph.heterograph import HeteroGraph, graph_from_arrays
+from pepland_data.graph.heterograph import HeteroGraph
 from tests.helpers.paths import PUBLIC
 
 
@@ -51,15 +51,14 @@ def golden_graph(npz: dict[str, np.ndarray], i: int) -> HeteroGraph:
     residue = np.zeros(len(fragment_code), np.int64)
     residue[atom_fragment] = npz["atom_residue"][cut["atom"]]
     tables = tables_from_keys((list(atoms), list(bonds), list(fragments)))
-    return graph_from_arrays(
-        str(npz["smiles"][i]),
-        tables,
+    arrays = dict(
         atom_code=atom_code,
         atom_fragment=atom_fragment,
         fragment_code=fragment_code,
         fragment_residue=residue,
         **halves,
     )
+    return HeteroGraph(str(npz["smiles"][i]), tables, columns_of_one(arrays))
 
 
 @cache

@@ -117,7 +117,9 @@ def start(
 def end(process: ForkServerProcess) -> int:
     """Wait for a process and return its exit code, the negative signal number of a killed one."""
     process.join(120)
-    assert process.exitcode is not None
+    ended = process.exitcode is not None
+    process.kill()
+    assert ended
     return process.exitcode
 
 

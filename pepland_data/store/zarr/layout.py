@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pepland_data.errors import MissingDependencyError
-from pepland_data.graph.columns import GROUPS
 
 ROOT = "graphs.zarr"
 """Folder of the group inside a store."""
@@ -28,7 +27,6 @@ TABLE_CHUNK = 2**12
 """Rows per chunk of the tables."""
 LEVEL = 9
 """Level of zstd. Level 3 gives 25 % more bytes; level 19 gives 20 % fewer in 25 times the time."""
-SIZES = tuple(f"num_{group}s" for group in GROUPS)
 
 
 def import_zarr() -> Any:

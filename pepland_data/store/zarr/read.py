@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pepland_data.graph.columns import GROUPS, GraphColumns, pointers
+from pepland_data.graph.columns import GROUPS, SIZES, GraphColumns, pointers
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.store.arrow_shards import UNREADABLE, ShardData
 from pepland_data.store.manifest import Manifest
@@ -26,7 +26,7 @@ from pepland_data.store.zarr.columns import (
     encoding_of,
     message_type,
 )
-from pepland_data.store.zarr.layout import ROOT, SIZES
+from pepland_data.store.zarr.layout import ROOT
 
 WINDOW_ROWS = 2**14
 """Graphs decoded at once, about 16 MiB."""
