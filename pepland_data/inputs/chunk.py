@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -12,6 +12,7 @@ from pepland_data.chem.notation.foreign import sequence_reason
 from pepland_data.inputs.header import holds_sequences
 from pepland_data.inputs.text_lines import clean, unprintable
 
+REPLACED = "U+FFFD stands for each byte that is not; save the file as UTF-8"
 Row = tuple[list[str], str | None]
 """Fields of a row, and why the row cannot be read."""
 
@@ -30,6 +31,8 @@ class Chunk:
     """Pass-through columns: lists of str or None, or pyarrow arrays if the input has types."""
     sequences: bool = False
     """Whether the texts are sequences: FASTA, or a column whose name says so."""
+    notes: dict[int, str] = field(default_factory=dict)
+    """Position in the chunk -> what was changed in its pass-through columns."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -70,6 +73,7 @@ def chunk_of(rows: list[Row], names: list[str], text_at: int, first_row: int) ->
     """
     texts: list[str] = []
     problems: dict[int, str] = {}
+    notes: dict[int, str] = {}
     width = len(names)
     extra: dict[str, list[str | None]] = {n: [] for i, n in enumerate(names) if n and i != text_at}
     for position, (fields, problem) in enumerate(rows):
@@ -84,8 +88,11 @@ def chunk_of(rows: list[Row], names: list[str], text_at: int, first_row: int) ->
         for i, name in enumerate(names):
             if name and i != text_at:
                 value = fields[i] if i < len(fields) else ""
-                extra[name].append(clean(value) or None)
-    return Chunk(first_row, texts, problems, extra, holds_sequences(names[text_at]))
+                cleaned = clean(value)
+                extra[name].append(cleaned or None)
+                if cleaned != value:
+                    notes.setdefault(position, f"column {name!r} is not UTF-8: {REPLACED}")
+    return Chunk(first_row, texts, problems, extra, holds_sequences(names[text_at]), notes)
 
 
 def chunks_of(

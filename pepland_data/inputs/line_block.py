@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
 from pepland_data.errors import InputError
-from pepland_data.inputs.chunk import Chunk, Row, chunk_of
+from pepland_data.inputs.chunk import REPLACED, Chunk, Row, chunk_of
 from pepland_data.inputs.header import (
     TEXT_COLUMNS,
     check_header,
@@ -20,7 +21,7 @@ from pepland_data.inputs.header import (
     text_column,
 )
 from pepland_data.inputs.plain_list import COMMENT, check_list, plain_rows
-from pepland_data.inputs.text_lines import Lines, decoded
+from pepland_data.inputs.text_lines import Lines, clean, decoded
 
 MAX_FIELD = 16 * 2**20
 """Most characters of one CSV field, so that an unclosed quote does not read the whole file."""
@@ -111,6 +112,8 @@ def csv_blocks(
     if not header or problem:
         raise InputError(f"{lines.path} has no header line; expected column names in the first row")
     names = [name.strip() for name in header]
+    if any(clean(name) != name for name in names):
+        warnings.warn(f"{lines.path}: a column name is not UTF-8: {REPLACED}", stacklevel=2)
     if column is None:
         check_header(names, lines.path)
     text_at = text_column(names, column, lines.path)

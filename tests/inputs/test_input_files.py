@@ -193,3 +193,15 @@ def test_helm_is_known_by_its_beginning_too(text: str) -> None:
 def test_what_is_no_text_is_said(texts: Any) -> None:
     with pytest.raises(TypeError, match=r"expected several texts|not a string"):
         Featurizer().convert(texts)
+
+
+def test_bytes_that_are_not_utf8_in_other_columns_are_noted(tmp_path: Path) -> None:
+    lines = ["smiles,autor\u00e9", "NCC(=O)O,M\u00fcller", "CC(,M\u00fcller", "NCC(=O)O,Meier"]
+    (tmp_path / "in.csv").write_bytes("".join(f"{line}\n" for line in lines).encode("latin-1"))
+    with pytest.warns(UserWarning, match=r"in\.csv: a column name is not UTF-8"):
+        build(tmp_path / "in.csv", tmp_path / "out", BuildOptions(rows_per_shard=2))
+    store = open_store(tmp_path / "out")
+    assert store.columns["autor\ufffd"].tolist() == ["M\ufffdller", "Meier"]
+    (note,) = pq.read_table(tmp_path / "out" / "notes.parquet").to_pylist()
+    assert (note["row_id"], note["kind"], note["text"]) == (0, "warning", "NCC(=O)O")
+    assert note["note"].startswith("column 'autor\ufffd' is not UTF-8: U+FFFD stands for")

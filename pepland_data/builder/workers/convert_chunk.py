@@ -129,6 +129,8 @@ def _convert_new(
     ]
     notes = [replace(n, position=good[n.position]) for n in converted.notes]
     notes += [Note(i, "changed", chunk.texts[i], READ_AS_SEQUENCE) for i in as_helm]
+    noted = [i for i in kept.tolist() if i in chunk.notes]
+    notes += [Note(i, "warning", chunk.texts[i], chunk.notes[i]) for i in noted]
     data = ShardData(
         converted.columns,
         kept + chunk.first_row,
