@@ -133,6 +133,11 @@ SENTENCES = {
 }
 
 
+def heard() -> None:
+    """Let a process hear Ctrl-C, also where the tests run in the background of a script."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("group", [True, False])
 @pytest.mark.parametrize(
     ("workers", "number"),
@@ -148,6 +153,7 @@ def test_a_signal_ends_a_build_within_seconds_and_leaves_nothing(
     process = subprocess.Popen(
         [*BUILD, *flags(source, out, workers)], env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=heard,
     )  # fmt: skip
     wait_for(lambda: list(out.glob(".build/*/done.json")))
     below = psutil.Process(process.pid).children(recursive=True)
