@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pepland_data.errors import PeplandError
 from pepland_model.finetune.predictor import Predictor
 from pepland_model.run.checkpoint import CheckpointError
-from tests.helpers.json_mutation import mutated
+from tests.helpers.json_mutation import mutated, said
 from tests.helpers.train_worker import finetune_small
 
 EXAMPLES = int(os.environ.get("FORGED_EXAMPLES", "10"))
 FUZZ = settings(deadline=None, max_examples=EXAMPLES, derandomize=True)
-
-
-def said(action: Callable[[], object]) -> str:
-    """Return the sentence of an expected error, '' if there is none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            action()
-    except PeplandError as error:
-        return str(error)
-    return ""
 
 
 @pytest.mark.parametrize("file", ["run.json", "seed-0/done.json", "seed-0/model/state.json"])

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
+
+from pepland_data.errors import PeplandError
 
 NESTED: Any = 0
 for _ in range(300):
@@ -68,3 +72,14 @@ def _change(draw: Any, parent: Any, key: Any) -> None:
         old = parent.pop(key)
         if change == "rename":
             parent[draw(st.sampled_from(NAMES))] = old
+
+
+def said(action: Callable[[], object]) -> str:
+    """Return the sentence of an expected error, '' if there is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            action()
+    except PeplandError as error:
+        return str(error)
+    return ""

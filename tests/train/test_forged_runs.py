@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from pepland_data import Vocabulary
-from pepland_data.errors import InputError, PeplandError
+from pepland_data.errors import InputError
 from pepland_data.files.atomic import file_sha256
 from pepland_model.embed.embedder import Embedder
 from pepland_model.run.checkpoint import checkpoints, resolve_checkpoint
@@ -26,7 +24,7 @@ from pepland_model.run.log import drop_events_after, events
 from pepland_model.run.report import write_report
 from pepland_model.train.pretrain import pretrain
 from tests.helpers.golden_store import write_golden_store
-from tests.helpers.json_mutation import mutated
+from tests.helpers.json_mutation import mutated, said
 from tests.helpers.train_worker import no_file
 
 EXAMPLES = int(os.environ.get("FORGED_EXAMPLES", "8"))
@@ -72,17 +70,6 @@ def seal(run: Path) -> None:
             n: file_sha256(folder / n) for n in state["files"] if (folder / n).is_file()
         }
         (folder / "state.json").write_text(json.dumps(state))
-
-
-def said(action: Callable[[], object]) -> str:
-    """Return the sentence of an expected error, '' if there is none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            action()
-    except PeplandError as error:
-        return str(error)
-    return ""
 
 
 def check_run(run: Path, store: Path) -> list[str]:
