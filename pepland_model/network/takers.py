@@ -59,6 +59,9 @@ class Takers:
     """[S+X+1] int64: segments of `order`, one for each row and then X parts of the long rows, whose
     own segment is empty; X is 0 without `parts`. None: entry ``order[v]`` alone takes row v."""
     parts: Parts | None = None
+    row: Tensor | None = None
+    """[E] int, row that each entry of `order` takes; entries after ``ptr[-1]`` take no row. Kept
+    for kernels, which need no `parts`."""
     then: Takers | None = None
     """What takes the sums again, if the index was looked up in another index."""
 
@@ -139,7 +142,7 @@ def in_parts(order: Tensor, row: Tensor, ptr: Tensor) -> Takers:
 
     Args:
         order: [E] int64, entries sorted by row.
-        row: [E] int64, row that entry ``order[i]`` takes.
+        row: [E] int64, row that entry ``order[i]`` takes; S for entries that belong to no row.
         ptr: [S+1] int64.
     """
     size = max(MIN_PART, 1 << (len(order).bit_length() + 1) // 2)
@@ -152,6 +155,7 @@ def in_parts(order: Tensor, row: Tensor, ptr: Tensor) -> Takers:
     short_end = short.cumsum(0)
     long_end = short_end[-1] + long.cumsum(0)
     moved = torch.where(long > 0, long_end, short_end) - ptr[1:]
+    moved = torch.cat([moved, moved.new_zeros(1)])  # entries of no row stay at the end
     place = moved[row] + torch.arange(len(order), device=order.device)
     parts = parts_of(long, long_end, size, room)
     ptr = torch.cat([short_end - short, parts.begin, long_end[-1:]])
