@@ -1,7 +1,7 @@
 """SplitMix64."""
 
 from __future__ import annotations
-import torch
+
 from torch import Tensor
 
 

@@ -132,11 +132,15 @@ class PharmHGT(PharmHGTLayers):
             rooms: sizes of all arrays; None for exact sizes, for which the host waits.
         """
 
-        def found_in(rooms: Rooms) -> StateRows:
-            return state_rows(self._searched(batch, True, True, rooms), rooms)
-
-        found = exactly(found_in)[0] if rooms is None else found_in(rooms)
+        if rooms is None:
+            found, _ = exactly(lambda rooms: self.search_states(batch, rooms))
+        else:
+            found = self.search_states(batch, rooms)
         return self(batch, found.atom_rows, found.fragment_rows, found.plan), found
+
+    def search_states(self, batch: HeteroBatch, rooms: Rooms) -> StateRows:
+        """Return which embeddings of a batch differ, and how they are computed."""
+        return state_rows(self._searched(batch, True, True, rooms), rooms)
 
     def forward(
         self,

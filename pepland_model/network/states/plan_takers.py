@@ -124,12 +124,13 @@ class Layout:
     def of(cls, sizes: Sequence[int], rows: Sequence[int], device: torch.device) -> Layout:
         """Return the layout of indices of some sizes into some numbers of rows."""
         size, row = torch.tensor(sizes), torch.tensor(rows) + 1
-        owner = torch.repeat_interleave(size)
+        entries, count = sum(sizes), sum(rows) + len(rows)
+        owner = torch.repeat_interleave(size, output_size=entries)
         starts, firsts = size.cumsum(0) - size, row.cumsum(0) - row
         parts = (
-            owner, torch.arange(len(owner)) - starts[owner], firsts[owner].int(),
-            (row - 1)[owner], size, torch.arange(int(row.sum()), dtype=torch.int32),
-            torch.repeat_interleave(starts, row),
+            owner, torch.arange(entries) - starts[owner], firsts[owner].int(),
+            (row - 1)[owner], size, torch.arange(count, dtype=torch.int32),
+            torch.repeat_interleave(starts, row, output_size=count),
         )  # fmt: skip
         return cls(*(part.to(device) for part in parts))
 

@@ -71,18 +71,25 @@ class Rooms:
 
     def overflow(self) -> Tensor:
         """Return whether the run since the last `clear` may not be used. [] bool."""
+        if not self.flags:
+            return torch.zeros((), dtype=torch.bool)
         return torch.stack(self.flags).any()
 
     def clear(self) -> None:
         """Forget the last run."""
         self.counts, self.flags = {}, []
 
-    def grown(self) -> dict[str, int]:
-        """Return rooms in which the last run fits; no room shrinks. The host waits."""
-        names = list(self.counts)
-        needed = torch.stack([self.counts[name] for name in names]).tolist()
-        found = {name: with_slack(rows) for name, rows in zip(names, needed, strict=True)}
-        return {name: max(rows, (self.sizes or {}).get(name, 0)) for name, rows in found.items()}
+    def grown_to(self, needed: Rooms) -> Rooms:
+        """Return rooms in which a search fits that had exact sizes; none shrinks. The host waits.
+
+        Args:
+            needed: of that search.
+        """
+        names = list(needed.counts)
+        rows = torch.stack([needed.counts[name] for name in names]).tolist() if names else []
+        before = self.sizes or {}
+        sizes = {n: max(with_slack(r), before.get(n, 0)) for n, r in zip(names, rows, strict=True)}
+        return Rooms(sizes, needed.salt + int(bool(needed.overflow())))
 
 
 def exactly(search: Callable[[Rooms], T]) -> tuple[T, Rooms]:
@@ -93,6 +100,6 @@ def exactly(search: Callable[[Rooms], T]) -> tuple[T, Rooms]:
     for salt in range(TRIES):
         rooms = Rooms(salt=salt)
         found = search(rooms)
-        if not rooms.flags or not bool(rooms.overflow()):
+        if not bool(rooms.overflow()):
             return found, rooms
     raise RuntimeError(f"{TRIES} searches for equal states found collisions; report this batch")
