@@ -8,7 +8,7 @@ masked node gets code 0 before anything is computed from the codes, so no label 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -22,8 +22,9 @@ from pepland_model.run.config import MaskConfig
 
 IGNORE = -100
 """Target of nodes and bonds that are not masked."""
-_ATOMS, _FRAGMENTS, _RESIDUES = 1, 2, 3  # streams of the hash
+_ATOMS, _FRAGMENTS, _RESIDUES = 0, 1, 2  # streams of the hash
 _KEY_BITS = 40
+Bases = Sequence[int] | Tensor
 
 
 @dataclass(frozen=True)
@@ -94,38 +95,49 @@ def mask_batch(batch: HeteroBatch, options: MaskOptions, seed: int, epoch: int) 
         seed: any integer.
         epoch: any integer; evaluation uses a fixed one.
     """
-    atoms = MODES[options.mode].choose(batch, options.rate, seed, epoch)
+    return mask_batch_with(batch, options, mask_bases(seed, epoch))
+
+
+def mask_bases(seed: int, epoch: int) -> list[int]:
+    """Return what the hashes of an epoch start from, for each stream: 64-bit integers."""
+    streams = (_ATOMS, _FRAGMENTS, _RESIDUES)
+    return [mix_int(mix_int(mix_int(seed) + epoch) + stream + 1) for stream in streams]
+
+
+def mask_batch_with(batch: HeteroBatch, options: MaskOptions, bases: Bases) -> Masked:
+    """Mask a batch; seed and epoch are in the bases, which may be a tensor [3] on its device."""
+    atoms = MODES[options.mode].choose(batch, options.rate, bases)
     fragments = torch.zeros_like(batch.fragment_code, dtype=torch.bool)
     if options.mask_fragments:
         of_fragment = segment_of(batch.fragment_ptr, len(batch.fragment_code))
-        keys = _keys(batch.fragment_ptr, of_fragment, batch.graph_index, seed, epoch, _FRAGMENTS)
+        keys = _keys(batch.fragment_ptr, of_fragment, batch.graph_index, bases[_FRAGMENTS])
         real = of_fragment < batch.num_graphs
         fragments = choose(batch.fragment_ptr, of_fragment, real, keys, options.fragment_rate)
     return _apply(batch, atoms, fragments, options.mask_bonds)
 
 
-def _any_atoms(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> Tensor:
+def _any_atoms(batch: HeteroBatch, rate: float, bases: Bases) -> Tensor:
     """Choose among all atoms of each graph. [A] bool."""
     return _atoms_among(
-        batch, torch.ones_like(batch.atom_code, dtype=torch.bool), rate, seed, epoch
+        batch, torch.ones_like(batch.atom_code, dtype=torch.bool), rate, bases
     )
 
 
-def _atoms_outside_amides(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> Tensor:
+def _atoms_outside_amides(batch: HeteroBatch, rate: float, bases: Bases) -> Tensor:
     """Choose among the atoms whose fragment is not a bare amide. [A] bool."""
     maskable = batch.tables.fragment_maskable[batch.fragment_code.long()]
-    return _atoms_among(batch, maskable[batch.atom_fragment.long()], rate, seed, epoch)
+    return _atoms_among(batch, maskable[batch.atom_fragment.long()], rate, bases)
 
 
 def _atoms_among(
-    batch: HeteroBatch, candidates: Tensor, rate: float, seed: int, epoch: int
+    batch: HeteroBatch, candidates: Tensor, rate: float, bases: Bases
 ) -> Tensor:
     of_atom = segment_of(batch.atom_ptr, len(batch.atom_code))
-    keys = _keys(batch.atom_ptr, of_atom, batch.graph_index, seed, epoch, _ATOMS)
+    keys = _keys(batch.atom_ptr, of_atom, batch.graph_index, bases[_ATOMS])
     return choose(batch.atom_ptr, of_atom, candidates & (of_atom < batch.num_graphs), keys, rate)
 
 
-def _whole_residues(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> Tensor:
+def _whole_residues(batch: HeteroBatch, rate: float, bases: Bases) -> Tensor:
     """Choose residues, the pieces of the amiibo cut, and return their atoms. [A] bool.
 
     Residue numbers of a graph with P fragments are 0..P, so P + 1 slots per graph hold them all.
@@ -139,7 +151,7 @@ def _whole_residues(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> T
     of_slot = segment_of(slot_ptr, slots)
     present = torch.zeros(slots, dtype=torch.bool, device=device)
     present.scatter_(0, slot, torch.ones_like(slot, dtype=torch.bool))
-    keys = _keys(slot_ptr, of_slot, batch.graph_index, seed, epoch, _RESIDUES)
+    keys = _keys(slot_ptr, of_slot, batch.graph_index, bases[_RESIDUES])
     chosen = choose(slot_ptr, of_slot, present & (of_slot < graphs), keys, rate)
     return chosen[slot][batch.atom_fragment.long()]
 
@@ -149,8 +161,8 @@ class MaskMode(NamedTuple):
 
     rate: float
     """Published rate."""
-    choose: Callable[[HeteroBatch, float, int, int], Tensor]
-    """Takes batch, rate, seed and epoch; returns the chosen atoms, [A] bool."""
+    choose: Callable[[HeteroBatch, float, Bases], Tensor]
+    """Takes batch, rate and `mask_bases`; returns the chosen atoms, [A] bool."""
 
 
 MODES = {
@@ -218,10 +230,9 @@ def choose(ptr: Tensor, segment: Tensor, candidate: Tensor, key: Tensor, rate: f
 
 
 def _keys(
-    ptr: Tensor, segment: Tensor, graph_index: Tensor, seed: int, epoch: int, stream: int
+    ptr: Tensor, segment: Tensor, graph_index: Tensor, base: int | Tensor
 ) -> Tensor:
     """Return a key below 2**40 for each row, from its graph number and position in the graph."""
-    base = mix_int(mix_int(mix_int(seed) + epoch) + stream)
     per_graph = mix(mix(graph_index ^ base) + base)
     per_graph = torch.cat([per_graph, per_graph.new_zeros(1)])
     position = torch.arange(len(segment), device=ptr.device) - ptr[segment]

@@ -52,7 +52,7 @@ class StepProgram:
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.updater, self.masks, self.seed = updater, masks, seed
-        self.bases = mask_bases(seed, 0, updater.device)
+        self.bases = torch.tensor(mask_bases(seed, 0), device=updater.device)
         self.program = FixedProgram(self._body, self._measure, updater.device, graph, say)
         for group in updater.optimizer.param_groups:
             group["lr"] = torch.tensor(0.0, device=updater.device)
@@ -62,7 +62,7 @@ class StepProgram:
     def submit(self, number: int, epoch: int, batch: HeteroBatch) -> list[Step]:
         """Start a step; return earlier steps that have ended, in order."""
         rates = self.updater.learning_rates(number)
-        bases = mask_bases(self.seed, epoch, "cpu").tolist()
+        bases = mask_bases(self.seed, epoch)
 
         def before() -> None:
             for group, rate in zip(self.updater.optimizer.param_groups, rates, strict=True):

@@ -108,11 +108,11 @@ class Trainer:
     def _make_program(self) -> StepProgram | None:
         """Return the step as a fixed program on a GPU; None where it runs part by part."""
         graph, device = self.config.run.graph, self.processes.device
+        if device.type != "cuda" and graph != "on":
+            return None
         reason = why_not(self.updater, self.config.data.accumulate)
         if graph == "on" and reason:
             raise InputError(f"--graph on: a step cannot be recorded, as {reason}")
-        if device.type != "cuda" and graph != "on":
-            return None
         if reason:
             self.progress.say(f"steps are not recorded as a CUDA graph, as {reason}")
             return None
