@@ -21,7 +21,7 @@ from torch import Tensor
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.batch.static_arrays import StaticArrays, capacity_for
 from pepland_data.errors import InputError
-from pepland_model.network.states.rooms import SLACK, Rooms
+from pepland_model.network.states.rooms import SLACK, TRIES, Rooms
 
 GRAPHS = ("auto", "on", "off")
 WARM_UP = 2
@@ -47,6 +47,8 @@ class Run:
     results: tuple[Tensor, ...] = ()
     halted: Tensor | None = None
     """[] bool, on the host."""
+    tries: int = 0
+    """Times that it did not fit."""
     event: Any = None
     """CUDA event after `halted` was copied."""
 
@@ -153,7 +155,9 @@ class FixedProgram:
         except (RuntimeError, NotImplementedError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             if self.must_record:
-                raise InputError(f"the program cannot be recorded as a CUDA graph: {reason}") from error
+                raise InputError(
+                    f"the program cannot be recorded as a CUDA graph: {reason}"
+                ) from error
             self.records = False
             self.say(f"not recorded as a CUDA graph, so it runs more slowly: {reason}")
             return
@@ -180,6 +184,9 @@ class FixedProgram:
         again = [run, *self._pending]
         self._pending.clear()
         self.overflows += 1
+        run.tries += 1
+        if run.tries > TRIES:
+            raise RuntimeError("a batch does not fit into the rooms that were made for it")
         return self._again(again)
 
     def _again(self, runs: list[Run]) -> list[Run]:
@@ -190,7 +197,8 @@ class FixedProgram:
         self.halted.zero_()
         done: list[Run] = []
         for run in runs:
-            done += self.submit(run.batch, run.tag, run.before) + self.flush()
+            self._start(run)
+            done += self.flush()
         return done
 
     def _make_room(self, run: Run) -> None:

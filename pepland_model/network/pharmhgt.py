@@ -131,7 +131,6 @@ class PharmHGT(PharmHGTLayers):
             batch: as for `forward`, on any device.
             rooms: sizes of all arrays; None for exact sizes, for which the host waits.
         """
-
         if rooms is None:
             found, _ = exactly(lambda rooms: self.search_states(batch, rooms))
         else:

@@ -93,12 +93,19 @@ AnyIndex = tuple[Tensor | None, Takers | None]
 """The same; None takes all rows."""
 
 
-def bag(rows: Tensor, order: Tensor, ptr: Tensor) -> Tensor:
+def bag(rows: Tensor, order: Tensor, ptr: Tensor, how: str = "sum") -> Tensor:
     """Return the sums of ``rows[order[ptr[v]:ptr[v+1]]]``, added in this order. [S, d].
 
-    This is one operator, vectorized and without atomic additions.
+    This is one operator, vectorized and without atomic additions. It sums the entries after
+    ``ptr[S]`` too, as the option ``include_last_offset`` ignores the last offset on CUDA.
+
+    Args:
+        rows: [E, d].
+        order: [E] int.
+        ptr: [S+1] int.
+        how: ``sum``, ``mean`` or ``max``; 0 for an empty segment.
     """
-    return embedding_bag(order, rows, ptr, mode="sum", include_last_offset=True)
+    return embedding_bag(order, rows, ptr, mode=how)[:-1]
 
 
 def takers_of(index: Tensor, num_rows: int) -> Takers:

@@ -118,9 +118,7 @@ def mask_batch_with(batch: HeteroBatch, options: MaskOptions, bases: Bases) -> M
 
 def _any_atoms(batch: HeteroBatch, rate: float, bases: Bases) -> Tensor:
     """Choose among all atoms of each graph. [A] bool."""
-    return _atoms_among(
-        batch, torch.ones_like(batch.atom_code, dtype=torch.bool), rate, bases
-    )
+    return _atoms_among(batch, torch.ones_like(batch.atom_code, dtype=torch.bool), rate, bases)
 
 
 def _atoms_outside_amides(batch: HeteroBatch, rate: float, bases: Bases) -> Tensor:
@@ -129,9 +127,7 @@ def _atoms_outside_amides(batch: HeteroBatch, rate: float, bases: Bases) -> Tens
     return _atoms_among(batch, maskable[batch.atom_fragment.long()], rate, bases)
 
 
-def _atoms_among(
-    batch: HeteroBatch, candidates: Tensor, rate: float, bases: Bases
-) -> Tensor:
+def _atoms_among(batch: HeteroBatch, candidates: Tensor, rate: float, bases: Bases) -> Tensor:
     of_atom = segment_of(batch.atom_ptr, len(batch.atom_code))
     keys = _keys(batch.atom_ptr, of_atom, batch.graph_index, bases[_ATOMS])
     return choose(batch.atom_ptr, of_atom, candidates & (of_atom < batch.num_graphs), keys, rate)
@@ -229,9 +225,7 @@ def choose(ptr: Tensor, segment: Tensor, candidate: Tensor, key: Tensor, rate: f
     return torch.empty_like(taken).scatter_(0, order, taken)
 
 
-def _keys(
-    ptr: Tensor, segment: Tensor, graph_index: Tensor, base: int | Tensor
-) -> Tensor:
+def _keys(ptr: Tensor, segment: Tensor, graph_index: Tensor, base: int | Tensor) -> Tensor:
     """Return a key below 2**40 for each row, from its graph number and position in the graph."""
     per_graph = mix(mix(graph_index ^ base) + base)
     per_graph = torch.cat([per_graph, per_graph.new_zeros(1)])

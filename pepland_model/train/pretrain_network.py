@@ -18,7 +18,6 @@ from pepland_model.network.heads import PretrainHeads
 from pepland_model.network.model_files import VOCABULARY, save_model
 from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.segments import take
-from pepland_model.network.segments import take
 from pepland_model.network.states.rooms import Rooms
 from pepland_model.run.config import ModelConfig
 from pepland_model.train.loss import Term

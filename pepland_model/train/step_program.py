@@ -18,6 +18,7 @@ from pepland_model.network.states.rooms import Rooms
 from pepland_model.train.loss import total_loss
 from pepland_model.train.mask import MaskOptions, mask_bases, mask_batch_with
 from pepland_model.train.optim import clip_gradients, gradient_norm
+from pepland_model.train.pretrain_network import PretrainNetwork
 from pepland_model.train.step import PretrainUpdater, StepResult
 
 
@@ -52,6 +53,8 @@ class StepProgram:
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.updater, self.masks, self.seed = updater, masks, seed
+        assert isinstance(updater.network, PretrainNetwork)
+        self.encoder = updater.network.encoder
         self.bases = torch.tensor(mask_bases(seed, 0), device=updater.device)
         self.program = FixedProgram(self._body, self._measure, updater.device, graph, say)
         for group in updater.optimizer.param_groups:
@@ -77,9 +80,11 @@ class StepProgram:
         return self._steps(self.program.flush())
 
     def _steps(self, runs: list[Run]) -> list[Step]:
-        return [
-            Step(*run.tag[:2], [run.batch], StepResult(*run.results, run.tag[2])) for run in runs
-        ]
+        steps = []
+        for run in runs:
+            (number, epoch, rate), (tally, norm) = run.tag, run.results
+            steps.append(Step(number, epoch, [run.batch], StepResult(tally, norm, rate)))
+        return steps
 
     def _body(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
         u = self.updater
@@ -100,12 +105,14 @@ class StepProgram:
     @torch.no_grad()
     def _measure(self, batch: HeteroBatch, rooms: Rooms) -> None:
         masked = mask_batch_with(batch, self.masks, self.bases)
-        self.updater.network.encoder.search_states(masked.batch, rooms)
+        self.encoder.search_states(masked.batch, rooms)
 
 
 def why_not(updater: PretrainUpdater, accumulate: int) -> str:
     """Return why a run's steps are no fixed program; '' if they are."""
-    if updater.network.encoder.config.dedup is False:
+    network = updater.network
+    assert isinstance(network, PretrainNetwork)
+    if network.encoder.config.dedup is False:
         return "--dedup never computes every row"
     if updater.scaler.is_enabled():
         return "--precision fp16 scales its loss"

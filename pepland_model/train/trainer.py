@@ -204,7 +204,7 @@ class Trainer:
             self._last = step.result
 
     def _settle(self) -> None:
-        """Wait for steps that have been started: afterwards weights and metrics are those of all."""
+        """Wait for the steps that have been started, and collect their results."""
         if self.program is not None:
             self._note(self.program.flush())
 

@@ -205,7 +205,9 @@ def test_nan_stops_the_run_and_writes_down_the_graphs(tmp_path, monkeypatch) -> 
     original = PretrainUpdater.tally
 
     def sometimes_nan(self, masked, rooms=None):
-        return original(self, masked, rooms) * (float("nan") if 17 in masked.batch.graph_index else 1)
+        return original(self, masked, rooms) * (
+            float("nan") if 17 in masked.batch.graph_index else 1
+        )
 
     monkeypatch.setattr(PretrainUpdater, "tally", sometimes_nan)
     with pytest.raises(NonFiniteError, match="graph numbers"):

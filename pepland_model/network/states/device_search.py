@@ -75,10 +75,10 @@ class _Search:
             f"{self.name} inputs {i}", classes, self.size, self.edges.in_ptr, self.rooms
         )
         entries = inputs.rows.clamp_(max=max(len(edge) - 1, 0))
-        used = {"used": classes.found, "used_inputs": inputs.used}
         level = NodeLevel(
-            node[first], edge[entries], inputs.ptr, inputs.dst, self.code[first], **used
-        )
+            node[first], edge[entries], inputs.ptr, inputs.dst, self.code[first],
+            used=classes.found, used_inputs=inputs.used,
+        )  # fmt: skip
         return classes.of_row, level
 
     def _hash(self, node: Tensor, edge: Tensor, salt: int) -> Tensor:
@@ -163,7 +163,8 @@ def search_junction(
     inputs = inputs_of("junction atoms", classes, size, ptr, rooms)
     codes = (ordered & 0xFFFFFFFF)[inputs.rows.clamp(max=max(len(code) - 1, 0))]
     place = torch.arange(len(code), device=home.device) - ptr[owner]
-    place = (inputs.ptr[classes.of_row[owner]] + place).clamp(max=len(codes) - 1)
+    place = inputs.ptr[classes.of_row[owner]] + place
+    place = torch.where(owner < real, place, 0).clamp_(max=max(len(codes) - 1, 0))
     return JunctionPlan(
         codes, inputs.ptr, inputs.dst, fragments[classes.first],
         torch.empty_like(order).scatter_(0, order, place), classes.of_row,

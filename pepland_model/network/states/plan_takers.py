@@ -82,16 +82,16 @@ def with_takers(
     by_level: dict[int, dict[str, Takers]] = {}
     for one, takers in zip(asked, solved(asked, known, rooms), strict=True):
         by_level.setdefault(id(one.level), {})[one.name] = takers
-    views = (_filled(view, by_level) for view in (plan.atoms, plan.fragments))
-    return Plan(*views, _with(plan.junction, by_level))
+    atoms, fragments = (_filled(view, by_level) for view in (plan.atoms, plan.fragments))
+    return Plan(atoms, fragments, _with(plan.junction, by_level))
 
 
 def solved(asked: Sequence[Asked], known: KnownTakers, rooms: Rooms) -> list[Takers]:
     """Return the takers of each index; equal indices share theirs."""
     for one in asked:
         if one.ptr is not None and known.of(one.index) is None:
-            takers = replace(sorted_takers(one.ptr, len(one.index)), row=one.index)
-            known.known.append((one.index, takers))
+            ascending = replace(sorted_takers(one.ptr, len(one.index)), row=one.index)
+            known.known.append((one.index, ascending))
     unknown = {id(one.index): one for one in asked if known.of(one.index) is None}
     found = takers_together(list(unknown.values()), rooms) if unknown else []
     known.known += [(u.index, takers) for u, takers in zip(unknown.values(), found, strict=True)]
@@ -198,7 +198,8 @@ def _filled(view: ViewPlan | None, by_level: dict[int, dict[str, Takers]]) -> Vi
         return view
     nodes = tuple(_with(level, by_level) for level in view.nodes)
     links = tuple(_with(level, by_level) for level in view.edges)
-    return replace(_with(view, by_level), nodes=nodes, edges=links)
+    filled: ViewPlan = replace(_with(view, by_level), nodes=nodes, edges=links)
+    return filled
 
 
 def _with(level: Any, by_level: dict[int, dict[str, Takers]]) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from torch import Tensor
 
 from pepland_model.network.states.distinct_rows import distinct
-from pepland_model.network.states.plan import Plan, ViewPlan
+from pepland_model.network.states.plan import Plan
 from pepland_model.network.states.rooms import Rooms
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +35,20 @@ def state_rows(plan: Plan, rooms: Rooms) -> StateRows:
 
     With the junction view an embedding is the mean of two states, one of each view.
     """
-    assert plan.atoms is not None
-    assert plan.fragments is not None
-    if plan.junction is None:
-        bare = Plan(*(replace(view, rows=None) for view in (plan.atoms, plan.fragments)), None)
-        return StateRows(bare, None, None, _rows(plan.atoms), _rows(plan.fragments))
-    atom = _rows(plan.atoms) << 32 | plan.junction.atom_rows
-    fragment = _rows(plan.fragments) << 32 | plan.junction.fragment_rows
+    views, junction = (known(plan.atoms), known(plan.fragments)), plan.junction
+    rows = [known(view.rows) for view in views]
+    if junction is None:
+        atom_view, fragment_view = (replace(view, rows=None) for view in views)
+        return StateRows(Plan(atom_view, fragment_view, None), None, None, *rows)
+    homes = (known(junction.atom_rows), known(junction.fragment_rows))
     atoms, fragments = (
-        distinct(f"{name} embeddings", pairs, None, rooms)
-        for name, pairs in (("atom", atom), ("fragment", fragment))
+        distinct(f"{name} embeddings", (row << 32) | home, None, rooms)
+        for name, row, home in zip(("atom", "fragment"), rows, homes, strict=True)
     )
     return StateRows(plan, atoms.first, fragments.first, atoms.of_row, fragments.of_row)
 
 
-def _rows(view: ViewPlan) -> Tensor:
-    assert view.rows is not None
-    return view.rows
+def known(value: T | None) -> T:
+    """Return what a plan of distinct states has."""
+    assert value is not None
+    return value
