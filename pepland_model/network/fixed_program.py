@@ -11,13 +11,15 @@ On a CPU, and where a graph cannot be recorded, the same program runs operator b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pepland_data.batch.byte_layout import Shape
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.batch.static_arrays import StaticArrays, capacity_for
 from pepland_data.errors import InputError
@@ -86,6 +88,23 @@ class FixedProgram:
         self._graph: Any = None
         self._out: tuple[Tensor, ...] = ()
         self._runs = 0
+        self._wanted: dict[str, Any] = {}
+
+    def sizes(self) -> dict[str, Any]:
+        """Return the sizes of arrays and rooms as JSON values; {} before the first batch.
+
+        Sums of floats depend on the sizes in their last bits. A program with the same sizes has the
+        same bits.
+        """
+        if self.arrays is None:
+            return {}
+        shape = self.arrays.shape
+        rooms = {"rooms": dict(self.rooms.sizes or {}), "salt": self.rooms.salt}
+        return {"graphs": shape.graphs, "rows": dict(shape.rows), **rooms}
+
+    def start_with(self, sizes: dict[str, Any]) -> None:
+        """Start with the sizes of another program, as `sizes` returned them."""
+        self._wanted = sizes
 
     def submit(self, batch: HeteroBatch, tag: Any, before: Callable[[], None]) -> list[Run]:
         """Start a run; return earlier runs that have ended, in order."""
@@ -129,7 +148,8 @@ class FixedProgram:
     def _body(self) -> tuple[Tensor, ...]:
         assert self.arrays is not None
         self.rooms.clear()
-        return self.body(self.arrays.batch, self.rooms, self.halted)
+        with uncached_autocast(self.device.type):
+            return self.body(self.arrays.batch, self.rooms, self.halted)
 
     def _beside(self) -> tuple[Tensor, ...]:
         """Run on another stream, as libraries set themselves up for recording by stream."""
@@ -204,11 +224,42 @@ class FixedProgram:
     def _make_room(self, run: Run) -> None:
         """Make arrays and rooms in which a batch fits, and in which earlier batches fitted."""
         self._graph, self._out, self._runs = None, (), 0
+        if self.arrays is None and self._wanted:
+            self.arrays = self._wanted_arrays(run.batch)
+            if self.arrays.fits(run.batch):
+                return
         if self.arrays is None or not self.arrays.fits(run.batch):
-            shape = capacity_for(run.batch, SLACK)
+            before = None if self.arrays is None else self.arrays.shape
+            shape = larger(capacity_for(run.batch, SLACK), before)
             self.arrays = StaticArrays(shape, run.batch.tables, self.device)
         self.arrays.fill(run.batch)
         run.before()
         needed = Rooms(salt=self.rooms.salt)
         self.measure(self.arrays.batch, needed)
         self.rooms = self.rooms.grown_to(needed)
+
+    def _wanted_arrays(self, batch: HeteroBatch) -> StaticArrays:
+        wanted = self._wanted
+        self.rooms = Rooms(wanted["rooms"], wanted["salt"])
+        shape = Shape(wanted["graphs"], wanted["rows"])
+        return StaticArrays(shape, batch.tables, self.device)
+
+
+def larger(shape: Shape, other: Shape | None) -> Shape:
+    """Return the shape in which both fit."""
+    if other is None:
+        return shape
+    rows = {group: max(rows, other.rows[group]) for group, rows in shape.rows.items()}
+    return Shape(max(shape.graphs, other.graphs), rows)
+
+
+@contextmanager
+def uncached_autocast(device: str) -> Iterator[None]:
+    """Keep the current autocast dtype, and cast each weight again wherever it is used.
+
+    Autocast frees the casts in its cache when its outermost context ends; a recorded graph would
+    still read that memory.
+    """
+    dtype, enabled = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
+    with torch.autocast(device, dtype=dtype, enabled=enabled, cache_enabled=False):
+        yield

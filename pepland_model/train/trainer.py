@@ -124,6 +124,8 @@ class Trainer:
         self.state = restore(self.updater, checkpoint)
         self.step_batches.load_state_dict(checkpoint.state["feed"])
         self._saved_step = self.progress.start = self._clock_step = self.state.step
+        if self.program is not None and checkpoint.state.get("program"):
+            self.program.program.start_with(checkpoint.state["program"])
 
     def run(self, stop: StopRequest) -> RunResult:
         """Train until the end, an early stop or a signal, then write a checkpoint."""
@@ -316,6 +318,7 @@ class Trainer:
         values = state_values(self.updater, self.state, self.step_batches.state_dict())
         values |= {"config": self.config.as_dict(), "data": self.data.fingerprint}
         values["cut"] = self.data.cut
+        values["program"] = (self.program and self.program.program.sizes()) or None
         tensors = state_tensors(self.updater, self.state)
         folder = step_folder(self.run_folder, self.state.step)
         write_checkpoint(folder, values, tensors, self._write_model)

@@ -61,6 +61,9 @@ def distinct(name: str, key: Tensor, check: Tensor | None, rooms: Rooms) -> Clas
 def leaders(key: Tensor) -> Tensor:
     """Return the first row with the same key as each row. [N] int64."""
     ordered, order = torch.sort(key, stable=True)
-    starts = torch.arange(len(key), device=key.device)
-    starts[1:] *= ordered[1:] != ordered[:-1]
-    return torch.empty_like(order).scatter_(0, order, order[starts.cummax(0).values])
+    new = torch.ones_like(ordered, dtype=torch.bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    run = new.cumsum(0) - 1
+    first = order.new_empty(len(key) + 1)
+    first.scatter_(0, torch.where(new, run, len(key)), order)  # the last place is for the others
+    return torch.empty_like(order).scatter_(0, order, first[run])

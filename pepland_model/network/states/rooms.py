@@ -62,8 +62,9 @@ class Rooms:
         self.counts[name] = needed
         if self.sizes is None:
             return int(needed)
-        self.flags.append(needed > self.sizes[name] - spare)
-        return self.sizes[name]
+        size = self.sizes.get(name, 1)
+        self.flags.append(needed > size - spare)
+        return size
 
     def refuse(self, flag: Tensor) -> None:
         """Note that two different rows have one hash, [] bool: another salt is needed."""
