@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
-from pepland_model.network.fixed_program import FixedProgram, Run
+from pepland_model.network.fixed_program import FixedProgram, Run, nothing
 from pepland_model.network.output import PharmHGTOutput
 from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.pooling import Pooling, pointers_of
@@ -73,7 +73,7 @@ class GraphedInference:
     def submit(self, batch: HeteroBatch, tag: Any = None) -> list[Run]:
         """Start a batch; return earlier ones that have ended, in order."""
         with torch.no_grad():
-            return self.program.submit(batch, tag, _nothing)
+            return self.program.submit(batch, tag, nothing)
 
     def flush(self) -> list[Run]:
         """Wait for all batches, and return those that had not been returned."""
@@ -138,7 +138,3 @@ class GraphedVectors(GraphedInference):
             if self.pooling.view in ("both", name)
         ]
         return (pooled[0] if len(pooled) == 1 else (pooled[0] + pooled[1]) / 2,)
-
-
-def _nothing() -> None:
-    pass

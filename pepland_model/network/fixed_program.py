@@ -245,6 +245,10 @@ class FixedProgram:
         return StaticArrays(shape, batch.tables, self.device)
 
 
+def nothing() -> None:
+    """Do nothing, before a program that reads nothing besides its batch."""
+
+
 def larger(shape: Shape, other: Shape | None) -> Shape:
     """Return the shape in which both fit."""
     if other is None:

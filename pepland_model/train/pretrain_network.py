@@ -64,10 +64,10 @@ class PretrainNetwork(nn.Module):
             rooms: sizes of all arrays, where they may not depend on the batch.
         """
         atoms, fragments, bonds = self.targets(masked)
-        on_cpu = masked.batch.device.type == "cpu"
-        if rooms is not None or not (on_cpu or self.encoder.config.dedup is False):
+        device = masked.batch.device
+        if rooms is not None or self.searches_on(device):
             return self.distinct_states(masked, (atoms, fragments, bonds), rooms)
-        if on_cpu and not self.bonds:
+        if device.type == "cpu" and not self.bonds:
             return self.masked_rows(masked, atoms, fragments)
         out = self.encoder(masked.batch)
         return [
@@ -75,6 +75,10 @@ class PretrainNetwork(nn.Module):
             Term(self.heads.fragment(out.fragment_embedding), fragments),
             self._bonds(masked, out.atom_embedding, bonds),
         ]
+
+    def searches_on(self, device: torch.device) -> bool:
+        """Return whether equal states are found on a device, which is no CPU."""
+        return device.type != "cpu" and self.encoder.config.dedup is not False
 
     def distinct_states(
         self, masked: Masked, targets: tuple[Tensor, Tensor, Tensor], rooms: Rooms | None

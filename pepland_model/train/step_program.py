@@ -112,7 +112,7 @@ def why_not(updater: PretrainUpdater, accumulate: int) -> str:
     """Return why a run's steps are no fixed program; '' if they are."""
     network = updater.network
     assert isinstance(network, PretrainNetwork)
-    if network.encoder.config.dedup is False:
+    if not network.searches_on(updater.device):
         return "--dedup never computes every row"
     if updater.scaler.is_enabled():
         return "--precision fp16 scales its loss"

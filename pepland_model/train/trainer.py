@@ -24,7 +24,7 @@ from pepland_model.run.distributed import ProcessGroup
 from pepland_model.run.log import RunLog
 from pepland_model.run.progress import Progress
 from pepland_model.run.signals import StopRequest
-from pepland_model.train.evaluate import evaluate, frequency_baseline, tally_metrics
+from pepland_model.train.evaluate import Evaluation, frequency_baseline, tally_metrics
 from pepland_model.train.mask import Masked, MaskOptions, mask_batch
 from pepland_model.train.nonfinite import NonFiniteGuard
 from pepland_model.train.out_of_memory import (
@@ -97,6 +97,11 @@ class Trainer:
         self.step_batches = StepBatches(data.train, config.data.accumulate, data.steps_per_epoch)
         self.updater = PretrainUpdater(network, config.optim, processes, self.total)
         self.program = self._make_program()
+        self.evaluation = Evaluation(
+            network, self.masks, processes, self.updater.precision,
+            config.run.graph if network.searches_on(processes.device) else None,
+            progress.say,
+        )  # fmt: skip
         scaled = self.updater.scaler.is_enabled()
         self.guard = NonFiniteGuard(self.run_folder, processes, not scaled, remedy(self.run_folder))
         self.state = RunState()
@@ -271,7 +276,7 @@ class Trainer:
         self.guard.check()
         clock = time.perf_counter()
         self._swap_average()
-        found = evaluate(self.network, held_out, self.masks, self.processes, self.updater.precision)
+        found = self.evaluation(held_out)
         self._swap_average()
         self.state.metrics, self.state.evaluated_step = found, self.state.step
         if self.log:
