@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from pepland_model.network import kernels
+
 DEVICES = {"cuda"}
 """Types of devices on which gradients are summed by takers. On a CPU, adding the entries one after
 the other is as fast, and has the same bits on every run as well."""
@@ -74,6 +76,10 @@ class Takers:
         return found if self.then is None else self.then.sum(found)
 
     def _sum(self, rows: Tensor) -> Tensor:
+        if kernels.runs_on(rows.device):
+            from pepland_model.network.kernels.gather_sum import gather_sum
+
+            return gather_sum(rows, self, dtype=rows.dtype)
         if self.ptr is None:
             return rows.index_select(0, self.order)
         if len(rows) == 0:
@@ -118,6 +124,8 @@ def takers_of(index: Tensor, num_rows: int) -> Takers:
     found = torch.sort(index.int(), stable=True)
     bounds = torch.arange(num_rows + 1, dtype=torch.int32, device=index.device)
     ptr = torch.searchsorted(found.values, bounds)
+    if kernels.runs_on(index.device):
+        return Takers(found.indices, ptr, row=found.values)
     return in_parts(found.indices, found.values.long(), ptr)
 
 
