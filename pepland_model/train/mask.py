@@ -18,6 +18,7 @@ from torch import Tensor
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.graph.feature_tables import MASK_CODE
+from pepland_model.network.hashing import GOLDEN, mix, mix_int
 from pepland_model.run.config import MaskConfig
 
 IGNORE = -100
@@ -230,34 +231,4 @@ def _keys(ptr: Tensor, segment: Tensor, graph_index: Tensor, base: int | Tensor)
     per_graph = mix(mix(graph_index ^ base) + base)
     per_graph = torch.cat([per_graph, per_graph.new_zeros(1)])
     position = torch.arange(len(segment), device=ptr.device) - ptr[segment]
-    return mix(per_graph[segment] + position * _GOLDEN) & ((1 << _KEY_BITS) - 1)
-
-
-def _signed(value: int) -> int:
-    value &= (1 << 64) - 1
-    return value - (1 << 64) if value >> 63 else value
-
-
-# The finaliser of SplitMix64 (Steele, Lea, Flood 2014, doi 10.1145/2660193.2660195), with wrapping
-# multiplication and logical shifts.
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
-_STAGES = ((30, _signed(0xBF58476D1CE4E5B9)), (27, _signed(0x94D049BB133111EB)))
-
-
-def mix(x: Tensor) -> Tensor:
-    """Return the hashes of int64 values, the same on every device."""
-    for shift, factor in _STAGES:
-        x = (x ^ _shift(x, shift)) * factor
-    return x ^ _shift(x, 31)
-
-
-def _shift(x: Tensor, bits: int) -> Tensor:
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def mix_int(x: int) -> int:
-    """Return the hash of one integer, equal to that of `mix`, as a signed 64-bit integer."""
-    x &= (1 << 64) - 1
-    for shift, factor in _STAGES:
-        x = ((x ^ (x >> shift)) * factor) & ((1 << 64) - 1)
-    return _signed(x ^ (x >> 31))
+    return mix(per_graph[segment] + position * GOLDEN) & ((1 << _KEY_BITS) - 1)

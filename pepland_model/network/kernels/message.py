@@ -64,7 +64,9 @@ class _Message(torch.autograd.Function):
         return (*sums, None, None, None)
 
 
-def message(x: Tensor, a: Tensor, b: Tensor, code: "Index", source: "Index", reverse: "Index") -> Tensor:
+def message(
+    x: Tensor, a: Tensor, b: Tensor, code: "Index", source: "Index", reverse: "Index"
+) -> Tensor:
     """Return relu(x[code] + a[source] - b[reverse]). [L, d], of the dtype of `a`.
 
     Args:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pepland_model.network import kernels
 from pepland_model.network.edges import Edges
-from pepland_model.network.hashing import mix
+from pepland_model.network.hashing import mix, mix_int
 from pepland_model.network.states.distinct_rows import Classes, distinct
 from pepland_model.network.states.plan import EdgeLevel, JunctionPlan, NodeLevel, ViewPlan
 from pepland_model.network.states.rooms import Rooms
@@ -44,7 +45,35 @@ def search(
         rounds: of message passing.
         rooms: sizes of the levels.
     """
+    if kernels.runs_on(code.device) and len(code) and len(edges.src):
+        return search_by_kernels(name, code, edges, real, rounds, rooms)
     return _Search(name, code, edges, real, rooms).plan(rounds)
+
+
+def search_by_kernels(
+    name: str, code: Tensor, edges: Edges, real: Tensor, rounds: int, rooms: Rooms
+) -> ViewPlan:
+    """Return the same plan by kernels, but for rows without a class: these have no inputs."""
+    from pepland_model.network.kernels.number_rows import Table
+    from pepland_model.network.kernels.search_levels import edge_level, node_level
+
+    exact = (rounds + 1) * len(code) + rounds * len(edges.src)
+    most = sum(size for key, size in (rooms.sizes or {}).items() if key.startswith(name))
+    table = Table(min(exact, most or exact), code.device)
+    first, second = salts(rooms)
+    node, edge = code, edges.code
+    nodes, links = [], []
+    for i in range(rounds + 1):
+        of_level = mix_int(2 * i + 1)
+        node, level = node_level(
+            name, i, code, node, edge, edges, real, table, (first, second, of_level), rooms
+        )
+        nodes.append(level)
+        if i < rounds:
+            edge, link = edge_level(name, i, node, edge, edges, table, mix_int(2 * i + 2), rooms)
+            links.append(link)
+    rooms.refuse((table.trouble > 0).any())
+    return ViewPlan(tuple(nodes), tuple(links), node)
 
 
 class _Search:
@@ -56,6 +85,7 @@ class _Search:
         self.size = torch.where(self.real, edges.in_degree(), 0)
 
     def plan(self, rounds: int) -> ViewPlan:
+        """Return the plan of all levels."""
         node, edge = self.code, self.edges.code
         nodes, links = [], []
         for i in range(rounds + 1):

@@ -38,8 +38,10 @@ class Rooms:
     """Changes the hashes of a search; see `refuse`."""
     counts: dict[str, Tensor] = field(default_factory=dict)
     """Name -> rows needed, [] int64."""
+    most: dict[str, int] = field(default_factory=dict)
+    """Name -> rows that fit, where sizes are fixed."""
     flags: list[Tensor] = field(default_factory=list)
-    """What went wrong, [] bool each."""
+    """Reasons of `refuse`, [] bool each."""
     constants: dict[Hashable, Any] = field(default_factory=dict)
     """What is the same in every run; a recorded program reads it where it lies."""
 
@@ -63,7 +65,7 @@ class Rooms:
         if self.sizes is None:
             return int(needed)
         size = self.sizes.get(name, 1)
-        self.flags.append(needed > size - spare)
+        self.most[name] = size - spare
         return size
 
     def refuse(self, flag: Tensor) -> None:
@@ -72,13 +74,17 @@ class Rooms:
 
     def overflow(self) -> Tensor:
         """Return whether the run since the last `clear` may not be used. [] bool."""
-        if not self.flags:
-            return torch.zeros((), dtype=torch.bool)
-        return torch.stack(self.flags).any()
+        found = list(self.flags)
+        if self.most:
+            limits = torch.tensor(list(self.most.values()))
+            device = self.counts[next(iter(self.most))].device
+            most = self.kept("most", lambda: limits.to(device))
+            found.append((torch.stack([self.counts[name] for name in self.most]) > most).any())
+        return torch.stack(found).any() if found else torch.zeros((), dtype=torch.bool)
 
     def clear(self) -> None:
         """Forget the last run."""
-        self.counts, self.flags = {}, []
+        self.counts, self.most, self.flags = {}, {}, []
 
     def grown_to(self, needed: Rooms) -> Rooms:
         """Return rooms in which a search fits that had exact sizes; none shrinks. The host waits.
