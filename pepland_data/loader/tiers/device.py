@@ -47,8 +47,8 @@ PADDING = -(2**62)
 """First row of a segment of padding: far below the first row of any column."""
 NAMES = tuple(COLUMNS)
 NO_ROWS = dict.fromkeys(GROUPS, 0)
-SEGMENT_BYTES = 20
-"""Size, begin and shift of a segment."""
+SEGMENT_BYTES = 16
+"""Begin, size and shift of a segment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +97,10 @@ class Segments:
     first byte of the next column.
     """
 
-    sizes: npt.NDArray[np.int64]
-    """[10, K+1] int64, items of each segment."""
     begins: npt.NDArray[np.int64]
     """[10, K+1] int64, first row among the values of a run minus first place in the batch."""
+    sizes: npt.NDArray[np.int32]
+    """[10, K+1] int32, items of each segment."""
     shifts: npt.NDArray[np.int32]
     """[10, K+1] int32, added to a local index to get the row of the batch; else the padding."""
 
@@ -170,7 +170,7 @@ class DeviceSource:
 
     def _batch(self, outline: BatchOutline) -> HeteroBatch:
         places = places_of(outline.shape)
-        block, (sizes, begins, shifts) = self._send(outline)
+        block, (begins, sizes, shifts) = self._send(outline)
         columns = block[spans(outline.shape)[0][NAMES[0]][0] :].view(torch.int32)
         owner = torch.repeat_interleave(sizes, output_size=len(columns))
         rows = begins.index_select(0, owner).add_(self._numbers(len(columns))).clamp_(min=0)
@@ -184,7 +184,7 @@ class DeviceSource:
         """Copy the segments, graph numbers and pointers to the device in one copy.
 
         Returns:
-            The block of the batch with graph numbers and pointers; sizes, begins and shifts of the
+            The block of the batch with graph numbers and pointers; begins, sizes and shifts of the
             segments, which are before it in the same memory.
         """
         count = len(NAMES) * (len(outline.graphs) + 1)
@@ -193,12 +193,8 @@ class DeviceSource:
         sent = torch.empty(
             before + found[NAMES[0]][0], dtype=torch.uint8, pin_memory=self._side.on_gpu
         )
-        write_segments(
-            Segments(*(part.numpy().reshape(len(NAMES), -1) for part in _parts(sent, count))),
-            outline,
-            self.ptr,
-            self._first_rows,
-        )
+        segments = Segments(*(p.numpy().reshape(len(NAMES), -1) for p in _parts(sent, count)))
+        write_segments(segments, outline, self.ptr, self._first_rows)
         write_head(arrays(sent[before:].numpy(), Shape(outline.shape.graphs, NO_ROWS)), outline)
         whole = torch.empty(before + nbytes, dtype=torch.uint8, device=self.device)
         whole[: len(sent)].copy_(sent, non_blocking=True)
@@ -213,11 +209,10 @@ class DeviceSource:
 
 
 def _parts(block: Tensor, count: int) -> list[Tensor]:
-    """Return sizes, begins and shifts of segments as views of the first bytes of a block."""
-    sizes, begins, shifts = torch.split(
-        block[: SEGMENT_BYTES * count], [8 * count, 8 * count, 4 * count]
-    )
-    return [sizes.view(torch.int64), begins.view(torch.int64), shifts.view(torch.int32)]
+    """Return begins, sizes and shifts of segments as views of the first bytes of a block."""
+    used = block[: SEGMENT_BYTES * count]
+    begins, sizes, shifts = torch.split(used, [8 * count, 4 * count, 4 * count])
+    return [begins.view(torch.int64), sizes.view(torch.int32), shifts.view(torch.int32)]
 
 
 def _first_rows(
