@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from pepland_model.network import kernels
@@ -68,8 +69,12 @@ class Attention(AttentionLayers):
         """Return the same by kernels; keys and values come from one product."""
         from pepland_model.network.kernels.attention import attend
 
-        query, (_, key, value, last) = self.linears[0](nodes), self.linears
+        query, (_, key, value, last) = self.linears[0](nodes), map(_linear, self.linears)
         weight = torch.cat([key.weight, value.weight])
         pairs = linear(edges, weight, torch.cat([key.bias, value.bias]))
         mixed: Tensor = last(attend(query, pairs, own, inputs, ptr, dst, self.heads))
         return mixed
+
+
+def _linear(layer: nn.Module) -> nn.Linear:
+    return cast(nn.Linear, layer)

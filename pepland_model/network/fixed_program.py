@@ -110,7 +110,7 @@ class FixedProgram:
         """Start a run; return earlier runs that have ended, in order."""
         done: list[Run] = []
         run = Run(batch, tag, before)
-        if self.arrays is None or not self.arrays.fits(batch):
+        if not self._fits(batch):
             done += self.flush()
             self._make_room(run)
         self._start(run)
@@ -124,6 +124,12 @@ class FixedProgram:
         while self._pending:
             done += self._confirm()
         return done
+
+    def _fits(self, batch: HeteroBatch) -> bool:
+        arrays = self.arrays
+        if arrays is None or arrays.batch.tables is not batch.tables:
+            return False
+        return arrays.fits(batch)
 
     def _start(self, run: Run) -> None:
         assert self.arrays is not None
@@ -226,11 +232,11 @@ class FixedProgram:
         self._graph, self._out, self._runs = None, (), 0
         if self.arrays is None and self._wanted:
             self.arrays = self._wanted_arrays(run.batch)
-            if self.arrays.fits(run.batch):
+            if self._fits(run.batch):
                 return
-        if self.arrays is None or not self.arrays.fits(run.batch):
+        if not self._fits(run.batch):
             before = None if self.arrays is None else self.arrays.shape
-            shape = larger(capacity_for(run.batch, SLACK), before)
+            shape = larger(capacity_for(run.batch, SLACK - 1), before)
             self.arrays = StaticArrays(shape, run.batch.tables, self.device)
         self.arrays.fill(run.batch)
         run.before()

@@ -158,9 +158,9 @@ def last_states(
     """
     from_edges, from_state, from_input = torch.split(last.weight, len(last.weight), 1)
     if kernels.runs_on(f_h.device):
-        from pepland_model.network.kernels.node_rows import incoming as summed_inputs
+        from pepland_model.network.kernels import node_rows
 
-        incoming = summed_inputs(h, level.index("inputs"), level.ptr, level.dst)
+        incoming = node_rows.incoming(h, level.index("inputs"), level.ptr, level.dst)
     else:
         incoming = segment_sum(take(h, *level.index("inputs")), level.ptr, *level.index("dst"))
     incoming, connected = incoming.to(last.weight.dtype), has_inputs(level, last.weight.dtype)

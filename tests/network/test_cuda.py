@@ -76,15 +76,15 @@ def test_a_graph_recorded_under_autocast_reads_no_freed_memory() -> None:
     net = model().cuda().eval()
     replay, batch = GraphedInference(net, "on"), batch_of(list(range(20))).to("cuda")
     with torch.autocast("cuda", torch.bfloat16):
-        with torch.no_grad():
-            expected = net(batch).atom_embedding
         for _ in range(4):
-            replay(batch)
+            recorded = replay(batch).atom_embedding.clone()
+        with torch.no_grad():
+            exact = net(batch).atom_embedding
+    assert torch.allclose(recorded.float(), exact.float(), atol=0.02 * float(exact.abs().max()))
     torch.cuda.empty_cache()
     filled = [torch.full((1 << 20,), torch.nan, device="cuda") for _ in range(64)]
-    actual = replay(batch).atom_embedding
+    assert torch.equal(replay(batch).atom_embedding, recorded)
     assert len(filled) == 64
-    assert torch.allclose(actual.float(), expected.float(), atol=1e-5)
 
 
 def test_recording_without_a_gpu_is_refused() -> None:

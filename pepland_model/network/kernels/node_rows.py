@@ -33,6 +33,20 @@ def _residual(
     tl.store(out + cells, values + before, mask=inside)
 
 
+@triton.jit
+def _where_inputs(grad, ptr, out, count, width, COLUMNS: tl.constexpr, TILE: tl.constexpr):
+    node = tl.program_id(0).to(tl.int64) * TILE + tl.arange(0, TILE)
+    used = node < count
+    begin = tl.load(ptr + node, mask=used, other=0)
+    some = used & (tl.load(ptr + node + 1, mask=used, other=0) > begin)
+    columns = tl.arange(0, COLUMNS)
+    inside = used[:, None] & (columns < width)[None, :]
+    cells = node[:, None] * width + columns[None, :]
+    tl.store(
+        out + cells, tl.load(grad + cells, mask=some[:, None] & inside, other=0.0), mask=inside
+    )
+
+
 class _Residual(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, attended: Tensor, f_h: Tensor, own: "AnyIndex", ptr: Tensor) -> Tensor:
@@ -52,7 +66,14 @@ class _Residual(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         (ptr,) = ctx.saved_tensors
-        grad = grads[0] * (ptr.diff() > 0).unsqueeze(1)
+        count, width = grads[0].shape
+        grad = torch.empty_like(grads[0], memory_format=torch.contiguous_format)
+        columns = triton.next_power_of_2(width)
+        if count:
+            _where_inputs[(triton.cdiv(count, 4),)](
+                grads[0].contiguous(), ptr, grad, count, width, COLUMNS=columns, TILE=4,
+                num_warps=warps_for(columns),
+            )  # fmt: skip
         if ctx.own[0] is None:
             return grad, grad.to(ctx.dtype), None, None
         return grad, gather_sum(grad, ctx.own[1], dtype=ctx.dtype), None, None

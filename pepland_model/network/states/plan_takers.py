@@ -80,14 +80,17 @@ def with_takers(
     if plan.junction is not None and not plan.junction.takers:
         asked += _of_junction(plan.junction, *nodes)
     by_level: dict[int, dict[str, Takers]] = {}
-    for one, takers in zip(asked, solved(asked, known, rooms), strict=True):
+    for one, takers in solved(asked, known, rooms):
         by_level.setdefault(id(one.level), {})[one.name] = takers
     atoms, fragments = (_filled(view, by_level) for view in (plan.atoms, plan.fragments))
     return Plan(atoms, fragments, _with(plan.junction, by_level))
 
 
-def solved(asked: Sequence[Asked], known: KnownTakers, rooms: Rooms) -> list[Takers]:
-    """Return the takers of each index; equal indices share theirs."""
+def solved(asked: Sequence[Asked], known: KnownTakers, rooms: Rooms) -> list[tuple[Asked, Takers]]:
+    """Return the takers of each index that needs them; equal indices share theirs."""
+    by_kernels = bool(asked) and kernels.runs_on(asked[0].index.device)
+    if by_kernels:  # kernels run along the pointers of an index that ascends
+        asked = [one for one in asked if one.ptr is None]
     for one in asked:
         if one.ptr is not None and known.of(one.index) is None:
             ascending = replace(sorted_takers(one.ptr, len(one.index)), row=one.index)
@@ -95,7 +98,7 @@ def solved(asked: Sequence[Asked], known: KnownTakers, rooms: Rooms) -> list[Tak
     unknown = {id(one.index): one for one in asked if known.of(one.index) is None}
     found = takers_together(list(unknown.values()), rooms) if unknown else []
     known.known += [(u.index, takers) for u, takers in zip(unknown.values(), found, strict=True)]
-    return [takers for one in asked if (takers := known.of(one.index)) is not None]
+    return [(one, takers) for one in asked if (takers := known.of(one.index)) is not None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,16 +126,24 @@ class Layout:
     @classmethod
     def of(cls, sizes: Sequence[int], rows: Sequence[int], device: torch.device) -> Layout:
         """Return the layout of indices of some sizes into some numbers of rows."""
-        size, row = torch.tensor(sizes), torch.tensor(rows) + 1
         entries, count = sum(sizes), sum(rows) + len(rows)
+        size, row = sent([sizes, [n + 1 for n in rows]], device)
+        numbers = torch.arange(entries, device=device)
         owner = torch.repeat_interleave(size, output_size=entries)
         starts, firsts = size.cumsum(0) - size, row.cumsum(0) - row
-        parts = (
-            owner, torch.arange(entries) - starts[owner], firsts[owner].int(),
-            (row - 1)[owner], size, torch.arange(count, dtype=torch.int32),
+        return cls(
+            owner, numbers - starts[owner], firsts[owner].int(), (row - 1)[owner], size,
+            torch.arange(count, dtype=torch.int32, device=device),
             torch.repeat_interleave(starts, row, output_size=count),
         )  # fmt: skip
-        return cls(*(part.to(device) for part in parts))
+
+
+def sent(values: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """Return integers on a device; the host does not wait for the copy."""
+    made = torch.tensor(values)
+    if device.type == "cuda" and torch.cuda.is_available():
+        made = made.pin_memory()
+    return made.to(device, non_blocking=True)
 
 
 def takers_together(asked: Sequence[Asked], rooms: Rooms) -> list[Takers]:
