@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
+from pepland_model.network import kernels
 from pepland_model.network.fixed_program import FixedProgram, Run, nothing
 from pepland_model.network.output import PharmHGTOutput
 from pepland_model.network.pharmhgt import PharmHGT
@@ -133,8 +134,18 @@ class GraphedVectors(GraphedInference):
             states, rows, _ = views[self.pooling.level]
             return (states[rows].float(),)
         pooled = [
-            bag(states.float(), rows, ptr, self.pooling.how)
+            pooled_rows(states, rows, ptr, self.pooling.how)
             for name, (states, rows, ptr) in views.items()
             if self.pooling.view in ("both", name)
         ]
         return (pooled[0] if len(pooled) == 1 else (pooled[0] + pooled[1]) / 2,)
+
+
+def pooled_rows(states: Tensor, rows: Tensor, ptr: Tensor, how: str) -> Tensor:
+    """Return the mean or maximum of ``states[rows]`` over each segment. [G, d] float32."""
+    if how == "mean" and kernels.runs_on(states.device):
+        from pepland_model.network.kernels.gather_sum import segment_sums
+
+        total = segment_sums(states, rows, ptr)
+        return total / ptr.diff().clamp(min=1).unsqueeze(1)
+    return bag(states.float(), rows, ptr, how)

@@ -238,6 +238,7 @@ class FixedProgram:
             before = None if self.arrays is None else self.arrays.shape
             shape = larger(capacity_for(run.batch, SLACK - 1), before)
             self.arrays = StaticArrays(shape, run.batch.tables, self.device)
+        assert self.arrays is not None
         self.arrays.fill(run.batch)
         run.before()
         needed = Rooms(salt=self.rooms.salt)

@@ -160,10 +160,10 @@ def last_states(
     if kernels.runs_on(f_h.device):
         from pepland_model.network.kernels import node_rows
 
-        incoming = node_rows.incoming(h, level.index("inputs"), level.ptr, level.dst)
+        summed = node_rows.incoming(h, level.index("inputs"), level.ptr, level.dst)
     else:
-        incoming = segment_sum(take(h, *level.index("inputs")), level.ptr, *level.index("dst"))
-    incoming, connected = incoming.to(last.weight.dtype), has_inputs(level, last.weight.dtype)
+        summed = segment_sum(take(h, *level.index("inputs")), level.ptr, *level.index("dst"))
+    incoming, connected = summed.to(last.weight.dtype), has_inputs(level, last.weight.dtype)
     own, code = (chosen(level.index(name), rows) for name in ("own", "code"))
     if rows is not None:
         incoming, connected = take(incoming, rows), connected.index_select(0, rows)

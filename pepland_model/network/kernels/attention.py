@@ -281,7 +281,7 @@ def attend(
         dst: [E] int64, node that each edge enters.
         heads: number of attention heads.
     """
-    out: Tensor = _Attend.apply(  # type: ignore[no-untyped-call]
+    out: Tensor = _Attend.apply(
         query.contiguous(), pairs.contiguous(), own, inputs, ptr, dst, heads
     )
     return out

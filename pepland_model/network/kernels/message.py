@@ -77,7 +77,7 @@ def message(
         source: [L] int, row of `a`.
         reverse: [L] int, row of `b`.
     """
-    out: Tensor = _Message.apply(  # type: ignore[no-untyped-call]
+    out: Tensor = _Message.apply(
         x.contiguous(), a.contiguous(), b.contiguous(), code, source, reverse
     )
     return out

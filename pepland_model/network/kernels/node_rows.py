@@ -88,9 +88,7 @@ def residual(attended: Tensor, f_h: Tensor, own: "AnyIndex", ptr: Tensor) -> Ten
         own: [N] int, row of `f_h`, with its takers; None where node v has row v.
         ptr: [N+1] int64, edges ``ptr[v]`` to ``ptr[v+1]`` enter node v.
     """
-    out: Tensor = _Residual.apply(  # type: ignore[no-untyped-call]
-        attended.contiguous(), f_h.contiguous(), own, ptr
-    )
+    out: Tensor = _Residual.apply(attended.contiguous(), f_h.contiguous(), own, ptr)
     return out
 
 
@@ -120,5 +118,5 @@ def incoming(h: Tensor, inputs: "AnyIndex", ptr: Tensor, dst: Tensor) -> Tensor:
         ptr: [N+1] int64, edges ``ptr[v]`` to ``ptr[v+1]`` enter node v.
         dst: [E] int64, node that each edge enters.
     """
-    out: Tensor = _Incoming.apply(h, inputs, ptr, dst)  # type: ignore[no-untyped-call]
+    out: Tensor = _Incoming.apply(h, inputs, ptr, dst)
     return out

@@ -165,7 +165,7 @@ def node_level(
         edge, first, ends, ptr, inputs, dst, room, inputs_room, BLOCK=BLOCK
     )
     used = {"used": numbers[-1], "used_inputs": ends[-1]}
-    return class_of, NodeLevel(own_of, inputs, ptr, dst, code_of, **used)  # type: ignore[arg-type]
+    return class_of, NodeLevel(own_of, inputs, ptr, dst, code_of, **used)
 
 
 def edge_level(
