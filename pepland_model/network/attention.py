@@ -14,6 +14,8 @@ from pepland_model.network.layers import AttentionLayers
 from pepland_model.network.segments import segment_softmax, segment_sum, take
 from pepland_model.network.takers import AnyIndex, Index, looked_up
 
+Packed = tuple[Tensor, Tensor]
+
 
 class Attention(AttentionLayers):
     """softmax(Q K / sqrt(d / heads)) V over the edges that enter a node, then a linear layer."""
@@ -26,6 +28,7 @@ class Attention(AttentionLayers):
         inputs: AnyIndex,
         ptr: Tensor,
         dst: Index,
+        packed: Packed | None = None,
     ) -> Tensor:
         """Return the attention output of every node.
 
@@ -46,7 +49,7 @@ class Attention(AttentionLayers):
             [N, d]; a node without edges gets the bias of the output layer.
         """
         if kernels.runs_on(nodes.device):
-            return self._fused(nodes, edges, own, inputs, ptr, dst[0])
+            return self._fused(nodes, edges, own, inputs, ptr, dst[0], packed or self.pack())
         query, key, value = self.linears[0](nodes), self.linears[1](edges), self.linears[2](edges)
         width = query.shape[1] // self.heads
         q = take(query, *looked_up(dst, own)).view(-1, self.heads, width)
@@ -65,16 +68,17 @@ class Attention(AttentionLayers):
         inputs: AnyIndex,
         ptr: Tensor,
         dst: Tensor,
+        packed: Packed,
     ) -> Tensor:
         """Return the same by kernels; keys and values come from one product."""
         from pepland_model.network.kernels.attention import attend
 
-        query, (_, key, value, last) = self.linears[0](nodes), map(_linear, self.linears)
-        weight = torch.cat([key.weight, value.weight])
-        pairs = linear(edges, weight, torch.cat([key.bias, value.bias]))
-        mixed: Tensor = last(attend(query, pairs, own, inputs, ptr, dst, self.heads))
-        return mixed
+        query, pairs = self.linears[0](nodes), linear(edges, *packed)
+        mixed = attend(query, pairs, own, inputs, ptr, dst, self.heads)
+        out: Tensor = self.linears[3](mixed)
+        return out
 
-
-def _linear(layer: nn.Module) -> nn.Linear:
-    return cast(nn.Linear, layer)
+    def pack(self) -> Packed:
+        """Return the weights of keys and values, one below the other, and their biases."""
+        _, key, value, _ = (cast(nn.Linear, layer) for layer in self.linears)
+        return torch.cat([key.weight, value.weight]), torch.cat([key.bias, value.bias])

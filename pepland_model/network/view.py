@@ -22,6 +22,7 @@ from torch.nn.functional import linear, relu
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_model.network import kernels
+from pepland_model.network.attention import Attention, Packed
 from pepland_model.network.edges import Edges, view_edges
 from pepland_model.network.layers import PharmHGTLayers
 from pepland_model.network.segments import segment_sum, take
@@ -92,8 +93,10 @@ def view_states(
     attend, rounds = layers.mp.attn[view.attention], layers.mp.mp_list[view.attention]
     last = cast(nn.Linear, layers.mp.node_last_layer[view.last])
     f_h, h = f, x
+    # Kernels take the weights of keys and values together: put together once for all rounds.
+    packed = cast(Attention, attend).pack() if kernels.runs_on(f.device) else None
     for i, layer in enumerate(cast(nn.ModuleList, rounds)):
-        f_h = node_states(attend, f_h, h, plan.nodes[i], last.weight.dtype, kept)
+        f_h = node_states(attend, f_h, h, plan.nodes[i], last.weight.dtype, kept, packed)
         f_h = f_h if kept is None else kept.add("nodes", i, f_h)
         h = edge_states(cast(nn.Linear, layer), f_h, h, x, plan.edges[i], kept)
         h = h if kept is None else kept.add("edges", i, h)
@@ -115,11 +118,12 @@ def node_states(
     level: NodeLevel,
     dtype: torch.dtype,
     kept: KeptStates | None,
+    packed: Packed | None,
 ) -> Tensor:
     """Return attention(f_h, h) + f_h for the nodes of a level. [K, d]."""
     f_h, own = used_rows(f_h, level.index("own"), kept)
     h, inputs = used_rows(h, level.index("inputs"), kept)
-    attended = attend(f_h, h, own, inputs, level.ptr, level.index("dst"))
+    attended = attend(f_h, h, own, inputs, level.ptr, level.index("dst"), packed)
     if kernels.runs_on(f_h.device):
         from pepland_model.network.kernels.node_rows import residual
 

@@ -45,8 +45,10 @@ def _choose(
         begin = tl.load(ptr + graph)
         end = tl.load(ptr + graph + 1)
         number = tl.load(graph_index + graph)
-        if not IS_KNOWN:
-            base = tl.load(base + STREAM)
+        if IS_KNOWN:
+            start_of = base
+        else:
+            start_of = tl.load(base + STREAM)
         found = tl.zeros([BLOCK], tl.int64)
         start = begin
         while start < end:
@@ -61,13 +63,13 @@ def _choose(
             row = start + lane
             used = row < end
             is_one = _is_candidate(home, home_code, maskable, row, used, HAS_RULE)
-            key = _key(number, base, row - begin, GOLDEN, BITS)
+            key = _key(number, start_of, row - begin, GOLDEN, BITS)
             rank = tl.zeros([BLOCK], tl.int64)
             second = begin
             while second < end:
                 other = second + lane
                 is_other = _is_candidate(home, home_code, maskable, other, other < end, HAS_RULE)
-                rival = _key(number, base, other - begin, GOLDEN, BITS)
+                rival = _key(number, start_of, other - begin, GOLDEN, BITS)
                 earlier = rival[None, :] < key[:, None]
                 tied = (rival[None, :] == key[:, None]) & (other[None, :] < row[:, None])
                 before = (earlier | tied) & is_other[None, :]
