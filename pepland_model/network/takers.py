@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from pepland_model.network import kernels
+
 DEVICES = {"cuda"}
 """Types of devices on which gradients are summed by takers. On a CPU, adding the entries one after
 the other is as fast, and has the same bits on every run as well."""
@@ -61,14 +63,24 @@ class Takers:
     parts: Parts | None = None
     then: Takers | None = None
     """What takes the sums again, if the index was looked up in another index."""
+    row: Tensor | None = None
+    """[E] int, the row that entry ``order[i]`` takes, for kernels; at least S for entries behind
+    the last segment. None where it is not known, or where there are `parts`."""
 
     def sum(self, rows: Tensor) -> Tensor:
         """Return the sum of the rows [E, d] of the takers of each row; zero for none. [S, d].
 
         Sums have the dtype of the rows.
         """
-        found = self._sum(rows)
+        found = self._by_kernel(rows) if kernels.runs_on(rows.device) else self._sum(rows)
         return found if self.then is None else self.then.sum(found)
+
+    def _by_kernel(self, rows: Tensor) -> Tensor:
+        if self.ptr is None or self.parts is not None:
+            return self._sum(rows)
+        from pepland_model.network.kernels.gather_sum import gather_sum
+
+        return gather_sum(rows, self)
 
     def _sum(self, rows: Tensor) -> Tensor:
         if self.ptr is None:
@@ -108,17 +120,29 @@ def takers_of(index: Tensor, num_rows: int) -> Takers:
     found = torch.sort(index.int(), stable=True)
     bounds = torch.arange(num_rows + 1, dtype=torch.int32, device=index.device)
     ptr = torch.searchsorted(found.values, bounds)
+    if kernels.runs_on(index.device):
+        return Takers(found.indices, ptr, row=found.values)
     return in_parts(found.indices, found.values.long(), ptr)
 
 
-def sorted_takers(ptr: Tensor, num_entries: int) -> Takers:
+def sorted_takers(ptr: Tensor, num_entries: int, index: Tensor | None = None) -> Takers:
     """Return the takers of an index that ascends: row v is taken by ``ptr[v]`` to ``ptr[v+1]``."""
-    return Takers(torch.arange(num_entries, device=ptr.device), ptr)
+    return Takers(torch.arange(num_entries, device=ptr.device), ptr, row=index)
 
 
 def permuted_takers(order: Tensor) -> Takers:
     """Return the takers of an index that takes each row once, row v by entry ``order[v]``."""
     return Takers(order, None)
+
+
+def whole(index: AnyIndex, num_rows: int) -> AnyIndex:
+    """Return an index into S rows with takers that kernels sum over, where gradients need them."""
+    values, takers = index
+    if values is None:
+        return None, None
+    if takers is None or takers.parts is not None or takers.then is not None:
+        takers = takers_of(values, num_rows) if torch.is_grad_enabled() else None
+    return values, takers
 
 
 def looked_up(first: Index, then: AnyIndex) -> Index:

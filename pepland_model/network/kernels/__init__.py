@@ -21,5 +21,8 @@ def _installed() -> bool:
 
 
 def runs_on(device: torch.device) -> bool:
-    """Return whether kernels run on a device: one of `DEVICES`, with Triton installed."""
-    return device.type in DEVICES and _installed()
+    """Return whether kernels run on a device: one of `DEVICES`, with Triton installed.
+
+    ``torch.compile`` traces the operators of PyTorch instead.
+    """
+    return device.type in DEVICES and not torch.compiler.is_compiling() and _installed()

@@ -32,7 +32,7 @@ class KnownTakers:
 
     def add_edges(self, edges: Edges) -> None:
         """Add what every edge takes: the edges that leave a node are the reverse of those in."""
-        self.known.append((edges.src, Takers(edges.reverse, edges.in_ptr)))
+        self.known.append((edges.src, Takers(edges.reverse, edges.in_ptr, row=edges.dst)))
         self.known.append((edges.reverse, permuted_takers(edges.reverse)))
 
     def of(self, index: Tensor | None, num_rows: int) -> Takers | None:
@@ -43,7 +43,7 @@ class KnownTakers:
 
     def ascending(self, dst: Tensor, ptr: Tensor) -> Takers:
         """Return the takers of an index that ascends."""
-        return self._kept(dst) or self._keep(dst, sorted_takers(ptr, len(dst)))
+        return self._kept(dst) or self._keep(dst, sorted_takers(ptr, len(dst), dst))
 
     def _kept(self, index: Tensor) -> Takers | None:
         return next((takers for other, takers in self.known if other is index), None)

@@ -1,0 +1,116 @@
+"""Multi-head attention of one query per node over the entries of its segment, and its gradient."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+import triton
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from pepland_model.network.kernels.attention_kernels import forward_kernel, node_kernel
+from pepland_model.network.kernels.gather_sum import TL, Job, gather_sums, job, sum_dtype
+
+if TYPE_CHECKING:
+    from pepland_model.network.takers import AnyIndex, Takers
+
+ENTRIES = 4
+"""Entries that a program handles at a time."""
+
+
+def attend(
+    query: Tensor,
+    both: Tensor,
+    own: AnyIndex,
+    inputs: AnyIndex,
+    ptr: Tensor,
+    dst: Tensor,
+    heads: int,
+) -> Tensor:
+    """Return softmax(Q K / sqrt(d / heads)) V over the entries of each node. [N, d].
+
+    One launch, and in the backward pass two, or three with many entries. The dtype is that of
+    `both`; sums are made in at least float32. A node without entries gets 0.
+
+    Args:
+        query: [K, d].
+        both: [L, 2d], keys and then values.
+        own: [N] int, query of each node; None where node v has row v. Each index comes with its
+            takers without parts, which only the gradient needs.
+        inputs: [E] int, key and value of each entry; None where entry e has row e.
+        ptr: [N+1] int, entries ``ptr[v]`` to ``ptr[v+1]`` belong to node v.
+        dst: [E] int, node of each entry.
+        heads: of d / heads columns each.
+    """
+    return _Attend.apply(  # type: ignore[no-any-return, no-untyped-call]
+        query, both, own[0], inputs[0], ptr, dst, own[1], inputs[1], heads
+    )
+
+
+class _Attend(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        both: Tensor,
+        own: Tensor | None,
+        inputs: Tensor | None,
+        ptr: Tensor,
+        dst: Tensor,
+        own_takers: Takers | None,
+        takers: Takers | None,
+        heads: int,
+    ) -> Tensor:
+        query, both, nodes = query.contiguous(), both.contiguous(), len(ptr) - 1
+        out = both.new_empty(nodes, query.shape[1])
+        norm = out.new_empty((nodes, heads), dtype=sum_dtype(query, both))
+        if nodes > 0:
+            key, value = both.chunk(2, 1)
+            fixed = _fixed(query, both, heads)
+            forward_kernel[(nodes,)](query, key, value, own, inputs, ptr, out, norm, **fixed)
+        ctx.save_for_backward(query, both, own, inputs, ptr, dst, out, norm)
+        ctx.takers, ctx.own_takers = takers, own_takers
+        return out
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc, no-untyped-call, untyped-decorator, unused-ignore]
+    def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        query, both, own, inputs, ptr, dst, out, norm = ctx.saved_tensors
+        grad, (key, value) = grads[0].contiguous(), both.chunk(2, 1)
+        for_key, for_value = norm.new_empty((2, len(dst), norm.shape[1]))
+        for_query = out.new_empty(out.shape, dtype=query.dtype if own is None else norm.dtype)
+        if len(out) > 0:
+            node_kernel[(len(out),)](
+                query, key, value, own, inputs, ptr, out, norm, grad, for_query, for_key,
+                for_value, **_fixed(query, both, norm.shape[1]),
+            )  # fmt: skip
+        to_query, to_both = torch.empty_like(query), torch.empty_like(both)
+        to_key, to_value = to_both.chunk(2, 1)
+        common = {"via": dst, "limit": ptr[-1:]}
+        jobs: list[Job] = [
+            job(query, to_key, ctx.takers, then=own, weight=for_key, **common),
+            job(grad, to_value, ctx.takers, weight=for_value, **common),
+        ]
+        if own is None:
+            to_query = for_query
+        else:
+            jobs.append(job(for_query, to_query, ctx.own_takers))
+        gather_sums(*jobs)
+        return to_query, to_both, *[None] * 7
+
+
+def _fixed(query: Tensor, both: Tensor, heads: int) -> dict[str, Any]:
+    """Return what is fixed when the kernels are compiled."""
+    width = query.shape[1] // heads
+    return {
+        "stride": both.stride(0),
+        "heads": heads,
+        "width": width,
+        "scale": 1 / math.sqrt(width),
+        "R": ENTRIES,
+        "H": triton.next_power_of_2(heads),
+        "W": triton.next_power_of_2(width),
+        "ACC": TL[sum_dtype(query, both)],
+    }

@@ -1,0 +1,158 @@
+"""Sums of rows over the takers of each row: several such jobs in one launch, or in two.
+
+The gradient of a gather is such a sum. A row with at most `part` entries is summed by one program.
+The sorted entries are cut into chunks of `part`. A longer row covers the first or the last entry
+of each chunk that it meets, so a chunk holds pieces of at most two long rows. One launch writes
+these pieces, and the next adds them. Nothing is atomic, so every run gives the same bits. Launches
+depend on shapes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from pepland_model.network.kernels.sum_kernels import chunk_kernel, row_kernel
+
+if TYPE_CHECKING:
+    from pepland_model.network.takers import Takers
+
+MIN_PART, MAX_PART = 64, 256
+"""A chunk has about as many entries as a row may have pieces, between these bounds."""
+FEW_ROWS = 4096
+"""Below so many rows, the columns of a row are spread over several programs."""
+
+
+class Job(NamedTuple):
+    """One sum: out[r] = sign * sum of the rows that the entries of row r name. Pointers may be None.
+
+    Entry e names row ``then[via[e]]`` of `rows`; without `via` and `then` it names row e.
+    """
+
+    rows: Tensor
+    """[E, d], or any other number of rows; rows may lie apart."""
+    out: Tensor
+    """[S, d], written; rows may lie apart."""
+    order: Tensor | None = None
+    """[E] int, entries sorted by row; None for 0, 1, 2, ..."""
+    ptr: Tensor | None = None
+    """[S+1] int, segments of `order`; None where row r has the entry at place r alone."""
+    row: Tensor | None = None
+    """[E] int, row of each sorted entry. Needed where a row may have more entries than a part."""
+    via: Tensor | None = None
+    """[E] int."""
+    then: Tensor | None = None
+    """int, looked up after `via`."""
+    weight: Tensor | None = None
+    """[E, heads], a factor of each entry; heads share the columns evenly."""
+    gate: Tensor | None = None
+    """Of the shape of `rows`: elements where it is at most 0 count as 0."""
+    mask: Tensor | None = None
+    """[N+1] int, segments: rows of `rows` whose segment is empty count as 0."""
+    limit: Tensor | None = None
+    """[1] int: entries from this number on count as 0."""
+    # The rest is set by `gather_sums`, apart from the sign.
+    stride: Any = 0
+    out_stride: Any = 0
+    size: Any = 0
+    heads: Any = 1
+    sign: Any = 1
+
+
+def gather_sums(*jobs: Job) -> None:
+    """Do jobs of the same width d: one launch, or two where a row may be longer than a part."""
+    todo = [job for job in jobs if len(job.out) > 0]
+    if not todo:
+        return
+    part = part_of(max(_entries(job) for job in todo))
+    todo = [_described(job, part) for job in todo]
+    d, many = todo[0].out.shape[1], sum(len(job.out) for job in todo) >= FEW_ROWS
+    acc = sum_dtype(*(job.rows for job in todo))
+    chunks = [-(-_entries(job) // part) for job in todo]
+    at = (0, *accumulate(chunks))
+    parts = todo[0].out.new_empty((max(at[-1], 1), 2, d), dtype=acc)
+    common = {"N": len(todo), "PART": part, "D": d, "ACC": TL[acc]}
+    width = min(triton.next_power_of_2(d), 128)
+    if at[-1] > 0:
+        grid = (at[-1], triton.cdiv(d, width))
+        chunk_kernel[grid](tuple(todo), at, parts, R=16, C=width, **common)
+    width = min(triton.next_power_of_2(d), 512) if many else width
+    starts = (0, *accumulate(len(job.out) for job in todo))
+    grid = (starts[-1], triton.cdiv(d, width))
+    row_kernel[grid](tuple(todo), starts, at, parts, R=4, P=8192 // width, C=width, **common)
+
+
+def gather_sum(
+    rows: Tensor,
+    takers: Takers,
+    via: Tensor | None = None,
+    gate: Tensor | None = None,
+    sign: int = 1,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """Return sign * the sum of ``rows[via[e]]`` over the entries e that take each row. [S, d].
+
+    Args:
+        rows: [E, d], or the rows that `via` names.
+        takers: of an index [E] into S rows, without parts.
+        via: [E] int; None where entry e has row e.
+        gate: of the shape of `rows`; elements of `rows` count as 0 where it is at most 0.
+        sign: 1 or -1.
+        dtype: of the result; None is that of the rows. Sums are made in at least float32.
+    """
+    out = rows.new_empty((taken(takers), rows.shape[1]), dtype=dtype)
+    gather_sums(job(rows, out, takers, via=via, gate=gate, sign=sign))
+    return out
+
+
+def job(rows: Tensor, out: Tensor, takers: Takers | None, **other: Any) -> Job:
+    """Return the job that sums rows over takers; without takers, entry e takes row e."""
+    if takers is None:
+        return Job(rows, out, **other)
+    row, order, ptr = takers.row, takers.order, takers.ptr
+    if row is None and ptr is not None and len(order) > MIN_PART:
+        place = torch.arange(len(order), device=order.device, dtype=ptr.dtype)
+        row = torch.searchsorted(ptr[1:], place, right=True)
+    return Job(rows, out, order, ptr, row, **other)
+
+
+def taken(takers: Takers) -> int:
+    """Return S, the number of rows that may be taken."""
+    return len(takers.order) if takers.ptr is None else len(takers.ptr) - 1
+
+
+def part_of(entries: int) -> int:
+    """Return how many entries a chunk has: about the square root of all, a power of two."""
+    return min(max(MIN_PART, 1 << (entries.bit_length() + 1) // 2), MAX_PART)
+
+
+TL = {torch.float32: tl.float32, torch.float64: tl.float64}
+
+
+def sum_dtype(*tensors: Tensor) -> torch.dtype:
+    """Return the dtype of sums: float64 where a tensor has it, else float32."""
+    wide = any(tensor.dtype == torch.float64 for tensor in tensors)
+    return torch.float64 if wide else torch.float32
+
+
+def _entries(job: Job) -> int:
+    return 0 if job.row is None else len(job.row)
+
+
+def _described(job: Job, part: int) -> Job:
+    """Return the job with what is fixed when a kernel is compiled."""
+    values = {
+        "stride": job.rows.stride(0),
+        "out_stride": job.out.stride(0),
+        "heads": 1 if job.weight is None else job.weight.shape[1],
+        "sign": job.sign,
+    }
+    fixed = {name: tl.constexpr(value) for name, value in values.items()}
+    row = job.row if _entries(job) > part else None
+    return job._replace(size=len(job.out), row=row, **fixed)

@@ -1,0 +1,117 @@
+"""The two launches of `gather_sum`: pieces of long rows in each chunk, then the sum of each row.
+
+`jobs` are tuples of `gather_sum.Job`; `starts` are the first program of each job, and the end.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def _some(job, lo, hi, cols, D: tl.constexpr, R: tl.constexpr, C: tl.constexpr, ACC: tl.constexpr):
+    """Return the sum of the entries at places lo to hi of one job. [C]."""
+    total = tl.zeros([R, C], ACC)
+    i = lo  # Triton's interpreter has no `range` of values on the device
+    while i < hi:
+        place = i + tl.arange(0, R)
+        live = place < hi
+        entry = place.to(tl.int64)
+        if job.order is not None:
+            entry = tl.load(job.order + place, mask=live, other=0).to(tl.int64)
+        if job.limit is not None:
+            live = live & (entry < tl.load(job.limit))
+        source = entry
+        if job.via is not None:
+            source = tl.load(job.via + source, mask=live, other=0).to(tl.int64)
+        kept = live
+        if job.mask is not None:
+            begin = tl.load(job.mask + source, mask=live, other=0)
+            kept = live & (tl.load(job.mask + source + 1, mask=live, other=0) > begin)
+        if job.then is not None:
+            source = tl.load(job.then + source, mask=live, other=0).to(tl.int64)
+        inside = kept[:, None] & (cols < D)[None, :]
+        found = tl.load(job.rows + source[:, None] * job.stride + cols[None, :], inside, 0).to(ACC)
+        if job.gate is not None:
+            gate = tl.load(job.gate + source[:, None] * D + cols[None, :], inside, 1)
+            found = tl.where(gate <= 0, 0.0, found)
+        if job.weight is not None:
+            head = cols // (D // job.heads)
+            weight = entry[:, None] * job.heads + head[None, :]
+            found *= tl.load(job.weight + weight, inside, 0).to(ACC)
+        total += found
+        i += R
+    return tl.sum(total, 0)
+
+
+@triton.jit
+def chunk_kernel(jobs, starts, parts, N: tl.constexpr, PART: tl.constexpr, D: tl.constexpr,
+            R: tl.constexpr, C: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
+    """Write the pieces of long rows in each chunk: of its first entry's row, and its last's."""
+    chunk = tl.program_id(0)
+    cols = tl.program_id(1) * C + tl.arange(0, C)
+    for i in tl.static_range(N):
+        job = jobs[i]
+        if job.row is not None:
+            first = (chunk - starts[i]) * PART
+            if (first >= 0) & (chunk < starts[i + 1]):
+                last = tl.minimum(first + PART, tl.load(job.ptr + job.size).to(tl.int32)) - 1
+                if first <= last:
+                    row = tl.load(job.row + first)
+                    end = tl.load(job.ptr + row + 1).to(tl.int32)
+                    to = parts + chunk.to(tl.int64) * (2 * D) + cols
+                    if end - tl.load(job.ptr + row).to(tl.int32) > PART:
+                        piece = _some(job, first, tl.minimum(end, last + 1), cols, D, R, C, ACC)
+                        tl.store(to, piece, cols < D)
+                    final = tl.load(job.row + last)
+                    begin = tl.load(job.ptr + final).to(tl.int32)
+                    size = tl.load(job.ptr + final + 1).to(tl.int32) - begin
+                    if (final != row) & (size > PART):
+                        piece = _some(job, begin, last + 1, cols, D, R, C, ACC)
+                        tl.store(to + D, piece, cols < D)
+
+
+@triton.jit
+def _joined(parts, lo, hi, cols, PART: tl.constexpr, D: tl.constexpr, P: tl.constexpr,
+            C: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
+    """Return the sum of the pieces of the row with the entries at places lo to hi. [C]."""
+    total = tl.zeros([P, C], ACC)
+    first = lo // PART
+    while first * PART < hi:
+        chunk = first + tl.arange(0, P)
+        second = (chunk * PART < lo).to(tl.int64)
+        inside = (chunk * PART < hi)[:, None] & (cols < D)[None, :]
+        at = (chunk.to(tl.int64) * 2 + second) * D
+        total += tl.load(parts + at[:, None] + cols[None, :], inside, 0)
+        first += P
+    return tl.sum(total, 0)
+
+
+@triton.jit
+def row_kernel(jobs, starts, chunks, parts, N: tl.constexpr, PART: tl.constexpr, D: tl.constexpr,
+          R: tl.constexpr, P: tl.constexpr, C: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
+    """Write the sum of each row: of its entries, or of the pieces of a long row."""
+    cols = tl.program_id(1) * C + tl.arange(0, C)
+    for i in tl.static_range(N):
+        job = jobs[i]
+        row = tl.program_id(0) - starts[i]
+        if (row >= 0) & (tl.program_id(0) < starts[i + 1]):
+            lo, hi = row, row + 1
+            if job.ptr is not None:
+                lo = tl.load(job.ptr + row).to(tl.int32)
+                hi = tl.load(job.ptr + row + 1).to(tl.int32)
+            total = tl.zeros([C], ACC)
+            if job.row is not None:
+                if hi - lo > PART:
+                    own = parts + chunks[i] * (2 * D)
+                    total = _joined(own, lo, hi, cols, PART, D, P, C, ACC)
+                else:
+                    total = _some(job, lo, hi, cols, D, R, C, ACC)
+            else:
+                total = _some(job, lo, hi, cols, D, R, C, ACC)
+            to = job.out + row.to(tl.int64) * job.out_stride + cols
+            tl.store(to, total * job.sign, cols < D)
