@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
+from pepland_model.network import kernels
 from pepland_model.network.layers import AttentionLayers
 from pepland_model.network.segments import segment_softmax, segment_sum, take
-from pepland_model.network.takers import AnyIndex, Index, looked_up
+from pepland_model.network.takers import AnyIndex, Index, looked_up, whole
+
+
+Joint = tuple[Tensor, Tensor]
+"""Weight [2d, d] and bias [2d] of keys and values, which one product computes."""
 
 
 class Attention(AttentionLayers):
@@ -22,6 +29,7 @@ class Attention(AttentionLayers):
         inputs: AnyIndex,
         ptr: Tensor,
         dst: Index,
+        joint: Joint | None = None,
     ) -> Tensor:
         """Return the attention output of every node.
 
@@ -37,10 +45,13 @@ class Attention(AttentionLayers):
                 e has row e.
             ptr: [N+1] int64, edges ``ptr[v]`` to ``ptr[v+1]`` enter node v.
             dst: [E] int64, node that each edge enters.
+            joint: what `joint` returned, where kernels run; None computes it here.
 
         Returns:
             [N, d]; a node without edges gets the bias of the output layer.
         """
+        if kernels.runs_on(nodes.device):
+            return self._by_kernel(nodes, edges, own, inputs, ptr, dst, joint or self.joint())
         query, key, value = self.linears[0](nodes), self.linears[1](edges), self.linears[2](edges)
         width = query.shape[1] // self.heads
         q = take(query, *looked_up(dst, own)).view(-1, self.heads, width)
@@ -49,4 +60,31 @@ class Attention(AttentionLayers):
         weight = segment_softmax((q * k).sum(-1) / math.sqrt(width), ptr, *dst)
         mixed = segment_sum((weight.unsqueeze(-1) * v).flatten(1), ptr, *dst)
         out: Tensor = self.linears[3](mixed.to(value.dtype))
+        return out
+
+    def joint(self) -> Joint:
+        """Return the layers of keys and values as one, for several calls of `forward`."""
+        layers, weight = self.linears[1:3], self.linears[1].weight
+        kind, dtype = weight.device.type, weight.dtype
+        if torch.is_autocast_enabled(kind):
+            dtype = torch.get_autocast_dtype(kind)
+        weights, biases = ([getattr(m, n).to(dtype) for m in layers] for n in ("weight", "bias"))
+        return torch.cat(weights), torch.cat(biases)
+
+    def _by_kernel(
+        self,
+        nodes: Tensor,
+        edges: Tensor,
+        own: AnyIndex,
+        inputs: AnyIndex,
+        ptr: Tensor,
+        dst: Index,
+        joint: Joint,
+    ) -> Tensor:
+        from pepland_model.network.kernels.attention import attend
+
+        own, inputs = whole(own, len(nodes)), whole(inputs, len(edges))
+        query, both = self.linears[0](nodes), linear(edges, *joint)
+        mixed = attend(query, both, own, inputs, ptr, dst[0], self.heads)
+        out: Tensor = self.linears[3](mixed)
         return out

@@ -9,10 +9,12 @@ from torch import Tensor
 from torch.nn.functional import linear, relu
 
 from pepland_data.graph.feature_tables import ATOM_WIDTH
+from pepland_model.network import kernels
 from pepland_model.network.attention import Attention
 from pepland_model.network.layers import PharmHGTLayers
 from pepland_model.network.segments import segment_sum, take
 from pepland_model.network.states.plan import JunctionPlan
+from pepland_model.network.takers import Index
 
 
 def junction_states(
@@ -48,6 +50,15 @@ def junction_states(
         # An atom has one fragment, whose attention weight is 1: the value alone counts.
         j_a = take(to_atom.value_out(j_p), *home) + j_a
     last = layers.mp.node_last_layer["junc"]
-    incoming = segment_sum(j_a, plan.ptr, *home).to(w.dtype)
+    incoming = sum_of_atoms(j_a, plan.ptr, home, w.dtype)
     j_p = last(torch.cat([incoming, j_p, take(f_p, *fragment_code)], 1))
     return last(torch.cat([take(j_p, *home), j_a, take(f_a, *atom_code)], 1)), j_p
+
+
+def sum_of_atoms(j_a: Tensor, ptr: Tensor, home: Index, dtype: torch.dtype) -> Tensor:
+    """Return the sum of the states of each fragment's atoms. [p, d]."""
+    if not kernels.runs_on(j_a.device):
+        return segment_sum(j_a, ptr, *home).to(dtype)
+    from pepland_model.network.kernels.segment_rows import segment_rows
+
+    return segment_rows(j_a, (None, None), ptr, home[0])

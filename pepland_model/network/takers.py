@@ -72,12 +72,18 @@ class Takers:
 
         Sums have the dtype of the rows.
         """
-        found = self._by_kernel(rows) if kernels.runs_on(rows.device) else self._sum(rows)
+        found = self._by_kernel(rows) if self._has_kernel(rows) else self._sum(rows)
         return found if self.then is None else self.then.sum(found)
 
+    def sums_wide(self, rows: Tensor) -> bool:
+        """Return whether `sum` adds rows of 16 bits in float32."""
+        return self._has_kernel(rows) and self.then is None
+
+    def _has_kernel(self, rows: Tensor) -> bool:
+        cut = self.ptr is None or self.parts is not None
+        return kernels.runs_on(rows.device) and not cut
+
     def _by_kernel(self, rows: Tensor) -> Tensor:
-        if self.ptr is None or self.parts is not None:
-            return self._sum(rows)
         from pepland_model.network.kernels.gather_sum import gather_sum
 
         return gather_sum(rows, self)

@@ -113,6 +113,7 @@ def gather_sum(
 
 def job(rows: Tensor, out: Tensor, takers: Takers | None, **other: Any) -> Job:
     """Return the job that sums rows over takers; without takers, entry e takes row e."""
+    rows = rows if rows.stride(1) == 1 else rows.contiguous()
     if takers is None:
         return Job(rows, out, **other)
     row, order, ptr = takers.row, takers.order, takers.ptr
