@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from pepland_model.network import kernels
 from pepland_model.network.layers import AttentionLayers
 from pepland_model.network.segments import segment_softmax, segment_sum, take
 from pepland_model.network.takers import AnyIndex, Index, looked_up, whole
-
 
 Joint = tuple[Tensor, Tensor]
 """Weight [2d, d] and bias [2d] of keys and values, which one product computes."""
@@ -64,12 +64,12 @@ class Attention(AttentionLayers):
 
     def joint(self) -> Joint:
         """Return the layers of keys and values as one, for several calls of `forward`."""
-        layers, weight = self.linears[1:3], self.linears[1].weight
-        kind, dtype = weight.device.type, weight.dtype
+        layers = [cast(nn.Linear, layer) for layer in (self.linears[1], self.linears[2])]
+        kind, dtype = layers[0].weight.device.type, layers[0].weight.dtype
         if torch.is_autocast_enabled(kind):
             dtype = torch.get_autocast_dtype(kind)
-        weights, biases = ([getattr(m, n).to(dtype) for m in layers] for n in ("weight", "bias"))
-        return torch.cat(weights), torch.cat(biases)
+        weight = torch.cat([layer.weight.to(dtype) for layer in layers])
+        return weight, torch.cat([layer.bias.to(dtype) for layer in layers])
 
     def _by_kernel(
         self,

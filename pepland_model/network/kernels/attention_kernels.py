@@ -3,8 +3,7 @@
 A tile is [R entries, H heads, W columns]; H and W are powers of two, at least `heads` and `width`.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
-# ruff: noqa: N803
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 
 from __future__ import annotations
 
@@ -64,7 +63,8 @@ def forward_kernel(query, key, value, own, inputs, ptr, out, norm, stride: tl.co
 @triton.jit
 def node_kernel(query, key, value, own, inputs, ptr, out, norm, grad, for_query, for_key,
                 for_value, stride: tl.constexpr, heads: tl.constexpr, width: tl.constexpr,
-                scale: tl.constexpr, R: tl.constexpr, H: tl.constexpr, W: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
+                scale: tl.constexpr, R: tl.constexpr, H: tl.constexpr, W: tl.constexpr,
+                ACC: tl.constexpr):  # fmt: skip
     """Write the gradient of a node's query, and two factors of each of its entries.
 
     The gradient of a key is the sum of `for_key` [E, heads] times the query, and that of a value
@@ -89,9 +89,10 @@ def node_kernel(query, key, value, own, inputs, ptr, out, norm, grad, for_query,
         at, inside = _entries(inputs, place, live, stride, columns, exist)
         k = tl.load(key + at, inside, 0).to(ACC)
         v = tl.load(value + at, inside, 0).to(ACC)
-        weight = tl.exp(tl.sum(k * q[None], 2) - level[None])
+        score = tl.where(live[:, None], tl.sum(k * q[None], 2), float("-inf"))
+        weight = tl.exp(score - level[None])
         slope = weight * (tl.sum(v * g[None], 2) - mean[None]) * scale
-        total += tl.sum(tl.where(live[:, None], slope, 0)[:, :, None] * k, 0)
+        total += tl.sum(slope[:, :, None] * k, 0)
         to = place.to(tl.int64)[:, None] * heads + head[None, :]
         exists = live[:, None] & (head < heads)[None, :]
         tl.store(for_key + to, slope, exists)

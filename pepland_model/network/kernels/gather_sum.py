@@ -9,7 +9,6 @@ depend on shapes only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,7 +29,7 @@ FEW_ROWS = 4096
 
 
 class Job(NamedTuple):
-    """One sum: out[r] = sign * sum of the rows that the entries of row r name. Pointers may be None.
+    """One sum: out[r] = sign * sum of the rows that the entries of row r name.
 
     Entry e names row ``then[via[e]]`` of `rows`; without `via` and `then` it names row e.
     """

@@ -58,7 +58,9 @@ class _Residual(torch.autograd.Function):
         (ptr,), grad = ctx.saved_tensors, grads[0].contiguous()
         found = [grad.new_empty(shape, dtype=dtype) for shape, dtype in ctx.tables]
         # Tables of which row v is row v have one gradient, which is written once for each dtype.
-        same = {to.dtype: to for to, (index, _) in zip(found, ctx.jobs, strict=True) if index is None}
+        same = {
+            to.dtype: to for to, (index, _) in zip(found, ctx.jobs, strict=True) if index is None
+        }
         jobs = [job(grad, to, None, mask=ptr) for to in same.values()]
         for i, (index, takers) in enumerate(ctx.jobs):
             if index is None:

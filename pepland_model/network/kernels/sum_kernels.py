@@ -3,8 +3,7 @@
 `jobs` are tuples of `gather_sum.Job`; `starts` are the first program of each job, and the end.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
-# ruff: noqa: N803
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 
 from __future__ import annotations
 
