@@ -37,19 +37,27 @@ def test_messages_have_the_plain_values_and_gradients(run_kernels, edges, dtype)
     assert_same(found, (x + a - b).relu(), *tables, bound=bound)
 
 
-def plain_residual(rows: Tensor, taken: list[tuple[Tensor, Tensor | None]], ptr: Tensor) -> Tensor:
+def plain_residual(
+    rows: Tensor, taken: list[tuple[Tensor, Tensor | None]], ptr: Tensor | None
+) -> Tensor:
     for table, index in taken:
         rows = rows + (table if index is None else table[index])
+    if ptr is None:
+        return rows
     return rows * (ptr.diff() > 0).to(rows.dtype).unsqueeze(1)
 
 
 @pytest.mark.parametrize("sizes", [(0, 3, 1, 0, 2), (0,) * 40 + (1, 2) * 30, (0,)])
 @pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("code", [True, False])
-def test_residuals_have_the_plain_values_and_gradients(run_kernels, sizes, own, code) -> None:
+@pytest.mark.parametrize("every", [True, False])
+def test_residuals_have_the_plain_values_and_gradients(
+    run_kernels, sizes, own, code, every
+) -> None:
     from pepland_model.network.kernels.residual import residual
 
     (ptr, _), nodes = segments(*sizes), len(sizes)
+    ptr = None if every else ptr
     rows, table = normal(nodes, 6), normal(4, 6)
     index = ragged(nodes, 4, 0.9) if own else None
     taken = [(table if own else normal(nodes, 6), index)]

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 MIN_PART, MAX_PART = 64, 256
 """A chunk has about as many entries as a row may have pieces, between these bounds."""
-FEW_ROWS = 4096
-"""Below so many rows, the columns of a row are spread over several programs."""
+BLOCK = 128
+"""Columns of a program where a row has several programs, a power of two."""
+TILE = 2048
+"""Elements that a program adds at a time."""
+FEW_ROWS, MANY_ENTRIES = 2048, 16
+"""Below so many rows, or with so many entries a row on average, a row has several programs."""
 
 
 class Job(NamedTuple):
@@ -61,6 +65,7 @@ class Job(NamedTuple):
     out_stride: Any = 0
     size: Any = 0
     heads: Any = 1
+    blocks: Any = 1
     sign: Any = 1
 
 
@@ -71,20 +76,17 @@ def gather_sums(*jobs: Job) -> None:
         return
     part = part_of(max(_entries(job) for job in todo))
     todo = [_described(job, part) for job in todo]
-    d, many = todo[0].out.shape[1], sum(len(job.out) for job in todo) >= FEW_ROWS
-    acc = sum_dtype(*(job.rows for job in todo))
-    chunks = [-(-_entries(job) // part) for job in todo]
-    at = (0, *accumulate(chunks))
+    d, acc = todo[0].out.shape[1], sum_dtype(*(job.rows for job in todo))
+    at = (0, *accumulate(-(-_entries(job) // part) for job in todo))
     parts = todo[0].out.new_empty((max(at[-1], 1), 2, d), dtype=acc)
     common = {"N": len(todo), "PART": part, "D": d, "ACC": TL[acc]}
-    width = min(triton.next_power_of_2(d), 128)
     if at[-1] > 0:
+        width = min(triton.next_power_of_2(d), BLOCK)
         grid = (at[-1], triton.cdiv(d, width))
         chunk_kernel[grid](tuple(todo), at, parts, R=16, C=width, **common)
-    width = min(triton.next_power_of_2(d), 512) if many else width
-    starts = (0, *accumulate(len(job.out) for job in todo))
-    grid = (starts[-1], triton.cdiv(d, width))
-    row_kernel[grid](tuple(todo), starts, at, parts, R=4, P=8192 // width, C=width, **common)
+    starts = (0, *accumulate(job.size * job.blocks.value for job in todo))
+    tile = {"R": max(TILE // width_of(d), 1), "C": width_of(d), "BLOCK": BLOCK}
+    row_kernel[(starts[-1],)](tuple(todo), starts, at, parts, **tile, **common)
 
 
 def gather_sum(
@@ -132,6 +134,11 @@ def part_of(entries: int) -> int:
     return min(max(MIN_PART, 1 << (entries.bit_length() + 1) // 2), MAX_PART)
 
 
+def width_of(d: int) -> int:
+    """Return the columns of a tile: a power of two, at least d."""
+    return max(int(triton.next_power_of_2(d)), 16)
+
+
 TL = {torch.float32: tl.float32, torch.float64: tl.float64}
 
 
@@ -147,7 +154,10 @@ def _entries(job: Job) -> int:
 
 def _described(job: Job, part: int) -> Job:
     """Return the job with what is fixed when a kernel is compiled."""
+    size, d = job.out.shape
+    few = size < FEW_ROWS or _entries(job) > MANY_ENTRIES * size
     values = {
+        "blocks": -(-d // BLOCK) if few else 1,
         "stride": job.rows.stride(0),
         "out_stride": job.out.stride(0),
         "heads": 1 if job.weight is None else job.weight.shape[1],
@@ -155,4 +165,4 @@ def _described(job: Job, part: int) -> Job:
     }
     fixed = {name: tl.constexpr(value) for name, value in values.items()}
     row = job.row if _entries(job) > part else None
-    return job._replace(size=len(job.out), row=row, **fixed)
+    return job._replace(size=size, row=row, **fixed)

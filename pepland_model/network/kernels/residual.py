@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def residual(
     rows: Tensor,
     *taken: tuple[Tensor, AnyIndex],
-    ptr: Tensor,
+    ptr: Tensor | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Return ``rows + table[index] + ...`` where the segment of a row has entries, else 0. [N, d].
@@ -30,7 +30,8 @@ def residual(
         rows: [N, d].
         *taken: tables [*, d] and the index into each, [N] int; None takes row v for node v. Each
             index comes with its takers without parts, which only the gradient needs.
-        ptr: [N+1] int, entries ``ptr[v]`` to ``ptr[v+1]`` belong to row v.
+        ptr: [N+1] int, entries ``ptr[v]`` to ``ptr[v+1]`` belong to row v; None where all rows
+            have entries.
         dtype: of the result; None is the one that the sum of all tables has.
     """
     tables = [rows, *(table for table, _ in taken)]
@@ -45,7 +46,12 @@ def residual(
 class _Residual(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, ptr: Tensor, dtype: torch.dtype, indices: Any, takers: Any, *tables: Tensor
+        ctx: Any,
+        ptr: Tensor | None,
+        dtype: torch.dtype,
+        indices: Any,
+        takers: Any,
+        *tables: Tensor,
     ) -> Tensor:
         ctx.save_for_backward(ptr)
         ctx.tables = [(table.shape, table.dtype) for table in tables]

@@ -91,26 +91,42 @@ def _joined(parts, lo, hi, cols, PART: tl.constexpr, D: tl.constexpr, P: tl.cons
 
 
 @triton.jit
+def _row(job, row, parts, cols, PART: tl.constexpr, D: tl.constexpr, R: tl.constexpr,
+         C: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
+    """Write some columns of one row."""
+    lo, hi = row, row + 1
+    if job.ptr is not None:
+        lo = tl.load(job.ptr + row).to(tl.int32)
+        hi = tl.load(job.ptr + row + 1).to(tl.int32)
+    total = tl.zeros([C], ACC)
+    if job.row is not None:
+        if hi - lo > PART:
+            total = _joined(parts, lo, hi, cols, PART, D, R, C, ACC)
+        else:
+            total = _some(job, lo, hi, cols, D, R, C, ACC)
+    else:
+        total = _some(job, lo, hi, cols, D, R, C, ACC)
+    to = job.out + row.to(tl.int64) * job.out_stride + cols
+    tl.store(to, total * job.sign, cols < D)
+
+
+@triton.jit
 def row_kernel(jobs, starts, chunks, parts, N: tl.constexpr, PART: tl.constexpr, D: tl.constexpr,
-          R: tl.constexpr, P: tl.constexpr, C: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
-    """Write the sum of each row: of its entries, or of the pieces of a long row."""
-    cols = tl.program_id(1) * C + tl.arange(0, C)
+               R: tl.constexpr, C: tl.constexpr, BLOCK: tl.constexpr,
+               ACC: tl.constexpr):  # fmt: skip
+    """Write the sum of each row: of its entries, or of the pieces of a long row.
+
+    A program has a row of C columns, in tiles [R, C]. Where rows are few or long, it has a block of
+    BLOCK columns instead, in tiles of as many elements, and a row has several programs.
+    """
     for i in tl.static_range(N):
         job = jobs[i]
-        row = tl.program_id(0) - starts[i]
-        if (row >= 0) & (tl.program_id(0) < starts[i + 1]):
-            lo, hi = row, row + 1
-            if job.ptr is not None:
-                lo = tl.load(job.ptr + row).to(tl.int32)
-                hi = tl.load(job.ptr + row + 1).to(tl.int32)
-            total = tl.zeros([C], ACC)
-            if job.row is not None:
-                if hi - lo > PART:
-                    own = parts + chunks[i] * (2 * D)
-                    total = _joined(own, lo, hi, cols, PART, D, P, C, ACC)
-                else:
-                    total = _some(job, lo, hi, cols, D, R, C, ACC)
+        program = tl.program_id(0) - starts[i]
+        if (program >= 0) & (tl.program_id(0) < starts[i + 1]):
+            own = parts + chunks[i] * (2 * D)
+            if job.blocks > 1:
+                cols = program % job.blocks * BLOCK + tl.arange(0, BLOCK)
+                row = program // job.blocks
+                _row(job, row, own, cols, PART, D, R * C // BLOCK, BLOCK, ACC)
             else:
-                total = _some(job, lo, hi, cols, D, R, C, ACC)
-            to = job.out + row.to(tl.int64) * job.out_stride + cols
-            tl.store(to, total * job.sign, cols < D)
+                _row(job, program, own, tl.arange(0, C), PART, D, R, C, ACC)
