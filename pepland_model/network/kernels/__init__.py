@@ -17,7 +17,12 @@ DEVICES = {"cuda"}
 
 @cache
 def _installed() -> bool:
-    return find_spec("triton") is not None
+    """Return whether there is a Triton that takes tuples of tuples as arguments."""
+    if find_spec("triton") is None:
+        return False
+    import triton
+
+    return tuple(map(int, triton.__version__.split(".")[:2])) >= (3, 6)
 
 
 def runs_on(device: torch.device) -> bool:

@@ -9,6 +9,7 @@ depend on shapes only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,30 +64,38 @@ class Job(NamedTuple):
     # The rest is set by `gather_sums`, apart from the sign.
     stride: Any = 0
     out_stride: Any = 0
-    size: Any = 0
     heads: Any = 1
     blocks: Any = 1
     sign: Any = 1
 
 
 def gather_sums(*jobs: Job) -> None:
-    """Do jobs of the same width d: one launch, or two where a row may be longer than a part."""
+    """Do jobs of the same width d. Three take one launch, or two if a row may exceed a part."""
     todo = [job for job in jobs if len(job.out) > 0]
     if not todo:
         return
+    if len(todo) > 3:
+        gather_sums(*todo[3:])
+        todo = todo[:3]
     part = part_of(max(_entries(job) for job in todo))
     todo = [_described(job, part) for job in todo]
     d, acc = todo[0].out.shape[1], sum_dtype(*(job.rows for job in todo))
+    sizes = [len(job.out) for job in todo]
     at = (0, *accumulate(-(-_entries(job) // part) for job in todo))
     parts = todo[0].out.new_empty((max(at[-1], 1), 2, d), dtype=acc)
     common = {"N": len(todo), "PART": part, "D": d, "ACC": TL[acc]}
     if at[-1] > 0:
         width = min(triton.next_power_of_2(d), BLOCK)
         grid = (at[-1], triton.cdiv(d, width))
-        chunk_kernel[grid](tuple(todo), at, parts, R=16, C=width, **common)
-    starts = (0, *accumulate(job.size * job.blocks.value for job in todo))
+        chunk_kernel[grid](
+            tuple(todo), *_three(at[1:]), *_three(sizes), parts, R=16, C=width, **common
+        )
+    blocks = (size * job.blocks.value for size, job in zip(sizes, todo, strict=True))
+    starts = (0, *accumulate(blocks))
     tile = {"R": max(TILE // width_of(d), 1), "C": width_of(d), "BLOCK": BLOCK}
-    row_kernel[(starts[-1],)](tuple(todo), starts, at, parts, **tile, **common)
+    row_kernel[(starts[-1],)](
+        tuple(todo), *_three(starts[1:]), *_three(at[1:])[:2], parts, **tile, **common
+    )
 
 
 def gather_sum(
@@ -148,6 +157,10 @@ def sum_dtype(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if wide else torch.float32
 
 
+def _three(numbers: Sequence[int]) -> list[int]:
+    return [*numbers, 0, 0, 0][:3]
+
+
 def _entries(job: Job) -> int:
     return 0 if job.row is None else len(job.row)
 
@@ -165,4 +178,4 @@ def _described(job: Job, part: int) -> Job:
     }
     fixed = {name: tl.constexpr(value) for name, value in values.items()}
     row = job.row if _entries(job) > part else None
-    return job._replace(size=size, row=row, **fixed)
+    return job._replace(row=row, **fixed)

@@ -18,7 +18,7 @@ def taken_rows(rows, index, row, live, cols, D: tl.constexpr, ACC: tl.constexpr)
     return tl.load(rows + at[:, None] * D + cols[None, :], inside, 0).to(ACC)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["size"])
 def sum_kernel(tables, indices, ptr, out, size, N: tl.constexpr, SIGNS: tl.constexpr,
                RELU: tl.constexpr, D: tl.constexpr, R: tl.constexpr, C: tl.constexpr,
                ACC: tl.constexpr):  # fmt: skip

@@ -1,6 +1,8 @@
 """The two launches of `gather_sum`: pieces of long rows in each chunk, then the sum of each row.
 
-`jobs` are tuples of `gather_sum.Job`; `starts` are the first program of each job, and the end.
+`jobs` is a tuple of up to three `gather_sum.Job`. Numbers that differ between calls are arguments
+of their own, as only these can be kept from compiling a kernel for each kind of number: the first
+program of each job (that of the first is 0), the end, and the first chunk or the rows of each job.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
@@ -47,10 +49,12 @@ def _some(job, lo, hi, cols, D: tl.constexpr, R: tl.constexpr, C: tl.constexpr, 
     return tl.sum(total, 0)
 
 
-@triton.jit
-def chunk_kernel(jobs, starts, parts, N: tl.constexpr, PART: tl.constexpr, D: tl.constexpr,
-            R: tl.constexpr, C: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
+@triton.jit(do_not_specialize=["start1", "start2", "start3", "size0", "size1", "size2"])
+def chunk_kernel(jobs, start1, start2, start3, size0, size1, size2, parts,
+                 N: tl.constexpr, PART: tl.constexpr, D: tl.constexpr, R: tl.constexpr,
+                 C: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
     """Write the pieces of long rows in each chunk: of its first entry's row, and its last's."""
+    starts, sizes = (0, start1, start2, start3), (size0, size1, size2)
     chunk = tl.program_id(0)
     cols = tl.program_id(1) * C + tl.arange(0, C)
     for i in tl.static_range(N):
@@ -58,7 +62,7 @@ def chunk_kernel(jobs, starts, parts, N: tl.constexpr, PART: tl.constexpr, D: tl
         if job.row is not None:
             first = (chunk - starts[i]) * PART
             if (first >= 0) & (chunk < starts[i + 1]):
-                last = tl.minimum(first + PART, tl.load(job.ptr + job.size).to(tl.int32)) - 1
+                last = tl.minimum(first + PART, tl.load(job.ptr + sizes[i]).to(tl.int32)) - 1
                 if first <= last:
                     row = tl.load(job.row + first)
                     end = tl.load(job.ptr + row + 1).to(tl.int32)
@@ -110,15 +114,16 @@ def _row(job, row, parts, cols, PART: tl.constexpr, D: tl.constexpr, R: tl.const
     tl.store(to, total * job.sign, cols < D)
 
 
-@triton.jit
-def row_kernel(jobs, starts, chunks, parts, N: tl.constexpr, PART: tl.constexpr, D: tl.constexpr,
-               R: tl.constexpr, C: tl.constexpr, BLOCK: tl.constexpr,
-               ACC: tl.constexpr):  # fmt: skip
+@triton.jit(do_not_specialize=["start1", "start2", "start3", "chunk1", "chunk2"])
+def row_kernel(jobs, start1, start2, start3, chunk1, chunk2, parts, N: tl.constexpr,
+               PART: tl.constexpr, D: tl.constexpr, R: tl.constexpr, C: tl.constexpr,
+               BLOCK: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
     """Write the sum of each row: of its entries, or of the pieces of a long row.
 
     A program has a row of C columns, in tiles [R, C]. Where rows are few or long, it has a block of
     BLOCK columns instead, in tiles of as many elements, and a row has several programs.
     """
+    starts, chunks = (0, start1, start2, start3), (0, chunk1, chunk2)
     for i in tl.static_range(N):
         job = jobs[i]
         program = tl.program_id(0) - starts[i]
