@@ -59,6 +59,13 @@ def test_values_and_gradients_equal_the_network_without(
     assert launches.found["sum_kernel"] > launches.found["forward_kernel"]
 
 
+def test_compilers_see_the_plain_operators(monkeypatch) -> None:
+    with_kernels(monkeypatch)
+    assert kernels.runs_on(DEVICE)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert not kernels.runs_on(DEVICE)
+
+
 def test_bfloat16_stays_close_to_float32(monkeypatch) -> None:
     batch, net = masked(batch_of([3, 5])), small_model("fused", dedup=False, depth=3)
     values, gradients = [], []

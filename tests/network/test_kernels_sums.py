@@ -81,7 +81,8 @@ def test_sums_over_takers_are_the_gradients_of_taking(run_kernels, size, integer
 
 def test_the_pieces_of_many_long_rows_in_two_launches_are_told_apart(run_kernels) -> None:
     """Rows that begin and end in every place of a chunk, with entries behind the last segment."""
-    from pepland_model.network.kernels.gather_sum import gather_sums, job
+    from pepland_model.network.kernels.gather_sum import gather_sums
+    from pepland_model.network.kernels.jobs import job
 
     jobs, checks = [], []
     for sizes in [(1, 63, 65, 64, 130, 0, 66), (128, 70, 100), (0, 3, 200, 0), (90,), (0,)]:

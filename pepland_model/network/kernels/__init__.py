@@ -2,6 +2,15 @@
 
 Each kernel has a counterpart of plain torch operations, which runs everywhere else. Modules with
 kernels are imported only where they run: a CPU needs no Triton.
+
+    gather_sum    sums over takers, up to three in a launch: the gradients of all that takes rows
+    attention     attention over the entries of each node
+    message       relu(x[code] + a[src] - b[reverse])
+    residual      rows + table[index] + ..., where a segment has entries
+    segment_rows  the sum of taken rows over segments
+    taken_sum     the forward pass of messages and residuals
+    jobs          what the launches of `gather_sum` are told
+    *_kernels     the Triton programs
 """
 
 from __future__ import annotations

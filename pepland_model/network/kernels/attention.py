@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pepland_model.network.kernels.attention_kernels import forward_kernel, node_kernel
-from pepland_model.network.kernels.gather_sum import TL, Job, gather_sums, job, sum_dtype
+from pepland_model.network.kernels.gather_sum import gather_sums
+from pepland_model.network.kernels.jobs import TL, Job, job, sum_dtype
 
 if TYPE_CHECKING:
     from pepland_model.network.takers import AnyIndex, Takers

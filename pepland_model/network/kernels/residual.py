@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pepland_model.network.kernels.gather_sum import gather_sums, job
+from pepland_model.network.kernels.gather_sum import gather_sums
+from pepland_model.network.kernels.jobs import job
 from pepland_model.network.kernels.taken_sum import taken_sum
 
 if TYPE_CHECKING:

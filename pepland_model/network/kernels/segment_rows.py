@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pepland_model.network.kernels.gather_sum import Job, gather_sums, job
+from pepland_model.network.kernels.gather_sum import gather_sums
+from pepland_model.network.kernels.jobs import Job, job
 
 if TYPE_CHECKING:
     from pepland_model.network.takers import AnyIndex, Takers

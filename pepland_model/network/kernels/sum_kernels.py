@@ -1,6 +1,6 @@
 """The two launches of `gather_sum`: pieces of long rows in each chunk, then the sum of each row.
 
-`jobs` is a tuple of up to three `gather_sum.Job`. Numbers that differ between calls are arguments
+`jobs` is a tuple of up to three `jobs.Job`. Numbers that differ between calls are arguments
 of their own, as only these can be kept from compiling a kernel for each kind of number: the first
 program of each job (that of the first is 0), the end, and the first chunk or the rows of each job.
 """

@@ -8,7 +8,7 @@ import torch
 import triton
 from torch import Tensor
 
-from pepland_model.network.kernels.gather_sum import TL, sum_dtype
+from pepland_model.network.kernels.jobs import TL, sum_dtype
 from pepland_model.network.kernels.row_kernels import sum_kernel
 
 ROWS = 4
