@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from pepland_model.network.kernels.attention_kernels import forward_kernel, node_kernel
 from pepland_model.network.kernels.gather_sum import gather_sums
-from pepland_model.network.kernels.jobs import TL, Job, job, sum_dtype
+from pepland_model.network.kernels.jobs import TL, Job, device_of, job, sum_dtype
 
 if TYPE_CHECKING:
     from pepland_model.network.takers import AnyIndex, Takers
@@ -70,7 +70,8 @@ class _Attend(torch.autograd.Function):
         if nodes > 0:
             key, value = both.chunk(2, 1)
             fixed = _fixed(query, both, heads)
-            forward_kernel[(nodes,)](query, key, value, own, inputs, ptr, out, norm, **fixed)
+            with device_of(out):
+                forward_kernel[(nodes,)](query, key, value, own, inputs, ptr, out, norm, **fixed)
         ctx.save_for_backward(query, both, own, inputs, ptr, dst, out, norm)
         ctx.takers, ctx.own_takers = takers, own_takers
         return out
@@ -83,10 +84,11 @@ class _Attend(torch.autograd.Function):
         for_key, for_value = norm.new_empty((2, len(dst), norm.shape[1]))
         for_query = out.new_empty(out.shape, dtype=query.dtype if own is None else norm.dtype)
         if len(out) > 0:
-            node_kernel[(len(out),)](
-                query, key, value, own, inputs, ptr, out, norm, grad, for_query, for_key,
-                for_value, **_fixed(query, both, norm.shape[1]),
-            )  # fmt: skip
+            with device_of(out):
+                node_kernel[(len(out),)](
+                    query, key, value, own, inputs, ptr, out, norm, grad, for_query, for_key,
+                    for_value, **_fixed(query, both, norm.shape[1]),
+                )  # fmt: skip
         to_query, to_both = torch.empty_like(query), torch.empty_like(both)
         to_key, to_value = to_both.chunk(2, 1)
         common = {"via": dst, "limit": ptr[-1:]}

@@ -18,7 +18,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pepland_model.network.kernels.jobs import MIN_PART, TL, Job, job, sum_dtype, taken
+from pepland_model.network.kernels.jobs import (
+    MIN_PART,
+    TL,
+    Job,
+    device_of,
+    job,
+    sum_dtype,
+    taken,
+)
 from pepland_model.network.kernels.sum_kernels import chunk_kernel, row_kernel
 
 if TYPE_CHECKING:
@@ -43,7 +51,11 @@ def gather_sums(*jobs: Job) -> None:
         gather_sums(*todo[3:])
         todo = todo[:3]
     part = part_of(max(_entries(job) for job in todo))
-    todo = [_described(job, part) for job in todo]
+    with device_of(todo[0].out):
+        _launch([_described(job, part) for job in todo], part)
+
+
+def _launch(todo: list[Job], part: int) -> None:
     d, acc = todo[0].out.shape[1], sum_dtype(*(job.rows for job in todo))
     sizes = [len(job.out) for job in todo]
     at = (0, *accumulate(-(-_entries(job) // part) for job in todo))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -74,3 +75,9 @@ def sum_dtype(*tensors: Tensor) -> torch.dtype:
     """Return the dtype of sums: float64 where a tensor has it, else float32."""
     wide = any(tensor.dtype == torch.float64 for tensor in tensors)
     return torch.float64 if wide else torch.float32
+
+
+def device_of(tensor: Tensor) -> AbstractContextManager[Any]:
+    """Return a context in which kernels are launched on the device of a tensor."""
+    found: Any = torch.cuda.device_of(tensor)  # type: ignore[no-untyped-call]
+    return found  # type: ignore[no-any-return]

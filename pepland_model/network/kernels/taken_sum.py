@@ -8,7 +8,7 @@ import torch
 import triton
 from torch import Tensor
 
-from pepland_model.network.kernels.jobs import TL, sum_dtype
+from pepland_model.network.kernels.jobs import TL, device_of, sum_dtype
 from pepland_model.network.kernels.row_kernels import sum_kernel
 
 ROWS = 4
@@ -39,8 +39,9 @@ def taken_sum(
     d = tables[0].shape[1]
     out = tables[0].new_empty((size, d), dtype=dtype)
     if size > 0:
-        sum_kernel[(triton.cdiv(size, ROWS),)](
-            tables, tuple(indices), ptr, out, size, N=len(tables), SIGNS=signs, RELU=relu, D=d,
-            R=ROWS, C=triton.next_power_of_2(d), ACC=TL[sum_dtype(*tables)],
-        )  # fmt: skip
+        with device_of(out):
+            sum_kernel[(triton.cdiv(size, ROWS),)](
+                tables, tuple(indices), ptr, out, size, N=len(tables), SIGNS=signs, RELU=relu,
+                D=d, R=ROWS, C=triton.next_power_of_2(d), ACC=TL[sum_dtype(*tables)],
+            )  # fmt: skip
     return out
