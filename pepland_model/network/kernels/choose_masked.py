@@ -1,5 +1,7 @@
 """Choose the nodes of each graph that are masked, in one kernel without a sort."""
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
+
 from collections.abc import Sequence
 
 import torch
@@ -31,9 +33,9 @@ def _is_candidate(home, home_code, maskable, row, used, HAS_RULE: tl.constexpr):
 
 @triton.jit
 def _choose(
-    ptr, graph_index, base, home, home_code, maskable, chosen, graphs, count, IS_KNOWN: tl.constexpr,
-    STREAM: tl.constexpr, RATE: tl.constexpr, GOLDEN: tl.constexpr, BITS: tl.constexpr,
-    HAS_RULE: tl.constexpr, BLOCK: tl.constexpr, TAIL: tl.constexpr,
+    ptr, graph_index, base, home, home_code, maskable, chosen, graphs, count,
+    IS_KNOWN: tl.constexpr, STREAM: tl.constexpr, RATE: tl.constexpr, GOLDEN: tl.constexpr,
+    BITS: tl.constexpr, HAS_RULE: tl.constexpr, BLOCK: tl.constexpr, TAIL: tl.constexpr,
 ):  # fmt: skip
     graph = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
@@ -45,7 +47,7 @@ def _choose(
         begin = tl.load(ptr + graph)
         end = tl.load(ptr + graph + 1)
         number = tl.load(graph_index + graph)
-        if IS_KNOWN:
+        if IS_KNOWN:  # noqa: SIM108 - both sides of a conditional expression are compiled
             start_of = base
         else:
             start_of = tl.load(base + STREAM)

@@ -5,6 +5,8 @@ lowest row that has it. Which slot a key gets depends on the order of events, th
 not: results are the same on every run. Rows are numbered in the order in which keys appear first.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
+
 import torch
 import triton
 import triton.language as tl

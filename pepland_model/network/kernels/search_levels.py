@@ -4,6 +4,8 @@ They give the arrays of `pepland_model.network.states.device_search`, but for ro
 those have no inputs.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
+
 from typing import TYPE_CHECKING
 
 import torch
