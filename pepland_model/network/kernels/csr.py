@@ -11,6 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pepland_model.network.kernels.number_rows import arrays
+
 BLOCK = 256
 
 
@@ -93,9 +95,7 @@ def sorted_edges(
             other bond has.
     """
     count, device = 2 * len(begin), begin.device
-    src_of, dst_of, code_of, reverse_of, order, place_of = torch.empty(
-        6, count, dtype=torch.int64, device=device
-    )
+    src_of, dst_of, code_of, reverse_of, order, place_of = arrays(6, count, device)
     degree = torch.zeros(num_nodes + 1, dtype=torch.int32, device=device)
     grid = (triton.cdiv(count, BLOCK),)
     if count:

@@ -32,14 +32,13 @@ from pepland_model.network.kernels.sum_kernels import chunk_kernel, row_kernel
 if TYPE_CHECKING:
     from pepland_model.network.takers import Takers
 
-MAX_PART = 256
-"""A chunk has about as many entries as a row may have pieces, but not more than these."""
-BLOCK = 128
-"""Columns of a program where a row has several programs, a power of two."""
-TILE = 2048
-"""Elements that a program adds at a time."""
-FEW_ROWS, MANY_ENTRIES = 2048, 16
-"""Below so many rows, or with so many entries a row on average, a row has several programs."""
+PART = 128
+"""Entries of a chunk. It is a constant of the kernels, as are the next two: other numbers would be
+other kernels, and a compilation takes seconds."""
+COLUMNS = 128
+"""Columns of a program, a power of two."""
+ENTRIES = 16
+"""Entries that a program adds at a time."""
 
 
 def gather_sums(*jobs: Job) -> None:
@@ -50,28 +49,24 @@ def gather_sums(*jobs: Job) -> None:
     if len(todo) > 3:
         gather_sums(*todo[3:])
         todo = todo[:3]
-    part = part_of(max(_entries(job) for job in todo))
     with device_of(todo[0].out):
-        _launch([_described(job, part) for job in todo], part)
+        _launch([_described(job) for job in todo])
 
 
-def _launch(todo: list[Job], part: int) -> None:
+def _launch(todo: list[Job]) -> None:
     d, acc = todo[0].out.shape[1], sum_dtype(*(job.rows for job in todo))
     sizes = [len(job.out) for job in todo]
-    at = (0, *accumulate(-(-_entries(job) // part) for job in todo))
+    chunks = [-(-_entries(job) // PART) if _entries(job) > PART else 0 for job in todo]
+    at = (0, *accumulate(chunks))
     parts = todo[0].out.new_empty((max(at[-1], 1), 2, d), dtype=acc)
-    common = {"N": len(todo), "PART": part, "D": d, "ACC": TL[acc]}
+    common = {"N": len(todo), "PART": PART, "D": d, "R": ENTRIES, "C": COLUMNS, "ACC": TL[acc]}
+    blocks = triton.cdiv(d, COLUMNS)
     if at[-1] > 0:
-        width = min(triton.next_power_of_2(d), BLOCK)
-        grid = (at[-1], triton.cdiv(d, width))
-        chunk_kernel[grid](
-            tuple(todo), *_three(at[1:]), *_three(sizes), parts, R=16, C=width, **common
-        )
-    blocks = (size * job.blocks.value for size, job in zip(sizes, todo, strict=True))
-    starts = (0, *accumulate(blocks))
-    tile = {"R": max(TILE // width_of(d), 1), "C": width_of(d), "BLOCK": BLOCK}
-    row_kernel[(starts[-1],)](
-        tuple(todo), *_three(starts[1:]), *_three(at[1:])[:2], parts, **tile, **common
+        grid = (at[-1], blocks)
+        chunk_kernel[grid](tuple(todo), *_three(at[1:]), *_three(sizes), parts, **common)
+    starts = list(accumulate(sizes))
+    row_kernel[(starts[-1], blocks)](
+        tuple(todo), *_three(starts), *_three(at[1:])[:2], parts, **common
     )
 
 
@@ -98,16 +93,6 @@ def gather_sum(
     return out
 
 
-def part_of(entries: int) -> int:
-    """Return how many entries a chunk has: about the square root of all, a power of two."""
-    return min(max(MIN_PART, 1 << (entries.bit_length() + 1) // 2), MAX_PART)
-
-
-def width_of(d: int) -> int:
-    """Return the columns of a tile: a power of two, at least d."""
-    return max(int(triton.next_power_of_2(d)), 16)
-
-
 def _three(numbers: Sequence[int]) -> list[int]:
     return [*numbers, 0, 0, 0][:3]
 
@@ -116,17 +101,12 @@ def _entries(job: Job) -> int:
     return 0 if job.row is None else len(job.row)
 
 
-def _described(job: Job, part: int) -> Job:
+def _described(job: Job) -> Job:
     """Return the job with what is fixed when a kernel is compiled."""
-    size, d = job.out.shape
-    few = size < FEW_ROWS or _entries(job) > MANY_ENTRIES * size
     values = {
-        "blocks": -(-d // BLOCK) if few else 1,
         "stride": job.rows.stride(0),
         "out_stride": job.out.stride(0),
         "heads": 1 if job.weight is None else job.weight.shape[1],
         "sign": job.sign,
     }
-    fixed = {name: tl.constexpr(value) for name, value in values.items()}
-    row = job.row if _entries(job) > part else None
-    return job._replace(row=row, **fixed)
+    return job._replace(**{name: tl.constexpr(value) for name, value in values.items()})

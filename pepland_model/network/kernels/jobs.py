@@ -50,7 +50,6 @@ class Job(NamedTuple):
     stride: Any = 0
     out_stride: Any = 0
     heads: Any = 1
-    blocks: Any = 1
     sign: Any = 1
 
 

@@ -60,6 +60,12 @@ def _first_rows(lowest, slot_of, is_first, count, BLOCK: tl.constexpr):
     tl.store(is_first + row, (low == row).to(tl.int64), mask=used)
 
 
+def arrays(number: int, rows: int, device: torch.device) -> tuple[Tensor, ...]:
+    """Return int64 arrays that are not initialized, each aligned as kernels expect it. [rows]."""
+    made = torch.empty(number, -(-rows // 64) * 64, dtype=torch.int64, device=device)
+    return made[:, :rows].unbind()
+
+
 class Table:
     """A hash table for one search.
 

@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pepland_model.network.kernels.number_rows import BLOCK, Table, inserted, mixed
+from pepland_model.network.kernels.number_rows import BLOCK, Table, arrays, inserted, mixed
 from pepland_model.network.states.plan import EdgeLevel, NodeLevel
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def node_level(
         zeros: memory for them.
     """
     count, grid = len(node), (triton.cdiv(len(node), BLOCK),)
-    slot_of, check_of, class_of = torch.empty(3, count, dtype=torch.int64, device=node.device)
+    slot_of, check_of, class_of = arrays(3, count, node.device)
     _node_slots[grid](
         node, edge, edges.in_ptr, real, table.keys, table.lowest, table.trouble, slot_of, check_of,
         count, table.slots, *salts, BLOCK=BLOCK,
@@ -220,7 +220,7 @@ def edge_level(
         zeros: memory for them.
     """
     count, grid = len(edge), (triton.cdiv(len(edge), BLOCK),)
-    slot_of, class_of = torch.empty(2, count, dtype=torch.int64, device=node.device)
+    slot_of, class_of = arrays(2, count, node.device)
     _edge_slots[grid](
         node, edge, edges.src, edges.reverse, table.keys, table.lowest, table.trouble, slot_of,
         count, table.slots, salt, BLOCK=BLOCK,

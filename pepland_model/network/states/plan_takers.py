@@ -126,16 +126,26 @@ class Layout:
     @classmethod
     def of(cls, sizes: Sequence[int], rows: Sequence[int], device: torch.device) -> Layout:
         """Return the layout of indices of some sizes into some numbers of rows."""
-        entries, count = sum(sizes), sum(rows) + len(rows)
-        size, row = sent([sizes, [n + 1 for n in rows]], device)
+        padded = [rows_with_rest(n) for n in rows]
+        entries, count = sum(sizes), sum(padded)
+        size, row, last = sent([sizes, padded, rows], device)
         numbers = torch.arange(entries, device=device)
         owner = torch.repeat_interleave(size, output_size=entries)
         starts, firsts = size.cumsum(0) - size, row.cumsum(0) - row
         return cls(
-            owner, numbers - starts[owner], firsts[owner].int(), (row - 1)[owner], size,
+            owner, numbers - starts[owner], firsts[owner].int(), last[owner], size,
             torch.arange(count, dtype=torch.int32, device=device),
             torch.repeat_interleave(starts, row, output_size=count),
         )  # fmt: skip
+
+
+def rows_with_rest(rows: int) -> int:
+    """Return the rows of an index, with one for entries that do not count, and some that are empty.
+
+    Multiples of 64 keep the pointers of the next index aligned. Kernels are compiled again for
+    pointers that are not.
+    """
+    return -(-(rows + 1) // 64) * 64
 
 
 def sent(values: Sequence[Sequence[int]], device: torch.device) -> Tensor:
@@ -159,13 +169,14 @@ def takers_together(asked: Sequence[Asked], rooms: Rooms) -> list[Takers]:
     found = torch.sort(taken.int() + lay.shift, stable=True)
     ptr = torch.searchsorted(found.values, lay.bounds) - lay.begin
     order, row = lay.local[found.indices], found.values - lay.shift
-    by_kernels, result = kernels.runs_on(device), []
-    for end, last, size, count in zip(
-        accumulate(sizes), accumulate(n + 1 for n in rows), sizes, rows, strict=True
-    ):
-        part = order[end - size : end], row[end - size : end], ptr[last - count - 1 : last]
+    by_kernels, aligned, result = kernels.runs_on(device), rooms.sizes is not None, []
+    ends, lasts = accumulate(sizes), accumulate(map(rows_with_rest, rows))
+    for end, last, size, count in zip(ends, lasts, sizes, rows, strict=True):
+        begin, first = end - size, last - rows_with_rest(count)
+        part = order[begin:end], row[begin:end], ptr[first : first + count + 1]
         if by_kernels:
-            result.append(Takers(part[0], part[2], row=part[1]))
+            mine = part if aligned else tuple(array.clone() for array in part)
+            result.append(Takers(mine[0], mine[2], row=mine[1]))
         else:
             result.append(in_parts(part[0], part[1].long(), part[2]))
     return result
