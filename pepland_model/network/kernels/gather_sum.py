@@ -19,7 +19,6 @@ import triton.language as tl
 from torch import Tensor
 
 from pepland_model.network.kernels.jobs import (
-    MIN_PART,
     TL,
     Job,
     device_of,

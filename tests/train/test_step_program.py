@@ -1,0 +1,199 @@
+"""A training step as a fixed program: run here operator by operator, with the losses of the plain
+step, whatever does not fit."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+import torch
+
+from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_data.errors import InputError
+from pepland_data.graph.vocabulary import Vocabulary
+from pepland_model.network import takers as by_takers
+from pepland_model.network.cuda_graph import GraphedInference, GraphedVectors
+from pepland_model.network.fixed_program import FixedProgram, nothing
+from pepland_model.network.pooling import Pooling, run_views, vectors
+from pepland_model.network.states.rooms import Rooms
+from pepland_model.run.config import ModelConfig, OptimConfig
+from pepland_model.run.distributed import ProcessGroup
+from pepland_model.train.evaluate import Evaluation
+from pepland_model.train.mask import MaskOptions, mask_batch
+from pepland_model.train.pretrain_network import build_network
+from pepland_model.train.step import PretrainUpdater
+from pepland_model.train.step_program import Step, StepProgram, why_not
+from tests.helpers.model_batches import batch_of, small_model
+
+CPU = torch.device("cpu")
+PER_EPOCH = 5
+
+
+@pytest.fixture(autouse=True)
+def on_cpu(monkeypatch) -> None:
+    monkeypatch.setattr(by_takers, "DEVICES", {"cpu"})
+
+
+def updater(masks: MaskOptions, precision: str = "fp32", **model: object) -> PretrainUpdater:
+    torch.manual_seed(0)
+    labels = Vocabulary(tuple(parts()[0].tables.host.fragment_smiles[1:100]))
+    config = ModelConfig(**{"hidden": 24, "depth": 3, **model})
+    network = build_network(config, labels, masks.mask_bonds)
+    options = OptimConfig(clip=1.0, ema=0.9, schedule="cosine", warmup_steps=3, precision=precision)
+    return PretrainUpdater(network, options, ProcessGroup(0, 1, CPU), 10)
+
+
+def parts() -> list[HeteroBatch]:
+    """Batches of one corpus, of growing and shrinking size; the last is short."""
+    sizes = [(0, 4), (4, 12), (12, 15), (15, 16), (16, 22)]
+    return [batch_of(list(range(begin, end))) for begin, end in sizes]
+
+
+def plain_steps(masks: MaskOptions, steps: int = 10, **model: object):
+    u, results = updater(masks, **model), []
+    for number in range(steps):
+        batch = parts()[number % PER_EPOCH]
+        results.append(u.step(number, [mask_batch(batch, masks, 0, number // PER_EPOCH)]))
+    return u, results
+
+
+def shrink(program: StepProgram, to: float) -> None:
+    sizes = program.program.rooms.sizes
+    assert sizes is not None
+    program.program.rooms = Rooms({name: max(1, int(size * to)) for name, size in sizes.items()})
+
+
+def program_steps(masks: MaskOptions, overflow_at: tuple[int, ...] = (), steps: int = 10, **model):
+    u = updater(masks, **model)
+    program, done = StepProgram(u, masks, 0, "off"), []
+    for number in range(steps):
+        if number in overflow_at:
+            shrink(program, 0.3)
+        done += program.submit(number, number // PER_EPOCH, parts()[number % PER_EPOCH])
+    done += program.flush()
+    return u, program, done
+
+
+def assert_same(u: PretrainUpdater, results, other: PretrainUpdater, done: list[Step]) -> None:
+    assert [step.number for step in done] == list(range(len(results)))
+    for result, step in zip(results, done, strict=True):
+        assert torch.allclose(step.result.tally, result.tally, rtol=2e-5, atol=1e-3)
+        assert float(step.result.gradient_norm) == pytest.approx(
+            float(result.gradient_norm), rel=1e-4
+        )
+        assert step.result.lr == result.lr
+    for (name, one), two in zip(
+        u.network.named_parameters(), other.network.parameters(), strict=True
+    ):
+        assert (one - two).abs().max() <= 2e-5, name
+    for name, average in u.average.average.items():
+        assert (average - other.average.average[name]).abs().max() <= 2e-5, name
+
+
+@pytest.mark.parametrize(
+    ("masks", "model"),
+    [
+        (MaskOptions(), {}),
+        (MaskOptions(), {"output": "fused"}),
+        (MaskOptions("residue", mask_bonds=True), {"output": "checkpoint"}),
+        (MaskOptions("atom", mask_fragments=False), {}),
+    ],
+)
+def test_steps_have_the_losses_and_weights_of_plain_steps(masks, model) -> None:
+    u, results = plain_steps(masks, **model)
+    other, program, done = program_steps(masks, **model)
+    assert_same(u, results, other, done)
+    assert program.program.overflows == 0
+
+
+@pytest.mark.parametrize("at", [(6,), (6, 9), (6, 7, 8)])
+def test_a_batch_that_does_not_fit_runs_again_and_changes_no_loss(at) -> None:
+    u, results = plain_steps(MaskOptions())
+    other, program, done = program_steps(MaskOptions(), at)
+    assert program.program.overflows >= 1
+    assert_same(u, results, other, done)
+
+
+def test_a_step_that_does_not_fit_changes_no_weight() -> None:
+    u = updater(MaskOptions())
+    program = StepProgram(u, MaskOptions(), 0, "off")
+    program.submit(0, 0, parts()[1])
+    program.flush()
+    before = [p.detach().clone() for p in u.network.parameters()]
+    average = {name: a.clone() for name, a in u.average.average.items()}
+    shrink(program, 0.3)
+    assert program.submit(1, 0, parts()[1]) == []
+    assert bool(program.program.halted)
+    assert all(torch.equal(a, b) for a, b in zip(before, u.network.parameters(), strict=True))
+    assert all(torch.equal(a, u.average.average[name]) for name, a in average.items())
+    assert all(torch.isfinite(p).all() for p in u.network.parameters())
+    assert [step.number for step in program.flush()] == [1]
+    assert not bool(program.program.halted)
+
+
+def test_a_program_that_starts_with_the_sizes_of_another_has_its_bits() -> None:
+    """As a resumed run does. Sums of floats depend on the sizes of arrays in their last bits."""
+    masks = MaskOptions()
+    u, program, _ = program_steps(masks, overflow_at=(4,), steps=6)
+    again, second, done = updater(masks), None, []
+    again.network.load_state_dict(u.network.state_dict())
+    again.optimizer.load_state_dict(deepcopy(u.optimizer.state_dict()))
+    again.average.load(u.average.average)
+    second = StepProgram(again, masks, 0, "off")
+    second.program.start_with(program.program.sizes())
+    for number in range(6, 10):
+        batch = parts()[number % PER_EPOCH]
+        done += second.submit(number, number // PER_EPOCH, batch)
+        program.submit(number, number // PER_EPOCH, batch)
+    done += second.flush()
+    program.flush()
+    assert second.program.sizes() == program.program.sizes()
+    for one, two in zip(u.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_forged_sizes_are_too_small_and_grow() -> None:
+    program = StepProgram(updater(MaskOptions()), MaskOptions(), 0, "off")
+    rows = {"atom": 4096, "fragment": 2048, "bond": 4096, "reaction": 2048}
+    program.program.start_with({"graphs": 40, "rows": rows, "rooms": {"odd": 7}, "salt": 3})
+    done = program.submit(0, 0, parts()[1]) + program.flush()
+    assert len(done) == 1
+    assert program.program.overflows == 1
+
+
+def test_evaluation_in_rooms_has_the_metrics_of_the_plain_one() -> None:
+    u = updater(MaskOptions())
+    group = ProcessGroup(0, 1, CPU)
+    plain = Evaluation(u.network, MaskOptions(), group, "fp32")(parts())
+    rooms = Evaluation(u.network, MaskOptions(), group, "fp32", "off")
+    for _ in range(2):
+        assert rooms(parts()) == pytest.approx(plain, rel=1e-5)
+    assert u.network.training
+
+
+@pytest.mark.parametrize("output", ["homo", "fused"])
+def test_inference_in_rooms_has_the_states_and_vectors_of_the_model(output) -> None:
+    net = small_model(output).eval()
+    states, checked = GraphedInference(net, "off"), 0
+    for batch in parts():
+        found = states(batch)
+        with torch.no_grad():
+            expected = net(batch)
+        assert torch.allclose(found.atom_embedding, expected.atom_embedding, atol=1e-5)
+        assert torch.allclose(found.fragment_embedding, expected.fragment_embedding, atol=1e-5)
+    for pooling in (Pooling(), Pooling(how="max", view="atom"), Pooling(level="fragment")):
+        graphed = GraphedVectors(net, pooling, "off")
+        for batch in parts():
+            with torch.no_grad():
+                expected, ptr = vectors(batch, run_views(net, batch, *pooling.views), pooling)
+            found, found_ptr = graphed.vectors(batch)
+            assert torch.equal(found_ptr, ptr)
+            assert torch.allclose(found, expected, atol=1e-5)
+            checked += 1
+    assert checked == 3 * len(parts())
+
+
+def test_a_graph_is_refused_without_a_card_and_where_a_step_cannot_be_recorded() -> None:
+    with pytest.raises(InputError, match="CUDA device only"):
+        FixedProgram(lambda *_: (), nothing, CPU, "on")
+    assert "never" in why_not(updater(MaskOptions(), dedup="never"), 1)
