@@ -18,11 +18,12 @@ from torch import Tensor
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.graph.feature_tables import MASK_CODE
+from pepland_model.network.hashing import GOLDEN, mix, mix_int
 from pepland_model.run.config import MaskConfig
 
 IGNORE = -100
 """Target of nodes and bonds that are not masked."""
-_ATOMS, _FRAGMENTS, _RESIDUES = 1, 2, 3  # streams of the hash
+_ATOMS, _FRAGMENTS, _RESIDUES = 0, 1, 2  # places in the bases of the hash
 _KEY_BITS = 40
 
 
@@ -94,38 +95,58 @@ def mask_batch(batch: HeteroBatch, options: MaskOptions, seed: int, epoch: int) 
         seed: any integer.
         epoch: any integer; evaluation uses a fixed one.
     """
-    atoms = MODES[options.mode].choose(batch, options.rate, seed, epoch)
+    return mask_batch_with(batch, options, mask_bases(seed, epoch, batch.device))
+
+
+def mask_bases(seed: int, epoch: int, device: torch.device | str) -> Tensor:
+    """Return the bases of the hashes for atoms, fragments and residues, on a device. [3] int64.
+
+    On a GPU this does not wait for the device.
+    """
+    base = mix_int(mix_int(seed) + epoch)
+    bases = torch.empty(3, dtype=torch.int64, device=device)
+    for stream in range(3):
+        bases[stream] = mix_int(base + stream + 1)
+    return bases
+
+
+def mask_batch_with(batch: HeteroBatch, options: MaskOptions, bases: Tensor) -> Masked:
+    """Mask a batch with bases on its device, so that a recorded step can get others at each replay.
+
+    Args:
+        batch: on any device, with or without padding; padding is never masked.
+        options: what to mask.
+        bases: [3] int64, of `mask_bases`.
+    """
+    atoms = MODES[options.mode].choose(batch, options.rate, bases)
     fragments = torch.zeros_like(batch.fragment_code, dtype=torch.bool)
     if options.mask_fragments:
         of_fragment = segment_of(batch.fragment_ptr, len(batch.fragment_code))
-        keys = _keys(batch.fragment_ptr, of_fragment, batch.graph_index, seed, epoch, _FRAGMENTS)
+        keys = _keys(batch.fragment_ptr, of_fragment, batch.graph_index, bases[_FRAGMENTS])
         real = of_fragment < batch.num_graphs
         fragments = choose(batch.fragment_ptr, of_fragment, real, keys, options.fragment_rate)
     return _apply(batch, atoms, fragments, options.mask_bonds)
 
 
-def _any_atoms(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> Tensor:
+def _any_atoms(batch: HeteroBatch, rate: float, bases: Tensor) -> Tensor:
     """Choose among all atoms of each graph. [A] bool."""
-    return _atoms_among(
-        batch, torch.ones_like(batch.atom_code, dtype=torch.bool), rate, seed, epoch
-    )
+    candidates = torch.ones_like(batch.atom_code, dtype=torch.bool)
+    return _atoms_among(batch, candidates, rate, bases)
 
 
-def _atoms_outside_amides(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> Tensor:
+def _atoms_outside_amides(batch: HeteroBatch, rate: float, bases: Tensor) -> Tensor:
     """Choose among the atoms whose fragment is not a bare amide. [A] bool."""
     maskable = batch.tables.fragment_maskable[batch.fragment_code.long()]
-    return _atoms_among(batch, maskable[batch.atom_fragment.long()], rate, seed, epoch)
+    return _atoms_among(batch, maskable[batch.atom_fragment.long()], rate, bases)
 
 
-def _atoms_among(
-    batch: HeteroBatch, candidates: Tensor, rate: float, seed: int, epoch: int
-) -> Tensor:
+def _atoms_among(batch: HeteroBatch, candidates: Tensor, rate: float, bases: Tensor) -> Tensor:
     of_atom = segment_of(batch.atom_ptr, len(batch.atom_code))
-    keys = _keys(batch.atom_ptr, of_atom, batch.graph_index, seed, epoch, _ATOMS)
+    keys = _keys(batch.atom_ptr, of_atom, batch.graph_index, bases[_ATOMS])
     return choose(batch.atom_ptr, of_atom, candidates & (of_atom < batch.num_graphs), keys, rate)
 
 
-def _whole_residues(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> Tensor:
+def _whole_residues(batch: HeteroBatch, rate: float, bases: Tensor) -> Tensor:
     """Choose residues, the pieces of the amiibo cut, and return their atoms. [A] bool.
 
     Residue numbers of a graph with P fragments are 0..P, so P + 1 slots per graph hold them all.
@@ -139,7 +160,7 @@ def _whole_residues(batch: HeteroBatch, rate: float, seed: int, epoch: int) -> T
     of_slot = segment_of(slot_ptr, slots)
     present = torch.zeros(slots, dtype=torch.bool, device=device)
     present.scatter_(0, slot, torch.ones_like(slot, dtype=torch.bool))
-    keys = _keys(slot_ptr, of_slot, batch.graph_index, seed, epoch, _RESIDUES)
+    keys = _keys(slot_ptr, of_slot, batch.graph_index, bases[_RESIDUES])
     chosen = choose(slot_ptr, of_slot, present & (of_slot < graphs), keys, rate)
     return chosen[slot][batch.atom_fragment.long()]
 
@@ -149,8 +170,8 @@ class MaskMode(NamedTuple):
 
     rate: float
     """Published rate."""
-    choose: Callable[[HeteroBatch, float, int, int], Tensor]
-    """Takes batch, rate, seed and epoch; returns the chosen atoms, [A] bool."""
+    choose: Callable[[HeteroBatch, float, Tensor], Tensor]
+    """Takes batch, rate and bases; returns the chosen atoms, [A] bool."""
 
 
 MODES = {
@@ -217,42 +238,9 @@ def choose(ptr: Tensor, segment: Tensor, candidate: Tensor, key: Tensor, rate: f
     return torch.empty_like(taken).scatter_(0, order, taken)
 
 
-def _keys(
-    ptr: Tensor, segment: Tensor, graph_index: Tensor, seed: int, epoch: int, stream: int
-) -> Tensor:
+def _keys(ptr: Tensor, segment: Tensor, graph_index: Tensor, base: Tensor) -> Tensor:
     """Return a key below 2**40 for each row, from its graph number and position in the graph."""
-    base = mix_int(mix_int(mix_int(seed) + epoch) + stream)
     per_graph = mix(mix(graph_index ^ base) + base)
     per_graph = torch.cat([per_graph, per_graph.new_zeros(1)])
     position = torch.arange(len(segment), device=ptr.device) - ptr[segment]
-    return mix(per_graph[segment] + position * _GOLDEN) & ((1 << _KEY_BITS) - 1)
-
-
-def _signed(value: int) -> int:
-    value &= (1 << 64) - 1
-    return value - (1 << 64) if value >> 63 else value
-
-
-# The finaliser of SplitMix64 (Steele, Lea, Flood 2014, doi 10.1145/2660193.2660195), with wrapping
-# multiplication and logical shifts.
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
-_STAGES = ((30, _signed(0xBF58476D1CE4E5B9)), (27, _signed(0x94D049BB133111EB)))
-
-
-def mix(x: Tensor) -> Tensor:
-    """Return the hashes of int64 values, the same on every device."""
-    for shift, factor in _STAGES:
-        x = (x ^ _shift(x, shift)) * factor
-    return x ^ _shift(x, 31)
-
-
-def _shift(x: Tensor, bits: int) -> Tensor:
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def mix_int(x: int) -> int:
-    """Return the hash of one integer, equal to that of `mix`, as a signed 64-bit integer."""
-    x &= (1 << 64) - 1
-    for shift, factor in _STAGES:
-        x = ((x ^ (x >> shift)) * factor) & ((1 << 64) - 1)
-    return _signed(x ^ (x >> 31))
+    return mix(per_graph[segment] + position * GOLDEN) & ((1 << _KEY_BITS) - 1)
