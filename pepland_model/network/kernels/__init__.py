@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import torch
 
 DEVICES = {"cuda"}
-"""Types of devices on which kernels run. Tests add ``cpu``, where Triton's interpreter runs them."""
+"""Types of devices on which kernels run. Tests add ``cpu``, for Triton's interpreter."""
 
 
 @cache
