@@ -1,8 +1,9 @@
 """Batches from stores: a seeded global order, three tiers with equal results, resume at any step.
 
-There are no worker processes. One thread makes the next batches while the step runs: from the
-mapped shards (``mmap``) or from memory (``host``), in one block that goes to the device in one
-copy. On the ``device`` tier the coded corpus is kept on the GPU, and batches are made there.
+There are no worker processes. Threads make the next batches while the step runs: from the mapped
+shards (``mmap``) or from memory (``host``), in one block that goes to the device in one copy. On
+the ``device`` tier the coded corpus is kept on the GPU, and one thread starts the making of batches
+there, on a stream of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import torch
 
 from pepland_data.batch.arrays import BatchTables
 from pepland_data.batch.byte_layout import (
-    BatchOutline,
     Shape,
     arrays,
     host_batch,
@@ -31,16 +31,17 @@ from pepland_data.loader.meter import Meter
 from pepland_data.loader.order.budget import make_budget
 from pepland_data.loader.order.epoch_order import SHUFFLES, EpochOrder, epoch_counts
 from pepland_data.loader.order.rank_batches import RankBatches
-from pepland_data.loader.prefetch import ahead
+from pepland_data.loader.prefetch import mapped_ahead, spare_threads
+from pepland_data.loader.side_stream import Sent
 from pepland_data.loader.tiers.choice import RESERVE, choose_tier, free_bytes, open_source
 from pepland_data.loader.tiers.device import DeviceSource
 from pepland_data.loader.tiers.host_buffers import HostBuffers
 from pepland_data.loader.tiers.source import write_batch
-from pepland_data.loader.upload import Uploaded, Uploader
+from pepland_data.loader.upload import Uploader
 from pepland_data.store.graph_store import GraphStore
 
-AHEAD = 3
-"""Batches that are made before they are requested."""
+AHEAD = 2
+"""Batches that are ready before they are requested, beside those that the threads are making."""
 
 
 class GraphLoader:
@@ -122,9 +123,12 @@ class GraphLoader:
         self.tables = BatchTables.from_tables(self.corpus.tables, self.device)
         self.tier_choice = choose_tier(self.corpus.stores, tier, *free_bytes(self.device), reserve)
         self.meter = Meter(self.device)
-        self._source = open_source(self.tier, self.corpus, self.device)
-        copies = self.device.type == "cuda" and not isinstance(self._source, DeviceSource)
-        self._uploader = Uploader(self.device, AHEAD + 2) if copies else None
+        self._source = open_source(self.tier, self.corpus, self.tables)
+        on_device = isinstance(self._source, DeviceSource)
+        self._threads = 1 if on_device else spare_threads()
+        copies = self.device.type == "cuda" and not on_device
+        slots = self._threads + 2
+        self._uploader = Uploader(self.tables, slots, self.meter.copy_waited) if copies else None
         self.epoch = self.position = 0
         self._resumed = False
         self._counted: tuple[int, int] | None = None
@@ -209,37 +213,22 @@ class GraphLoader:
         wanted = np.asarray(graphs, np.int64)
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self.corpus)):
             raise IndexError(f"graph numbers outside 0..{len(self.corpus) - 1}")
-        return self._received(self._make(self.corpus.group_by_store(wanted), HostBuffers(0), None))
+        chosen = self.corpus.group_by_store(wanted)
+        return self._make(chosen, HostBuffers(0), None).received()
 
-    def _make(
-        self, graphs: Rows, buffers: HostBuffers, shape: Shape | None
-    ) -> HeteroBatch | Uploaded:
-        """Make a batch, in the thread of the loader or of the consumer."""
+    def _make(self, graphs: Rows, buffers: HostBuffers, shape: Shape | None) -> Sent:
+        """Make a batch, in a thread of the loader or of the consumer."""
         with self.meter.time_making():
-            outline = outline_of(graphs, self.corpus.sizes(graphs), shape)
-            if isinstance(self._source, DeviceSource):
-                return self._source.batch(outline, self.tables)
+            outline, source = outline_of(graphs, self.corpus.sizes(graphs), shape), self._source
+            if isinstance(source, DeviceSource):
+                return source.batch(outline)
             if self._uploader is not None:
-                return self._upload(outline)
+                return self._uploader.upload(
+                    outline.shape, lambda out: write_batch(out, outline, source)
+                )
             out = arrays(buffers.take(spans(outline.shape)[1]), outline.shape)
-            write_batch(out, outline, self._source)
-            made = host_batch(out, self.tables)
-            return made if self.device.type == "cpu" else made.to(self.device)
-
-    def _upload(self, outline: BatchOutline) -> Uploaded:
-        uploader, source = self._uploader, self._source
-        assert uploader is not None
-        assert not isinstance(source, DeviceSource)
-        before = uploader.waited_s
-        made = uploader.upload(outline.shape, lambda out: write_batch(out, outline, source))
-        self.meter.copy_waited(uploader.waited_s - before)
-        return made
-
-    def _received(self, made: HeteroBatch | Uploaded) -> HeteroBatch:
-        """Return a batch that the current stream can use."""
-        if isinstance(made, HeteroBatch):
-            return made
-        return HeteroBatch(self.tables, **made.tensors())
+            write_batch(out, outline, source)
+            return Sent(host_batch(out, self.tables).to(self.device), None)
 
     def __iter__(self) -> Iterator[HeteroBatch]:
         if self.position and not self._resumed:
@@ -249,22 +238,32 @@ class GraphLoader:
 
     def _epoch(self, epoch: int, position: int) -> Iterator[HeteroBatch]:
         """Yield the batches of an epoch, starting at a position."""
-        steps, buffers = self.batching.steps(epoch, position), HostBuffers(AHEAD + 3)
-        made = (
-            (self._make(graphs, buffers, self._shape), len(graphs), after)
-            for graphs, after in steps
-        )
-        ready = made if isinstance(self._source, DeviceSource) else ahead(made, AHEAD)
+        count = self._threads + AHEAD
+        buffers = HostBuffers(count + 3)
+
+        def make(step: tuple[Rows, int]) -> tuple[Sent, int, int, int]:
+            sent = self._make(step[0], buffers, self._shape)
+            return sent, len(step[0]), sent.batch.nbytes, step[1]
+
+        ready = mapped_ahead(make, self._steps(epoch, position), count, self._threads)
         while True:
             requested = self.meter.requested()
             item = next(ready, None)
             if item is None:
                 break
-            batch = self._received(item[0])
-            self.meter.delivered(requested, item[1], batch.nbytes)
-            self.position = item[2]
+            sent, graphs, nbytes, after = item
+            batch = sent.received()
+            self.meter.delivered(requested, graphs, nbytes)
+            self.position = after
             yield batch
         self.set_epoch(epoch + 1)
+
+    def _steps(self, epoch: int, position: int) -> Iterator[tuple[Rows, int]]:
+        """Yield the graphs of each step and the position after it; one thread at a time draws."""
+        for graphs, after in self.batching.steps(epoch, position):
+            if not isinstance(self._source, DeviceSource):
+                self._source.prepare(graphs)
+            yield graphs, after
 
 
 def _check_options(batch_size: int, shuffle: bool | str, rank: int, world_size: int) -> None:

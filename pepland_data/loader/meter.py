@@ -1,7 +1,8 @@
 """The waiting-time meter: how long the consumer waited for batches, and for what.
 
-It counts the seconds in ``next`` and what the loader's thread did meanwhile. On a GPU it also
-measures, with events, the time from the end of a step to the arrival of the next batch.
+It counts the seconds in ``next`` and what the loader's threads did meanwhile. On a GPU it also
+measures, with events, the time from the end of a step to the arrival of the next batch. Both events
+are on the consumer's stream: work on the streams of the loader counts only where a step waits.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ class LoadReport:
     waited_s: float
     """Time the consumer waited for batches."""
     gather_s: float
-    """Time in which batches were made."""
+    """Time in which batches were made, without `copy_s`; that of several threads is added up."""
     blocked_s: float
-    """Part of it in which the thread did not run on a processor."""
+    """Part of it in which a thread did not run on a processor."""
     pages_read: int
     """Memory pages that were read from a disk."""
     copy_s: float
@@ -109,6 +110,8 @@ class Meter:
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
         self._events: deque[tuple[Any, Any]] = deque()
+        self._made: deque[tuple[float, float, int, float]] = deque()
+        """Of each batch, by the thread that made it: gather, blocked, pages, copy."""
         self.reset()
 
     def reset(self) -> None:
@@ -118,6 +121,7 @@ class Meter:
         self._steps = self._graphs = self._bytes = self._pages = 0
         self._waited = self._gather = self._blocked = self._copy = self._idle_ms = 0.0
         self._events.clear()
+        self._made.clear()
 
     def requested(self) -> float:
         """Record that the consumer requests a batch; return the time."""
@@ -138,14 +142,15 @@ class Meter:
         if self._cuda and self._events:
             self._events[-1] = (self._events[-1][0], _event())
             self._read_events()
+        self._read_made()
 
     def time_making(self) -> _MakingTimer:
         """Return a context that measures the making of one batch, in any thread."""
         return _MakingTimer(self)
 
     def copy_waited(self, seconds: float) -> None:
-        """Add the time for which a batch waited for a free pinned block."""
-        self._copy += seconds
+        """Add a part of the making of a batch in which it waited for a free pinned block."""
+        self._made.append((-seconds, 0.0, 0, seconds))
 
     def _read_events(self) -> None:
         """Add up the pairs of events that have happened, without waiting for the others."""
@@ -153,8 +158,18 @@ class Meter:
             before, after = self._events.popleft()
             self._idle_ms += before.elapsed_time(after)
 
+    def _read_made(self) -> None:
+        """Add up what the threads measured; they only append, so that none waits for another."""
+        while self._made:
+            gather, blocked, pages, copy = self._made.popleft()
+            self._gather += gather
+            self._blocked += blocked
+            self._pages += pages
+            self._copy += copy
+
     def report(self) -> LoadReport:
         """Return the counts since the start or the last `reset`."""
+        self._read_made()
         seconds = 0.0 if self._began is None else max(self._ended, self._began) - self._began
         return LoadReport(
             self._steps, self._graphs, self._bytes, seconds, self._waited, self._gather,
@@ -172,9 +187,8 @@ class _MakingTimer:
 
     def __exit__(self, *_: object) -> None:
         wall, cpu = time.perf_counter() - self._wall, time.thread_time() - self._cpu
-        self._meter._gather += wall
-        self._meter._blocked += max(0.0, wall - cpu)
-        self._meter._pages += resource.getrusage(_PER_THREAD).ru_majflt - self._pages
+        pages = resource.getrusage(_PER_THREAD).ru_majflt - self._pages
+        self._meter._made.append((wall, max(0.0, wall - cpu), pages, 0.0))
 
 
 def _event() -> Any:

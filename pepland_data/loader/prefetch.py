@@ -1,59 +1,121 @@
-"""Make items ahead of their consumer in one thread, which always ends with the iteration."""
+"""Make items ahead of their consumer in threads, which always end with the iteration."""
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S")
+MOST_THREADS = 4
+"""The gathers of four threads use most of what the memory of one machine gives."""
+
+
+def spare_threads() -> int:
+    """Return how many threads may make batches: one core is left to the consumer, 1 to 4."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return max(1, min(MOST_THREADS, cores - 1))
 
 
 def ahead(items: Iterator[T], count: int) -> Iterator[T]:
-    """Yield `items`, made in a thread up to `count` ahead.
+    """Yield `items`, made in one thread up to `count` ahead; see `mapped_ahead`."""
+    return mapped_ahead(lambda item: item, items, count, 1)
 
-    The thread ends when the items do, when making one fails (the consumer gets the error), and when
-    the consumer stops: at `close`, at the end of a `for` loop that was left early, or after an
-    exception of the consumer was handled.
+
+def mapped_ahead(
+    make: Callable[[S], T], items: Iterator[S], count: int, threads: int
+) -> Iterator[T]:
+    """Yield ``make(item)`` of each item in the order of `items`, made in threads.
+
+    The threads end when the items do, when making one fails (the consumer gets the error after the
+    items before it), and when the consumer stops: at `close`, at the end of a `for` loop that was
+    left early, or after an exception of the consumer was handled.
 
     Args:
-        items: only the thread uses it.
-        count: most items that are made before they are requested.
+        make: several threads call it at the same time.
+        items: one thread at a time uses it.
+        count: most items that are drawn before they are requested.
+        threads: number of threads.
     """
-    ready: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    room: queue.SimpleQueue[None] = queue.SimpleQueue()
-    stop, end = threading.Event(), object()
-    for _ in range(count):
-        room.put(None)
-
-    def put(item: Any) -> bool:
-        room.get()
-        if not stop.is_set():
-            ready.put(item)
-        return not stop.is_set()
-
-    def produce() -> None:
-        try:
-            for item in items:
-                if not put((item, None)):
-                    return
-            put((end, None))
-        except BaseException as error:  # the consumer raises it
-            put((end, error))
-
-    thread = threading.Thread(target=produce, name="pepland-loader", daemon=True)
-    thread.start()
+    work = _Work(make, items, count)
+    team = [
+        threading.Thread(target=work.run, name="pepland-loader", daemon=True)
+        for _ in range(threads)
+    ]
+    for thread in team:
+        thread.start()
     try:
         while True:
-            item, error = ready.get()
+            made, error = work.take()
             if error is not None:
                 raise error
-            if item is end:
+            if made is _END:
                 return
-            room.put(None)
-            yield item
+            yield made
     finally:
-        stop.set()
-        room.put(None)
-        thread.join()
+        work.end()
+        for thread in team:
+            thread.join()
+
+
+_END = object()
+
+
+class _Work:
+    """What the threads and the consumer of one iteration share."""
+
+    def __init__(self, make: Callable[[Any], Any], items: Iterator[Any], count: int) -> None:
+        self._make, self._items = make, items
+        self._places: queue.SimpleQueue[queue.SimpleQueue[Any]] = queue.SimpleQueue()
+        """A place for the result of each item, in the order of the items."""
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._drawing, self._stop = threading.Lock(), threading.Event()
+        for _ in range(count):
+            self._room.put(None)
+
+    def run(self) -> None:
+        """Make items until there are no more, one fails, or the consumer stops."""
+        while not self._stop.is_set():
+            self._room.get()
+            self._make_next()
+        self._room.put(None)  # wakes the next thread that waits
+
+    def take(self) -> Any:
+        """Return the next result and its error, or `_END`; this makes room for one more."""
+        made = self._places.get().get()
+        self._room.put(None)
+        return made
+
+    def end(self) -> None:
+        """Let the threads end."""
+        self._stop.set()
+        self._room.put(None)
+
+    def _make_next(self) -> None:
+        place, item = self._draw()
+        if item is _END:
+            return
+        try:
+            place.put((self._make(item), None))
+        except BaseException as error:  # the consumer raises it
+            self._stop.set()
+            place.put((None, error))
+
+    def _draw(self) -> tuple[queue.SimpleQueue[Any], Any]:
+        """Return the next item, and the place for its result; `_END` after the last."""
+        place: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        with self._drawing:
+            if self._stop.is_set():
+                return place, _END
+            self._places.put(place)
+            try:
+                return place, next(self._items)
+            except BaseException as error:  # the consumer raises it
+                self._stop.set()
+                ended = isinstance(error, StopIteration)
+                place.put((_END, None) if ended else (None, error))
+                return place, _END

@@ -1,15 +1,15 @@
 """Copies of batches to a device: a ring of pinned blocks that are reused, one copy per batch.
 
-The copy runs on its own stream, during the step. The consumer's stream waits for it on the
-device; the host waits only before a pinned block is written again, and in the loader's thread.
+Several threads fill blocks at the same time. The copies run on one stream of their own, during the
+step. The consumer's stream waits for them on the device; the host waits only before a pinned block
+is written again, and in the loader's threads.
 """
 
 from __future__ import annotations
 
-import threading
+import queue
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pepland_data.batch.arrays import BatchTables
 from pepland_data.batch.byte_layout import Shape, arrays, spans, tensors
+from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_data.loader.side_stream import Sent, SideStream
 from pepland_data.loader.tiers.host_buffers import ROOM
 
 
@@ -29,71 +32,49 @@ class _Slot:
     """CUDA event after the last copy out of the block."""
 
 
-@dataclass(frozen=True, eq=False)
-class Uploaded:
-    """A batch whose copy to the device has been started."""
-
-    block: Tensor
-    """[nbytes] uint8."""
-    shape: Shape
-    copied: Any
-    """CUDA event after the copy, None on a CPU."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the arrays; the current stream waits for the copy, the host does not."""
-        if self.copied is not None:
-            stream = torch.cuda.current_stream(self.block.device)
-            stream.wait_event(self.copied)
-            self.block.record_stream(stream)
-        return tensors(self.block, self.shape)
-
-
 class Uploader:
-    """Write batches into a ring of blocks and copy them to a device.
+    """Write batches into a ring of blocks and copy them to a device; any thread may call it.
 
     Args:
-        device: target; on a CPU the same steps run without streams, for tests.
-        slots: blocks in the ring.
+        tables: of the batches; they are on the device.
+        slots: blocks in the ring; a thread waits while all of them are being written.
+        waited: gets the seconds for which a batch waited for the copy out of its block.
     """
 
-    def __init__(self, device: torch.device, slots: int) -> None:
-        self.device, self._cuda = device, device.type == "cuda"
-        self._slots = [_Slot() for _ in range(slots)]
-        self._next, self._lock = 0, threading.Lock()
-        self._stream = torch.cuda.Stream(device) if self._cuda else None  # type: ignore[no-untyped-call]
-        self.waited_s = 0.0
-        """Seconds in which writing waited for copies out of the ring."""
+    def __init__(
+        self, tables: BatchTables, slots: int, waited: Callable[[float], None] = lambda _: None
+    ) -> None:
+        self._tables, self._waited = tables, waited
+        self._side = SideStream(tables.atom_x.device)
+        self._free: queue.SimpleQueue[_Slot] = queue.SimpleQueue()
+        for _ in range(slots):
+            self._free.put(_Slot())
 
-    def upload(
-        self, shape: Shape, write: Callable[[dict[str, npt.NDArray[Any]]], None]
-    ) -> Uploaded:
-        """Let `write` fill the arrays of a batch, then start the copy; one thread at a time."""
-        # A new thread uses the first GPU, and the batch may belong to another one.
-        here = torch.cuda.device(self.device) if self._cuda else nullcontext()
-        with self._lock, here:
-            return self._upload(shape, write)
+    def upload(self, shape: Shape, write: Callable[[dict[str, npt.NDArray[Any]]], None]) -> Sent:
+        """Let `write` fill the arrays of a batch, then start the copy."""
+        slot = self._free.get()
+        try:
+            sent = self._side.make(lambda: self._filled(slot, shape, write))
+            slot.copied = sent.ready
+            return sent
+        finally:
+            self._free.put(slot)
 
-    def _upload(
-        self, shape: Shape, write: Callable[[dict[str, npt.NDArray[Any]]], None]
-    ) -> Uploaded:
-        slot = self._slots[self._next]
-        self._next = (self._next + 1) % len(self._slots)
-        self._free(slot)
-        _, nbytes = spans(shape)
-        if len(slot.block) < nbytes:
-            slot.block = torch.empty(int(nbytes * ROOM), dtype=torch.uint8, pin_memory=self._cuda)
-        block = slot.block[:nbytes]
+    def _filled(
+        self, slot: _Slot, shape: Shape, write: Callable[[dict[str, npt.NDArray[Any]]], None]
+    ) -> HeteroBatch:
+        block = self._block(slot, spans(shape)[1])
         write(arrays(np.asarray(block), shape))
-        if self._stream is None:
-            return Uploaded(block.clone(), shape, None)
-        with torch.cuda.stream(self._stream):
-            there = block.to(self.device, non_blocking=True)
-            slot.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            slot.copied.record(self._stream)
-        return Uploaded(there, shape, slot.copied)
+        there = block.to(self._tables.atom_x.device, non_blocking=True, copy=True)
+        return HeteroBatch(self._tables, **tensors(there, shape))
 
-    def _free(self, slot: _Slot) -> None:
+    def _block(self, slot: _Slot, nbytes: int) -> Tensor:
+        """Return the first bytes of a slot, after the copy out of them."""
         if slot.copied is not None:
             began = time.perf_counter()
             slot.copied.synchronize()
-            self.waited_s += time.perf_counter() - began
+            self._waited(time.perf_counter() - began)
+        if len(slot.block) < nbytes:
+            pinned = self._side.on_gpu
+            slot.block = torch.empty(int(nbytes * ROOM), dtype=torch.uint8, pin_memory=pinned)
+        return slot.block[:nbytes]

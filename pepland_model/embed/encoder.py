@@ -15,6 +15,7 @@ from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.graph.columns import GraphColumns, compact
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_model.embed.growing_tables import GrowingTables
+from pepland_model.network.cuda_graph import GraphedVectors
 from pepland_model.network.pooling import Pooling, run_views, vectors
 from pepland_model.run.load_encoder import load_encoder, trained_cut
 
@@ -52,6 +53,7 @@ class Encoder:
         self.cut = trained_cut(source)
         self.model = load_encoder(source, self.device, dedup=False if exact else None)
         self._tables = GrowingTables(self.device)
+        self._graphed: dict[Pooling, GraphedVectors] = {}
 
     @property
     def width(self) -> int:
@@ -88,5 +90,10 @@ class Encoder:
     @torch.no_grad()
     def batch(self, batch: HeteroBatch, pooling: Pooling) -> NodeVectors:
         """Return the vectors of a batch on the encoder's device."""
-        rows, ptr = vectors(batch, run_views(self.model, batch, *pooling.views), pooling)
+        if self.device.type == "cuda" and not self.exact:
+            if pooling not in self._graphed:
+                self._graphed[pooling] = GraphedVectors(self.model, pooling)
+            rows, ptr = self._graphed[pooling].vectors(batch)
+        else:
+            rows, ptr = vectors(batch, run_views(self.model, batch, *pooling.views), pooling)
         return NodeVectors(rows.float().cpu().numpy(), ptr.cpu().numpy())

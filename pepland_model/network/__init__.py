@@ -11,5 +11,6 @@ takers.py - who takes a row of an index: gradients without sorting.
 pooling.py - one vector per peptide. heads.py - the heads of pre-training.
 cuda_graph.py - inference as a recorded CUDA graph.
 model_files.py - a model folder. published_names.py - names of published weights.
+hashing.py - hashes of integers. kernels/ - Triton kernels for CUDA.
 states/ - which states a batch needs. published/ - published checkpoint files.
 """

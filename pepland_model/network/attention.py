@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
 
+from pepland_model.network import kernels
 from pepland_model.network.layers import AttentionLayers
 from pepland_model.network.segments import segment_softmax, segment_sum, take
 from pepland_model.network.takers import AnyIndex, Index, looked_up
@@ -41,6 +45,8 @@ class Attention(AttentionLayers):
         Returns:
             [N, d]; a node without edges gets the bias of the output layer.
         """
+        if kernels.runs_on(nodes.device):
+            return self._fused(nodes, edges, own, inputs, ptr, dst[0])
         query, key, value = self.linears[0](nodes), self.linears[1](edges), self.linears[2](edges)
         width = query.shape[1] // self.heads
         q = take(query, *looked_up(dst, own)).view(-1, self.heads, width)
@@ -50,3 +56,25 @@ class Attention(AttentionLayers):
         mixed = segment_sum((weight.unsqueeze(-1) * v).flatten(1), ptr, *dst)
         out: Tensor = self.linears[3](mixed.to(value.dtype))
         return out
+
+    def _fused(
+        self,
+        nodes: Tensor,
+        edges: Tensor,
+        own: AnyIndex,
+        inputs: AnyIndex,
+        ptr: Tensor,
+        dst: Tensor,
+    ) -> Tensor:
+        """Return the same by kernels; keys and values come from one product."""
+        from pepland_model.network.kernels.attention import attend
+
+        query, (_, key, value, last) = self.linears[0](nodes), map(_linear, self.linears)
+        weight = torch.cat([key.weight, value.weight])
+        pairs = linear(edges, weight, torch.cat([key.bias, value.bias]))
+        mixed: Tensor = last(attend(query, pairs, own, inputs, ptr, dst, self.heads))
+        return mixed
+
+
+def _linear(layer: nn.Module) -> nn.Linear:
+    return cast(nn.Linear, layer)

@@ -1,120 +1,151 @@
-"""Inference on a CUDA device as a recorded CUDA graph, for batches of one static shape.
+"""Inference on a CUDA device as a recorded CUDA graph, for batches of any size.
 
-A CUDA graph replays all kernels of a forward pass with one launch. It reads the arrays of the
-recorded batch, and every other batch is copied into them. All batches therefore need the same
-shapes (`GraphLoader(static_shapes=True)`) and the same tables.
+The graph finds the distinct states of a batch and computes each once. It reads the weights where
+they lie, so it uses weights that an optimizer has changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import fields
+from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
+from pepland_model.network import kernels
+from pepland_model.network.fixed_program import FixedProgram, Run, nothing
 from pepland_model.network.output import PharmHGTOutput
 from pepland_model.network.pharmhgt import PharmHGT
-
-WARM_UP = 3
-"""Forward passes before recording, in which libraries allocate their workspaces."""
+from pepland_model.network.pooling import Pooling, pointers_of
+from pepland_model.network.states.rooms import Rooms
+from pepland_model.network.states.state_rows import StateRows
+from pepland_model.network.takers import bag
 
 
 class GraphedInference:
-    """Records the forward pass of a model on the first batch, and replays it on the others.
+    """Runs a model on batches; the first batches warm up and decide the sizes of the arrays.
 
-    The recorded kernels read the weights in place, so the next replay uses weights that an
-    optimizer has changed. All calls use the autocast dtype of the first call.
+    A batch that does not fit runs again in larger arrays. All calls use the autocast dtype of the
+    first call.
 
     Args:
-        model: on a CUDA device, in evaluation mode, with ``dedup`` "auto" or False. The plan is
-            then made on the device without waiting for it.
+        model: in evaluation mode, with ``dedup`` "auto" or True.
+        graph: see `FixedProgram`; ``off`` also runs on a CPU.
+        say: shows a sentence to the user.
 
     Raises:
-        InputError: the model is on another device or in training mode.
+        InputError: the model is in training mode, computes every row, or is on another device.
     """
 
-    def __init__(self, model: PharmHGT) -> None:
-        weight = next(model.parameters())
-        if weight.device.type != "cuda" or model.training or model.config.dedup is True:
+    def __init__(
+        self, model: PharmHGT, graph: str = "auto", say: Callable[[str], None] = lambda text: None
+    ) -> None:
+        device = next(model.parameters()).device
+        if (
+            model.training
+            or model.config.dedup is False
+            or (device.type != "cuda" and graph != "off")
+        ):
             raise InputError(
                 "a CUDA graph needs a model on a CUDA device, in evaluation mode, with "
-                'dedup "auto" or False'
+                'dedup "auto" or True'
             )
         self.model = model
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._batch: HeteroBatch | None = None
-        self._out: PharmHGTOutput | None = None
+        self.program = FixedProgram(self._body, model.search_states, device, graph, say)
 
     def __call__(self, batch: HeteroBatch) -> PharmHGTOutput:
-        """Return the states of a batch; the next call overwrites them.
+        """Return the states of a batch."""
+        atom, fragment, *junction = self.run(batch)
+        atoms, fragments = len(batch.atom_code), len(batch.fragment_code)
+        j_atom, j_fragment = junction or (None, None)
+        return PharmHGTOutput(
+            atom[:atoms], fragment[:fragments],
+            None if j_atom is None else j_atom[:atoms],
+            None if j_fragment is None else j_fragment[:fragments],
+            self.model.config.output,
+        )  # fmt: skip
 
-        Raises:
-            InputError: the shapes or tables differ from those of the first batch.
-        """
-        if self._graph is None:
-            self._record(batch)
-        assert self._graph is not None
-        assert self._batch is not None
-        assert self._out is not None
-        copy_into(self._batch, batch)
-        self._graph.replay()
-        return self._out
+    def run(self, batch: HeteroBatch) -> tuple[Tensor, ...]:
+        """Return the results of one batch, in arrays of fixed size."""
+        return [*self.submit(batch), *self.flush()][-1].results
 
-    def _record(self, batch: HeteroBatch) -> None:
-        """Record on the device of the model, which may differ from the current device."""
-        with torch.cuda.device(batch.device), torch.no_grad(), uncached_autocast("cuda"):
-            self._batch = cloned(batch)
-            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                for _ in range(WARM_UP):
-                    self.model(self._batch)
-            torch.cuda.current_stream().wait_stream(side)
-            graph = torch.cuda.CUDAGraph()
-            # The thread of a loader may pin memory and copy batches now: check this thread only.
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._out = self.model(self._batch)
-        self._graph = graph
+    def submit(self, batch: HeteroBatch, tag: Any = None) -> list[Run]:
+        """Start a batch; return earlier ones that have ended, in order."""
+        with torch.no_grad():
+            return self.program.submit(batch, tag, nothing)
+
+    def flush(self) -> list[Run]:
+        """Wait for all batches, and return those that had not been returned."""
+        with torch.no_grad():
+            return self.program.flush()
+
+    def _body(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
+        out, found = self.model.states(batch, rooms)
+        halted.logical_or_(rooms.overflow())
+        return self._results(batch, out, found)
+
+    def _results(
+        self, batch: HeteroBatch, out: PharmHGTOutput, found: StateRows
+    ) -> tuple[Tensor, ...]:
+        """Return the states of all nodes, those of the junction view last."""
+        states = (out.atom, out.fragment, out.atom_junction, out.fragment_junction)
+        rows = 2 * (found.of_atom, found.of_fragment)
+        return tuple(s[r] for s, r in zip(states, rows, strict=True) if s is not None)
 
 
-@contextmanager
-def uncached_autocast(device: str) -> Iterator[None]:
-    """Keep the current autocast dtype, and cast each weight again wherever it is used.
+class GraphedVectors(GraphedInference):
+    """Runs a model on batches and returns vectors.
 
-    Autocast frees the casts in its cache when its context ends; a recorded graph would still read
-    that memory.
+    Args:
+        model: as for `GraphedInference`.
+        pooling: which vectors.
+        graph: as there.
+        say: as there.
     """
-    dtype, enabled = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
-    with torch.autocast(device, dtype=dtype, enabled=enabled, cache_enabled=False):
-        yield
+
+    def __init__(
+        self, model: PharmHGT, pooling: Pooling, graph: str = "auto",
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:  # fmt: skip
+        super().__init__(model, graph, say)
+        self.pooling = pooling
+
+    def vectors(self, batch: HeteroBatch) -> tuple[Tensor, Tensor]:
+        """Return the vectors [N, d] float32 of a batch, and the pointers of its graphs [G+1]."""
+        ptr = pointers_of(batch, self.pooling)
+        (rows,) = self.run(batch)
+        return rows[: self.rows_of(batch)], ptr
+
+    def rows_of(self, batch: HeteroBatch) -> int:
+        """Return the number of vectors of a batch."""
+        arrays = {"atom": batch.atom_code, "fragment": batch.fragment_code}
+        return len(arrays.get(self.pooling.level, batch.graph_index))
+
+    def _results(
+        self, batch: HeteroBatch, out: PharmHGTOutput, found: StateRows
+    ) -> tuple[Tensor, ...]:
+        views = {
+            "atom": (out.atom_embedding, found.of_atom, batch.atom_ptr),
+            "fragment": (out.fragment_embedding, found.of_fragment, batch.fragment_ptr),
+        }
+        if self.pooling.level in views:
+            states, rows, _ = views[self.pooling.level]
+            return (states[rows].float(),)
+        pooled = [
+            pooled_rows(states, rows, ptr, self.pooling.how)
+            for name, (states, rows, ptr) in views.items()
+            if self.pooling.view in ("both", name)
+        ]
+        return (pooled[0] if len(pooled) == 1 else (pooled[0] + pooled[1]) / 2,)
 
 
-def array_names(batch: HeteroBatch) -> list[str]:
-    """Return the names of the arrays of a batch, without the tables."""
-    return [f.name for f in fields(batch) if f.name != "tables"]
+def pooled_rows(states: Tensor, rows: Tensor, ptr: Tensor, how: str) -> Tensor:
+    """Return the mean or maximum of ``states[rows]`` over each segment. [G, d] float32."""
+    if how == "mean" and kernels.runs_on(states.device):
+        from pepland_model.network.kernels.gather_sum import segment_sums
 
-
-def cloned(batch: HeteroBatch) -> HeteroBatch:
-    """Return a copy of a batch that shares the tables."""
-    return HeteroBatch(batch.tables, **{n: getattr(batch, n).clone() for n in array_names(batch)})
-
-
-def copy_into(recorded: HeteroBatch, batch: HeteroBatch) -> None:
-    """Copy the arrays of a batch into those of a recorded batch.
-
-    Raises:
-        InputError: the tables or the shape of an array differ.
-    """
-    if batch.tables.atom_x is not recorded.tables.atom_x:
-        raise InputError("the batch has other tables than the recorded batch; record again")
-    for name in array_names(batch):
-        target, source = getattr(recorded, name), getattr(batch, name)
-        if target.shape != source.shape:
-            raise InputError(
-                f"{name} has shape {tuple(source.shape)}, the recorded "
-                f"batch {tuple(target.shape)}; use a loader with static shapes"
-            )
-        target.copy_(source, non_blocking=True)
+        total = segment_sums(states, rows, ptr)
+        return total / ptr.diff().clamp(min=1).unsqueeze(1)
+    return bag(states.float(), rows, ptr, how)

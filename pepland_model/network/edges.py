@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_model.network import kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,9 @@ class Edges:
         return self.in_ptr.diff()
 
 
-def directed_edges(begin: Tensor, end: Tensor, code: Tensor, num_nodes: int) -> Edges:
+def directed_edges(
+    begin: Tensor, end: Tensor, code: Tensor, num_nodes: int, real: Tensor | None = None
+) -> Edges:
     """Return both directions of B bonds, sorted by destination and then by bond.
 
     On a GPU this does not wait for the device.
@@ -40,7 +43,13 @@ def directed_edges(begin: Tensor, end: Tensor, code: Tensor, num_nodes: int) -> 
         end: [B] int, node at the other end.
         code: [B] int, row of the bond table.
         num_nodes: number of nodes.
+        real: [] int64, number of bonds that are not padding, where this is known. Padding bonds go
+            from the last node, which has no other, to itself.
     """
+    if real is not None and kernels.runs_on(begin.device):
+        from pepland_model.network.kernels.csr import sorted_edges
+
+        return Edges(*sorted_edges(begin, end, code, num_nodes, real))
     src = torch.stack([begin, end], 1).flatten().long()
     dst = torch.stack([end, begin], 1).flatten().long()
     order = torch.argsort(dst.int(), stable=True)  # sorting half the bits takes half the time
@@ -67,4 +76,4 @@ def view_edges(batch: HeteroBatch, prefix: str, num_nodes: int) -> Edges:
         num_nodes: number of atoms or fragments.
     """
     begin, end, code = (getattr(batch, f"{prefix}_{name}") for name in ("begin", "end", "code"))
-    return directed_edges(begin, end, code, num_nodes)
+    return directed_edges(begin, end, code, num_nodes, getattr(batch, f"{prefix}_ptr")[-1])

@@ -32,12 +32,15 @@ from pepland_model.network.model_files import (
 from pepland_model.network.output import PharmHGTOutput
 from pepland_model.network.published_names import encoder_weights
 from pepland_model.network.segments import take
+from pepland_model.network.states.device_search import search, search_junction
 from pepland_model.network.states.distinct import distinct_plan
 from pepland_model.network.states.distinct_junction import distinct_junction
 from pepland_model.network.states.every_row import every_row_junction, every_row_plan
 from pepland_model.network.states.kept_states import StateCache
 from pepland_model.network.states.plan import Plan, ViewPlan
 from pepland_model.network.states.plan_takers import KnownTakers, wants_takers, with_takers
+from pepland_model.network.states.rooms import Rooms, exactly
+from pepland_model.network.states.state_rows import StateRows, state_rows
 from pepland_model.network.view import ATOMS, FRAGMENTS, View, chosen, view_states
 
 MAX_SHARE = 0.9
@@ -59,24 +62,32 @@ class PharmHGT(PharmHGTLayers):
         super().__init__(config, Attention)
         self.cache = StateCache()
 
-    def plan(self, batch: HeteroBatch, atoms: bool = True, fragments: bool = True) -> Plan:
+    def plan(
+        self,
+        batch: HeteroBatch,
+        atoms: bool = True,
+        fragments: bool = True,
+        rooms: Rooms | None = None,
+    ) -> Plan:
         """Return which rows each view computes; a loader's thread may call this before a step.
 
         Args:
-            batch: already masked. The search for distinct states reads its codes on the CPU. With
-                ``dedup`` "auto" there is no search for a batch on another device: every row is
-                computed, and making the plan does not wait for the device.
+            batch: already masked. The search for distinct states runs where the batch is; on a
+                CUDA device the host waits for its sizes, unless there are rooms.
             atoms: plan the atom view.
             fragments: plan the fragment view.
+            rooms: sizes of all arrays. The caller must look at their `overflow`.
         """
-        search = self.config.dedup is True or (self.config.dedup == "auto" and on_cpu(batch))
-        source = batch.to("cpu") if search else batch
+        if rooms is not None:
+            return self._searched(batch, atoms, fragments, rooms)
+        if not on_cpu(batch) and self.config.dedup is not False:
+            return exactly(lambda found: self._searched(batch, atoms, fragments, found))[0]
+        search = self.config.dedup is not False
         max_share = 1.0 if self.config.dedup is True else MAX_SHARE
-
         known = KnownTakers()
 
         def plan_of(view: View) -> ViewPlan:
-            code, edges = view.codes(source), view.directed_edges(source)
+            code, edges = view.codes(batch), view.directed_edges(batch)
             if search:
                 return distinct_plan(code, edges, self.config.rounds, max_share)
             known.add_edges(edges)
@@ -88,11 +99,47 @@ class PharmHGT(PharmHGTLayers):
         junction = None
         if self.config.junction:
             junction_plan = distinct_junction if search else every_row_junction
-            junction = junction_plan(source.atom_code, source.atom_fragment, source.fragment_code)
+            junction = junction_plan(batch.atom_code, batch.atom_fragment, batch.fragment_code)
         plan = Plan(of_atoms, of_fragments, junction)
-        if wants_takers(batch.device):
-            plan = with_takers(plan, batch.tables, known)
-        return plan if source is batch else plan.to(batch.device)
+        return with_takers(plan, batch.tables, known) if wants_takers(batch.device) else plan
+
+    def _searched(self, batch: HeteroBatch, atoms: bool, fragments: bool, rooms: Rooms) -> Plan:
+        """Return the plan of distinct states, found on the device of the batch."""
+
+        def plan_of(view: View) -> ViewPlan:
+            code, edges = view.codes(batch), view.directed_edges(batch)
+            real = getattr(batch, f"{view.nodes}_ptr")[-1]
+            return search(view.nodes, code, edges, real, self.config.rounds, rooms)
+
+        of_atoms = plan_of(ATOMS) if atoms else None
+        of_fragments = plan_of(FRAGMENTS) if fragments else None
+        junction = None
+        if self.config.junction:
+            codes = batch.atom_code, batch.atom_fragment, batch.fragment_code
+            junction = search_junction(*codes, batch.fragment_ptr[-1], rooms)
+        plan = Plan(of_atoms, of_fragments, junction)
+        if not wants_takers(batch.device):
+            return plan
+        return with_takers(plan, batch.tables, rooms=rooms)
+
+    def states(
+        self, batch: HeteroBatch, rooms: Rooms | None = None
+    ) -> tuple[PharmHGTOutput, StateRows]:
+        """Return each distinct embedding of a batch once, and which nodes have it.
+
+        Args:
+            batch: as for `forward`, on any device.
+            rooms: sizes of all arrays; None for exact sizes, for which the host waits.
+        """
+        if rooms is None:
+            found, _ = exactly(lambda rooms: self.search_states(batch, rooms))
+        else:
+            found = self.search_states(batch, rooms)
+        return self(batch, found.atom_rows, found.fragment_rows, found.plan), found
+
+    def search_states(self, batch: HeteroBatch, rooms: Rooms) -> StateRows:
+        """Return which embeddings of a batch differ, and how they are computed."""
+        return state_rows(self._searched(batch, True, True, rooms), rooms)
 
     def forward(
         self,

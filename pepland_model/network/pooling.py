@@ -113,9 +113,16 @@ def vectors(batch: HeteroBatch, out: PharmHGTOutput, pooling: Pooling) -> tuple[
     Returns:
         [N, d] vectors and [G+1] int64 pointers; at level ``peptide`` N is G.
     """
+    ptr = pointers_of(batch, pooling)
     if pooling.level == "atom":
-        return out.atom_embedding, batch.atom_ptr
+        return out.atom_embedding, ptr
     if pooling.level == "fragment":
-        return out.fragment_embedding, batch.fragment_ptr
-    ptr = torch.arange(batch.num_graphs + 1, device=batch.device)
+        return out.fragment_embedding, ptr
     return pooled(batch, out, pooling.view, pooling.how), ptr
+
+
+def pointers_of(batch: HeteroBatch, pooling: Pooling) -> Tensor:
+    """Return which vectors belong to which graph. [G+1] int64."""
+    nodes = {"atom": batch.atom_ptr, "fragment": batch.fragment_ptr}
+    every = torch.arange(batch.num_graphs + 1, device=batch.device)
+    return nodes.get(pooling.level, every)

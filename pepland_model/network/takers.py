@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from pepland_model.network import kernels
+
 DEVICES = {"cuda"}
 """Types of devices on which gradients are summed by takers. On a CPU, adding the entries one after
 the other is as fast, and has the same bits on every run as well."""
@@ -59,6 +61,9 @@ class Takers:
     """[S+X+1] int64: segments of `order`, one for each row and then X parts of the long rows, whose
     own segment is empty; X is 0 without `parts`. None: entry ``order[v]`` alone takes row v."""
     parts: Parts | None = None
+    row: Tensor | None = None
+    """[E] int, row that each entry of `order` takes; entries after ``ptr[-1]`` take no row. Kept
+    for kernels, which need no `parts`."""
     then: Takers | None = None
     """What takes the sums again, if the index was looked up in another index."""
 
@@ -71,6 +76,10 @@ class Takers:
         return found if self.then is None else self.then.sum(found)
 
     def _sum(self, rows: Tensor) -> Tensor:
+        if kernels.runs_on(rows.device):
+            from pepland_model.network.kernels.gather_sum import gather_sum
+
+            return gather_sum(rows, self, dtype=rows.dtype)
         if self.ptr is None:
             return rows.index_select(0, self.order)
         if len(rows) == 0:
@@ -90,12 +99,19 @@ AnyIndex = tuple[Tensor | None, Takers | None]
 """The same; None takes all rows."""
 
 
-def bag(rows: Tensor, order: Tensor, ptr: Tensor) -> Tensor:
+def bag(rows: Tensor, order: Tensor, ptr: Tensor, how: str = "sum") -> Tensor:
     """Return the sums of ``rows[order[ptr[v]:ptr[v+1]]]``, added in this order. [S, d].
 
-    This is one operator, vectorized and without atomic additions.
+    This is one operator, vectorized and without atomic additions. It sums the entries after
+    ``ptr[S]`` too, as the option ``include_last_offset`` ignores the last offset on CUDA.
+
+    Args:
+        rows: [E, d].
+        order: [E] int.
+        ptr: [S+1] int.
+        how: ``sum``, ``mean`` or ``max``; 0 for an empty segment.
     """
-    return embedding_bag(order, rows, ptr, mode="sum", include_last_offset=True)
+    return embedding_bag(order, rows, ptr, mode=how)[:-1]
 
 
 def takers_of(index: Tensor, num_rows: int) -> Takers:
@@ -108,6 +124,8 @@ def takers_of(index: Tensor, num_rows: int) -> Takers:
     found = torch.sort(index.int(), stable=True)
     bounds = torch.arange(num_rows + 1, dtype=torch.int32, device=index.device)
     ptr = torch.searchsorted(found.values, bounds)
+    if kernels.runs_on(index.device):
+        return Takers(found.indices, ptr, row=found.values)
     return in_parts(found.indices, found.values.long(), ptr)
 
 
@@ -139,7 +157,7 @@ def in_parts(order: Tensor, row: Tensor, ptr: Tensor) -> Takers:
 
     Args:
         order: [E] int64, entries sorted by row.
-        row: [E] int64, row that entry ``order[i]`` takes.
+        row: [E] int64, row that entry ``order[i]`` takes; S for entries that belong to no row.
         ptr: [S+1] int64.
     """
     size = max(MIN_PART, 1 << (len(order).bit_length() + 1) // 2)
@@ -152,6 +170,7 @@ def in_parts(order: Tensor, row: Tensor, ptr: Tensor) -> Takers:
     short_end = short.cumsum(0)
     long_end = short_end[-1] + long.cumsum(0)
     moved = torch.where(long > 0, long_end, short_end) - ptr[1:]
+    moved = torch.cat([moved, moved.new_zeros(1)])  # entries of no row stay at the end
     place = moved[row] + torch.arange(len(order), device=order.device)
     parts = parts_of(long, long_end, size, room)
     ptr = torch.cat([short_end - short, parts.begin, long_end[-1:]])

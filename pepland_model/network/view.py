@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
 from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_model.network import kernels
 from pepland_model.network.edges import Edges, view_edges
 from pepland_model.network.layers import PharmHGTLayers
 from pepland_model.network.segments import segment_sum, take
@@ -119,6 +120,10 @@ def node_states(
     f_h, own = used_rows(f_h, level.index("own"), kept)
     h, inputs = used_rows(h, level.index("inputs"), kept)
     attended = attend(f_h, h, own, inputs, level.ptr, level.index("dst"))
+    if kernels.runs_on(f_h.device):
+        from pepland_model.network.kernels.node_rows import residual
+
+        return residual(attended, f_h, own, level.ptr)
     out: Tensor = (attended + take(f_h, *own)) * has_inputs(level, dtype)
     return out
 
@@ -127,6 +132,11 @@ def edge_states(
     layer: nn.Linear, f_h: Tensor, h: Tensor, x: Tensor, level: EdgeLevel, kept: KeptStates | None
 ) -> Tensor:
     """Return relu(x + L (f_h[source] - h[reverse])) for the edges of a level. [L, d]."""
+    if kernels.runs_on(f_h.device):
+        from pepland_model.network.kernels.message import message
+
+        indices = (level.index(name) for name in ("code", "src", "reverse"))
+        return message(x, layer(f_h), linear(h, layer.weight), *indices)
     own = take(x, *level.index("code"))
     f_h, src = used_rows(f_h, level.index("src"), kept)
     h, reverse = used_rows(h, level.index("reverse"), kept)
@@ -147,8 +157,13 @@ def last_states(
     W is applied to each of the three parts: to f on the rows of the table.
     """
     from_edges, from_state, from_input = torch.split(last.weight, len(last.weight), 1)
-    incoming = segment_sum(take(h, *level.index("inputs")), level.ptr, *level.index("dst"))
-    incoming, connected = incoming.to(last.weight.dtype), has_inputs(level, last.weight.dtype)
+    if kernels.runs_on(f_h.device):
+        from pepland_model.network.kernels import node_rows
+
+        summed = node_rows.incoming(h, level.index("inputs"), level.ptr, level.dst)
+    else:
+        summed = segment_sum(take(h, *level.index("inputs")), level.ptr, *level.index("dst"))
+    incoming, connected = summed.to(last.weight.dtype), has_inputs(level, last.weight.dtype)
     own, code = (chosen(level.index(name), rows) for name in ("own", "code"))
     if rows is not None:
         incoming, connected = take(incoming, rows), connected.index_select(0, rows)

@@ -92,8 +92,8 @@ class ModelConfig:
     depth: int = option(5, "Depth of the encoder; it runs depth - 1 rounds of message passing.")
     heads: int = option(4, "Number of attention heads. It must divide --hidden.", POSITIVE)
     dedup: str = option(
-        "auto", "Compute equal states of a batch once. auto does so on a CPU where it saves "
-        "time.", ("auto", "always", "never"))
+        "auto", "Compute equal states of a batch once. auto does so where it saves time.",
+        ("auto", "always", "never"))
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,9 @@ class RunConfig:
         "never.", NOT_NEGATIVE)
     seed: int = option(0, "Random seed of weights, order and masks.", INT64)
     device: str = option("auto", "auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.")
+    graph: str = option(
+        "auto", "Record a training step on a GPU as one CUDA graph. auto does so where it can, on "
+        "fails where it cannot.", ("auto", "on", "off"))
     init_from: str = option(
         "", "Run folder or model folder to start from; its weights, heads and vocabulary are used.")
     freeze: bool = option(False, "Train only the heads, not the encoder.")
@@ -189,7 +192,7 @@ ITEMS: dict[str, type[Any]] = {"shards": str, "weights": float}
 MAY_CHANGE = {
     "run": {
         "out", "epochs", "max_steps", "eval_every", "checkpoint_every", "checkpoint_minutes",
-        "keep", "log_every", "patience", "device", "profile",
+        "keep", "log_every", "patience", "device", "graph", "profile",
     },
     "data": {"tier", "accumulate"},
 }  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_model.network.fixed_program import FixedProgram, nothing
+from pepland_model.network.states.rooms import Rooms
 from pepland_model.run.distributed import ProcessGroup
 from pepland_model.train.loss import (
     CORRECT,
@@ -31,25 +33,63 @@ def fixed_masks(batch: HeteroBatch, options: MaskOptions) -> Masked:
     return mask_batch(batch, options, EVALUATION_SEED, EVALUATION_EPOCH)
 
 
-@torch.no_grad()
-def evaluate(
-    network: PretrainNetwork,
-    batches: Iterable[HeteroBatch],
-    options: MaskOptions,
-    processes: ProcessGroup,
-    precision: str,
-) -> dict[str, float]:
-    """Return loss and accuracy of each term over the batches of all ranks."""
-    training = network.training
-    network.eval()
-    tally = torch.zeros(len(TERMS), 3, device=processes.device, dtype=torch.float64)
-    for batch in batches:
-        if batch.num_graphs:
-            with autocast(precision, processes.device):
-                terms = network(fixed_masks(batch, options))
-            tally += pretrain_tally(terms)
-    network.train(training)
-    return tally_metrics(processes.sum(tally))
+class Evaluation:
+    """Evaluates a network on batches; on a GPU as a recorded program of its own.
+
+    Args:
+        network: encoder and heads, on the device.
+        options: what to mask.
+        processes: processes of the run.
+        precision: of the forward pass.
+        graph: see `FixedProgram`; None runs the network batch by batch as it is.
+        say: shows a sentence to the user.
+    """
+
+    def __init__(
+        self,
+        network: PretrainNetwork,
+        options: MaskOptions,
+        processes: ProcessGroup,
+        precision: str,
+        graph: str | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.network, self.options, self.processes = network, options, processes
+        self.precision = precision
+        self.program: FixedProgram | None = None
+        if graph is not None:
+            self.program = FixedProgram(self._body, self._measure, processes.device, graph, say)
+
+    @torch.no_grad()
+    def __call__(self, batches: Iterable[HeteroBatch]) -> dict[str, float]:
+        """Return loss and accuracy of each term over the batches of all ranks."""
+        training = self.network.training
+        self.network.eval()
+        tally = torch.zeros(len(TERMS), 3, device=self.processes.device, dtype=torch.float64)
+        for part in self._tallies(batch for batch in batches if batch.num_graphs):
+            tally += part
+        self.network.train(training)
+        return tally_metrics(self.processes.sum(tally))
+
+    def _tallies(self, batches: Iterable[HeteroBatch]) -> Iterator[Tensor]:
+        if self.program is None:
+            yield from map(self._tally, batches)
+            return
+        for batch in batches:
+            yield from (run.results[0] for run in self.program.submit(batch, None, nothing))
+        yield from (run.results[0] for run in self.program.flush())
+
+    def _tally(self, batch: HeteroBatch, rooms: Rooms | None = None) -> Tensor:
+        with autocast(self.precision, self.processes.device):
+            return pretrain_tally(self.network(fixed_masks(batch, self.options), rooms))
+
+    def _body(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
+        tally = self._tally(batch, rooms)
+        halted.logical_or_(rooms.overflow())
+        return (tally,)
+
+    def _measure(self, batch: HeteroBatch, rooms: Rooms) -> None:
+        self.network.encoder.search_states(fixed_masks(batch, self.options).batch, rooms)
 
 
 def tally_metrics(tally: Tensor) -> dict[str, float]:

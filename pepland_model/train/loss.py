@@ -26,9 +26,11 @@ class Term:
     """The predictions of one head and their labels."""
 
     logits: Tensor
-    """[N, classes], any float dtype."""
+    """[N, classes], any float dtype; or [K, classes], those of K distinct embeddings."""
     target: Tensor
     """[N] int64, -100 for nodes that are not masked."""
+    rows: Tensor | None = None
+    """[N] int64, logits of each node among the K; None where node v has row v."""
 
 
 def pretrain_tally(terms: Sequence[Term | None]) -> Tensor:
@@ -46,10 +48,38 @@ def pretrain_tally(terms: Sequence[Term | None]) -> Tensor:
 
 def _tally(term: Term) -> Tensor:
     logits = term.logits.float()
+    if term.rows is not None:
+        return _tally_of_states(logits, term.target, term.rows)
     loss = F.cross_entropy(logits, term.target, ignore_index=IGNORE, reduction="sum")
     right = (logits.detach().argmax(1) == term.target).sum()
     count = (term.target != IGNORE).sum()
     return torch.stack([loss, right.float(), count.float()])
+
+
+def _tally_of_states(logits: Tensor, target: Tensor, rows: Tensor) -> Tensor:
+    """Return the same tally from the logits of K embeddings, and how often each has each label."""
+    wanted = label_counts(rows, target, *logits.shape)
+    loss = -(wanted * torch.log_softmax(logits, 1)).sum()
+    right = wanted.gather(1, logits.detach().argmax(1, keepdim=True)).sum()
+    return torch.stack([loss, right, wanted.sum()])
+
+
+def label_counts(rows: Tensor, target: Tensor, states: int, classes: int) -> Tensor:
+    """Return how many nodes with an embedding have a label. [K, classes] float32.
+
+    Integers are added, which gives the same result in any order.
+
+    Args:
+        rows: [N] int64, embedding of each node.
+        target: [N] int64, its label, -100 for none.
+        states: K.
+        classes: number of labels.
+    """
+    asked = target != IGNORE
+    place = torch.where(asked, rows * classes + target, states * classes)
+    counts = torch.zeros(states * classes + 1, dtype=torch.int32, device=rows.device)
+    counts.index_add_(0, place, asked.int())
+    return counts[:-1].view(states, classes).float()
 
 
 def total_loss(tally: Tensor, counts: Tensor) -> Tensor:

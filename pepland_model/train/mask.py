@@ -8,9 +8,9 @@ masked node gets code 0 before anything is computed from the codes, so no label 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,13 +18,15 @@ from torch import Tensor
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.graph.feature_tables import MASK_CODE
+from pepland_model.network import kernels
 from pepland_model.network.hashing import GOLDEN, mix, mix_int
 from pepland_model.run.config import MaskConfig
 
 IGNORE = -100
 """Target of nodes and bonds that are not masked."""
-_ATOMS, _FRAGMENTS, _RESIDUES = 0, 1, 2  # places in the bases of the hash
+_ATOMS, _FRAGMENTS, _RESIDUES = 0, 1, 2  # streams of the hash
 _KEY_BITS = 40
+Bases = Sequence[int] | Tensor
 
 
 @dataclass(frozen=True)
@@ -95,32 +97,22 @@ def mask_batch(batch: HeteroBatch, options: MaskOptions, seed: int, epoch: int) 
         seed: any integer.
         epoch: any integer; evaluation uses a fixed one.
     """
-    return mask_batch_with(batch, options, mask_bases(seed, epoch, batch.device))
+    return mask_batch_with(batch, options, mask_bases(seed, epoch))
 
 
-def mask_bases(seed: int, epoch: int, device: torch.device | str) -> Tensor:
-    """Return the bases of the hashes for atoms, fragments and residues, on a device. [3] int64.
-
-    On a GPU this does not wait for the device.
-    """
-    base = mix_int(mix_int(seed) + epoch)
-    bases = torch.empty(3, dtype=torch.int64, device=device)
-    for stream in range(3):
-        bases[stream] = mix_int(base + stream + 1)
-    return bases
+def mask_bases(seed: int, epoch: int) -> list[int]:
+    """Return what the hashes of an epoch start from, for each stream: 64-bit integers."""
+    streams = (_ATOMS, _FRAGMENTS, _RESIDUES)
+    return [mix_int(mix_int(mix_int(seed) + epoch) + stream + 1) for stream in streams]
 
 
-def mask_batch_with(batch: HeteroBatch, options: MaskOptions, bases: Tensor) -> Masked:
-    """Mask a batch with bases on its device, so that a recorded step can get others at each replay.
-
-    Args:
-        batch: on any device, with or without padding; padding is never masked.
-        options: what to mask.
-        bases: [3] int64, of `mask_bases`.
-    """
+def mask_batch_with(batch: HeteroBatch, options: MaskOptions, bases: Bases) -> Masked:
+    """Mask a batch; seed and epoch are in the bases, which may be a tensor [3] on its device."""
     atoms = MODES[options.mode].choose(batch, options.rate, bases)
     fragments = torch.zeros_like(batch.fragment_code, dtype=torch.bool)
-    if options.mask_fragments:
+    if options.mask_fragments and kernels.runs_on(batch.device):
+        fragments = _by_kernel(batch, "fragment", _FRAGMENTS, options.fragment_rate, bases, None)
+    elif options.mask_fragments:
         of_fragment = segment_of(batch.fragment_ptr, len(batch.fragment_code))
         keys = _keys(batch.fragment_ptr, of_fragment, batch.graph_index, bases[_FRAGMENTS])
         real = of_fragment < batch.num_graphs
@@ -128,25 +120,39 @@ def mask_batch_with(batch: HeteroBatch, options: MaskOptions, bases: Tensor) -> 
     return _apply(batch, atoms, fragments, options.mask_bonds)
 
 
-def _any_atoms(batch: HeteroBatch, rate: float, bases: Tensor) -> Tensor:
+def _any_atoms(batch: HeteroBatch, rate: float, bases: Bases) -> Tensor:
     """Choose among all atoms of each graph. [A] bool."""
-    candidates = torch.ones_like(batch.atom_code, dtype=torch.bool)
-    return _atoms_among(batch, candidates, rate, bases)
+    if kernels.runs_on(batch.device):
+        return _by_kernel(batch, "atom", _ATOMS, rate, bases, None)
+    return _atoms_among(batch, torch.ones_like(batch.atom_code, dtype=torch.bool), rate, bases)
 
 
-def _atoms_outside_amides(batch: HeteroBatch, rate: float, bases: Tensor) -> Tensor:
+def _atoms_outside_amides(batch: HeteroBatch, rate: float, bases: Bases) -> Tensor:
     """Choose among the atoms whose fragment is not a bare amide. [A] bool."""
+    if kernels.runs_on(batch.device):
+        rule = batch.atom_fragment, batch.fragment_code, batch.tables.fragment_maskable
+        return _by_kernel(batch, "atom", _ATOMS, rate, bases, rule)
     maskable = batch.tables.fragment_maskable[batch.fragment_code.long()]
     return _atoms_among(batch, maskable[batch.atom_fragment.long()], rate, bases)
 
 
-def _atoms_among(batch: HeteroBatch, candidates: Tensor, rate: float, bases: Tensor) -> Tensor:
+def _by_kernel(
+    batch: HeteroBatch, nodes: str, stream: int, rate: float, bases: Bases, rule: Any
+) -> Tensor:
+    """Choose nodes by a kernel, the same ones."""
+    from pepland_model.network.kernels.choose_masked import choose_masked
+
+    ptr, rows = getattr(batch, f"{nodes}_ptr"), len(getattr(batch, f"{nodes}_code"))
+    return choose_masked(ptr, rows, batch.graph_index, bases, stream, rate, rule, _KEY_BITS)
+
+
+def _atoms_among(batch: HeteroBatch, candidates: Tensor, rate: float, bases: Bases) -> Tensor:
     of_atom = segment_of(batch.atom_ptr, len(batch.atom_code))
     keys = _keys(batch.atom_ptr, of_atom, batch.graph_index, bases[_ATOMS])
     return choose(batch.atom_ptr, of_atom, candidates & (of_atom < batch.num_graphs), keys, rate)
 
 
-def _whole_residues(batch: HeteroBatch, rate: float, bases: Tensor) -> Tensor:
+def _whole_residues(batch: HeteroBatch, rate: float, bases: Bases) -> Tensor:
     """Choose residues, the pieces of the amiibo cut, and return their atoms. [A] bool.
 
     Residue numbers of a graph with P fragments are 0..P, so P + 1 slots per graph hold them all.
@@ -170,8 +176,8 @@ class MaskMode(NamedTuple):
 
     rate: float
     """Published rate."""
-    choose: Callable[[HeteroBatch, float, Tensor], Tensor]
-    """Takes batch, rate and bases; returns the chosen atoms, [A] bool."""
+    choose: Callable[[HeteroBatch, float, Bases], Tensor]
+    """Takes batch, rate and `mask_bases`; returns the chosen atoms, [A] bool."""
 
 
 MODES = {
@@ -184,24 +190,20 @@ MODES = {
 
 def _apply(batch: HeteroBatch, atoms: Tensor, fragments: Tensor, mask_bonds: bool) -> Masked:
     atom_label = batch.tables.atom_label[:, 0][batch.atom_code.long()]
-    bonds = torch.zeros_like(batch.bond_code, dtype=torch.bool)
-    if mask_bonds:
-        real = segment_of(batch.bond_ptr, len(bonds)) < batch.num_graphs
-        bonds = (atoms[batch.bond_begin.long()] | atoms[batch.bond_end.long()]) & real
-    bond_type = batch.tables.bond_x[:, 1:5].argmax(1)[batch.bond_code.long()]
     hidden = replace(
         batch,
         atom_code=batch.atom_code.masked_fill(atoms, MASK_CODE),
         fragment_code=batch.fragment_code.masked_fill(fragments, MASK_CODE),
-        bond_code=batch.bond_code.masked_fill(bonds, MASK_CODE),
     )
-    return Masked(
-        hidden,
-        torch.where(atoms, atom_label, IGNORE),
-        fragments,
-        batch.fragment_code,
-        torch.where(bonds, bond_type, IGNORE),
-    )
+    bond_target = torch.full_like(batch.bond_code, IGNORE, dtype=torch.int64)
+    if mask_bonds:
+        real = segment_of(batch.bond_ptr, len(bond_target)) < batch.num_graphs
+        bonds = (atoms[batch.bond_begin.long()] | atoms[batch.bond_end.long()]) & real
+        bond_type = batch.tables.bond_x[:, 1:5].argmax(1)[batch.bond_code.long()]
+        hidden = replace(hidden, bond_code=batch.bond_code.masked_fill(bonds, MASK_CODE))
+        bond_target = torch.where(bonds, bond_type, IGNORE)
+    atom_target = torch.where(atoms, atom_label, IGNORE)
+    return Masked(hidden, atom_target, fragments, batch.fragment_code, bond_target)
 
 
 def segment_of(ptr: Tensor, rows: int) -> Tensor:
@@ -238,7 +240,7 @@ def choose(ptr: Tensor, segment: Tensor, candidate: Tensor, key: Tensor, rate: f
     return torch.empty_like(taken).scatter_(0, order, taken)
 
 
-def _keys(ptr: Tensor, segment: Tensor, graph_index: Tensor, base: Tensor) -> Tensor:
+def _keys(ptr: Tensor, segment: Tensor, graph_index: Tensor, base: int | Tensor) -> Tensor:
     """Return a key below 2**40 for each row, from its graph number and position in the graph."""
     per_graph = mix(mix(graph_index ^ base) + base)
     per_graph = torch.cat([per_graph, per_graph.new_zeros(1)])

@@ -94,13 +94,19 @@ class MovingAverage:
         self.average = {name: p.detach().clone() for name, p in named.items()}
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Update the average with the present weights."""
-        torch._foreach_lerp_(
-            list(self.average.values()),
-            [p.detach() for p in self.named.values()],
-            1 - self.decay,
-        )
+    def update(self, unless: Tensor | None = None) -> None:
+        """Update the average with the present weights.
+
+        Args:
+            unless: [] bool; where true on the device, the average does not change.
+        """
+        average, weights = list(self.average.values()), [p.detach() for p in self.named.values()]
+        if unless is None:
+            torch._foreach_lerp_(average, weights, 1 - self.decay)
+            return
+        change = torch._foreach_sub(weights, average)
+        torch._foreach_mul_(change, torch.where(unless, 0.0, 1 - self.decay))
+        torch._foreach_add_(average, change)
 
     @torch.no_grad()
     def swap(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from pepland_data.graph.feature_tables import FeatureTables
@@ -17,6 +18,7 @@ from pepland_model.network.heads import PretrainHeads
 from pepland_model.network.model_files import VOCABULARY, save_model
 from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.segments import take
+from pepland_model.network.states.rooms import Rooms
 from pepland_model.run.config import ModelConfig
 from pepland_model.train.loss import Term
 from pepland_model.train.mask import IGNORE, Masked
@@ -54,16 +56,40 @@ class PretrainNetwork(nn.Module):
         """Return atom [A], fragment [P] and bond [B] labels, -100 where nothing is masked."""
         return masked.atom_target, masked.fragment_target(self.labels(masked)), masked.bond_target
 
-    def forward(self, masked: Masked) -> list[Term | None]:
-        """Return atom, fragment and bond predictions with their labels."""
+    def forward(self, masked: Masked, rooms: Rooms | None = None) -> list[Term | None]:
+        """Return atom, fragment and bond predictions with their labels.
+
+        Args:
+            masked: a batch.
+            rooms: sizes of all arrays, where they may not depend on the batch.
+        """
         atoms, fragments, bonds = self.targets(masked)
-        if masked.batch.device.type == "cpu" and not self.bonds:
+        device = masked.batch.device
+        if rooms is not None or self.searches_on(device):
+            return self.distinct_states(masked, (atoms, fragments, bonds), rooms)
+        if device.type == "cpu" and not self.bonds:
             return self.masked_rows(masked, atoms, fragments)
         out = self.encoder(masked.batch)
         return [
             Term(self.heads.atom(out.atom_embedding), atoms),
             Term(self.heads.fragment(out.fragment_embedding), fragments),
             self._bonds(masked, out.atom_embedding, bonds),
+        ]
+
+    def searches_on(self, device: torch.device) -> bool:
+        """Return whether equal states are found on a device, which is no CPU."""
+        return device.type != "cpu" and self.encoder.config.dedup is not False
+
+    def distinct_states(
+        self, masked: Masked, targets: tuple[Tensor, Tensor, Tensor], rooms: Rooms | None
+    ) -> list[Term | None]:
+        """Return the predictions of each distinct embedding, found on the device of the batch."""
+        atoms, fragments, bonds = targets
+        out, found = self.encoder.states(masked.batch, rooms)
+        return [
+            Term(self.heads.atom(out.atom_embedding), atoms, found.of_atom),
+            Term(self.heads.fragment(out.fragment_embedding), fragments, found.of_fragment),
+            self._bonds(masked, out.atom_embedding, bonds, found.of_atom),
         ]
 
     def masked_rows(self, masked: Masked, atoms: Tensor, fragments: Tensor) -> list[Term | None]:
@@ -79,12 +105,21 @@ class PretrainNetwork(nn.Module):
             None,
         ]
 
-    def _bonds(self, masked: Masked, atoms: Tensor, target: Tensor) -> Term | None:
+    def _bonds(
+        self, masked: Masked, atoms: Tensor, target: Tensor, rows: Tensor | None = None
+    ) -> Term | None:
+        """Return the predictions of bonds, from the sum of the embeddings of their atoms.
+
+        The head is linear, so it runs on each embedding once.
+        """
         if not self.bonds:
             return None
-        begin, end = masked.batch.bond_begin.long(), masked.batch.bond_end.long()
-        ends = take(atoms, begin) + take(atoms, end)
-        return Term(self.heads.bond(ends), target)
+        ends = masked.batch.bond_begin.long(), masked.batch.bond_end.long()
+        if rows is None:
+            return Term(self.heads.bond(take(atoms, ends[0]) + take(atoms, ends[1])), target)
+        part = linear(atoms, self.heads.bond.weight).float()
+        both = take(part, rows[ends[0]]) + take(part, rows[ends[1]])
+        return Term(both + self.heads.bond.bias, target)
 
     @property
     def num_classes(self) -> tuple[int, int, int]:
@@ -100,7 +135,9 @@ def recompute_attention(encoder: nn.Module) -> None:
     """
     for module in encoder.modules():
         if type(module).__name__ == "Attention":
-            module.forward = partial(checkpoint, module.forward, use_reentrant=False)
+            module.forward = partial(
+                checkpoint, module.forward, use_reentrant=False, preserve_rng_state=False
+            )
 
 
 def build_network(model: ModelConfig, vocabulary: Vocabulary, bonds: bool) -> PretrainNetwork:

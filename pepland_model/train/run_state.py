@@ -37,6 +37,10 @@ FEED = record(
     }
 )
 """Position in the training batches, of `StepBatches`."""
+PROGRAM = record(
+    {"graphs": whole(), "rows": mapping(whole()), "rooms": mapping(whole()), "salt": whole()}
+)
+"""Sizes of the arrays of a recorded step, see `FixedProgram.sizes`."""
 PRETRAIN = record(
     {
         **dict.fromkeys(("step", "best_step", "without_gain", "window_steps"), whole()),
@@ -48,7 +52,7 @@ PRETRAIN = record(
         "config": settings,
         "data": anything,
     },
-    {"threads": maybe(whole()), "cut": maybe(text)},
+    {"threads": maybe(whole()), "cut": maybe(text), "program": maybe(PROGRAM)},
 )
 """What a checkpoint of pre-training holds."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pepland_model.network.states.rooms import Rooms
 from pepland_model.run.config import OptimConfig
 from pepland_model.run.distributed import ProcessGroup
 from pepland_model.train.loss import TERMS, pretrain_tally, total_loss
@@ -72,15 +73,23 @@ class WeightUpdater:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.average = MovingAverage(self.named, options.ema) if options.ema else None
 
-    def _apply_gradients(self, number: int) -> tuple[Tensor, float]:
-        """Update the weights in step `number`; return gradient norm and last learning rate."""
-        o, lr = self.options, 0.0
-        for group in self.optimizer.param_groups:
-            lr = learning_rate(
+    def learning_rates(self, number: int) -> list[float]:
+        """Return the learning rate of each group of parameters in step `number`."""
+        o = self.options
+        return [
+            learning_rate(
                 number, group["peak"], o.schedule, o.warmup_steps, self.total_steps,
                 o.min_lr_fraction,
-            )  # fmt: skip
+            )
+            for group in self.optimizer.param_groups
+        ]  # fmt: skip
+
+    def _apply_gradients(self, number: int) -> tuple[Tensor, float]:
+        """Update the weights in step `number`; return gradient norm and last learning rate."""
+        o, rates = self.options, self.learning_rates(number)
+        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = lr
+        lr = rates[-1]
         self.scaler.unscale_(self.optimizer)
         norm = gradient_norm(self.named.values())
         stops = self.device.type == "cpu" and not self.scaler.is_enabled()
@@ -121,11 +130,11 @@ class PretrainUpdater(WeightUpdater):
             parts: share of the global batch for this process, in one or more parts; may be empty.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        counts = self.processes.sum(self._counts(parts))
+        counts = self.processes.sum(self.counts(parts))
         tally = torch.zeros(len(TERMS), 3, device=self.device)
         for masked in parts:
             if masked.batch.num_graphs:
-                part = self._tally(masked)
+                part = self.tally(masked)
                 torch.autograd.backward(self.scaler.scale(total_loss(part, counts)))
                 tally += part.detach()
         tally = self.processes.sum_gradients(self.named.values(), tally)
@@ -134,11 +143,12 @@ class PretrainUpdater(WeightUpdater):
     def try_part(self, masked: Masked) -> None:
         """Run forward and backward pass of a part without an update, to see if it fits."""
         self.optimizer.zero_grad(set_to_none=True)
-        total = total_loss(self._tally(masked), self._counts([masked]))
+        total = total_loss(self.tally(masked), self.counts([masked]))
         torch.autograd.backward(self.scaler.scale(total))
         self.optimizer.zero_grad(set_to_none=True)
 
-    def _counts(self, parts: Sequence[Masked]) -> Tensor:
+    def counts(self, parts: Sequence[Masked]) -> Tensor:
+        """Return the masked nodes of each term in some parts. [3] float32."""
         counts = torch.zeros(len(TERMS), device=self.device)
         for masked in parts:
             targets = (masked.atom_target, masked.fragment_masked, masked.bond_target)
@@ -146,7 +156,8 @@ class PretrainUpdater(WeightUpdater):
             counts += torch.stack([h.sum() for h in hidden])
         return counts
 
-    def _tally(self, masked: Masked) -> Tensor:
+    def tally(self, masked: Masked, rooms: Rooms | None = None) -> Tensor:
+        """Return the tally of a part, see `pretrain_tally`; rooms as for the network."""
         with autocast(self.precision, self.device):
-            terms = self.network(masked)
+            terms = self.network(masked, rooms)
         return pretrain_tally(terms)

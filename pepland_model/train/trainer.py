@@ -9,19 +9,22 @@ from __future__ import annotations
 import resource
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_data.errors import InputError
 from pepland_model.run.checkpoint import Checkpoint, mark_best, prune, step_folder, write_checkpoint
 from pepland_model.run.config import TrainConfig
 from pepland_model.run.distributed import ProcessGroup
 from pepland_model.run.log import RunLog
 from pepland_model.run.progress import Progress
 from pepland_model.run.signals import StopRequest
-from pepland_model.train.evaluate import evaluate, frequency_baseline, tally_metrics
+from pepland_model.train.evaluate import Evaluation, frequency_baseline, tally_metrics
 from pepland_model.train.mask import Masked, MaskOptions, mask_batch
 from pepland_model.train.nonfinite import NonFiniteGuard
 from pepland_model.train.out_of_memory import (
@@ -38,6 +41,7 @@ from pepland_model.train.progress_text import baseline_line, evaluation_line, st
 from pepland_model.train.run_state import RunState, restore, state_tensors, state_values
 from pepland_model.train.step import PretrainUpdater, StepResult
 from pepland_model.train.step_batches import StepBatches
+from pepland_model.train.step_program import Step, StepProgram, why_not
 from pepland_model.train.train_data import RunData
 
 PROFILED_STEPS = 10
@@ -92,6 +96,12 @@ class Trainer:
         self.masks = MaskOptions.of(config.mask)
         self.step_batches = StepBatches(data.train, config.data.accumulate, data.steps_per_epoch)
         self.updater = PretrainUpdater(network, config.optim, processes, self.total)
+        self.program = self._make_program()
+        self.evaluation = Evaluation(
+            network, self.masks, processes, self.updater.precision,
+            config.run.graph if network.searches_on(processes.device) else None,
+            progress.say,
+        )  # fmt: skip
         scaled = self.updater.scaler.is_enabled()
         self.guard = NonFiniteGuard(self.run_folder, processes, not scaled, remedy(self.run_folder))
         self.state = RunState()
@@ -100,11 +110,27 @@ class Trainer:
         self._last: StepResult | None = None
         self._clock, self._waited, self._clock_step = time.perf_counter(), 0.0, 0
 
+    def _make_program(self) -> StepProgram | None:
+        """Return the step as a fixed program on a GPU; None where it runs part by part."""
+        graph, device = self.config.run.graph, self.processes.device
+        if device.type != "cuda" and graph != "on":
+            return None
+        reason = why_not(self.updater, self.config.data.accumulate)
+        if graph == "on" and reason:
+            raise InputError(f"--graph on: a step cannot be recorded, as {reason}")
+        if reason:
+            self.progress.say(f"steps are not recorded as a CUDA graph, as {reason}")
+            return None
+        seed = self.config.run.seed
+        return StepProgram(self.updater, self.masks, seed, graph, self.progress.say)
+
     def resume(self, checkpoint: Checkpoint) -> None:
         """Restore the state of a checkpoint."""
         self.state = restore(self.updater, checkpoint)
         self.step_batches.load_state_dict(checkpoint.state["feed"])
         self._saved_step = self.progress.start = self._clock_step = self.state.step
+        if self.program is not None and checkpoint.state.get("program"):
+            self.program.program.start_with(checkpoint.state["program"])
 
     def run(self, stop: StopRequest) -> RunResult:
         """Train until the end, an early stop or a signal, then write a checkpoint."""
@@ -142,33 +168,52 @@ class Trainer:
             self._step()
 
     def _step(self) -> float:
-        """Run one optimizer step and log it; return the seconds of waiting for data."""
+        """Start one optimizer step, and log; return the seconds of waiting for data."""
         waited = self.step_batches.waited_s
         epoch, batches = self.step_batches.next()
-        parts = [mask_batch(b, self.masks, self.config.run.seed, epoch) for b in batches]
+        number = self.state.step
+        self.state.step += 1
         try:
-            result = self.updater.step(self.state.step, parts)
+            if self.program is not None:
+                self._note(self.program.submit(number, epoch, batches[0]))
+            else:
+                parts = [self._masked(batch, epoch) for batch in batches]
+                self._note([Step(number, epoch, batches, self.updater.step(number, parts))])
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             reason = first_line(error)
-            largest = max(parts, key=lambda masked: len(masked.batch.atom_code))
-            del parts, error  # frees their memory
-            raise OutOfMemoryError(self._what_fits(largest, reason)) from None
-        self.state.step += 1
-        self.guard.add(self.state.step, epoch, batches, result)
+            largest = max(batches, key=lambda batch: len(batch.atom_code))
+            parts, self.program = [], None  # frees their memory
+            del error
+            raise OutOfMemoryError(self._what_fits(self._masked(largest, epoch), reason)) from None
         every = self.config.run.log_every
         logs = self.state.step % every == 0 or self.state.step == self.total
+        if logs:
+            self._settle()
         if logs or self.processes.device.type == "cpu":
             self.guard.check()
-        if self.state.window.device != result.tally.device:
-            self.state.window = self.state.window.to(result.tally.device)
-        self.state.window += result.tally
-        self.state.window_steps += 1
-        self._last = result
         if logs:
             self._log_window(epoch)
         return self.step_batches.waited_s - waited
+
+    def _masked(self, batch: HeteroBatch, epoch: int) -> Masked:
+        return mask_batch(batch, self.masks, self.config.run.seed, epoch)
+
+    def _note(self, steps: Sequence[Step]) -> None:
+        """Collect the results of steps that have ended."""
+        for step in steps:
+            self.guard.add(step.number + 1, step.epoch, step.batches, step.result)
+            if self.state.window.device != step.result.tally.device:
+                self.state.window = self.state.window.to(step.result.tally.device)
+            self.state.window += step.result.tally
+            self.state.window_steps += 1
+            self._last = step.result
+
+    def _settle(self) -> None:
+        """Wait for the steps that have been started, and collect their results."""
+        if self.program is not None:
+            self._note(self.program.flush())
 
     def _what_fits(self, part: Masked, reason: str) -> str:
         """Try smaller parts of a part that needed too much memory; return the message."""
@@ -227,10 +272,11 @@ class Trainer:
         held_out = self.data.evaluation()
         if held_out is None:
             return False
+        self._settle()
         self.guard.check()
         clock = time.perf_counter()
         self._swap_average()
-        found = evaluate(self.network, held_out, self.masks, self.processes, self.updater.precision)
+        found = self.evaluation(held_out)
         self._swap_average()
         self.state.metrics, self.state.evaluated_step = found, self.state.step
         if self.log:
@@ -256,6 +302,7 @@ class Trainer:
 
     def _save(self, best: bool = False, final: bool = False) -> None:
         """Write a checkpoint. If the disk is full, warn; OSError for the final checkpoint."""
+        self._settle()
         self.guard.check()
         failed: OSError | None = None
         if self.processes.is_main and (best or self.state.step != self._saved_step):
@@ -276,6 +323,7 @@ class Trainer:
         values = state_values(self.updater, self.state, self.step_batches.state_dict())
         values |= {"config": self.config.as_dict(), "data": self.data.fingerprint}
         values["cut"] = self.data.cut
+        values["program"] = (self.program and self.program.program.sizes()) or None
         tensors = state_tensors(self.updater, self.state)
         folder = step_folder(self.run_folder, self.state.step)
         write_checkpoint(folder, values, tensors, self._write_model)

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pepland_data import GraphLoader, HeteroBatch
+from pepland_data import GraphLoader
 from pepland_data.batch.byte_layout import arrays, host_batch, outline_of
 from pepland_data.errors import InputError
 from pepland_data.graph.columns import GROUPS
-from pepland_data.loader.tiers.device import make_block
+from pepland_data.loader.tiers.device import make_runs
 from pepland_data.loader.tiers.mmap import MmapSource
 from pepland_data.loader.tiers.shard_offsets import ShardOffsets
 from pepland_data.loader.tiers.source import write_batch
@@ -137,19 +137,19 @@ def test_bad_stores_and_graph_numbers_are_refused(small_store) -> None:
 def test_uploaded_batches_are_bit_identical_while_blocks_are_reused(small_store) -> None:
     """The ring of the uploader on a CPU: the steps of the CUDA path without streams."""
     loader = GraphLoader(small_store, tier="mmap")
-    uploader, source, made = Uploader(torch.device("cpu"), 2), MmapSource(loader.corpus), []
+    uploader, source, made = Uploader(loader.tables, 2), MmapSource(loader.corpus), []
     for start in range(0, 30, 5):
         parts = outline_of(
             np.arange(start, start + 5), loader.corpus.sizes(np.arange(start, start + 5))
         )
         made.append(uploader.upload(parts.shape, lambda out, p=parts: write_batch(out, p, source)))
     for start, there in zip(range(0, 30, 5), made, strict=True):
-        batch = HeteroBatch(loader.tables, **there.tensors())
-        assert same(batch, plain(loader, np.arange(start, start + 5)))
+        assert same(there.received(), plain(loader, np.arange(start, start + 5)))
 
 
-def test_two_threads_do_not_write_into_one_block_during_a_copy() -> None:
-    uploader, shape = Uploader(torch.device("cpu"), 1), outline_of(np.zeros(0, np.int64), {}).shape
+def test_two_threads_do_not_write_into_one_block_during_a_copy(small_store) -> None:
+    shape = outline_of(np.zeros(0, np.int64), {}).shape
+    uploader = Uploader(GraphLoader(small_store).tables, 1)
     made = {}
 
     def send(number: int) -> None:
@@ -164,7 +164,7 @@ def test_two_threads_do_not_write_into_one_block_during_a_copy() -> None:
         sender.start()
     for sender in senders:
         sender.join()
-    assert [made[n].tensors()["atom_ptr"].tolist() for n in range(3)] == [[0], [1], [2]]
+    assert [made[n].received().atom_ptr.tolist() for n in range(3)] == [[0], [1], [2]]
 
 
 def test_a_single_batch_does_not_change_a_running_iteration(small_store) -> None:
@@ -230,22 +230,23 @@ class OperationCounter(TorchDispatchMode):
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32"])
 def test_columns_on_a_device_keep_the_largest_values(dtype) -> None:
     largest = min(int(np.iinfo(dtype).max), 2**31 - 8)
-    flat = {
-        n: np.array([k, 3, largest - k], dtype) for k, n in enumerate(("bond_begin", "bond_end"))
-    }
-    block = make_block(list(flat), dict(flat), torch.device("cpu"))
-    taken = block.take(torch.tensor([2, 0]), torch.tensor([0, 5], dtype=torch.int32))
-    assert taken.dtype == torch.int32
-    assert taken.tolist() == [[largest, 5], [largest - 1, 6]]
+    names = ("bond_begin", "bond_end")
+    flat = {n: np.array([k, 3, largest - k], dtype) for k, n in enumerate(names)}
+    (run,) = make_runs(flat, torch.device("cpu"))
+    out = torch.zeros(5, dtype=torch.int32)
+    shifts = torch.tensor([0, 5, 0, 5, 7], dtype=torch.int32)
+    run.write(out, torch.tensor([3, 1, 6, 4, 0]), shifts)
+    assert (run.names, flat) == (names, {})
+    assert out.tolist() == [largest, 5, largest - 1, 6, 7]
 
 
 @pytest.mark.parametrize("graphs", [1, 7, 30])
-def test_a_batch_of_the_device_tier_is_twenty_operations(small_store, graphs) -> None:
+def test_a_batch_of_the_device_tier_is_a_dozen_operations(small_store, graphs) -> None:
     loader = GraphLoader(small_store, tier="device")
     loader.batch([0])  # creates what is kept between batches
     with OperationCounter() as counter:
         loader.batch(range(graphs))
-    assert counter.count <= 20
+    assert counter.count <= 13
 
 
 @pytest.mark.cuda

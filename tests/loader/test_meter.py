@@ -109,7 +109,8 @@ def test_the_choice_counts_the_bytes_that_the_tiers_need(small_store) -> None:
     loader = GraphLoader(small_store, tier="host")
     assert loader._source.nbytes == loader.tier_choice.need_bytes
     columns = loader.tier_choice.need_bytes - 8 * (len(small_store) + 1)
-    assert GraphLoader(small_store, tier="device")._source.nbytes == columns
+    zeros = 16  # one of each run of columns
+    assert columns < GraphLoader(small_store, tier="device")._source.nbytes <= columns + zeros
 
 
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch) -> None:

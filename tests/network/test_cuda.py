@@ -7,8 +7,8 @@ import torch
 
 from pepland_data.errors import InputError
 from pepland_model import PharmHGT, PharmHGTConfig
-from pepland_model.network.cuda_graph import GraphedInference, cloned, copy_into, uncached_autocast
-from tests.helpers.model_batches import STATIC_ROWS, masked, static_batch
+from pepland_model.network.cuda_graph import GraphedInference
+from tests.helpers.model_batches import batch_of, masked
 from tests.helpers.precision import states_and_gradients, too_far
 from tests.helpers.pretrain_data import golden_batch
 
@@ -45,7 +45,7 @@ def test_two_runs_on_a_gpu_give_the_same_bits() -> None:
 @needs_cuda
 def test_a_step_never_waits_for_the_gpu() -> None:
     batch = golden_batch().to("cuda")
-    net = model().cuda()
+    net = model(dedup=False).cuda()  # a search with exact sizes waits; a recorded step cannot
     states_and_gradients(net, batch)
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -56,62 +56,40 @@ def test_a_step_never_waits_for_the_gpu() -> None:
 
 @pytest.mark.cuda
 @needs_cuda
-def test_a_replayed_graph_gives_the_outputs_of_the_model() -> None:
-    net = model().cuda().eval()
-    replay = GraphedInference(net)
-    batches = [static_batch(rows).to("cuda") for rows in STATIC_ROWS]
-    for batch in batches:
-        same_tables = cloned(batch)
-        object.__setattr__(same_tables, "tables", batches[0].tables)
+@pytest.mark.parametrize("output", ["homo", "checkpoint", "fused"])
+def test_a_replayed_graph_gives_the_outputs_of_the_model(output) -> None:
+    net = model(output).cuda().eval()
+    replay = GraphedInference(net, "on")
+    batches = [batch_of(list(rows)).to("cuda") for rows in (range(20), range(5, 24), range(3))]
+    for batch in 4 * batches:
+        object.__setattr__(batch, "tables", batches[0].tables)
         with torch.no_grad():
-            expected = net(same_tables)
-        actual = replay(same_tables)
+            expected = net(batch)
+        actual = replay(batch)
         assert torch.allclose(actual.atom_embedding, expected.atom_embedding, atol=1e-5)
+        assert torch.allclose(actual.fragment_embedding, expected.fragment_embedding, atol=1e-5)
 
 
 @pytest.mark.cuda
 @needs_cuda
 def test_a_graph_recorded_under_autocast_reads_no_freed_memory() -> None:
     net = model().cuda().eval()
-    replay, batch = GraphedInference(net), static_batch(STATIC_ROWS[0]).to("cuda")
+    replay, batch = GraphedInference(net, "on"), batch_of(list(range(20))).to("cuda")
     with torch.autocast("cuda", torch.bfloat16):
+        for _ in range(4):
+            recorded = replay(batch).atom_embedding.clone()
         with torch.no_grad():
-            expected = net(batch).atom_embedding
-        replay(batch)
+            exact = net(batch).atom_embedding
+    assert torch.allclose(recorded.float(), exact.float(), atol=0.02 * float(exact.abs().max()))
     torch.cuda.empty_cache()
     filled = [torch.full((1 << 20,), torch.nan, device="cuda") for _ in range(64)]
-    actual = replay(batch).atom_embedding
+    assert torch.equal(replay(batch).atom_embedding, recorded)
     assert len(filled) == 64
-    assert torch.allclose(actual.float(), expected.float(), atol=1e-5)
-
-
-@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
-def test_uncached_autocast_keeps_the_dtype_and_caches_no_casts(dtype) -> None:
-    layer, x = torch.nn.Linear(3, 3), torch.ones(2, 3)
-    with torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
-        expected = layer(x)
-        with uncached_autocast("cpu"):
-            assert not torch.is_autocast_cache_enabled()
-            assert torch.equal(layer(x), expected)
-            assert layer(x).dtype == expected.dtype == (dtype or torch.float32)
-        assert torch.is_autocast_cache_enabled()
 
 
 def test_recording_without_a_gpu_is_refused() -> None:
     with pytest.raises(InputError, match="CUDA device"):
         GraphedInference(PharmHGT(PharmHGTConfig(hidden=16)).eval())
-
-
-def test_only_a_batch_of_the_recorded_shape_and_tables_is_copied() -> None:
-    first, second = (static_batch(rows) for rows in STATIC_ROWS[:2])
-    recorded = cloned(first)
-    copy_into(recorded, second)
-    assert torch.equal(recorded.atom_code, second.atom_code)
-    assert not torch.equal(first.atom_code, second.atom_code)
-    with pytest.raises(InputError, match="static shapes"):
-        copy_into(cloned(golden_batch([0])), golden_batch([1]))
-    with pytest.raises(InputError, match="other tables"):
-        copy_into(recorded, golden_batch([0]))
 
 
 @pytest.mark.cuda

@@ -56,6 +56,24 @@ def test_a_resumed_run_has_the_same_losses(store, tmp_path) -> None:
     assert again == pytest.approx(whole, rel=1e-5)
 
 
+@pytest.mark.cuda
+@needs_cuda
+@pytest.mark.parametrize("output", ["homo", "fused"])
+def test_a_recorded_run_has_the_bits_of_one_that_is_not(store, tmp_path, output) -> None:
+    options = {"device": "cuda", "output": output, "max_steps": 12, "mask_bonds": True}
+    plain = losses(store, tmp_path / "off", graph="off", **options)
+    assert losses(store, tmp_path / "on", graph="on", **options) == plain
+
+
+@pytest.mark.cuda
+@needs_cuda
+def test_a_recorded_run_that_resumes_has_the_same_bits(store, tmp_path) -> None:
+    options = {"device": "cuda", "graph": "on"}
+    whole = losses(store, tmp_path / "whole", **options, max_steps=10)
+    losses(store, tmp_path / "two", **options, max_steps=5)
+    assert losses(store, tmp_path / "two", **options, max_steps=10) == whole
+
+
 def test_the_same_runs_on_a_cpu_are_repeatable(store, tmp_path) -> None:
     first = losses(store, tmp_path / "first", device="cpu")
     losses(store, tmp_path / "two", device="cpu", max_steps=3)

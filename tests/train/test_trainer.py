@@ -202,12 +202,14 @@ def test_a_full_disk_at_the_end_is_an_error_and_keeps_the_previous_checkpoint(
 
 
 def test_nan_stops_the_run_and_writes_down_the_graphs(tmp_path, monkeypatch) -> None:
-    original = PretrainUpdater._tally
+    original = PretrainUpdater.tally
 
-    def sometimes_nan(self, masked):
-        return original(self, masked) * (float("nan") if 17 in masked.batch.graph_index else 1)
+    def sometimes_nan(self, masked, rooms=None):
+        return original(self, masked, rooms) * (
+            float("nan") if 17 in masked.batch.graph_index else 1
+        )
 
-    monkeypatch.setattr(PretrainUpdater, "_tally", sometimes_nan)
+    monkeypatch.setattr(PretrainUpdater, "tally", sometimes_nan)
     with pytest.raises(NonFiniteError, match="graph numbers"):
         pretrain_tiny(tmp_path / "run")
     document = json.loads((tmp_path / "run" / "nonfinite.json").read_text())
@@ -306,14 +308,14 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path) -> None:
 def test_out_of_memory_says_what_was_tried_and_fits(
     tmp_path, monkeypatch, limit, words, error
 ) -> None:
-    tally = PretrainUpdater._tally
+    tally = PretrainUpdater.tally
 
-    def full(self, masked):
+    def full(self, masked, rooms=None):
         if masked.batch.num_graphs > limit:
             raise error
-        return tally(self, masked)
+        return tally(self, masked, rooms)
 
-    monkeypatch.setattr(PretrainUpdater, "_tally", full)
+    monkeypatch.setattr(PretrainUpdater, "tally", full)
     with pytest.raises(InputError, match=words):
         pretrain_tiny(tmp_path / "run")
 
@@ -330,10 +332,10 @@ def test_what_fits_is_tried_on_the_first_graphs_of_the_batch() -> None:
 
 
 def test_other_errors_are_not_reported_as_out_of_memory(tmp_path, monkeypatch) -> None:
-    def broken(self, masked):
+    def broken(self, masked, rooms=None):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(PretrainUpdater, "_tally", broken)
+    monkeypatch.setattr(PretrainUpdater, "tally", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         pretrain_tiny(tmp_path / "run")
 

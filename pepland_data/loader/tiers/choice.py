@@ -19,6 +19,7 @@ from pepland_data.graph.columns import GROUPS
 if TYPE_CHECKING:  # the help of commands lists the tiers and must not wait for torch
     import torch
 
+    from pepland_data.batch.arrays import BatchTables
     from pepland_data.loader.corpus import Corpus
     from pepland_data.loader.tiers.device import DeviceSource
     from pepland_data.loader.tiers.source import Source
@@ -53,14 +54,14 @@ class TierChoice:
         return free_bytes is not None and self.need_bytes <= free_bytes * (1 - self.reserve)
 
 
-def open_source(tier: str, corpus: Corpus, device: torch.device) -> Source | DeviceSource:
-    """Open the corpus on a tier; a `DeviceSource` also makes the batches."""
+def open_source(tier: str, corpus: Corpus, tables: BatchTables) -> Source | DeviceSource:
+    """Open the corpus on a tier; a `DeviceSource` also makes the batches, where the tables are."""
     from pepland_data.loader.tiers.device import DeviceSource
     from pepland_data.loader.tiers.host import HostSource
     from pepland_data.loader.tiers.mmap import MmapSource
 
     if tier == "device":
-        return DeviceSource(corpus, device)
+        return DeviceSource(corpus, tables)
     return MmapSource(corpus) if tier == "mmap" else HostSource(corpus)
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pepland_data.batch.byte_layout import COLUMNS, BatchOutline
 from pepland_data.graph.columns import GROUPS
-from pepland_data.loader.corpus import Corpus
+from pepland_data.loader.corpus import Corpus, Rows
 from pepland_data.loader.tiers.records import RecordLayout, Records
 from pepland_data.loader.tiers.source import TABLE_OF, Flat, recoded
 
@@ -33,6 +33,9 @@ class HostSource:
     def nbytes(self) -> int:
         """Bytes in memory."""
         return self.records.nbytes
+
+    def prepare(self, graphs: Rows) -> None:
+        """Do nothing: all graphs are in memory."""
 
     def runs(self, outline: BatchOutline) -> Iterator[tuple[slice, Flat]]:
         """Yield the whole batch as one run of graphs."""

@@ -8,6 +8,7 @@ time.
 from __future__ import annotations
 
 import sys
+import threading
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ _IDLE = 2
 
 
 class HostBuffers:
-    """A pool of blocks for one thread.
+    """A pool of blocks; any thread may take one.
 
     Args:
         most: blocks that are kept; if all of them are in use, further blocks are not kept.
@@ -28,9 +29,14 @@ class HostBuffers:
     def __init__(self, most: int) -> None:
         self.most = most
         self._kept: list[npt.NDArray[np.uint8]] = []
+        self._taking = threading.Lock()
 
     def take(self, nbytes: int) -> npt.NDArray[np.uint8]:
-        """Return an unused block of at least `nbytes`, its content undefined. uint8."""
+        """Return an unused block of `nbytes`, its content undefined. [nbytes] uint8."""
+        with self._taking:  # a call that counts references must not see those of another call
+            return self._take(nbytes)
+
+    def _take(self, nbytes: int) -> npt.NDArray[np.uint8]:
         for place in range(len(self._kept)):
             if sys.getrefcount(self._kept[place]) == _IDLE:
                 if len(self._kept[place]) < nbytes:

@@ -13,13 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from pepland_data.graph.columns import GROUPS, GraphColumns
-from pepland_data.loader.tiers.source import Flat, Rows
-from pepland_data.store.arrow_arrays import numbers
-
-Bytes = npt.NDArray[np.uint8]
+from pepland_data.loader.tiers.segments import Bytes, Rows, binary, taken
+from pepland_data.loader.tiers.source import Flat
 
 
 class RecordLayout:
@@ -34,7 +31,7 @@ class RecordLayout:
         self.dtypes = {name: np.dtype(dtypes[name]) for name in of_group}
         self.names = sorted(of_group, key=lambda name: -self.dtypes[name].itemsize)
         self.groups = [of_group[name] for name in self.names]
-        self._widths: Rows = np.array([self.dtypes[name].itemsize for name in self.names])
+        self.widths: Rows = np.array([self.dtypes[name].itemsize for name in self.names])
 
     def segment_bytes(self, sizes: Mapping[str, npt.NDArray[np.integer[Any]]]) -> Rows:
         """Return the bytes of each column of each graph. [K, 10] int64.
@@ -44,7 +41,7 @@ class RecordLayout:
         """
         rows = [np.asarray(sizes[group]) for group in self.groups]
         counts: Rows = np.stack(rows, axis=1).astype(np.int64)
-        return counts * self._widths
+        return counts * self.widths
 
     def pack(self, columns: GraphColumns) -> Bytes:
         """Return graphs as concatenated records. [bytes] uint8."""
@@ -62,9 +59,16 @@ class RecordLayout:
             lengths: [K, 10] int64, see `segment_bytes`.
         """
         by_column = np.arange(lengths.size).reshape(lengths.shape).T
-        sorted_bytes = _reordered(records, lengths.ravel(), by_column.ravel())
-        ends = np.cumsum(lengths.sum(0))
-        columns = np.split(sorted_bytes, ends[:-1])
+        return self.split(_reordered(records, lengths.ravel(), by_column.ravel()), lengths)
+
+    def split(self, joined: Bytes, lengths: Rows) -> Flat:
+        """Return the flat columns of bytes that are sorted by column, as views.
+
+        Args:
+            joined: [bytes] uint8.
+            lengths: [K, 10] int64, see `segment_bytes`.
+        """
+        columns = np.split(joined, np.cumsum(lengths.sum(0))[:-1])
         return {n: c.view(self.dtypes[n]) for n, c in zip(self.names, columns, strict=True)}
 
 
@@ -82,7 +86,7 @@ class Records:
         self.layout, self.filled = layout, 0
         self.ptr = _pointers(layout.segment_bytes(sizes).sum(1))
         self.bytes = np.empty(self.ptr[-1], np.uint8)
-        self._array = _binary(self.bytes, self.ptr)
+        self._array = binary(self.bytes, self.ptr)
 
     @property
     def nbytes(self) -> int:
@@ -102,8 +106,7 @@ class Records:
             graphs: [K] int64; IndexError outside 0..G-1.
             sizes: group -> rows of each of these graphs, [K] int64.
         """
-        records = _values(self._array.take(numbers(graphs)))
-        return self.layout.unpack(records, self.layout.segment_bytes(sizes))
+        return self.layout.unpack(taken(self._array, graphs), self.layout.segment_bytes(sizes))
 
 
 def _pointers(lengths: Rows) -> Rows:
@@ -114,19 +117,4 @@ def _pointers(lengths: Rows) -> Rows:
 
 def _reordered(data: Bytes, lengths: Rows, order: Rows) -> Bytes:
     """Return concatenated segments of bytes in another order."""
-    return _values(_binary(data, _pointers(lengths)).take(numbers(order)))
-
-
-def _binary(data: Bytes, ptr: Rows) -> Any:
-    """Return bytes with the pointers of their segments as an Arrow array, without a copy."""
-    buffers = [None, pa.py_buffer(ptr), pa.py_buffer(data)]
-    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ptr) - 1, buffers)
-
-
-def _values(array: Any) -> Bytes:
-    """Return the bytes of all values of an Arrow array, without a copy."""
-    _, ptr, data = array.buffers()
-    ends = np.frombuffer(ptr, np.int64, len(array) + 1, 8 * array.offset)
-    if data is None:
-        return np.zeros(0, np.uint8)
-    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+    return taken(binary(data, _pointers(lengths)), order)

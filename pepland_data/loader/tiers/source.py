@@ -29,7 +29,14 @@ class Source(Protocol):
     """Provides flat columns of chosen graphs: codes of the tables of the corpus, local indices."""
 
     def runs(self, outline: BatchOutline) -> Iterator[tuple[slice, Flat]]:
-        """Yield consecutive runs of graphs of the batch, each with its ten columns."""
+        """Yield consecutive runs of graphs of the batch, each with its ten columns.
+
+        Several threads may use the runs of different batches at the same time.
+        """
+        ...
+
+    def prepare(self, graphs: Rows) -> None:
+        """Open what some graphs need, ahead of `runs`; one thread at a time calls it."""
         ...
 
 

@@ -57,6 +57,10 @@ class NodeLevel(_Movable):
     """[K] int64, row of the feature table."""
     takers: Mapping[str, Takers] = field(default_factory=dict, kw_only=True)
     """Of `own`, `inputs`, `dst` and `code`; empty where no gradient needs them."""
+    used: Tensor | None = field(default=None, kw_only=True)
+    """[] int64: only so many rows hold a state, where arrays have fixed sizes; None: all."""
+    used_inputs: Tensor | None = field(default=None, kw_only=True)
+    """[] int64, the same for the inputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,8 @@ class EdgeLevel(_Movable):
     """[L] int64, row of the bond table."""
     takers: Mapping[str, Takers] = field(default_factory=dict, kw_only=True)
     """Of `src`, `reverse` and `code`, in the same way."""
+    used: Tensor | None = field(default=None, kw_only=True)
+    """As that of `NodeLevel`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +118,10 @@ class JunctionPlan(_Movable):
     """[P] int64, row among the p for each fragment of the batch; None where i has row i."""
     takers: Mapping[str, Takers] = field(default_factory=dict, kw_only=True)
     """Of every index, in the same way."""
+    used: Tensor | None = field(default=None, kw_only=True)
+    """As that of `NodeLevel`, of the p fragments."""
+    used_atoms: Tensor | None = field(default=None, kw_only=True)
+    """The same for the a atoms."""
 
 
 @dataclass(frozen=True, eq=False)

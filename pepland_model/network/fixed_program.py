@@ -1,0 +1,276 @@
+"""A program whose arrays have fixed sizes, so that a CUDA device can replay it as one graph.
+
+Each batch is copied into the same arrays (`StaticArrays`), and states are found in rooms of fixed
+size (`Rooms`). The host starts a run, and sees one run later whether the batch fitted. If it did
+not, the device has changed nothing since then: the batch, and those after it, run again in larger
+rooms. So results do not depend on the sizes of rooms, and the device never waits for the host.
+
+On a CPU, and where a graph cannot be recorded, the same program runs operator by operator.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pepland_data.batch.byte_layout import Shape
+from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_data.batch.static_arrays import StaticArrays, capacity_for
+from pepland_data.errors import InputError
+from pepland_model.network.states.rooms import SLACK, TRIES, Rooms
+
+GRAPHS = ("auto", "on", "off")
+WARM_UP = 2
+"""Runs before recording, in which libraries reserve memory and kernels are compiled."""
+IN_FLIGHT = 2
+"""Runs that the host starts before it looks at the first."""
+Body = Callable[[HeteroBatch, Rooms, Tensor], tuple[Tensor, ...]]
+"""The program: takes a batch, rooms, and whether the device has halted ([] bool), which it sets if
+the batch does not fit. It returns the results, and changes nothing if it has halted."""
+Measure = Callable[[HeteroBatch, Rooms], object]
+"""Searches a batch, to learn what rooms it needs."""
+
+
+@dataclass(eq=False)
+class Run:
+    """One run of a program."""
+
+    batch: HeteroBatch
+    tag: Any
+    """What the caller knows of it."""
+    before: Callable[[], None]
+    """Sets what the program reads besides the batch."""
+    results: tuple[Tensor, ...] = ()
+    halted: Tensor | None = None
+    """[] bool, on the host."""
+    tries: int = 0
+    """Times that it did not fit."""
+    event: Any = None
+    """CUDA event after `halted` was copied."""
+
+
+class FixedProgram:
+    """Runs a program on one batch after the other.
+
+    Args:
+        body: the program.
+        measure: the search of the program.
+        device: of the batches.
+        graph: ``auto``, ``on`` (an error where it cannot be recorded) or ``off``.
+        say: shows a sentence to the user.
+    """
+
+    def __init__(
+        self,
+        body: Body,
+        measure: Measure,
+        device: torch.device,
+        graph: str = "auto",
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.body, self.measure, self.device, self.say = body, measure, device, say
+        self.must_record = graph == "on"
+        self.records = graph != "off" and device.type == "cuda"
+        if self.must_record and not self.records:
+            raise InputError(f"a CUDA graph is recorded on a CUDA device only, not on {device}")
+        self.rooms = Rooms({})
+        self.arrays: StaticArrays | None = None
+        self.halted = torch.zeros((), dtype=torch.bool, device=device)
+        self.overflows = 0
+        """Batches that did not fit into the rooms."""
+        self._pending: deque[Run] = deque()
+        self._graph: Any = None
+        self._out: tuple[Tensor, ...] = ()
+        self._runs = 0
+        self._wanted: dict[str, Any] = {}
+
+    def sizes(self) -> dict[str, Any]:
+        """Return the sizes of arrays and rooms as JSON values; {} before the first batch.
+
+        Sums of floats depend on the sizes in their last bits. A program with the same sizes has the
+        same bits.
+        """
+        if self.arrays is None:
+            return {}
+        shape = self.arrays.shape
+        rooms = {"rooms": dict(self.rooms.sizes or {}), "salt": self.rooms.salt}
+        return {"graphs": shape.graphs, "rows": dict(shape.rows), **rooms}
+
+    def start_with(self, sizes: dict[str, Any]) -> None:
+        """Start with the sizes of another program, as `sizes` returned them."""
+        self._wanted = sizes
+
+    def submit(self, batch: HeteroBatch, tag: Any, before: Callable[[], None]) -> list[Run]:
+        """Start a run; return earlier runs that have ended, in order."""
+        done: list[Run] = []
+        run = Run(batch, tag, before)
+        if not self._fits(batch):
+            done += self.flush()
+            self._make_room(run)
+        self._start(run)
+        while len(self._pending) > IN_FLIGHT:
+            done += self._confirm()
+        return done
+
+    def flush(self) -> list[Run]:
+        """Wait for all runs, and return those that had not been returned."""
+        done: list[Run] = []
+        while self._pending:
+            done += self._confirm()
+        return done
+
+    def _fits(self, batch: HeteroBatch) -> bool:
+        arrays = self.arrays
+        if arrays is None or arrays.batch.tables is not batch.tables:
+            return False
+        return arrays.fits(batch)
+
+    def _start(self, run: Run) -> None:
+        assert self.arrays is not None
+        self.arrays.fill(run.batch)
+        run.before()
+        run.results = tuple(part.clone() for part in self._once())
+        self._read(run)
+        self._pending.append(run)
+
+    def _once(self) -> tuple[Tensor, ...]:
+        """Run the program: first as it is, then recorded."""
+        self._runs += 1
+        if not self.records:
+            return self._body()
+        if self._graph is None and self._runs > WARM_UP:
+            self._record()
+        if self._graph is None:
+            return self._beside()
+        self._graph.replay()
+        return self._out
+
+    def _body(self) -> tuple[Tensor, ...]:
+        assert self.arrays is not None
+        self.rooms.clear()
+        with uncached_autocast(self.device.type):
+            return self.body(self.arrays.batch, self.rooms, self.halted)
+
+    def _beside(self) -> tuple[Tensor, ...]:
+        """Run on another stream, as libraries set themselves up for recording by stream."""
+        side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        here = torch.cuda.current_stream(self.device)
+        side.wait_stream(here)
+        with torch.cuda.stream(side):
+            found = self._body()
+        here.wait_stream(side)
+        for part in found:
+            part.record_stream(here)
+        return found
+
+    def _record(self) -> None:
+        """Record the program; where that fails, it is not tried again."""
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.device(self.device):
+                torch.cuda.empty_cache()
+                # The thread of a loader may copy batches now: check this thread only.
+                with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                    self._out = self._body()
+        except (RuntimeError, NotImplementedError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if self.must_record:
+                raise InputError(
+                    f"the program cannot be recorded as a CUDA graph: {reason}"
+                ) from error
+            self.records = False
+            self.say(f"not recorded as a CUDA graph, so it runs more slowly: {reason}")
+            return
+        self._graph = graph
+
+    def _read(self, run: Run) -> None:
+        """Copy to the host whether the device has halted; the host does not wait."""
+        if self.device.type != "cuda":
+            run.halted = self.halted.clone()
+            return
+        run.halted = torch.empty((), dtype=torch.bool, pin_memory=True)
+        run.halted.copy_(self.halted, non_blocking=True)
+        run.event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        run.event.record()
+
+    def _confirm(self) -> list[Run]:
+        """Return the first run when it has ended; where it did not fit, all pending ones again."""
+        run = self._pending.popleft()
+        if run.event is not None:
+            run.event.synchronize()
+        assert run.halted is not None
+        if not run.halted:
+            return [run]
+        again = [run, *self._pending]
+        self._pending.clear()
+        self.overflows += 1
+        run.tries += 1
+        if run.tries > TRIES:
+            raise RuntimeError("a batch does not fit into the rooms that were made for it")
+        return self._again(again)
+
+    def _again(self, runs: list[Run]) -> list[Run]:
+        """Run batches again, the first of which did not fit."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self._make_room(runs[0])
+        self.halted.zero_()
+        done: list[Run] = []
+        for run in runs:
+            self._start(run)
+            done += self.flush()
+        return done
+
+    def _make_room(self, run: Run) -> None:
+        """Make arrays and rooms in which a batch fits, and in which earlier batches fitted."""
+        self._graph, self._out, self._runs = None, (), 0
+        if self.arrays is None and self._wanted:
+            self.arrays = self._wanted_arrays(run.batch)
+            if self._fits(run.batch):
+                return
+        if not self._fits(run.batch):
+            before = None if self.arrays is None else self.arrays.shape
+            shape = larger(capacity_for(run.batch, SLACK - 1), before)
+            self.arrays = StaticArrays(shape, run.batch.tables, self.device)
+        assert self.arrays is not None
+        self.arrays.fill(run.batch)
+        run.before()
+        needed = Rooms(salt=self.rooms.salt)
+        self.measure(self.arrays.batch, needed)
+        self.rooms = self.rooms.grown_to(needed)
+
+    def _wanted_arrays(self, batch: HeteroBatch) -> StaticArrays:
+        wanted = self._wanted
+        self.rooms = Rooms(wanted["rooms"], wanted["salt"])
+        shape = Shape(wanted["graphs"], wanted["rows"])
+        return StaticArrays(shape, batch.tables, self.device)
+
+
+def nothing() -> None:
+    """Do nothing, before a program that reads nothing besides its batch."""
+
+
+def larger(shape: Shape, other: Shape | None) -> Shape:
+    """Return the shape in which both fit."""
+    if other is None:
+        return shape
+    rows = {group: max(rows, other.rows[group]) for group, rows in shape.rows.items()}
+    return Shape(max(shape.graphs, other.graphs), rows)
+
+
+@contextmanager
+def uncached_autocast(device: str) -> Iterator[None]:
+    """Keep the current autocast dtype, and cast each weight again wherever it is used.
+
+    Autocast frees the casts in its cache when its outermost context ends; a recorded graph would
+    still read that memory.
+    """
+    dtype, enabled = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
+    with torch.autocast(device, dtype=dtype, enabled=enabled, cache_enabled=False):
+        yield

@@ -1,0 +1,86 @@
+"""Numbers for rows with equal keys, by a hash table in the memory of the device.
+
+Keys of all levels of a search lie in one table, which is cleared once. A slot holds a key and the
+lowest row that has it. Which slot a key gets depends on the order of events, the lowest row does
+not: results are the same on every run. Rows are numbered in the order in which keys appear first.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+EMPTY: tl.constexpr = tl.constexpr(-0x7FFF_FFFF_FFFF_FFFF)
+"""Key of an empty slot; a row with this key gets the next one."""
+PROBES: tl.constexpr = tl.constexpr(512)
+"""Slots that are tried before the table counts as full."""
+BLOCK = 128
+
+
+@triton.jit
+def mixed(x):
+    """Return the hash of SplitMix64, as `pepland_model.network.hashing.mix`."""
+    x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
+    x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
+    return x ^ ((x >> 31) & 0x1FFFFFFFF)
+
+
+@triton.jit
+def inserted(keys, lowest, trouble, key, row, used, slots):
+    """Insert keys, and return the slot of each row."""
+    key = tl.where(key == EMPTY, EMPTY + 1, key)
+    slot = mixed(key) & (slots - 1)
+    spare = keys + slots + tl.arange(0, row.shape[0])  # where rows that are done write nothing
+    waiting = used
+    tries = 0
+    while (tl.max(waiting.to(tl.int32), 0) > 0) & (tries < PROBES):
+        there = tl.load(keys + slot, mask=waiting, other=0, volatile=True)
+        free = waiting & (there == EMPTY)
+        place = tl.where(free, keys + slot, spare)
+        old = tl.atomic_cas(place, tl.where(free, EMPTY, 1), tl.where(free, key, 1))
+        there = tl.where(free & (old != EMPTY), old, there)
+        mine = waiting & ((there == key) | (free & (old == EMPTY)))
+        waiting = waiting & (mine == 0)
+        slot = tl.where(waiting, (slot + 1) & (slots - 1), slot)
+        tries += 1
+    tl.store(trouble + tl.zeros_like(row), tl.full(row.shape, 1, tl.int32), mask=waiting)
+    low = tl.load(lowest + slot, mask=used, other=0, volatile=True)
+    tl.atomic_min(lowest + slot, row.to(tl.int32), mask=used & (row < low))
+    return slot
+
+
+@triton.jit
+def _first_rows(lowest, slot_of, is_first, count, BLOCK: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    used = row < count
+    slot = tl.load(slot_of + row, mask=used, other=0)
+    low = tl.load(lowest + slot, mask=used, other=-1)
+    tl.store(is_first + row, (low == row).to(tl.int64), mask=used)
+
+
+class Table:
+    """A hash table for one search.
+
+    Args:
+        rows: most distinct keys that it has to hold.
+        device: a CUDA device.
+    """
+
+    def __init__(self, rows: int, device: torch.device) -> None:
+        self.slots = triton.next_power_of_2(max(2 * rows, 2))
+        size = self.slots + BLOCK
+        self.keys = torch.full((size,), EMPTY.value, dtype=torch.int64, device=device)
+        self.lowest = torch.full((size,), 2**31 - 1, dtype=torch.int32, device=device)
+        self.trouble = torch.zeros(2, dtype=torch.int32, device=device)
+        """Whether the table was full, and whether two different rows had one key."""
+
+    def numbers(self, slot_of: Tensor) -> Tensor:
+        """Return how many keys appear first up to each row. [N] int64.
+
+        Args:
+            slot_of: [N] int64, slot of each row.
+        """
+        is_first = torch.empty_like(slot_of)
+        grid = (triton.cdiv(len(slot_of), BLOCK),)
+        _first_rows[grid](self.lowest, slot_of, is_first, len(slot_of), BLOCK=BLOCK)
+        return is_first.cumsum(0)

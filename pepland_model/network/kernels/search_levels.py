@@ -1,0 +1,200 @@
+"""The levels of the search for distinct states, a few kernels each.
+
+They give the arrays of `pepland_model.network.states.device_search`, but for rows without a class:
+those have no inputs.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from pepland_model.network.kernels.number_rows import BLOCK, Table, inserted, mixed
+from pepland_model.network.states.plan import EdgeLevel, NodeLevel
+
+if TYPE_CHECKING:
+    from pepland_model.network.edges import Edges
+    from pepland_model.network.states.rooms import Rooms
+
+
+@triton.jit
+def _node_slots(
+    node, edge, in_ptr, real, keys, lowest, trouble, slot_of, check_of, count, slots, salt, other,
+    level, BLOCK: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    used = row < count
+    own = tl.load(node + row, mask=used, other=0).to(tl.int64)
+    entry = tl.load(in_ptr + row, mask=used, other=0)
+    end = tl.load(in_ptr + row + 1, mask=used, other=0)
+    end = tl.where(row < tl.load(real), end, entry)
+    first = tl.zeros_like(own)
+    second = tl.zeros_like(own)
+    while tl.max(end - entry, 0) > 0:
+        more = used & (entry < end)
+        below = tl.load(edge + entry, mask=more, other=0).to(tl.int64)
+        first += tl.where(more, mixed(below + salt), 0)
+        second += tl.where(more, mixed(below + other), 0)
+        entry += 1
+    key = mixed(mixed(~own ^ (salt >> 1)) + first) ^ level
+    check = mixed(mixed(~own ^ (other >> 1)) + second)
+    slot = inserted(keys, lowest, trouble, key, row, used, slots)
+    tl.store(slot_of + row, slot, mask=used)
+    tl.store(check_of + row, check, mask=used)
+
+
+@triton.jit
+def _node_rows(
+    node, code, in_ptr, real, lowest, trouble, slot_of, check_of, number, class_of, own_of, code_of,
+    first, size, count, room, BLOCK: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    used = row < count
+    leader = tl.load(lowest + tl.load(slot_of + row, mask=used, other=0), mask=used, other=0)
+    place = tl.load(number + leader, mask=used, other=1) - 1
+    tl.store(class_of + row, tl.minimum(place, room - 1), mask=used)
+    check = tl.load(check_of + row, mask=used, other=0)
+    differs = used & (check != tl.load(check_of + leader, mask=used, other=0))
+    tl.store(trouble + 1 + tl.zeros_like(row), tl.full(row.shape, 1, tl.int32), mask=differs)
+    leads = used & (leader == row) & (place < room)
+    begin = tl.load(in_ptr + row, mask=leads, other=0)
+    end = tl.load(in_ptr + row + 1, mask=leads, other=0)
+    tl.store(own_of + place, tl.load(node + row, mask=leads, other=0).to(tl.int64), mask=leads)
+    tl.store(code_of + place, tl.load(code + row, mask=leads, other=0).to(tl.int64), mask=leads)
+    tl.store(first + place, begin, mask=leads)
+    tl.store(size + place, tl.where(row < tl.load(real), end - begin, 0), mask=leads)
+
+
+@triton.jit
+def _inputs(edge, first, ends, ptr, inputs, dst, rows, room, BLOCK: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    used = row < rows
+    place = tl.load(ends + row - 1, mask=used & (row > 0), other=0)
+    end = tl.load(ends + row, mask=used, other=0)
+    tl.store(ptr + row, tl.minimum(place, room), mask=used)
+    tl.store(ptr + row + 1, tl.minimum(end, room), mask=row == rows - 1)
+    source = tl.load(first + row, mask=used, other=0)
+    while tl.max(end - place, 0) > 0:
+        more = used & (place < end) & (place < room)
+        below = tl.load(edge + source, mask=more, other=0).to(tl.int64)
+        tl.store(inputs + place, below, mask=more)
+        tl.store(dst + place, row, mask=more)
+        place = tl.where(place < room, place + 1, end)
+        source += 1
+
+
+@triton.jit
+def _edge_slots(
+    node, edge, src, reverse, keys, lowest, trouble, slot_of, count, slots, level,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    used = row < count
+    source, back = _ends(node, edge, src, reverse, row, used)
+    key = mixed(((source << 32) | back) ^ level)
+    slot = inserted(keys, lowest, trouble, key, row, used, slots)
+    tl.store(slot_of + row, slot, mask=used)
+
+
+@triton.jit
+def _ends(node, edge, src, reverse, row, used):
+    source = tl.load(node + tl.load(src + row, mask=used, other=0), mask=used, other=0)
+    back = tl.load(edge + tl.load(reverse + row, mask=used, other=0), mask=used, other=0)
+    return source.to(tl.int64), back.to(tl.int64)
+
+
+@triton.jit
+def _edge_rows(
+    node, edge, src, reverse, code, lowest, trouble, slot_of, number, class_of, src_of, reverse_of,
+    code_of, count, room, BLOCK: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    used = row < count
+    leader = tl.load(lowest + tl.load(slot_of + row, mask=used, other=0), mask=used, other=0)
+    leader = leader.to(tl.int64)
+    place = tl.load(number + leader, mask=used, other=1) - 1
+    tl.store(class_of + row, tl.minimum(place, room - 1), mask=used)
+    source, back = _ends(node, edge, src, reverse, row, used)
+    other_source, other_back = _ends(node, edge, src, reverse, leader, used)
+    differs = used & ((source != other_source) | (back != other_back))
+    tl.store(trouble + 1 + tl.zeros_like(row), tl.full(row.shape, 1, tl.int32), mask=differs)
+    leads = used & (leader == row) & (place < room)
+    tl.store(src_of + place, source, mask=leads)
+    tl.store(reverse_of + place, back, mask=leads)
+    tl.store(code_of + place, tl.load(code + row, mask=leads, other=0).to(tl.int64), mask=leads)
+
+
+def node_level(
+    name: str, number: int, code: Tensor, node: Tensor, edge: Tensor, edges: "Edges",
+    real: Tensor, table: Table, salts: tuple[int, int, int], rooms: "Rooms",
+) -> tuple[Tensor, NodeLevel]:  # fmt: skip
+    """Return the class of each node, and how the first node of each class is computed.
+
+    Args:
+        name: of the view.
+        number: of the level.
+        code: [N] int, feature rows.
+        node: [N] int, classes below.
+        edge: [E] int, classes below.
+        edges: of the view.
+        real: [] int64, nodes that are not padding.
+        table: of the search.
+        salts: of the two hashes, and of the level.
+        rooms: sizes of the arrays.
+    """
+    count, grid = len(node), (triton.cdiv(len(node), BLOCK),)
+    slot_of, check_of, class_of = torch.empty(3, count, dtype=torch.int64, device=node.device)
+    _node_slots[grid](
+        node, edge, edges.in_ptr, real, table.keys, table.lowest, table.trouble, slot_of, check_of,
+        count, table.slots, *salts, BLOCK=BLOCK,
+    )  # fmt: skip
+    numbers = table.numbers(slot_of)
+    room = rooms.fit(f"{name} nodes {number}", numbers[-1], spare=1)
+    own_of, code_of, first, size = numbers.new_zeros(4, room)
+    _node_rows[grid](
+        node, code, edges.in_ptr, real, table.lowest, table.trouble, slot_of, check_of, numbers,
+        class_of, own_of, code_of, first, size, count, room, BLOCK=BLOCK,
+    )  # fmt: skip
+    ends = size.cumsum(0)
+    inputs_room = rooms.fit(f"{name} inputs {number}", ends[-1])
+    inputs, dst = numbers.new_zeros(2, inputs_room)
+    ptr = numbers.new_empty(room + 1)
+    _inputs[(triton.cdiv(room, BLOCK),)](
+        edge, first, ends, ptr, inputs, dst, room, inputs_room, BLOCK=BLOCK
+    )
+    used = {"used": numbers[-1], "used_inputs": ends[-1]}
+    return class_of, NodeLevel(own_of, inputs, ptr, dst, code_of, **used)
+
+
+def edge_level(
+    name: str, number: int, node: Tensor, edge: Tensor, edges: "Edges", table: Table, salt: int,
+    rooms: "Rooms",
+) -> tuple[Tensor, EdgeLevel]:  # fmt: skip
+    """Return the class of each edge, and how the first edge of each class is computed.
+
+    Args:
+        name: of the view.
+        number: of the level.
+        node: [N] int, classes of the same level.
+        edge: [E] int, classes below.
+        edges: of the view.
+        table: of the search.
+        salt: of the level.
+        rooms: sizes of the arrays.
+    """
+    count, grid = len(edge), (triton.cdiv(len(edge), BLOCK),)
+    slot_of, class_of = torch.empty(2, count, dtype=torch.int64, device=node.device)
+    _edge_slots[grid](
+        node, edge, edges.src, edges.reverse, table.keys, table.lowest, table.trouble, slot_of,
+        count, table.slots, salt, BLOCK=BLOCK,
+    )  # fmt: skip
+    numbers = table.numbers(slot_of)
+    room = rooms.fit(f"{name} edges {number}", numbers[-1], spare=1)
+    src_of, reverse_of, code_of = numbers.new_zeros(3, room)
+    _edge_rows[grid](
+        node, edge, edges.src, edges.reverse, edges.code, table.lowest, table.trouble, slot_of,
+        numbers, class_of, src_of, reverse_of, code_of, count, room, BLOCK=BLOCK,
+    )  # fmt: skip
+    return class_of, EdgeLevel(src_of, reverse_of, code_of, used=numbers[-1])

@@ -1,0 +1,121 @@
+"""A training step as a program of fixed shapes, which a CUDA device replays as one graph.
+
+Masks, search for equal states, forward pass, loss on states, backward pass, clipping, optimizer and
+moving average are in it. A step whose batch does not fit into the rooms changes no weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_model.network.fixed_program import FixedProgram, Run
+from pepland_model.network.states.rooms import Rooms
+from pepland_model.train.loss import total_loss
+from pepland_model.train.mask import MaskOptions, mask_bases, mask_batch_with
+from pepland_model.train.optim import clip_gradients, gradient_norm
+from pepland_model.train.pretrain_network import PretrainNetwork
+from pepland_model.train.step import PretrainUpdater, StepResult
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A step that has ended."""
+
+    number: int
+    """Steps done before it."""
+    epoch: int
+    batches: list[HeteroBatch]
+    result: StepResult
+
+
+class StepProgram:
+    """Runs optimizer steps of one batch each as a fixed program.
+
+    Args:
+        updater: of one process, without a loss scaler.
+        masks: what to mask.
+        seed: of the masks.
+        graph: see `FixedProgram`.
+        say: shows a sentence to the user.
+    """
+
+    def __init__(
+        self,
+        updater: PretrainUpdater,
+        masks: MaskOptions,
+        seed: int,
+        graph: str = "auto",
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.updater, self.masks, self.seed = updater, masks, seed
+        assert isinstance(updater.network, PretrainNetwork)
+        self.encoder = updater.network.encoder
+        self.bases = torch.tensor(mask_bases(seed, 0), device=updater.device)
+        self.program = FixedProgram(self._body, self._measure, updater.device, graph, say)
+        for group in updater.optimizer.param_groups:
+            group["lr"] = torch.tensor(0.0, device=updater.device)
+            # The fused optimizer leaves out a step on the device's word, see `_body`.
+            group |= {"fused": True, "foreach": False, "capturable": updater.device.type == "cuda"}
+
+    def submit(self, number: int, epoch: int, batch: HeteroBatch) -> list[Step]:
+        """Start a step; return earlier steps that have ended, in order."""
+        rates = self.updater.learning_rates(number)
+        bases = mask_bases(self.seed, epoch)
+
+        def before() -> None:
+            for group, rate in zip(self.updater.optimizer.param_groups, rates, strict=True):
+                group["lr"].fill_(rate)
+            for place, base in enumerate(bases):
+                self.bases[place].fill_(base)
+
+        return self._steps(self.program.submit(batch, (number, epoch, rates[-1]), before))
+
+    def flush(self) -> list[Step]:
+        """Wait for all steps, and return those that had not been returned."""
+        return self._steps(self.program.flush())
+
+    def _steps(self, runs: list[Run]) -> list[Step]:
+        steps = []
+        for run in runs:
+            (number, epoch, rate), (tally, norm) = run.tag, run.results
+            steps.append(Step(number, epoch, [run.batch], StepResult(tally, norm, rate)))
+        return steps
+
+    def _body(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
+        u = self.updater
+        u.optimizer.zero_grad(set_to_none=True)
+        masked = mask_batch_with(batch, self.masks, self.bases)
+        tally = u.tally(masked, rooms)
+        torch.autograd.backward(total_loss(tally, u.counts([masked])))
+        halted.logical_or_(rooms.overflow())
+        norm = gradient_norm(u.named.values())
+        if u.options.clip:
+            clip_gradients(u.named.values(), norm, u.options.clip)
+        u.optimizer.found_inf = halted.float()  # type: ignore[attr-defined]
+        u.optimizer.step()
+        if u.average is not None:
+            u.average.update(unless=halted)
+        return tally.detach(), norm
+
+    @torch.no_grad()
+    def _measure(self, batch: HeteroBatch, rooms: Rooms) -> None:
+        masked = mask_batch_with(batch, self.masks, self.bases)
+        self.encoder.search_states(masked.batch, rooms)
+
+
+def why_not(updater: PretrainUpdater, accumulate: int) -> str:
+    """Return why a run's steps are no fixed program; '' if they are."""
+    network = updater.network
+    assert isinstance(network, PretrainNetwork)
+    if not network.searches_on(updater.device):
+        return "--dedup never computes every row"
+    if updater.scaler.is_enabled():
+        return "--precision fp16 scales its loss"
+    if updater.processes.size > 1:
+        return "several processes add their gradients between the passes"
+    return "--accumulate has several parts in a step" if accumulate > 1 else ""
