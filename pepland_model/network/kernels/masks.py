@@ -55,9 +55,11 @@ def _mask_graph(
 ):  # fmt: skip
     begin = tl.load(ptr + graph)
     end = tl.load(ptr + graph + 1)
-    if not IS_KNOWN:
-        base = tl.load(base + STREAM)
-    per_graph = mixed(mixed(tl.load(graph_index + graph) ^ base) + base)
+    if IS_KNOWN:
+        salt = base
+    else:
+        salt = tl.load(base + STREAM)
+    per_graph = mixed(mixed(tl.load(graph_index + graph) ^ salt) + salt)
     lane = tl.arange(0, BLOCK)
     key = keys_of(
         per_graph, home, home_code, flags, begin + lane, begin, end, GOLDEN, BITS, RULE == 1
