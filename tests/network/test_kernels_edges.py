@@ -54,6 +54,7 @@ def test_a_node_of_many_edges_is_sorted(padding) -> None:
 
 def test_padding_may_share_its_node_with_real_bonds() -> None:
     check([(4, 0, 1), (1, 4, 2), (4, 4, 3), (2, 4, 1)], 5, padding=300)
+    check([(i % 5, 4, 1) for i in range(300)], 5, padding=300)
 
 
 def test_there_may_be_no_bonds() -> None:

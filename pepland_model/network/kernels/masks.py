@@ -55,10 +55,7 @@ def _mask_graph(
 ):  # fmt: skip
     begin = tl.load(ptr + graph)
     end = tl.load(ptr + graph + 1)
-    if IS_KNOWN:
-        salt = base
-    else:
-        salt = tl.load(base + STREAM)
+    salt = base if IS_KNOWN else tl.load(base + STREAM)
     per_graph = mixed(mixed(tl.load(graph_index + graph) ^ salt) + salt)
     lane = tl.arange(0, BLOCK)
     key = keys_of(

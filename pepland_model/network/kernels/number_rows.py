@@ -14,7 +14,13 @@ EMPTY: tl.constexpr = tl.constexpr(-0x7FFF_FFFF_FFFF_FFFF)
 """Key of an empty slot; a row with this key gets the next one."""
 PROBES: tl.constexpr = tl.constexpr(512)
 """Slots that are tried before the table counts as full."""
+SPARES: tl.constexpr = tl.constexpr(256)
+"""Blocks of memory for lanes that have nothing to insert, so that their atomics do not queue."""
+FULL: tl.constexpr = tl.constexpr(2**31 - 1)
+"""Lowest row of an empty slot."""
 BLOCK = 128
+CLEARED = 1024
+"""Slots that a program clears."""
 
 
 @triton.jit
@@ -30,7 +36,8 @@ def inserted(keys, lowest, trouble, key, row, used, slots):
     """Insert keys, and return the slot of each row."""
     key = tl.where(key == EMPTY, EMPTY + 1, key)
     slot = mixed(key) & (slots - 1)
-    spare = keys + slots + tl.arange(0, row.shape[0])  # where rows that are done write nothing
+    # Where lanes that have nothing to insert compare, and write nothing.
+    spare = keys + slots + tl.program_id(0) % SPARES * row.shape[0] + tl.arange(0, row.shape[0])
     waiting = used
     tries = 0
     while (tl.max(waiting.to(tl.int32), 0) > 0) & (tries < PROBES):
@@ -58,6 +65,14 @@ def _first_rows(lowest, slot_of, is_first, count, BLOCK: tl.constexpr):
     tl.store(is_first + row, (low == row).to(tl.int64), mask=used)
 
 
+@triton.jit
+def _clear(keys, lowest, trouble, size, BLOCK: tl.constexpr):
+    slot = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(keys + slot, tl.full([BLOCK], EMPTY, tl.int64), mask=slot < size)
+    tl.store(lowest + slot, tl.full([BLOCK], FULL, tl.int32), mask=slot < size)
+    tl.store(trouble + slot, tl.zeros([BLOCK], tl.int32), mask=slot < 2)
+
+
 class Table:
     """A hash table for one search.
 
@@ -68,11 +83,14 @@ class Table:
 
     def __init__(self, rows: int, device: torch.device) -> None:
         self.slots = triton.next_power_of_2(max(2 * rows, 2))
-        size = self.slots + BLOCK
-        self.keys = torch.full((size,), EMPTY.value, dtype=torch.int64, device=device)
-        self.lowest = torch.full((size,), 2**31 - 1, dtype=torch.int32, device=device)
-        self.trouble = torch.zeros(2, dtype=torch.int32, device=device)
+        size = self.slots + SPARES.value * BLOCK
+        self.keys = torch.empty(size, dtype=torch.int64, device=device)
+        self.lowest = torch.empty(size, dtype=torch.int32, device=device)
+        self.trouble = torch.empty(2, dtype=torch.int32, device=device)
         """Whether the table was full, and whether two different rows had one key."""
+        _clear[(triton.cdiv(size, CLEARED),)](
+            self.keys, self.lowest, self.trouble, size, BLOCK=CLEARED
+        )
 
     def numbers(self, slot_of: Tensor) -> Tensor:
         """Return how many keys appear first up to each row. [N] int64.
