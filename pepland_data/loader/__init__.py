@@ -5,7 +5,8 @@
 - `corpus`: one or more stores as one sequence of graphs.
 - `order`: which graphs a process takes in each step.
 - `tiers`: where the corpus is kept, and how a batch is read from there.
-- `prefetch`: makes the next batches in a thread.
+- `prefetch`: makes the next batches in threads, in order.
+- `side_stream`: batches that are made on a stream beside the step.
 - `upload`: copies batches to a GPU through pinned memory.
 - `meter`: how long the consumer waited, and for what.
 - `measure`: a loader measured alone and with a training step.

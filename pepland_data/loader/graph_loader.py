@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,8 @@ class GraphLoader:
         self.epoch = self.position = 0
         self._resumed = False
         self._counted: tuple[int, int] | None = None
+        self._begun: tuple[RankBatches, int, int, Iterator[tuple[Rows, int]]] | None = None
+        """The steps of `batching` at an epoch and position; the first ones are drawn."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs to continue at the same position of the same stores."""
@@ -260,10 +263,24 @@ class GraphLoader:
 
     def _steps(self, epoch: int, position: int) -> Iterator[tuple[Rows, int]]:
         """Yield the graphs of each step and the position after it; one thread at a time draws."""
-        for graphs, after in self.batching.steps(epoch, position):
+        batching = self.batching
+        steps, begun = batching.steps(epoch, position), self._begun
+        self._begun = None
+        if begun is not None and begun[0] is batching and begun[1:3] == (epoch, position):
+            steps = begun[3]
+        return self._prepared(steps, batching, epoch)
+
+    def _prepared(
+        self, steps: Iterator[tuple[Rows, int]], batching: RankBatches, epoch: int
+    ) -> Iterator[tuple[Rows, int]]:
+        for graphs, after in steps:
             if not isinstance(self._source, DeviceSource):
                 self._source.prepare(graphs)
             yield graphs, after
+        # The next epoch probably follows. Its order is begun while the last batches are used.
+        following = batching.steps(epoch + 1, 0)
+        first = list(islice(following, 1))
+        self._begun = batching, epoch + 1, 0, chain(first, following)
 
 
 def _check_options(batch_size: int, shuffle: bool | str, rank: int, world_size: int) -> None:

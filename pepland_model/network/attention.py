@@ -12,7 +12,10 @@ from torch.nn.functional import linear
 from pepland_model.network import kernels
 from pepland_model.network.layers import AttentionLayers
 from pepland_model.network.segments import segment_softmax, segment_sum, take
-from pepland_model.network.takers import AnyIndex, Index, looked_up
+from pepland_model.network.takers import AnyIndex, Index, looked_up, whole
+
+Joint = tuple[Tensor, Tensor]
+"""Weight [2d, d] and bias [2d] of keys and values, which one product computes."""
 
 
 class Attention(AttentionLayers):
@@ -26,6 +29,7 @@ class Attention(AttentionLayers):
         inputs: AnyIndex,
         ptr: Tensor,
         dst: Index,
+        joint: Joint | None = None,
     ) -> Tensor:
         """Return the attention output of every node.
 
@@ -41,12 +45,13 @@ class Attention(AttentionLayers):
                 e has row e.
             ptr: [N+1] int64, edges ``ptr[v]`` to ``ptr[v+1]`` enter node v.
             dst: [E] int64, node that each edge enters.
+            joint: what `joint` returned, where kernels run; None computes it here.
 
         Returns:
             [N, d]; a node without edges gets the bias of the output layer.
         """
         if kernels.runs_on(nodes.device):
-            return self._fused(nodes, edges, own, inputs, ptr, dst[0])
+            return self._by_kernel(nodes, edges, own, inputs, ptr, dst, joint or self.joint())
         query, key, value = self.linears[0](nodes), self.linears[1](edges), self.linears[2](edges)
         width = query.shape[1] // self.heads
         q = take(query, *looked_up(dst, own)).view(-1, self.heads, width)
@@ -57,24 +62,29 @@ class Attention(AttentionLayers):
         out: Tensor = self.linears[3](mixed.to(value.dtype))
         return out
 
-    def _fused(
+    def joint(self) -> Joint:
+        """Return the layers of keys and values as one, for several calls of `forward`."""
+        layers = [cast(nn.Linear, layer) for layer in (self.linears[1], self.linears[2])]
+        kind, dtype = layers[0].weight.device.type, layers[0].weight.dtype
+        if torch.is_autocast_enabled(kind):
+            dtype = torch.get_autocast_dtype(kind)
+        weight = torch.cat([layer.weight.to(dtype) for layer in layers])
+        return weight, torch.cat([layer.bias.to(dtype) for layer in layers])
+
+    def _by_kernel(
         self,
         nodes: Tensor,
         edges: Tensor,
         own: AnyIndex,
         inputs: AnyIndex,
         ptr: Tensor,
-        dst: Tensor,
+        dst: Index,
+        joint: Joint,
     ) -> Tensor:
-        """Return the same by kernels; keys and values come from one product."""
         from pepland_model.network.kernels.attention import attend
 
-        query, (_, key, value, last) = self.linears[0](nodes), map(_linear, self.linears)
-        weight = torch.cat([key.weight, value.weight])
-        pairs = linear(edges, weight, torch.cat([key.bias, value.bias]))
-        mixed: Tensor = last(attend(query, pairs, own, inputs, ptr, dst, self.heads))
-        return mixed
-
-
-def _linear(layer: nn.Module) -> nn.Linear:
-    return cast(nn.Linear, layer)
+        own, inputs = whole(own, len(nodes)), whole(inputs, len(edges))
+        query, both = self.linears[0](nodes), linear(edges, *joint)
+        mixed = attend(query, both, own, inputs, ptr, dst[0], self.heads)
+        out: Tensor = self.linears[3](mixed)
+        return out

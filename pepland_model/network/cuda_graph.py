@@ -144,8 +144,8 @@ class GraphedVectors(GraphedInference):
 def pooled_rows(states: Tensor, rows: Tensor, ptr: Tensor, how: str) -> Tensor:
     """Return the mean or maximum of ``states[rows]`` over each segment. [G, d] float32."""
     if how == "mean" and kernels.runs_on(states.device):
-        from pepland_model.network.kernels.gather_sum import segment_sums
+        from pepland_model.network.kernels.segment_rows import segment_rows
 
-        total = segment_sums(states, rows, ptr)
+        total = segment_rows(states.float(), (rows, None), ptr, rows)
         return total / ptr.diff().clamp(min=1).unsqueeze(1)
     return bag(states.float(), rows, ptr, how)

@@ -42,7 +42,8 @@ class _Take(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
         (index,) = ctx.saved_tensors
-        wide = grads[0].float() if grads[0].dtype in HALF else grads[0]
+        half = grads[0].dtype in HALF and not ctx.takers.sums_wide(grads[0])
+        wide = grads[0].float() if half else grads[0]
         total = _Sum.apply(wide, index, ctx.takers)  # type: ignore[no-untyped-call]
         return total.to(grads[0].dtype), None, None
 

@@ -61,25 +61,34 @@ class Takers:
     """[S+X+1] int64: segments of `order`, one for each row and then X parts of the long rows, whose
     own segment is empty; X is 0 without `parts`. None: entry ``order[v]`` alone takes row v."""
     parts: Parts | None = None
-    row: Tensor | None = None
-    """[E] int, row that each entry of `order` takes; entries after ``ptr[-1]`` take no row. Kept
-    for kernels, which need no `parts`."""
     then: Takers | None = None
     """What takes the sums again, if the index was looked up in another index."""
+    row: Tensor | None = None
+    """[E] int, the row that entry ``order[i]`` takes, for kernels; at least S for entries behind
+    the last segment. None where it is not known, or where there are `parts`."""
 
     def sum(self, rows: Tensor) -> Tensor:
         """Return the sum of the rows [E, d] of the takers of each row; zero for none. [S, d].
 
         Sums have the dtype of the rows.
         """
-        found = self._sum(rows)
+        found = self._by_kernel(rows) if self._has_kernel(rows) else self._sum(rows)
         return found if self.then is None else self.then.sum(found)
 
-    def _sum(self, rows: Tensor) -> Tensor:
-        if kernels.runs_on(rows.device):
-            from pepland_model.network.kernels.gather_sum import gather_sum
+    def sums_wide(self, rows: Tensor) -> bool:
+        """Return whether `sum` adds rows of 16 bits in float32."""
+        return self._has_kernel(rows) and self.then is None
 
-            return gather_sum(rows, self, dtype=rows.dtype)
+    def _has_kernel(self, rows: Tensor) -> bool:
+        cut = self.ptr is None or self.parts is not None
+        return kernels.runs_on(rows.device) and not cut
+
+    def _by_kernel(self, rows: Tensor) -> Tensor:
+        from pepland_model.network.kernels.gather_sum import gather_sum
+
+        return gather_sum(rows, self)
+
+    def _sum(self, rows: Tensor) -> Tensor:
         if self.ptr is None:
             return rows.index_select(0, self.order)
         if len(rows) == 0:
@@ -129,14 +138,24 @@ def takers_of(index: Tensor, num_rows: int) -> Takers:
     return in_parts(found.indices, found.values.long(), ptr)
 
 
-def sorted_takers(ptr: Tensor, num_entries: int) -> Takers:
+def sorted_takers(ptr: Tensor, num_entries: int, index: Tensor | None = None) -> Takers:
     """Return the takers of an index that ascends: row v is taken by ``ptr[v]`` to ``ptr[v+1]``."""
-    return Takers(torch.arange(num_entries, device=ptr.device), ptr)
+    return Takers(torch.arange(num_entries, device=ptr.device), ptr, row=index)
 
 
 def permuted_takers(order: Tensor) -> Takers:
     """Return the takers of an index that takes each row once, row v by entry ``order[v]``."""
     return Takers(order, None)
+
+
+def whole(index: AnyIndex, num_rows: int) -> AnyIndex:
+    """Return an index into S rows with takers that kernels sum over, where gradients need them."""
+    values, takers = index
+    if values is None:
+        return None, None
+    if takers is None or takers.parts is not None or takers.then is not None:
+        takers = takers_of(values, num_rows) if torch.is_grad_enabled() else None
+    return values, takers
 
 
 def looked_up(first: Index, then: AnyIndex) -> Index:

@@ -22,12 +22,13 @@ from torch.nn.functional import linear, relu
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_model.network import kernels
+from pepland_model.network.attention import Attention, Joint
 from pepland_model.network.edges import Edges, view_edges
 from pepland_model.network.layers import PharmHGTLayers
 from pepland_model.network.segments import segment_sum, take
 from pepland_model.network.states.kept_states import KeptStates
 from pepland_model.network.states.plan import EdgeLevel, NodeLevel, ViewPlan
-from pepland_model.network.takers import AnyIndex
+from pepland_model.network.takers import AnyIndex, whole
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,13 @@ def view_states(
         rows: [K] int64, nodes to return; None means all.
         kept: states of earlier batches; the rows of the plan are appended to them.
     """
-    attend, rounds = layers.mp.attn[view.attention], layers.mp.mp_list[view.attention]
+    attend = cast(Attention, layers.mp.attn[view.attention])
+    joint = attend.joint() if kernels.runs_on(f.device) else None
+    rounds = layers.mp.mp_list[view.attention]
     last = cast(nn.Linear, layers.mp.node_last_layer[view.last])
     f_h, h = f, x
     for i, layer in enumerate(cast(nn.ModuleList, rounds)):
-        f_h = node_states(attend, f_h, h, plan.nodes[i], last.weight.dtype, kept)
+        f_h = node_states(attend, f_h, h, plan.nodes[i], joint, last.weight.dtype, kept)
         f_h = f_h if kept is None else kept.add("nodes", i, f_h)
         h = edge_states(cast(nn.Linear, layer), f_h, h, x, plan.edges[i], kept)
         h = h if kept is None else kept.add("edges", i, h)
@@ -109,21 +112,23 @@ def view_states(
 
 
 def node_states(
-    attend: nn.Module,
+    attend: Attention,
     f_h: Tensor,
     h: Tensor,
     level: NodeLevel,
+    joint: Joint | None,
     dtype: torch.dtype,
     kept: KeptStates | None,
 ) -> Tensor:
     """Return attention(f_h, h) + f_h for the nodes of a level. [K, d]."""
     f_h, own = used_rows(f_h, level.index("own"), kept)
     h, inputs = used_rows(h, level.index("inputs"), kept)
-    attended = attend(f_h, h, own, inputs, level.ptr, level.index("dst"))
+    attended = attend(f_h, h, own, inputs, level.ptr, level.index("dst"), joint)
     if kernels.runs_on(f_h.device):
-        from pepland_model.network.kernels.node_rows import residual
+        from pepland_model.network.kernels.residual import residual
 
-        return residual(attended, f_h, own, level.ptr)
+        taken = f_h, whole(own, len(f_h))
+        return residual(attended, taken, ptr=level.ptr, dtype=attended.dtype)
     out: Tensor = (attended + take(f_h, *own)) * has_inputs(level, dtype)
     return out
 
@@ -132,21 +137,23 @@ def edge_states(
     layer: nn.Linear, f_h: Tensor, h: Tensor, x: Tensor, level: EdgeLevel, kept: KeptStates | None
 ) -> Tensor:
     """Return relu(x + L (f_h[source] - h[reverse])) for the edges of a level. [L, d]."""
+    code = level.index("code")
+    f_h, src = used_rows(f_h, level.index("src"), kept)
+    h, reverse = used_rows(h, level.index("reverse"), kept)
     if kernels.runs_on(f_h.device):
         from pepland_model.network.kernels.message import message
 
-        indices = (level.index(name) for name in ("code", "src", "reverse"))
-        return message(x, layer(f_h), linear(h, layer.weight), *indices)
-    own = take(x, *level.index("code"))
-    f_h, src = used_rows(f_h, level.index("src"), kept)
-    h, reverse = used_rows(h, level.index("reverse"), kept)
+        tables = x, layer(f_h), linear(h, layer.weight)
+        used = zip((code, src, reverse), tables, strict=True)
+        return message(*tables, *(whole(index, len(table)) for index, table in used))
+    own = take(x, *code)
     # Where states are fewer than edges, map them first: L (a - b) = L a - L b.
     if len(f_h) + len(h) >= len(level.src):
-        message = layer(take(f_h, *src) - take(h, *reverse))
+        passed = layer(take(f_h, *src) - take(h, *reverse))
     else:
         mapped = linear(h, layer.weight)
-        message = take(layer(f_h), *src) - take(mapped, *reverse)
-    return relu(own + message)
+        passed = take(layer(f_h), *src) - take(mapped, *reverse)
+    return relu(own + passed)
 
 
 def last_states(
@@ -156,14 +163,11 @@ def last_states(
 
     W is applied to each of the three parts: to f on the rows of the table.
     """
+    if rows is None and kernels.runs_on(h.device):
+        return last_by_kernel(last, f_h, h, f, level)
     from_edges, from_state, from_input = torch.split(last.weight, len(last.weight), 1)
-    if kernels.runs_on(f_h.device):
-        from pepland_model.network.kernels import node_rows
-
-        summed = node_rows.incoming(h, level.index("inputs"), level.ptr, level.dst)
-    else:
-        summed = segment_sum(take(h, *level.index("inputs")), level.ptr, *level.index("dst"))
-    incoming, connected = summed.to(last.weight.dtype), has_inputs(level, last.weight.dtype)
+    incoming = segment_sum(take(h, *level.index("inputs")), level.ptr, *level.index("dst"))
+    incoming, connected = incoming.to(last.weight.dtype), has_inputs(level, last.weight.dtype)
     own, code = (chosen(level.index(name), rows) for name in ("own", "code"))
     if rows is not None:
         incoming, connected = take(incoming, rows), connected.index_select(0, rows)
@@ -174,6 +178,20 @@ def last_states(
     else:
         state = linear(take(f_h, *own), from_state)
     return (summed + state + take(table, *code)) * connected
+
+
+def last_by_kernel(last: nn.Linear, f_h: Tensor, h: Tensor, f: Tensor, level: NodeLevel) -> Tensor:
+    """Return what `last_states` returns for all rows."""
+    from pepland_model.network.kernels.residual import residual
+    from pepland_model.network.kernels.segment_rows import segment_rows
+
+    from_edges, from_state, from_input = torch.split(last.weight, len(last.weight), 1)
+    inputs = whole(level.index("inputs"), len(h))
+    incoming = linear(segment_rows(h, inputs, level.ptr, level.dst), from_edges)
+    state, table = linear(f_h, from_state), linear(f, from_input, last.bias)
+    own, code = whole(level.index("own"), len(f_h)), whole(level.index("code"), len(f))
+    dtype = last.weight.dtype
+    return residual(incoming, (state, own), (table, code), ptr=level.ptr, dtype=dtype)
 
 
 def used_rows(states: Tensor, index: AnyIndex, kept: KeptStates | None) -> tuple[Tensor, AnyIndex]:

@@ -226,3 +226,18 @@ def test_a_block_of_the_ring_is_free_again_after_an_error(small_store) -> None:
         with pytest.raises(ValueError, match="not written"):
             uploader.upload(shape, fails)
     uploader.upload(shape, lambda out: out["atom_ptr"].fill(0))
+
+
+def test_an_order_that_was_begun_ahead_is_used_for_its_own_epoch_only(small_store) -> None:
+    loader = GraphLoader(small_store, batch_size=4, seed=1)
+    epochs = [rows_of(loader) for _ in range(3)]
+    assert len({str(epoch) for epoch in epochs}) == 3
+    loader.set_epoch(1)
+    assert [rows_of(loader), rows_of(loader)] == epochs[1:]
+    loader.set_epoch(1)
+    next(iter(loader))
+    loader.load_state_dict({**loader.state_dict(), "seed": 2, "epoch": 2, "position": 0})
+    other = GraphLoader(small_store, batch_size=4, seed=2)
+    other.set_epoch(2)
+    assert rows_of(loader) == rows_of(other) != epochs[2]
+    assert rows_of(loader) == rows_of(other)

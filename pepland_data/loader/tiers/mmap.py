@@ -73,7 +73,7 @@ class MmapSource:
     def _open(self, number: int, shards: Rows) -> None:
         """Map and check the shards of a store that are not open yet."""
         mapped, store = self._mapped[number], self.corpus.stores[number]
-        for shard in np.unique(shards[~mapped.opened[shards]]).tolist():
+        for shard in set(shards[~mapped.opened[shards]].tolist()):
             columns = self.corpus.shard_columns(number, shard)
             path = store.path / store.manifest.shards[shard].file
             self._identities[path] = _identity(path)

@@ -4,10 +4,14 @@ Atomic additions of integers count the edges of each node and hand out places. T
 node are then put in the order of their numbers, so the result is the same on every run.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from pepland_model.network.kernels.jobs import device_of
 
 BLOCK = 256
 
@@ -104,10 +108,11 @@ def sorted_edges(
     order = torch.empty(2 * bonds, dtype=torch.int64, device=device)
     degree = torch.zeros(num_nodes + 1, dtype=torch.int64, device=device)
     grid = (triton.cdiv(2 * bonds, BLOCK),)
-    if bonds:
+    if not bonds:
+        return src_of, dst_of, code_of, reverse_of, degree
+    with device_of(begin):
         _degrees[grid](begin, end, real, degree[1:], BLOCK=BLOCK)
-    in_ptr = degree.cumsum(0)
-    if bonds:
+        in_ptr = degree.cumsum(0)
         _places[grid](begin, end, real, degree[1:], in_ptr, order, BLOCK=BLOCK)
         _write[(triton.cdiv(bonds, BLOCK),)](
             begin, end, code, real, order, src_of, dst_of, code_of, reverse_of, in_ptr, bonds,

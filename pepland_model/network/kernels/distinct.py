@@ -1,5 +1,7 @@
 """Classes of rows with equal keys, by a hash table: six launches for one or two sets of rows."""
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
+
 from typing import NamedTuple
 
 import torch
@@ -7,6 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pepland_model.network.kernels.jobs import device_of
 from pepland_model.network.kernels.number_rows import BLOCK, Table, inserted
 
 
@@ -77,10 +80,12 @@ def distinct(
     count, border, room, total = len(key), sizes[0], rooms[0], sum(rooms)
     table = Table(count, key.device)
     slot_of, of_row = torch.empty(2, count, dtype=torch.int64, device=key.device)
-    made = key.new_empty if count else key.new_zeros
-    first, found = made(total), made(2)
-    if count:
-        grid, all_rows = (triton.cdiv(count, BLOCK),), max(count, total, 2)
+    if not count:
+        first, found = key.new_zeros(total), key.new_zeros(2)
+        return _sections(of_row, first, found, sizes, rooms), table.trouble.view(torch.bool)[0]
+    first, found = key.new_empty(total), key.new_empty(2)
+    grid, all_rows = (triton.cdiv(count, BLOCK),), max(count, total, 2)
+    with device_of(key):
         _slots[grid](
             key, table.keys, table.lowest, table.trouble, slot_of, count, table.slots, BLOCK=BLOCK
         )
@@ -90,6 +95,11 @@ def distinct(
             first, found, count, border, room, total - room, HAS_CHECK=check is not None,
             BLOCK=BLOCK,
         )  # fmt: skip
+    return _sections(of_row, first, found, sizes, rooms), table.trouble.view(torch.bool)[0]
+
+
+def _sections(
+    of_row: Tensor, first: Tensor, found: Tensor, sizes: tuple[int, ...], rooms: tuple[int, ...]
+) -> tuple[Section, ...]:
     parts = zip(of_row.split(sizes), first.split(rooms), found, strict=False)
-    bad = table.trouble.view(torch.bool)[0]
-    return tuple(Section(*part) for part in parts), bad
+    return tuple(Section(*part) for part in parts)

@@ -1,12 +1,16 @@
-"""Sums of rows over segments of a sorted index: the gradient of taking rows.
+"""Sums of rows over the takers of each row: several such jobs in one launch, or in two.
 
-One program sums one row of the result. A row of very many entries would keep one program busy for
-long, so entries are also cut into chunks of `PART`: a first kernel sums the pieces of long rows in
-each chunk, of which there are at most two (the row that covers the first entry of the chunk, and
-the row that covers its last), and the second kernel adds these pieces. Each sum runs in one fixed
-order, and nothing is atomic.
+The gradient of a gather is such a sum. A row with at most `part` entries is summed by one program.
+The sorted entries are cut into chunks of `part`. A longer row covers the first or the last entry
+of each chunk that it meets, so a chunk holds pieces of at most two long rows. One launch writes
+these pieces, and the next adds them. Nothing is atomic, so every run gives the same bits. Launches
+depend on shapes only.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,156 +18,115 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pepland_model.network.kernels.jobs import (
+    MIN_PART,
+    TL,
+    Job,
+    device_of,
+    job,
+    sum_dtype,
+    taken,
+)
+from pepland_model.network.kernels.sum_kernels import chunk_kernel, row_kernel
+
 if TYPE_CHECKING:
     from pepland_model.network.takers import Takers
 
-PART = 64
-"""Entries of a chunk. Rows with more are summed in pieces."""
-TILE = 4
-"""Entries that a program reads at once."""
+MAX_PART = 256
+"""A chunk has about as many entries as a row may have pieces, but not more than these."""
+BLOCK = 128
+"""Columns of a program where a row has several programs, a power of two."""
+TILE = 2048
+"""Elements that a program adds at a time."""
+FEW_ROWS, MANY_ENTRIES = 2048, 16
+"""Below so many rows, or with so many entries a row on average, a row has several programs."""
 
 
-@triton.jit
-def _sum_of(
-    rows, gate, order, via, begin, end, width, COLUMNS: tl.constexpr, TILE: tl.constexpr,
-    HAS_VIA: tl.constexpr, HAS_GATE: tl.constexpr, WIDE: tl.constexpr,
-):  # fmt: skip
-    columns = tl.arange(0, COLUMNS)
-    total = tl.zeros([COLUMNS], WIDE)
-    start = begin
-    while start < end:
-        places = start + tl.arange(0, TILE)
-        used = places < end
-        taken = tl.load(order + places, mask=used, other=0).to(tl.int64)
-        if HAS_VIA:
-            taken = tl.load(via + taken, mask=used, other=0).to(tl.int64)
-        cells = taken[:, None] * width + columns[None, :]
-        inside = used[:, None] & (columns < width)[None, :]
-        values = tl.load(rows + cells, mask=inside, other=0.0).to(WIDE)
-        if HAS_GATE:
-            open_ = tl.load(gate + cells, mask=inside, other=0.0) > 0
-            values = tl.where(open_, values, 0.0)
-        total += tl.sum(values, 0)
-        start += TILE
-    return total
+def gather_sums(*jobs: Job) -> None:
+    """Do jobs of the same width d. Three take one launch, or two if a row may exceed a part."""
+    todo = [job for job in jobs if len(job.out) > 0]
+    if not todo:
+        return
+    if len(todo) > 3:
+        gather_sums(*todo[3:])
+        todo = todo[:3]
+    part = part_of(max(_entries(job) for job in todo))
+    with device_of(todo[0].out):
+        _launch([_described(job, part) for job in todo], part)
 
 
-@triton.jit
-def _pieces(
-    rows, gate, order, via, ptr, row, pieces, count, num_rows, width, COLUMNS: tl.constexpr,
-    PART: tl.constexpr, TILE: tl.constexpr, HAS_VIA: tl.constexpr, HAS_GATE: tl.constexpr,
-    WIDE: tl.constexpr,
-):  # fmt: skip
-    chunk = tl.program_id(0)
-    low = chunk * PART
-    high = tl.minimum(low + PART, count)
-    columns = tl.arange(0, COLUMNS)
-    first = tl.load(row + low).to(tl.int64)
-    last = tl.load(row + high - 1).to(tl.int64)
-    for side in tl.static_range(2):
-        this = first if side == 0 else last
-        if (this < num_rows) & ((side == 0) | (last != first)):
-            begin = tl.load(ptr + this)
-            end = tl.load(ptr + this + 1)
-            if end - begin > PART:
-                total = _sum_of(
-                    rows, gate, order, via, tl.maximum(begin, low), tl.minimum(end, high), width,
-                    COLUMNS, TILE, HAS_VIA, HAS_GATE, WIDE,
-                )  # fmt: skip
-                place = (chunk.to(tl.int64) * 2 + side) * width
-                tl.store(pieces + place + columns, total, mask=columns < width)
-
-
-@triton.jit
-def _rows(
-    rows, gate, order, via, ptr, pieces, out, width, sign, COLUMNS: tl.constexpr,
-    PART: tl.constexpr, TILE: tl.constexpr, HAS_VIA: tl.constexpr, HAS_GATE: tl.constexpr,
-    HAS_PIECES: tl.constexpr, WIDE: tl.constexpr,
-):  # fmt: skip
-    this = tl.program_id(0).to(tl.int64)
-    columns = tl.arange(0, COLUMNS)
-    begin = tl.load(ptr + this)
-    end = tl.load(ptr + this + 1)
-    total = tl.zeros([COLUMNS], WIDE)
-    if HAS_PIECES & (end - begin > PART):
-        chunk = begin // PART
-        number = chunk
-        stop = (end - 1) // PART + 1
-        while number < stop:
-            side = tl.where((number == chunk) & (begin > chunk * PART), 1, 0)
-            place = (number * 2 + side).to(tl.int64) * width
-            total += tl.load(pieces + place + columns, mask=columns < width, other=0.0)
-            number += 1
-    else:
-        total = _sum_of(
-            rows, gate, order, via, begin, end, width, COLUMNS, TILE, HAS_VIA, HAS_GATE, WIDE
+def _launch(todo: list[Job], part: int) -> None:
+    d, acc = todo[0].out.shape[1], sum_dtype(*(job.rows for job in todo))
+    sizes = [len(job.out) for job in todo]
+    at = (0, *accumulate(-(-_entries(job) // part) for job in todo))
+    parts = todo[0].out.new_empty((max(at[-1], 1), 2, d), dtype=acc)
+    common = {"N": len(todo), "PART": part, "D": d, "ACC": TL[acc]}
+    if at[-1] > 0:
+        width = min(triton.next_power_of_2(d), BLOCK)
+        grid = (at[-1], triton.cdiv(d, width))
+        chunk_kernel[grid](
+            tuple(todo), *_three(at[1:]), *_three(sizes), parts, R=16, C=width, **common
         )
-    tl.store(out + this * width + columns, total * sign, mask=columns < width)
+    blocks = (size * job.blocks.value for size, job in zip(sizes, todo, strict=True))
+    starts = (0, *accumulate(blocks))
+    tile = {"R": max(TILE // width_of(d), 1), "C": width_of(d), "BLOCK": BLOCK}
+    row_kernel[(starts[-1],)](
+        tuple(todo), *_three(starts[1:]), *_three(at[1:])[:2], parts, **tile, **common
+    )
 
 
 def gather_sum(
     rows: Tensor,
-    takers: "Takers",
+    takers: Takers,
     via: Tensor | None = None,
     gate: Tensor | None = None,
     sign: int = 1,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """Return the sum of the rows of the takers of each row. [S, d].
+    """Return sign * the sum of ``rows[via[e]]`` over the entries e that take each row. [S, d].
 
     Args:
-        rows: [E, d]; with `via`, [N, d].
-        takers: of an index [E] into S rows.
-        via: [E] int, the row of `rows` for each entry; None for entry e's row e.
-        gate: of the shape of `rows`; elements count where it is above 0.
+        rows: [E, d], or the rows that `via` names.
+        takers: of an index [E] into S rows, without parts.
+        via: [E] int; None where entry e has row e.
+        gate: of the shape of `rows`; elements of `rows` count as 0 where it is at most 0.
         sign: 1 or -1.
-        dtype: of the result; None for that of sums (float32, or float64 of float64).
+        dtype: of the result; None is that of the rows. Sums are made in at least float32.
     """
-    ptr = takers.ptr
-    if ptr is None:  # entry order[v] alone takes row v
-        ptr = torch.arange(len(takers.order) + 1, device=rows.device)
-    return segment_sums(rows, takers.order, ptr, takers.row, via, gate, sign, dtype)
-
-
-def segment_sums(
-    rows: Tensor,
-    order: Tensor,
-    ptr: Tensor,
-    row: Tensor | None = None,
-    via: Tensor | None = None,
-    gate: Tensor | None = None,
-    sign: int = 1,
-    dtype: torch.dtype | None = None,
-) -> Tensor:
-    """Return the sum of ``rows[order[ptr[v]:ptr[v+1]]]`` for each v. [S, d].
-
-    Args:
-        rows: as for `gather_sum`, as are `via`, `gate`, `sign` and `dtype`.
-        order: [E] int.
-        ptr: [S+1] int64.
-        row: [E] int, the segment of each entry of `order`; None where no segment is long.
-    """
-    whole = torch.float64 if rows.dtype == torch.float64 else torch.float32
-    rows, width, count, size = rows.contiguous(), rows.shape[1], len(order), len(ptr) - 1
-    out = rows.new_empty(size, width, dtype=dtype or whole)
-    if not size or not width or not count:
-        return out.zero_()
-    columns = triton.next_power_of_2(width)
-    options = {
-        "COLUMNS": columns, "PART": PART, "TILE": TILE, "HAS_VIA": via is not None,
-        "HAS_GATE": gate is not None, "num_warps": warps_for(columns),
-        "WIDE": tl.float64 if whole == torch.float64 else tl.float32,
-    }  # fmt: skip
-    source = (rows, rows if gate is None else gate, order, order if via is None else via)
-    pieces, has_pieces = out, row is not None and count > PART
-    if has_pieces:
-        chunks = triton.cdiv(count, PART)
-        pieces = rows.new_empty(chunks, 2, width, dtype=whole)
-        _pieces[(chunks,)](*source, ptr, row, pieces, count, size, width, **options)
-    _rows[(size,)](*source, ptr, pieces, out, width, sign, HAS_PIECES=has_pieces, **options)
+    out = rows.new_empty((taken(takers), rows.shape[1]), dtype=dtype)
+    gather_sums(job(rows, out, takers, via=via, gate=gate, sign=sign))
     return out
 
 
-def warps_for(columns: int) -> int:
-    """Return the warps of a program that works on rows of so many columns."""
-    return max(1, min(4, columns // 128))
+def part_of(entries: int) -> int:
+    """Return how many entries a chunk has: about the square root of all, a power of two."""
+    return min(max(MIN_PART, 1 << (entries.bit_length() + 1) // 2), MAX_PART)
+
+
+def width_of(d: int) -> int:
+    """Return the columns of a tile: a power of two, at least d."""
+    return max(int(triton.next_power_of_2(d)), 16)
+
+
+def _three(numbers: Sequence[int]) -> list[int]:
+    return [*numbers, 0, 0, 0][:3]
+
+
+def _entries(job: Job) -> int:
+    return 0 if job.row is None else len(job.row)
+
+
+def _described(job: Job, part: int) -> Job:
+    """Return the job with what is fixed when a kernel is compiled."""
+    size, d = job.out.shape
+    few = size < FEW_ROWS or _entries(job) > MANY_ENTRIES * size
+    values = {
+        "blocks": -(-d // BLOCK) if few else 1,
+        "stride": job.rows.stride(0),
+        "out_stride": job.out.stride(0),
+        "heads": 1 if job.weight is None else job.weight.shape[1],
+        "sign": job.sign,
+    }
+    fixed = {name: tl.constexpr(value) for name, value in values.items()}
+    row = job.row if _entries(job) > part else None
+    return job._replace(row=row, **fixed)

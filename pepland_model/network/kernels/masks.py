@@ -3,6 +3,8 @@
 One program masks the atoms or the fragments of one graph, further ones write the rows of padding.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from pepland_model.network.hashing import GOLDEN
+from pepland_model.network.kernels.jobs import device_of
 from pepland_model.network.kernels.number_rows import mixed
 from pepland_model.network.kernels.smallest_keys import BLOCK, keys_of, last_key, wanted_keys
 
@@ -55,7 +58,10 @@ def _mask_graph(
 ):  # fmt: skip
     begin = tl.load(ptr + graph)
     end = tl.load(ptr + graph + 1)
-    salt = base if IS_KNOWN else tl.load(base + STREAM)
+    if IS_KNOWN:  # noqa: SIM108 - both sides of a conditional expression are compiled
+        salt = base
+    else:
+        salt = tl.load(base + STREAM)
     per_graph = mixed(mixed(tl.load(graph_index + graph) ^ salt) + salt)
     lane = tl.arange(0, BLOCK)
     key = keys_of(
@@ -190,8 +196,10 @@ def masks(
     )
     is_known = not isinstance(bases, Tensor)
     programs = 2 * graphs + triton.cdiv(max(sizes), TAIL)
-    if programs:
-        flags = b.atom_code if rule.flags is None else rule.flags.view(torch.int8)
+    if not programs:
+        return out
+    flags = b.atom_code if rule.flags is None else rule.flags.view(torch.int8)
+    with device_of(b.atom_code):
         _mask[(programs,)](
             b.atom_ptr, b.fragment_ptr, b.graph_index, bases[0] if is_known else bases,
             bases[1] if is_known else bases, b.atom_code, b.atom_fragment, b.fragment_code, flags,

@@ -5,10 +5,14 @@ lowest row that has it. Which slot a key gets depends on the order of events, th
 not: results are the same on every run. Rows are numbered in the order in which keys appear first.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from pepland_model.network.kernels.jobs import device_of
 
 EMPTY: tl.constexpr = tl.constexpr(-0x7FFF_FFFF_FFFF_FFFF)
 """Key of an empty slot; a row with this key gets the next one."""
@@ -66,10 +70,10 @@ def _first_rows(lowest, slot_of, is_first, count, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _clear(keys, lowest, trouble, size, BLOCK: tl.constexpr):
+def _clear(keys, lowest, trouble, slots, size, BLOCK: tl.constexpr):
     slot = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     tl.store(keys + slot, tl.full([BLOCK], EMPTY, tl.int64), mask=slot < size)
-    tl.store(lowest + slot, tl.full([BLOCK], FULL, tl.int32), mask=slot < size)
+    tl.store(lowest + slot, tl.full([BLOCK], FULL, tl.int32), mask=slot < slots)
     tl.store(trouble + slot, tl.zeros([BLOCK], tl.int32), mask=slot < 2)
 
 
@@ -85,12 +89,12 @@ class Table:
         self.slots = triton.next_power_of_2(max(2 * rows, 2))
         size = self.slots + SPARES.value * BLOCK
         self.keys = torch.empty(size, dtype=torch.int64, device=device)
-        self.lowest = torch.empty(size, dtype=torch.int32, device=device)
+        self.lowest = torch.empty(self.slots, dtype=torch.int32, device=device)
         self.trouble = torch.empty(2, dtype=torch.int32, device=device)
         """Whether the table was full, and whether two different rows had one key."""
-        _clear[(triton.cdiv(size, CLEARED),)](
-            self.keys, self.lowest, self.trouble, size, BLOCK=CLEARED
-        )
+        grid = (triton.cdiv(size, CLEARED),)
+        with device_of(self.keys):
+            _clear[grid](self.keys, self.lowest, self.trouble, self.slots, size, BLOCK=CLEARED)
 
     def numbers(self, slot_of: Tensor) -> Tensor:
         """Return how many keys appear first up to each row. [N] int64.
@@ -100,5 +104,6 @@ class Table:
         """
         is_first = torch.empty_like(slot_of)
         grid = (triton.cdiv(len(slot_of), BLOCK),)
-        _first_rows[grid](self.lowest, slot_of, is_first, len(slot_of), BLOCK=BLOCK)
+        with device_of(slot_of):
+            _first_rows[grid](self.lowest, slot_of, is_first, len(slot_of), BLOCK=BLOCK)
         return is_first.cumsum(0)

@@ -4,6 +4,8 @@ They give the arrays of `pepland_model.network.states.device_search`, but for ro
 those have no inputs.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
+
 from typing import TYPE_CHECKING
 
 import torch
@@ -126,9 +128,40 @@ def _edge_rows(
     tl.store(code_of + place, tl.load(code + row, mask=leads, other=0).to(tl.int64), mask=leads)
 
 
+class Zeros:
+    """Zeros for the arrays of all levels of a view, made at once where sizes are fixed.
+
+    Args:
+        name: of the view.
+        rooms: sizes of the arrays.
+        device: of the arrays.
+    """
+
+    ARRAYS = ("nodes", 4), ("inputs", 2), ("edges", 3)
+
+    def __init__(self, name: str, rooms: "Rooms", device: torch.device) -> None:
+        sizes = rooms.sizes or {}
+        total = sum(
+            rows * count
+            for kind, count in self.ARRAYS
+            for key, rows in sizes.items()
+            if key.startswith(f"{name} {kind} ")
+        )
+        self._free = torch.zeros(total, dtype=torch.int64, device=device)
+
+    def __call__(self, count: int, rows: int) -> Tensor:
+        """Return zeros. [count, rows] int64."""
+        size = count * rows
+        if size > len(self._free):
+            return self._free.new_zeros(count, rows)
+        part, self._free = self._free[:size], self._free[size:]
+        return part.view(count, rows)
+
+
 def node_level(
     name: str, number: int, code: Tensor, node: Tensor, edge: Tensor, edges: "Edges",
     real: Tensor, table: Table, salts: tuple[int, int, int], rooms: "Rooms",
+    zeros: "Zeros",
 ) -> tuple[Tensor, NodeLevel]:  # fmt: skip
     """Return the class of each node, and how the first node of each class is computed.
 
@@ -143,6 +176,7 @@ def node_level(
         table: of the search.
         salts: of the two hashes, and of the level.
         rooms: sizes of the arrays.
+        zeros: memory for them.
     """
     count, grid = len(node), (triton.cdiv(len(node), BLOCK),)
     slot_of, check_of, class_of = torch.empty(3, count, dtype=torch.int64, device=node.device)
@@ -152,14 +186,14 @@ def node_level(
     )  # fmt: skip
     numbers = table.numbers(slot_of)
     room = rooms.fit(f"{name} nodes {number}", numbers[-1], spare=1)
-    own_of, code_of, first, size = numbers.new_zeros(4, room)
+    own_of, code_of, first, size = zeros(4, room)
     _node_rows[grid](
         node, code, edges.in_ptr, real, table.lowest, table.trouble, slot_of, check_of, numbers,
         class_of, own_of, code_of, first, size, count, room, BLOCK=BLOCK,
     )  # fmt: skip
     ends = size.cumsum(0)
     inputs_room = rooms.fit(f"{name} inputs {number}", ends[-1])
-    inputs, dst = numbers.new_zeros(2, inputs_room)
+    inputs, dst = zeros(2, inputs_room)
     ptr = numbers.new_empty(room + 1)
     _inputs[(triton.cdiv(room, BLOCK),)](
         edge, first, ends, ptr, inputs, dst, room, inputs_room, BLOCK=BLOCK
@@ -170,7 +204,7 @@ def node_level(
 
 def edge_level(
     name: str, number: int, node: Tensor, edge: Tensor, edges: "Edges", table: Table, salt: int,
-    rooms: "Rooms",
+    rooms: "Rooms", zeros: "Zeros",
 ) -> tuple[Tensor, EdgeLevel]:  # fmt: skip
     """Return the class of each edge, and how the first edge of each class is computed.
 
@@ -183,6 +217,7 @@ def edge_level(
         table: of the search.
         salt: of the level.
         rooms: sizes of the arrays.
+        zeros: memory for them.
     """
     count, grid = len(edge), (triton.cdiv(len(edge), BLOCK),)
     slot_of, class_of = torch.empty(2, count, dtype=torch.int64, device=node.device)
@@ -192,7 +227,7 @@ def edge_level(
     )  # fmt: skip
     numbers = table.numbers(slot_of)
     room = rooms.fit(f"{name} edges {number}", numbers[-1], spare=1)
-    src_of, reverse_of, code_of = numbers.new_zeros(3, room)
+    src_of, reverse_of, code_of = zeros(3, room)
     _edge_rows[grid](
         node, edge, edges.src, edges.reverse, edges.code, table.lowest, table.trouble, slot_of,
         numbers, class_of, src_of, reverse_of, code_of, count, room, BLOCK=BLOCK,

@@ -4,6 +4,8 @@ The key of a node is a hash of its graph and its place there, see `pepland_model
 are computed where they are needed, but for the first nodes of a graph, which a program keeps.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
+
 import triton
 import triton.language as tl
 

@@ -55,22 +55,24 @@ def search_by_kernels(
 ) -> ViewPlan:
     """Return the same plan by kernels, but for rows without a class: these have no inputs."""
     from pepland_model.network.kernels.number_rows import Table
-    from pepland_model.network.kernels.search_levels import edge_level, node_level
+    from pepland_model.network.kernels.search_levels import Zeros, edge_level, node_level
 
     exact = (rounds + 1) * len(code) + rounds * len(edges.src)
     most = sum(size for key, size in (rooms.sizes or {}).items() if key.startswith(name))
     table = Table(min(exact, most or exact), code.device)
+    zeros = Zeros(name, rooms, code.device)
     first, second = salts(rooms)
     node, edge = code, edges.code
     nodes, links = [], []
     for i in range(rounds + 1):
         of_level = mix_int(2 * i + 1)
         node, level = node_level(
-            name, i, code, node, edge, edges, real, table, (first, second, of_level), rooms
+            name, i, code, node, edge, edges, real, table, (first, second, of_level), rooms, zeros
         )
         nodes.append(level)
         if i < rounds:
-            edge, link = edge_level(name, i, node, edge, edges, table, mix_int(2 * i + 2), rooms)
+            of_level = mix_int(2 * i + 2)
+            edge, link = edge_level(name, i, node, edge, edges, table, of_level, rooms, zeros)
             links.append(link)
     rooms.refuse((table.trouble > 0).any())
     return ViewPlan(tuple(nodes), tuple(links), node)

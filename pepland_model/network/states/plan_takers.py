@@ -93,7 +93,7 @@ def solved(asked: Sequence[Asked], known: KnownTakers, rooms: Rooms) -> list[tup
         asked = [one for one in asked if one.ptr is None]
     for one in asked:
         if one.ptr is not None and known.of(one.index) is None:
-            ascending = replace(sorted_takers(one.ptr, len(one.index)), row=one.index)
+            ascending = sorted_takers(one.ptr, len(one.index), one.index)
             known.known.append((one.index, ascending))
     unknown = {id(one.index): one for one in asked if known.of(one.index) is None}
     found = takers_together(list(unknown.values()), rooms) if unknown else []
