@@ -44,7 +44,7 @@ def directed_edges(
         code: [B] int, row of the bond table.
         num_nodes: number of nodes.
         real: [] int64, number of bonds that are not padding, where this is known. Padding bonds go
-            from the last node, which has no other, to itself.
+            from the last node to itself.
     """
     if real is not None and kernels.runs_on(begin.device):
         from pepland_model.network.kernels.csr import sorted_edges

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -108,11 +108,11 @@ def mask_bases(seed: int, epoch: int) -> list[int]:
 
 def mask_batch_with(batch: HeteroBatch, options: MaskOptions, bases: Bases) -> Masked:
     """Mask a batch; seed and epoch are in the bases, which may be a tensor [3] on its device."""
+    if kernels.runs_on(batch.device):
+        return _mask_by_kernel(batch, options, bases)
     atoms = MODES[options.mode].choose(batch, options.rate, bases)
     fragments = torch.zeros_like(batch.fragment_code, dtype=torch.bool)
-    if options.mask_fragments and kernels.runs_on(batch.device):
-        fragments = _by_kernel(batch, "fragment", _FRAGMENTS, options.fragment_rate, bases, None)
-    elif options.mask_fragments:
+    if options.mask_fragments:
         of_fragment = segment_of(batch.fragment_ptr, len(batch.fragment_code))
         keys = _keys(batch.fragment_ptr, of_fragment, batch.graph_index, bases[_FRAGMENTS])
         real = of_fragment < batch.num_graphs
@@ -120,30 +120,31 @@ def mask_batch_with(batch: HeteroBatch, options: MaskOptions, bases: Bases) -> M
     return _apply(batch, atoms, fragments, options.mask_bonds)
 
 
+def _mask_by_kernel(batch: HeteroBatch, options: MaskOptions, bases: Bases) -> Masked:
+    """Mask a batch by one kernel, with the same result; residues and bonds need more operations."""
+    from pepland_model.network.kernels.masks import ANY, BY_FRAGMENT, GIVEN, Rule, masks
+
+    rules = {"pep": Rule(BY_FRAGMENT, batch.tables.fragment_maskable), "atom": Rule(ANY)}
+    mode = options.mode
+    rule = rules.get(mode) or Rule(GIVEN, MODES[mode].choose(batch, options.rate, bases))
+    rates = (options.rate, options.fragment_rate if options.mask_fragments else -1.0)
+    found = masks(batch, rule, bases, rates, MASK_CODE, IGNORE, _KEY_BITS)
+    hidden = replace(batch, atom_code=found.atom_code, fragment_code=found.fragment_code)
+    masked = Masked(
+        hidden, found.atom_target, found.fragment_masked, batch.fragment_code, found.bond_target
+    )
+    return _mask_bonds(masked, found.atom_masked) if options.mask_bonds else masked
+
+
 def _any_atoms(batch: HeteroBatch, rate: float, bases: Bases) -> Tensor:
     """Choose among all atoms of each graph. [A] bool."""
-    if kernels.runs_on(batch.device):
-        return _by_kernel(batch, "atom", _ATOMS, rate, bases, None)
     return _atoms_among(batch, torch.ones_like(batch.atom_code, dtype=torch.bool), rate, bases)
 
 
 def _atoms_outside_amides(batch: HeteroBatch, rate: float, bases: Bases) -> Tensor:
     """Choose among the atoms whose fragment is not a bare amide. [A] bool."""
-    if kernels.runs_on(batch.device):
-        rule = batch.atom_fragment, batch.fragment_code, batch.tables.fragment_maskable
-        return _by_kernel(batch, "atom", _ATOMS, rate, bases, rule)
     maskable = batch.tables.fragment_maskable[batch.fragment_code.long()]
     return _atoms_among(batch, maskable[batch.atom_fragment.long()], rate, bases)
-
-
-def _by_kernel(
-    batch: HeteroBatch, nodes: str, stream: int, rate: float, bases: Bases, rule: Any
-) -> Tensor:
-    """Choose nodes by a kernel, the same ones."""
-    from pepland_model.network.kernels.choose_masked import choose_masked
-
-    ptr, rows = getattr(batch, f"{nodes}_ptr"), len(getattr(batch, f"{nodes}_code"))
-    return choose_masked(ptr, rows, batch.graph_index, bases, stream, rate, rule, _KEY_BITS)
 
 
 def _atoms_among(batch: HeteroBatch, candidates: Tensor, rate: float, bases: Bases) -> Tensor:
@@ -195,15 +196,20 @@ def _apply(batch: HeteroBatch, atoms: Tensor, fragments: Tensor, mask_bonds: boo
         atom_code=batch.atom_code.masked_fill(atoms, MASK_CODE),
         fragment_code=batch.fragment_code.masked_fill(fragments, MASK_CODE),
     )
-    bond_target = torch.full_like(batch.bond_code, IGNORE, dtype=torch.int64)
-    if mask_bonds:
-        real = segment_of(batch.bond_ptr, len(bond_target)) < batch.num_graphs
-        bonds = (atoms[batch.bond_begin.long()] | atoms[batch.bond_end.long()]) & real
-        bond_type = batch.tables.bond_x[:, 1:5].argmax(1)[batch.bond_code.long()]
-        hidden = replace(hidden, bond_code=batch.bond_code.masked_fill(bonds, MASK_CODE))
-        bond_target = torch.where(bonds, bond_type, IGNORE)
     atom_target = torch.where(atoms, atom_label, IGNORE)
-    return Masked(hidden, atom_target, fragments, batch.fragment_code, bond_target)
+    bond_target = torch.full_like(batch.bond_code, IGNORE, dtype=torch.int64)
+    masked = Masked(hidden, atom_target, fragments, batch.fragment_code, bond_target)
+    return _mask_bonds(masked, atoms) if mask_bonds else masked
+
+
+def _mask_bonds(masked: Masked, atoms: Tensor) -> Masked:
+    """Mask the bonds of masked atoms too."""
+    batch = masked.batch
+    real = segment_of(batch.bond_ptr, len(batch.bond_code)) < batch.num_graphs
+    bonds = (atoms[batch.bond_begin.long()] | atoms[batch.bond_end.long()]) & real
+    bond_type = batch.tables.bond_x[:, 1:5].argmax(1)[batch.bond_code.long()]
+    hidden = replace(batch, bond_code=batch.bond_code.masked_fill(bonds, MASK_CODE))
+    return replace(masked, batch=hidden, bond_target=torch.where(bonds, bond_type, IGNORE))
 
 
 def segment_of(ptr: Tensor, rows: int) -> Tensor:

@@ -10,6 +10,11 @@ kernels are imported only where they run: a CPU needs no Triton.
     segment_rows  the sum of taken rows over segments
     taken_sum     the forward pass of messages and residuals
     jobs          what the launches of `gather_sum` are told
+    masks         the masked atoms and fragments of a batch, by `smallest_keys`
+    csr           directed edges, sorted by destination
+    number_rows   a hash table, and numbers for its keys
+    search_levels the levels of the search for equal states
+    distinct      classes of equal keys
     *_kernels     the Triton programs
 """
 

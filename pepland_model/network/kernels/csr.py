@@ -11,6 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pepland_model.network.kernels.jobs import device_of
 from pepland_model.network.kernels.number_rows import arrays
 
 BLOCK = 256
@@ -45,40 +46,48 @@ def _places(begin, end, real, degree, in_ptr, order, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _ranks(begin, end, real, in_ptr, order, place_of, BLOCK: tl.constexpr):
-    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    used = place < 2 * tl.load(real)
-    edge = tl.load(order + place, mask=used, other=0)
-    _, dst = _ends(begin, end, edge, used)
-    first = tl.load(in_ptr + dst, mask=used, other=0)
-    stop = tl.load(in_ptr + dst + 1, mask=used, other=0)
-    rank = first
-    other = first
-    while tl.max(stop - other, 0) > 0:
-        more = used & (other < stop)
-        rank += (more & (tl.load(order + other, mask=more, other=0) < edge)).to(tl.int64)
+def _place(order, in_ptr, dst, edge, stop, used):
+    """Return the place of edges: after those with lower numbers that enter the same node."""
+    other = tl.load(in_ptr + dst, mask=used, other=0)
+    end = tl.minimum(tl.load(in_ptr + dst + 1, mask=used, other=0), stop)
+    place = other
+    while tl.max(end - other, 0) > 0:
+        more = used & (other < end)
+        place += (more & (tl.load(order + other, mask=more, other=0) < edge)).to(tl.int64)
         other += 1
-    tl.store(place_of + edge, rank, mask=used)
+    return place
 
 
 @triton.jit
 def _write(
-    begin, end, code, real, place_of, src_of, dst_of, code_of, reverse_of, in_ptr, count, nodes,
+    begin, end, code, real, order, src_of, dst_of, code_of, reverse_of, in_ptr, bonds, nodes,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    edge = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    used = edge < count
-    is_real = edge < 2 * tl.load(real)
-    src, dst = _ends(begin, end, edge, used)
+    bond = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    used = bond < bonds
+    number = tl.load(real)
+    is_real = bond < number
+    first = tl.load(begin + bond, mask=used, other=0).to(tl.int64)
+    second = tl.load(end + bond, mask=used, other=0).to(tl.int64)
+    kind = tl.load(code + bond, mask=used, other=0).to(tl.int64)
+    stop = 2 * number
+    there = _place(order, in_ptr, second, 2 * bond, stop, used & is_real)
+    back = _place(order, in_ptr, first, 2 * bond + 1, stop, used & is_real)
     # Padding bonds go from the last node to itself, so their edges come last, in their order.
-    place = tl.where(is_real, tl.load(place_of + edge, mask=used & is_real, other=0), edge)
-    back = edge ^ 1
-    other = tl.where(is_real, tl.load(place_of + back, mask=used & is_real, other=0), back)
+    there = tl.where(is_real, there, 2 * bond)
+    back = tl.where(is_real, back, 2 * bond + 1)
+    _write_edges(src_of, dst_of, code_of, reverse_of, there, first, second, kind, back, used)
+    _write_edges(src_of, dst_of, code_of, reverse_of, back, second, first, kind, there, used)
+    # The pointers counted no padding. While another program writes this, `stop` stands for it.
+    tl.store(in_ptr + nodes + tl.zeros_like(bond), tl.zeros_like(bond) + 2 * bonds, mask=bond == 0)
+
+
+@triton.jit
+def _write_edges(src_of, dst_of, code_of, reverse_of, place, src, dst, kind, reverse, used):
     tl.store(src_of + place, src, mask=used)
     tl.store(dst_of + place, dst, mask=used)
-    tl.store(code_of + place, tl.load(code + edge // 2, mask=used, other=0).to(tl.int64), mask=used)
-    tl.store(reverse_of + place, other, mask=used)
-    tl.store(in_ptr + nodes + tl.zeros_like(edge), tl.zeros_like(edge) + count, mask=edge == 0)
+    tl.store(code_of + place, kind, mask=used)
+    tl.store(reverse_of + place, reverse, mask=used)
 
 
 def sorted_edges(
@@ -91,21 +100,20 @@ def sorted_edges(
         end: [B] int, node at the other end.
         code: [B] int.
         num_nodes: N.
-        real: [] int64, number of bonds; those after it go from the last node to itself, which no
-            other bond has.
+        real: [] int64, number of bonds; those after it go from the last node to itself.
     """
-    count, device = 2 * len(begin), begin.device
-    src_of, dst_of, code_of, reverse_of, order, place_of = arrays(6, count, device)
-    degree = torch.zeros(num_nodes + 1, dtype=torch.int32, device=device)
-    grid = (triton.cdiv(count, BLOCK),)
-    if count:
+    bonds, device = len(begin), begin.device
+    src_of, dst_of, code_of, reverse_of, order = arrays(5, 2 * bonds, device)
+    degree = torch.zeros(num_nodes + 1, dtype=torch.int64, device=device)
+    grid = (triton.cdiv(2 * bonds, BLOCK),)
+    if not bonds:
+        return src_of, dst_of, code_of, reverse_of, degree
+    with device_of(begin):
         _degrees[grid](begin, end, real, degree[1:], BLOCK=BLOCK)
-    in_ptr = degree.cumsum(0, dtype=torch.int64)
-    if count:
+        in_ptr = degree.cumsum(0)
         _places[grid](begin, end, real, degree[1:], in_ptr, order, BLOCK=BLOCK)
-        _ranks[grid](begin, end, real, in_ptr, order, place_of, BLOCK=BLOCK)
-        _write[grid](
-            begin, end, code, real, place_of, src_of, dst_of, code_of, reverse_of, in_ptr, count,
+        _write[(triton.cdiv(bonds, BLOCK),)](
+            begin, end, code, real, order, src_of, dst_of, code_of, reverse_of, in_ptr, bonds,
             num_nodes, BLOCK=BLOCK,
         )  # fmt: skip
     return src_of, dst_of, code_of, reverse_of, in_ptr

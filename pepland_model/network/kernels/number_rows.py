@@ -12,11 +12,19 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pepland_model.network.kernels.jobs import device_of
+
 EMPTY: tl.constexpr = tl.constexpr(-0x7FFF_FFFF_FFFF_FFFF)
 """Key of an empty slot; a row with this key gets the next one."""
 PROBES: tl.constexpr = tl.constexpr(512)
 """Slots that are tried before the table counts as full."""
+SPARES: tl.constexpr = tl.constexpr(256)
+"""Blocks of memory for lanes that have nothing to insert, so that their atomics do not queue."""
+FULL: tl.constexpr = tl.constexpr(2**31 - 1)
+"""Lowest row of an empty slot."""
 BLOCK = 128
+CLEARED = 1024
+"""Slots that a program clears."""
 
 
 @triton.jit
@@ -32,7 +40,8 @@ def inserted(keys, lowest, trouble, key, row, used, slots):
     """Insert keys, and return the slot of each row."""
     key = tl.where(key == EMPTY, EMPTY + 1, key)
     slot = mixed(key) & (slots - 1)
-    spare = keys + slots + tl.arange(0, row.shape[0])  # where rows that are done write nothing
+    # Where lanes that have nothing to insert compare, and write nothing.
+    spare = keys + slots + tl.program_id(0) % SPARES * row.shape[0] + tl.arange(0, row.shape[0])
     waiting = used
     tries = 0
     while (tl.max(waiting.to(tl.int32), 0) > 0) & (tries < PROBES):
@@ -66,6 +75,14 @@ def arrays(number: int, rows: int, device: torch.device) -> tuple[Tensor, ...]:
     return made[:, :rows].unbind()
 
 
+@triton.jit
+def _clear(keys, lowest, trouble, slots, size, BLOCK: tl.constexpr):
+    slot = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(keys + slot, tl.full([BLOCK], EMPTY, tl.int64), mask=slot < size)
+    tl.store(lowest + slot, tl.full([BLOCK], FULL, tl.int32), mask=slot < slots)
+    tl.store(trouble + slot, tl.zeros([BLOCK], tl.int32), mask=slot < 2)
+
+
 class Table:
     """A hash table for one search.
 
@@ -76,11 +93,14 @@ class Table:
 
     def __init__(self, rows: int, device: torch.device) -> None:
         self.slots = triton.next_power_of_2(max(2 * rows, 2))
-        size = self.slots + BLOCK
-        self.keys = torch.full((size,), EMPTY.value, dtype=torch.int64, device=device)
-        self.lowest = torch.full((size,), 2**31 - 1, dtype=torch.int32, device=device)
-        self.trouble = torch.zeros(2, dtype=torch.int32, device=device)
+        size = self.slots + SPARES.value * BLOCK
+        self.keys = torch.empty(size, dtype=torch.int64, device=device)
+        self.lowest = torch.empty(self.slots, dtype=torch.int32, device=device)
+        self.trouble = torch.empty(2, dtype=torch.int32, device=device)
         """Whether the table was full, and whether two different rows had one key."""
+        grid = (triton.cdiv(size, CLEARED),)
+        with device_of(self.keys):
+            _clear[grid](self.keys, self.lowest, self.trouble, self.slots, size, BLOCK=CLEARED)
 
     def numbers(self, slot_of: Tensor) -> Tensor:
         """Return how many keys appear first up to each row. [N] int64.
@@ -90,5 +110,6 @@ class Table:
         """
         is_first = torch.empty_like(slot_of)
         grid = (triton.cdiv(len(slot_of), BLOCK),)
-        _first_rows[grid](self.lowest, slot_of, is_first, len(slot_of), BLOCK=BLOCK)
+        with device_of(slot_of):
+            _first_rows[grid](self.lowest, slot_of, is_first, len(slot_of), BLOCK=BLOCK)
         return is_first.cumsum(0)
