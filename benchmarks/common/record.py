@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-PACKAGES = ("pepland-data", "torch", "numpy", "pyarrow", "rdkit", "dgl", "zarr", "torch_geometric",
+PACKAGES = ("pepland-data", "torch", "triton", "numpy", "pyarrow", "rdkit", "dgl", "zarr", "torch_geometric",
             "lmdb", "litdata")  # fmt: skip
 
 
