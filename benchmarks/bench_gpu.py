@@ -33,6 +33,7 @@ from benchmarks.gpu.loader_speed import loader_speed
 from benchmarks.gpu.loss_curve import loss_curve
 from benchmarks.gpu.steps import steps
 from pepland_data import GraphStore, open_store
+from pepland_data.batch.arrays import place_of
 from pepland_data.loader.measure import device_of
 
 Part = Callable[[Bench, Budget], Any]
@@ -111,7 +112,7 @@ def main(
     minutes: float, folder: Path,
 ) -> None:  # fmt: skip
     """Measure a GPU on STORE, or on repeated graphs of the tests."""
-    home, ends = device_of(device), time.perf_counter() + 60 * minutes
+    home, ends = place_of(device_of(device)), time.perf_counter() + 60 * minutes
     name = record.named(name or f"gpu-{short_name(home)}", quick and not name)
     report, chosen = Report(name, folder, bool(parts)), list(parts or PARTS)
     share = 60 * minutes / sum(PARTS[part][1] for part in chosen)

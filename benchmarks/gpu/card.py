@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import statistics
 import subprocess
+import threading
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -51,29 +53,30 @@ def smi(query: str) -> list[str]:
 
 
 class PowerLog:
-    """Notes watts, clock and temperature of the card every 100 ms inside of ``with``."""
+    """Notes watts, clock and temperature of the card again and again inside of ``with``."""
 
     def __enter__(self) -> PowerLog:
-        command = ["nvidia-smi", f"--query-gpu={WATTS}", "--format=csv,noheader,nounits", "-lms"]
-        try:
-            self._process = subprocess.Popen(
-                [*command, "100"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
-        except OSError:
-            self._process = None
+        self.rows: list[list[float]] = []
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._note)
+        self._thread.start()
         return self
 
+    def _note(self) -> None:
+        while not self._ends.is_set():
+            told = smi(WATTS)
+            if not told:
+                return
+            with suppress(ValueError):  # "[N/A]"
+                self.rows.append([float(value) for value in told])
+
     def __exit__(self, *error: object) -> None:
-        self.lines: list[str] = []
-        if self._process is not None:
-            self._process.terminate()
-            self.lines = self._process.communicate()[0].splitlines()
+        self._ends.set()
+        self._thread.join()
 
     def report(self) -> dict[str, float]:
         """Return medians of the later half; {} where nothing was noted."""
-        rows = [re.findall(r"[\d.]+", line) for line in self.lines]
-        late = [[float(v) for v in row] for row in rows if len(row) == 3][len(rows) // 2 :]
-        names = ("watts", "clock_mhz", "celsius")
+        names, late = ("watts", "clock_mhz", "celsius"), self.rows[len(self.rows) // 2 :]
         return {
             n: statistics.median(v) for n, v in zip(names, zip(*late, strict=True), strict=False)
         }

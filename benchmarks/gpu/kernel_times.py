@@ -84,7 +84,7 @@ def kernels_of(bench: Bench, once: Callable[[], object]) -> dict[str, Any]:
         if not bench.cuda:
             by_name[event.name].append(event.self_cpu_time_total)
         elif event.device_type == torch.autograd.DeviceType.CUDA:
-            by_name[event.name].append(event.device_time)
+            by_name[event.name].append(event.time_range.elapsed_us())
     return summary(by_name)
 
 
@@ -105,7 +105,7 @@ def power(bench: Bench, once: Callable[[], object]) -> dict[str, float]:
         return {}
     with PowerLog() as log:
         began = time.perf_counter()
-        while time.perf_counter() - began < bench.seconds(1.5):
+        while time.perf_counter() - began < bench.seconds(2.0):
             for _ in range(5):
                 once()
             bench.wait()

@@ -49,8 +49,8 @@ def measured(bench: Bench, kind: str, states: str, precision: str, batch: int) -
         submit, flush, program = makers[kind, states](bench, precision)
         found = timed(bench, bench.batches(batch, 3), submit, flush)
     if program is not None:
-        found |= {"said": bench.told(), "overflows": program.overflows, "recorded": program._graph is not None,
-                  "sizes": program.sizes()}  # fmt: skip
+        found |= {"said": bench.told(), "overflows": program.overflows, "sizes": program.sizes(),
+                  "recorded": program._graph is not None}  # fmt: skip
     return found | memory(bench)
 
 
