@@ -76,10 +76,9 @@ class PowerLog:
 
     def report(self) -> dict[str, float]:
         """Return medians of the later half; {} where nothing was noted."""
-        names, late = ("watts", "clock_mhz", "celsius"), self.rows[len(self.rows) // 2 :]
-        return {
-            n: statistics.median(v) for n, v in zip(names, zip(*late, strict=True), strict=False)
-        }
+        late = zip(*self.rows[len(self.rows) // 2 :], strict=True)
+        names = ("watts", "clock_mhz", "celsius")
+        return {n: statistics.median(v) for n, v in zip(names, late, strict=False)}
 
 
 def store_statistics(bench: Bench) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from benchmarks import bench_gpu
 from benchmarks.bench_gpu import PARTS, golden_store, main
+from benchmarks.gpu import card
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.budget import Budget, attempt
 from benchmarks.gpu.cuda_tests import told
@@ -23,7 +25,7 @@ def results(tmp_path_factory):
     done = CliRunner().invoke(main, ["--device", "cpu", "--quick", "--results", str(folder)])
     assert done.exit_code == 0, done.output
     document = json.loads((folder / "gpu-cpu_quick.json").read_text())
-    assert document["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert document["versions"]["torch"] == importlib.metadata.version("torch")
     return document["results"]
 
 
@@ -111,3 +113,29 @@ def test_batches_are_the_same_every_time(tmp_path) -> None:
     bench = Bench(torch.device("cpu"), golden_store(tmp_path, True), quick=True)
     first, second = (bench.batches(8, 2)[1] for _ in range(2))
     assert torch.equal(first.atom_code, second.atom_code)
+
+
+def test_watts_are_medians_of_the_later_half(monkeypatch) -> None:
+    told = iter([["100", "1000", "30"], ["[N/A]", "1", "1"], ["300", "1500", "50"], []])
+    monkeypatch.setattr(card, "smi", lambda query: next(told))
+    with card.PowerLog() as log:
+        log._thread.join()
+    assert log.report() == {"watts": 300, "clock_mhz": 1500, "celsius": 50}
+
+
+def test_a_machine_without_the_driver_has_no_watts(monkeypatch) -> None:
+    monkeypatch.setattr(card.subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(OSError()))
+    with card.PowerLog() as log:
+        pass
+    assert log.report() == {}
+
+
+def test_the_parts_after_one_that_broke_the_device_run_in_a_new_process(monkeypatch) -> None:
+    called = []
+    monkeypatch.setattr(bench_gpu.os, "execv", lambda program, words: called.extend(words[3:]))
+    monkeypatch.setattr(bench_gpu.sys, "argv", ["x", "store", "--part", "steps", "--quick"])
+    bench_gpu.again(["loader", "latency"], 2.5, "gpu-x")
+    parts = ["--part", "loader", "--part", "latency", "--minutes", "2.50", "--name", "gpu-x"]
+    assert called == ["store", "--quick", *parts]
+    with pytest.raises(SystemExit, match="does not answer"):
+        bench_gpu.again([], 1.0, "gpu-x")
