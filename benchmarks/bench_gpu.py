@@ -69,7 +69,7 @@ class Report:
 
     def add(self, part: str, found: Any) -> None:
         """Write what a part found."""
-        self.results[part] = found
+        self.results[part] = json.loads(json.dumps(found, default=str))
         path = record.save(self.name, self.results, self.folder)
         click.echo(f"{part}: {json.dumps(found)[:2000]}\n{path}", err=False)
 
