@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 
 from benchmarks.common import record
 from benchmarks.gpu.bench import Bench
@@ -112,6 +113,8 @@ def main(
     minutes: float, folder: Path,
 ) -> None:  # fmt: skip
     """Measure a GPU on STORE, or on repeated graphs of the tests."""
+    if quick:
+        torch.set_num_threads(1)  # tiny operators: a second thread would mostly wait for a core
     home, ends = place_of(device_of(device)), time.perf_counter() + 60 * minutes
     name = record.named(name or f"gpu-{short_name(home)}", quick and not name)
     report, chosen = Report(name, folder, bool(parts)), list(parts or PARTS)
