@@ -72,7 +72,7 @@ class Report:
         """Write what a part found."""
         self.results[part] = json.loads(json.dumps(found, default=str))
         path = record.save(self.name, self.results, self.folder)
-        click.echo(f"{part}: {json.dumps(found)[:2000]}\n{path}", err=False)
+        click.echo(f"{part}: {json.dumps(self.results[part])[:2000]}\n{path}")
 
 
 def run_part(bench: Bench, report: Report, name: str, seconds: float) -> None:
@@ -116,8 +116,9 @@ def main(
     if quick:
         torch.set_num_threads(1)  # tiny operators: a second thread would mostly wait for a core
     home, ends = place_of(device_of(device)), time.perf_counter() + 60 * minutes
-    name = record.named(name or f"gpu-{short_name(home)}", quick and not name)
-    report, chosen = Report(name, folder, bool(parts)), list(parts or PARTS)
+    name = name or f"gpu-{short_name(home)}"
+    report = Report(record.named(name, quick), folder, bool(parts))
+    chosen = list(parts or PARTS)
     share = 60 * minutes / sum(PARTS[part][1] for part in chosen)
     with tempfile.TemporaryDirectory() as scratch:
         opened = open_store(store) if store else golden_store(Path(scratch), quick)
