@@ -1,16 +1,19 @@
-"""Does this GPU ever wait for batches, and how fast does it train?
+"""What a GPU does with this project, in at most ten minutes: one command, one JSON file.
 
-One command measures on one store, without RDKit, DGL or Zarr: every tier at full speed and with
-a step of five milliseconds; whether the device tier makes batches without a synchronisation; the
-network in forward passes and training steps at several precisions and batch sizes, with the
-roofline measured in the same run; and training runs with the code of ``pepland-train`` on each
-tier. Not measured: several GPUs, a cold disk.
+The parts run in the order of `PARTS`; the file is written after each. A part that fails is recorded
+with its first line, and the next one runs. Without STORE, the graphs that ship with the tests are
+repeated: 36 peptides, so that a batch has few distinct states unless it is masked. RDKit, DGL and
+Zarr are not needed. Not measured: several GPUs, a cold disk.
 """
 
 from __future__ import annotations
 
-import statistics
+import json
+import os
+import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,103 +21,116 @@ import click
 import torch
 
 from benchmarks.common import record
-from pepland_data import GraphLoader, open_store
-from pepland_data.loader.measure import measure
-from pepland_model.measure.report import report
-from pepland_model.run.config import TrainConfig, with_flags
-from pepland_model.run.log import events
-from pepland_model.train.pretrain import pretrain
+from benchmarks.gpu.bench import Bench
+from benchmarks.gpu.budget import Budget, attempt, is_alive
+from benchmarks.gpu.card import card, model_statistics, short_name, store_statistics
+from benchmarks.gpu.ceilings import roofline
+from benchmarks.gpu.cuda_tests import cuda_tests
+from benchmarks.gpu.end_to_end import end_to_end
+from benchmarks.gpu.equality import equality
+from benchmarks.gpu.kernel_times import kernel_times
+from benchmarks.gpu.latency import latency
+from benchmarks.gpu.loader_speed import loader_speed
+from benchmarks.gpu.loss_curve import loss_curve
+from benchmarks.gpu.steps import steps
+from pepland_data import GraphStore, open_store
+from pepland_data.batch.arrays import place_of
+from pepland_data.loader.measure import device_of
 
-TIERS = ("mmap", "host", "device")
-STEP_S = 0.005
-"""Length of the step during which the next batch has to be made."""
-
-
-def loaders(store: str, batch_size: int, device: str, seconds: float) -> dict[str, Any]:
-    """Return tier -> graphs per second alone, and the share of waiting with a step."""
-    opened = [open_store(store)]
-    found = {}
-    for tier in TIERS:
-        seen = measure(opened, batch_size, tier, device, STEP_S, seconds)
-        found[tier] = {
-            "graphs_per_s": seen["alone"]["graphs_per_s"],
-            "starved_share_of_5_ms_steps": seen["with_step"]["starved_share"],
-            "limit": seen["with_step"]["limit"],
-        }
-    return found
-
-
-def synchronises(store: str, batch_size: int) -> bool:
-    """Return whether the host waits for the GPU during an epoch of the device tier."""
-    loader = GraphLoader(open_store(store), batch_size, tier="device", device="cuda")
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for _ in loader:
-            pass
-    except RuntimeError as error:
-        if "synchroniz" not in str(error):
-            raise
-        return True
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    return False
+Part = Callable[[Bench, Budget], Any]
+PARTS: dict[str, tuple[Part, float]] = {
+    "tests": (cuda_tests, 90), "equality": (equality, 45), "end_to_end": (end_to_end, 150),
+    "steps": (steps, 100), "kernels": (kernel_times, 45), "roofline": (roofline, 25),
+    "loader": (loader_speed, 45), "latency": (latency, 20), "loss_curve": (loss_curve, 60),
+}  # fmt: skip
+"""Part -> its function and its seconds, as a share of nearly ten minutes."""
+GRAPHS = (32768, 72)
+"""Graphs of the store that is made where none is given; in a quick run."""
 
 
-def training(store: str, tier: str, steps: int, out: Path, **flags: Any) -> dict[str, Any]:
-    """Train for some steps; return median speed and waiting, without the first measurement."""
-    fixed = {"shards": (store,), "out": str(out), "tier": tier, "max_steps": steps,
-             "eval_every": 0, "checkpoint_every": 0, "log_every": 10}  # fmt: skip
-    summary = pretrain(with_flags(TrainConfig(), {**fixed, **flags}))
-    if summary is None or summary["status"] != "finished":
-        raise SystemExit("a run was stopped; nothing is recorded")
-    lines = list(events(out, "train"))[1:] or list(events(out, "train"))
-    idle = [line["device_idle_share"] for line in lines if "device_idle_share" in line]
-    return {
-        "graphs_per_s": statistics.median(line["graphs_per_s"] for line in lines),
-        "waiting_share": statistics.median(line["waiting_share"] for line in lines),
-        "device_idle_share": statistics.median(idle) if idle else None,
-        "memory_gib": lines[-1]["memory_gib"],
-        "loss": lines[-1]["loss"],
-    }
+def golden_store(folder: Path, quick: bool) -> GraphStore:
+    """Write the graphs of the tests, many times, as a store."""
+    from benchmarks.common.repeated_store import write_repeated
+    from tests.helpers.golden_store import write_golden_store
+
+    distinct = write_golden_store(folder / "distinct", slice(None), 1000)
+    write_repeated(distinct, folder / "golden", GRAPHS[quick])
+    return open_store(folder / "golden")
+
+
+class Report:
+    """The results so far; a run of some parts keeps what an earlier run found of the others."""
+
+    def __init__(self, name: str, folder: Path, keep: bool) -> None:
+        self.name, self.folder = name, folder
+        before = folder / f"{name}.json"
+        self.results: dict[str, Any] = {}
+        if keep and before.is_file():
+            self.results = json.loads(before.read_text("utf-8"))["results"]
+
+    def add(self, part: str, found: Any) -> None:
+        """Write what a part found."""
+        self.results[part] = json.loads(json.dumps(found, default=str))
+        path = record.save(self.name, self.results, self.folder)
+        click.echo(f"{part}: {json.dumps(self.results[part])[:2000]}\n{path}")
+
+
+def run_part(bench: Bench, report: Report, name: str, seconds: float) -> None:
+    """Run one part, within its seconds."""
+    budget = Budget(seconds)
+    found = attempt(lambda: PARTS[name][0](bench, budget))
+    report.add(name, {"budget_s": round(seconds), "took_s": round(budget.spent, 1), "found": found})
+
+
+def again(parts: list[str], minutes: float, name: str) -> None:
+    """Go on with other parts in a new process: the device does not answer this one any more."""
+    if not parts:
+        raise SystemExit("the device does not answer any more; all parts have run")
+    given = iter(sys.argv[1:])
+    kept: list[str] = []
+    for word in given:
+        if word in ("--part", "--minutes", "--name"):
+            next(given, None)
+        else:
+            kept.append(word)
+    chosen = [word for part in parts for word in ("--part", part)]
+    command = ["-m", "benchmarks.bench_gpu", *kept, *chosen, "--minutes", f"{minutes:.2f}"]
+    os.execv(sys.executable, [sys.executable, *command, "--name", name])
 
 
 @click.command()
-@click.argument("store")
-@click.option("--device", default="cuda", show_default=True)
-@click.option("--batch-size", default=512, show_default=True)
-@click.option("--seconds", default=5.0, show_default=True, help="Time for each figure of a loader.")
-@click.option("--steps", default=200, show_default=True, help="Steps of each training run.")
-@click.option("--size", "sizes", multiple=True, type=int, default=(512, 4096),
-              show_default=True, help="Batch sizes of the network's figures.")  # fmt: skip
-@click.option("--precision", "precisions", multiple=True, default=("fp32", "bf16"),
-              show_default=True)  # fmt: skip
-@click.option("--name", default="gpu", show_default=True, help="Name of the result file.")
+@click.argument("store", required=False)
+@click.option("--device", default="auto", show_default=True)
+@click.option("--quick", is_flag=True, help="Everything tiny, to see that it runs.")
+@click.option("--name", help="Name of the result file. Default: gpu- and the card.")
+@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)),
+              help="Run this part only, and keep the file's other parts. Repeat it.")  # fmt: skip
+@click.option("--minutes", default=9.3, show_default=True, help="Time for all parts.")
+@click.option("--results", "folder", type=click.Path(path_type=Path), default=record.RESULTS,
+              help="Folder of the result file.")  # fmt: skip
 def main(
-    store: str, device: str, batch_size: int, seconds: float, steps: int,
-    sizes: tuple[int, ...], precisions: tuple[str, ...], name: str,
+    store: str | None, device: str, quick: bool, name: str | None, parts: tuple[str, ...],
+    minutes: float, folder: Path,
 ) -> None:  # fmt: skip
-    """Measure on STORE; writes benchmarks/results/gpu.json after each part."""
-    results: dict[str, Any] = {"graphs": len(open_store(store)), "batch_size": batch_size}
-
-    def keep(part: str, found: Any) -> None:
-        results[part] = found
-        click.echo(f"{part}: {found}\n{record.save(name, results)}")
-
-    keep("loader", loaders(store, batch_size, device, seconds))
-    if device.startswith("cuda"):
-        keep("device_tier_synchronises", synchronises(store, batch_size))
+    """Measure a GPU on STORE, or on repeated graphs of the tests."""
+    if quick:
+        torch.set_num_threads(1)  # tiny operators: a second thread would mostly wait for a core
+    home, ends = place_of(device_of(device)), time.perf_counter() + 60 * minutes
+    name = name or f"gpu-{short_name(home)}"
+    report = Report(record.named(name, quick), folder, bool(parts))
+    chosen = list(parts or PARTS)
+    share = 60 * minutes / sum(PARTS[part][1] for part in chosen)
     with tempfile.TemporaryDirectory() as scratch:
-        runs = {
-            f"{tier}, {precision}": training(
-                store, tier, steps, Path(scratch) / f"{tier}-{precision}",
-                device=device, precision=precision, batch_size=batch_size,
-            )
-            for precision in precisions for tier in TIERS
-        }  # fmt: skip
-    keep("training", runs)
-    said = report(store, sizes, precisions, "homo", max(sizes), seconds, False, device, click.echo)
-    keep("network", said)
+        opened = open_store(store) if store else golden_store(Path(scratch), quick)
+        bench = Bench(home, opened, quick)
+        about = {"card": card, "store": store_statistics, "model": model_statistics}
+        for title, tell in about.items():
+            report.results[title] = attempt(lambda tell=tell: tell(bench))
+        while chosen and is_alive():
+            part, left = chosen.pop(0), ends - time.perf_counter()
+            run_part(bench, report, part, max(0.0, min(PARTS[part][1] * min(share, 1.0), left)))
+    if not is_alive():
+        again(chosen, (ends - time.perf_counter()) / 60, name)
 
 
 if __name__ == "__main__":

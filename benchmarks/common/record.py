@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-PACKAGES = ("pepland-data", "torch", "numpy", "pyarrow", "rdkit", "dgl", "zarr", "torch_geometric",
-            "lmdb", "litdata")  # fmt: skip
+PACKAGES = ("pepland-data", "torch", "triton", "numpy", "pyarrow", "rdkit", "dgl", "zarr",
+            "torch_geometric", "lmdb", "litdata")  # fmt: skip
 
 
 def cpu_name() -> str:
