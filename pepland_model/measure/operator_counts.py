@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from pepland_model.measure.roofline import work
 
@@ -67,7 +68,7 @@ class OperatorCounter(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.parts = {part: Counts() for part in parts}
         self.part = default
-        self.is_paused = False
+        self.is_paused = self.is_counting = False
 
     @contextmanager
     def within(self, part: str) -> Iterator[None]:
@@ -94,6 +95,23 @@ class OperatorCounter(TorchDispatchMode):
     def read(self) -> None:
         """Count a host read that is no operator."""
         self.parts[self.part].host_reads += 1
+
+    def launched(self, arguments: Any) -> None:
+        """Count the launch of a kernel: an operator that reads or writes each array once."""
+        if self.is_paused or not self.is_counting:
+            return
+        arrays = {id(a): a for a in tree_leaves(arguments) if isinstance(a, Tensor)}
+        moved = sum(a.numel() * a.element_size() for a in arrays.values())
+        self.parts[self.part] += Counts(operators=1, bytes=moved)
+
+    def __enter__(self) -> OperatorCounter:
+        self.is_counting = True
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.is_counting = False
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator and count it."""

@@ -118,6 +118,10 @@ class FixedProgram:
             done += self._confirm()
         return done
 
+    def prepare(self, batch: HeteroBatch) -> None:
+        """Make room for a batch, without running the program."""
+        self._make_room(Run(batch, None, nothing))
+
     def flush(self) -> list[Run]:
         """Wait for all runs, and return those that had not been returned."""
         done: list[Run] = []

@@ -93,6 +93,11 @@ class StepProgram:
         tally = u.tally(masked, rooms)
         torch.autograd.backward(total_loss(tally, u.counts([masked])))
         halted.logical_or_(rooms.overflow())
+        return tally.detach(), self._update(halted)
+
+    def _update(self, halted: Tensor) -> Tensor:
+        """Update weights and average unless the device has halted; return the gradient norm."""
+        u = self.updater
         norm = gradient_norm(u.named.values())
         if u.options.clip:
             clip_gradients(u.named.values(), norm, u.options.clip)
@@ -100,7 +105,7 @@ class StepProgram:
         u.optimizer.step()
         if u.average is not None:
             u.average.update(unless=halted)
-        return tally.detach(), norm
+        return norm
 
     @torch.no_grad()
     def _measure(self, batch: HeteroBatch, rooms: Rooms) -> None:

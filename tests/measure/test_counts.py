@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -20,19 +21,19 @@ from tests.helpers.pretrain_data import golden_batch
 HELD = ("operators", "host_reads", "sorts", "sorts_backward")
 FIGURES = {
     "auto": {
-        "masks": (163, 0, 2, 0),
-        "plan": (226, 0, 6, 0),
-        "forward": (286, 0, 0, 0),
-        "loss": (37, 0, 0, 0),
-        "backward": (494, 0, 0, 0),
-        "optimizer": (10, 0, 0, 0),
+        "masks": (1, 0, 0, 0),
+        "plan": (122, 0, 1, 0),
+        "forward": (92, 0, 0, 0),
+        "loss": (56, 0, 0, 0),
+        "backward": (295, 0, 0, 0),
+        "optimizer": (12, 0, 0, 0),
     },
-    "always": {
-        "masks": (163, 0, 2, 0),
-        "plan": (447, 15, 0, 0),
-        "forward": (319, 0, 0, 0),
+    "never": {
+        "masks": (1, 0, 0, 0),
+        "plan": (51, 0, 1, 0),
+        "forward": (92, 0, 0, 0),
         "loss": (37, 0, 0, 0),
-        "backward": (621, 0, 0, 0),
+        "backward": (280, 0, 0, 0),
         "optimizer": (10, 0, 0, 0),
     },
 }
@@ -44,6 +45,7 @@ REMEDY = (
 )
 
 
+@pytest.mark.skipif(not find_spec("triton"), reason="the figures are those with Triton")
 @pytest.mark.parametrize("dedup", FIGURES)
 def test_a_step_asks_no_more_of_a_card_than_recorded(dedup) -> None:
     parts = step_counts(golden_batch(), ModelConfig(hidden=16, dedup=dedup))
@@ -195,7 +197,7 @@ def test_work_of_the_host_is_not_counted() -> None:
 def test_the_parts_are_those_of_the_step_and_their_flops_those_of_the_network() -> None:
     every, once = (
         step_counts(golden_batch(), ModelConfig(hidden=16, dedup=dedup))
-        for dedup in ("never", "always")
+        for dedup in ("never", "auto")
     )
     assert {part for part in PARTS if every[part].flops} == {"forward", BACKWARD}
     assert once["forward"].flops < every["forward"].flops / 2
