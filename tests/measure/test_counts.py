@@ -200,7 +200,7 @@ def test_the_parts_are_those_of_the_step_and_their_flops_those_of_the_network() 
         for dedup in ("never", "auto")
     )
     assert {part for part in PARTS if every[part].flops} == {"forward", BACKWARD}
-    assert once["forward"].flops < every["forward"].flops / 2
+    assert once["forward"].flops < 0.7 * every["forward"].flops
     assert every["plan"].host_reads == 0
 
 
