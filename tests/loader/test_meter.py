@@ -181,4 +181,7 @@ def test_mapped_batches_are_ready_before_a_step_of_five_milliseconds_ends(small_
     rows = np.arange(512 * 40) % len(small_store)
     loader = GraphLoader(small_store, 512, subset=rows, tier="mmap", device="cuda")
     report = iterate(loader, 3.0, step_of_length(loader.device, 0.005))
-    assert max(report.waiting_share, report.device_idle_share or 0.0) < 0.01
+    # Nothing here holds the host back: it starts steps long before the card runs them, and waits
+    # for batches that the card does not need yet. Whether the card ran dry is what counts.
+    assert report.device_idle_share is not None
+    assert report.device_idle_share < 0.01

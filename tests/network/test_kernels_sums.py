@@ -99,14 +99,19 @@ def test_the_pieces_of_many_long_rows_in_two_launches_are_told_apart(run_kernels
         assert (out - expected).abs().max() <= 1e-12
 
 
-def test_rows_of_many_pieces_and_columns_of_several_programs_are_summed(run_kernels) -> None:
+@pytest.mark.parametrize("spread", [True, False])
+def test_rows_of_many_pieces_are_summed_by_one_program_or_more(
+    run_kernels, monkeypatch, spread
+) -> None:
     from pepland_model.network.kernels import gather_sum
 
+    monkeypatch.setattr(gather_sum, "FEW_ROWS", 4 if spread else 0)
+    monkeypatch.setattr(gather_sum, "MANY_ENTRIES", 10_000)
     ptr, row = segments(2, 4500, 3)
     takers = Takers(torch.arange(4505, device=DEVICE).flip(0), ptr, row=row)
     rows = normal(4505, 140).detach()
     assert gather_sum.PART * 2 < 4500
-    assert gather_sum.COLUMNS < 140
+    assert gather_sum.BLOCK < 140
     exact = rows.new_zeros(3, 140).index_add(0, row, rows.flip(0))
     assert (gather_sum.gather_sum(rows, takers) - exact).abs().max() <= 1e-11
 

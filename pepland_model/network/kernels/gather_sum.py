@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from pepland_model.network.takers import Takers
 
 PART = 128
-"""Entries of a chunk. It is a constant of the kernels, as are the next two: other numbers would be
-other kernels, and a compilation takes seconds."""
-COLUMNS = 128
-"""Columns of a program, a power of two."""
-ENTRIES = 16
-"""Entries that a program adds at a time."""
+"""Entries of a chunk; a constant of the kernels, as another number would be another kernel."""
+BLOCK = 128
+"""Columns of a program where a row has several programs, a power of two."""
+TILE = 2048
+"""Elements that a program adds at a time."""
+FEW_ROWS, MANY_ENTRIES = 2048, 16
+"""Below so many rows, or with so many entries a row on average, a row has several programs."""
 
 
 def gather_sums(*jobs: Job) -> None:
@@ -58,15 +59,18 @@ def _launch(todo: list[Job]) -> None:
     chunks = [-(-_entries(job) // PART) if _entries(job) > PART else 0 for job in todo]
     at = (0, *accumulate(chunks))
     parts = todo[0].out.new_empty((max(at[-1], 1), 2, d), dtype=acc)
-    common = {"N": len(todo), "PART": PART, "D": d, "R": ENTRIES, "C": COLUMNS, "ACC": TL[acc]}
-    blocks = triton.cdiv(d, COLUMNS)
+    common = {"N": len(todo), "PART": PART, "D": d, "ACC": TL[acc]}
     if at[-1] > 0:
-        grid = (at[-1], blocks)
-        chunk_kernel[grid](tuple(todo), *_three(at[1:]), *_three(sizes), parts, **common)
-    starts = list(accumulate(sizes))
-    row_kernel[(starts[-1], blocks)](
-        tuple(todo), *_three(starts), *_three(at[1:])[:2], parts, **common
-    )
+        grid = (at[-1], triton.cdiv(d, BLOCK))
+        chunk_kernel[grid](
+            tuple(todo), *_three(at[1:]), *_three(sizes), parts, R=TILE // BLOCK, C=BLOCK, **common
+        )
+    blocks = (size * job.blocks.value for size, job in zip(sizes, todo, strict=True))
+    starts, width = list(accumulate(blocks)), max(triton.next_power_of_2(d), 16)
+    row_kernel[(starts[-1],)](
+        tuple(todo), *_three(starts), *_three(at[1:])[:2], parts, R=max(TILE // width, 1), C=width,
+        BLOCK=BLOCK, **common,
+    )  # fmt: skip
 
 
 def gather_sum(
@@ -102,7 +106,10 @@ def _entries(job: Job) -> int:
 
 def _described(job: Job) -> Job:
     """Return the job with what is fixed when a kernel is compiled."""
+    size, d = job.out.shape
+    few = size < FEW_ROWS or _entries(job) > MANY_ENTRIES * size
     values = {
+        "blocks": -(-d // BLOCK) if few else 1,
         "stride": job.rows.stride(0),
         "out_stride": job.out.stride(0),
         "heads": 1 if job.weight is None else job.weight.shape[1],

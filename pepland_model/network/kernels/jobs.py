@@ -50,6 +50,7 @@ class Job(NamedTuple):
     stride: Any = 0
     out_stride: Any = 0
     heads: Any = 1
+    blocks: Any = 1
     sign: Any = 1
 
 

@@ -117,14 +117,21 @@ def _row(job, row, parts, cols, PART: tl.constexpr, D: tl.constexpr, R: tl.const
 @triton.jit(do_not_specialize=["start1", "start2", "start3", "chunk1", "chunk2"])
 def row_kernel(jobs, start1, start2, start3, chunk1, chunk2, parts, N: tl.constexpr,
                PART: tl.constexpr, D: tl.constexpr, R: tl.constexpr, C: tl.constexpr,
-               ACC: tl.constexpr):  # fmt: skip
+               BLOCK: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
     """Write the sum of each row: of its entries, or of the pieces of a long row.
 
-    A program has a block of C columns of a row, in tiles [R, C].
+    A program has a row of C columns, in tiles [R, C]. Where rows are few or long, it has a block of
+    BLOCK columns instead, in tiles of as many elements, and a row has several programs.
     """
     starts, chunks = (0, start1, start2, start3), (0, chunk1, chunk2)
-    cols = tl.program_id(1) * C + tl.arange(0, C)
     for i in tl.static_range(N):
-        row = tl.program_id(0) - starts[i]
-        if (row >= 0) & (tl.program_id(0) < starts[i + 1]):
-            _row(jobs[i], row, parts + chunks[i] * (2 * D), cols, PART, D, R, C, ACC)
+        job = jobs[i]
+        program = tl.program_id(0) - starts[i]
+        if (program >= 0) & (tl.program_id(0) < starts[i + 1]):
+            own = parts + chunks[i] * (2 * D)
+            if job.blocks > 1:
+                cols = program % job.blocks * BLOCK + tl.arange(0, BLOCK)
+                row = program // job.blocks
+                _row(job, row, own, cols, PART, D, R * C // BLOCK, BLOCK, ACC)
+            else:
+                _row(job, program, own, tl.arange(0, C), PART, D, R, C, ACC)
