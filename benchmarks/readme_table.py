@@ -1,4 +1,4 @@
-"""Write the table of measured figures in the README from the result files."""
+"""Write the tables of measured figures in the README and in docs/gpu.md from the result files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from benchmarks.common.record import RESULTS
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+README, CARDS = ROOT / "README.md", ROOT / "docs" / "gpu.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 PEERS = (
     ("cuik_molmaker", "NVIDIA cuik-molmaker (C++)"),
@@ -114,7 +115,7 @@ def table() -> str:
     commands = []
     for name, rows in TABLES.items():
         if (RESULTS / f"{name}.json").exists():
-            document = json.loads((RESULTS / f"{name}.json").read_text())
+            document = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
             lines += [f"| {what} | {figure} |" for what, figure in rows(document)]
             commands.append(f"`{document['command']}`")
             machine, date = document["machine"], document["date"]
@@ -122,12 +123,70 @@ def table() -> str:
     return "\n".join([*lines, "", f"{about}; {', '.join(commands)}"])
 
 
+def measured(rows: list[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
+    """Return the rows with the wanted values that have a figure."""
+    return [
+        row
+        for row in rows
+        if "peptides_per_s" in row and all(row.get(k) == v for k, v in wanted.items())
+    ]
+
+
+def card(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the tables of one card."""
+    r, machine = document["results"], document["machine"]
+    atoms = r["store"]["per_graph"]["atom"]["mean"]
+    peptides = f"{r['store']['graphs']:,} peptides of {atoms:.0f} atoms on average"
+    yield f"{machine['gpu']}, {peptides}:"
+    yield ""
+    yield "| peptides per batch | training from shards, peptides per second | the card waits | GiB |"
+    yield "| --- | --- | --- | --- |"
+    rows = r["end_to_end"]["found"]["rows"]
+    for row in measured(rows, tier="device", precision="bf16"):
+        idle = f"{row['device_idle_share']:.2%}"
+        yield (f"| {row['batch']:,} | {row['peptides_per_s']:,.0f} | {idle} "
+               f"| {row['peak_gib']:.1f} |")  # fmt: skip
+    yield ""
+    yield "| peptides per batch | vectors of peptides, peptides per second (bf16; tf32; fp32) |"
+    yield "| --- | --- |"
+    alone = r["steps"]["found"]
+    for size in sorted({row["batch"] for row in measured(alone, kind="inference", states="once")}):
+        rates = [
+            f"{row['peptides_per_s']:,.0f}"
+            for precision in ("bf16", "tf32", "fp32")
+            for row in measured(
+                alone, kind="inference", states="once", batch=size, precision=precision
+            )
+        ]
+        yield f"| {size:,} | {'; '.join(rates)} |"
+    one = r["latency"]["found"]["recorded, bf16"]["same"]
+    yield ""
+    yield (f"One peptide, from a graph to its vector on the host, warm: {one['median_ms']:.2f} ms "
+           f"(95 % below {one['p95_ms']:.2f} ms).")  # fmt: skip
+    for row in measured(alone, kind="training", states="every row", precision="bf16"):
+        rate = f"{row['peptides_per_s']:,.0f} peptides per second"
+        yield f"Training with every row computed, {row['batch']} per batch: {rate}."
+    versions = document["versions"]
+    yield ""
+    about = f"torch {versions['torch']}, Triton {versions['triton']}"
+    driver = r["card"]["driver_version"]
+    yield f"{about}, driver {driver}, {document['date']}; `{document['command']}`"
+
+
 def main() -> None:
-    """Replace the table between the two markers in the README."""
-    text = README.read_text()
-    head, rest = text.split(BEGIN)
+    """Replace the tables between the markers in the README and in the page of GPUs."""
+    write(README, table())
+    cards = [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("gpu-*.json"))
+    ]
+    write(CARDS, "\n\n".join("\n".join(card(document)) for document in cards))
+
+
+def write(page: Path, text: str) -> None:
+    """Replace what is between the two markers of a page."""
+    head, rest = page.read_text(encoding="utf-8").split(BEGIN)
     tail = rest.split(END)[1]
-    README.write_text(f"{head}{BEGIN}\n{table()}\n{END}{tail}")
+    page.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

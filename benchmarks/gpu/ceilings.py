@@ -13,7 +13,7 @@ from benchmarks.gpu.budget import Budget
 from benchmarks.gpu.steps import measured
 from pepland_model.measure.roofline import Ceilings, Counter, measure_ceilings
 from pepland_model.measure.speed import DTYPES
-from pepland_model.network import kernels
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.train.mask import mask_batch
 
 LAUNCHES = 1000

@@ -22,7 +22,7 @@ from pepland_data.graph.vocabulary import Vocabulary
 from pepland_model.measure.operator_counts import BACKWARD, Counts, OperatorCounter
 from pepland_model.measure.pretended_card import CARD, CPU, PretendedCard, batch_on_card, on_card
 from pepland_model.measure.report import GraphSource
-from pepland_model.network import kernels
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.run.config import ModelConfig, OptimConfig
 from pepland_model.run.distributed import ProcessGroup
 from pepland_model.train import step_program as step_programs

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from pepland_model.network import kernels
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.layers import AttentionLayers
 from pepland_model.network.segments import segment_softmax, segment_sum, take
 from pepland_model.network.takers import AnyIndex, Index, looked_up, whole

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
-from pepland_model.network import kernels
 from pepland_model.network.fixed_program import FixedProgram, Run, nothing
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.output import PharmHGTOutput
 from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.pooling import Pooling, pointers_of

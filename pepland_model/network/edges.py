@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pepland_data.batch.hetero_batch import HeteroBatch
-from pepland_model.network import kernels
+from pepland_model.network.kernels import devices as kernels
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
 from pepland_data.graph.feature_tables import ATOM_WIDTH
-from pepland_model.network import kernels
 from pepland_model.network.attention import Attention
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.layers import PharmHGTLayers
 from pepland_model.network.segments import segment_sum, take
 from pepland_model.network.states.plan import JunctionPlan

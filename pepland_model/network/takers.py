@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from pepland_model.network import kernels
+from pepland_model.network.kernels import devices as kernels
 
 DEVICES = {"cuda"}
 """Types of devices on which gradients are summed by takers. On a CPU, adding the entries one after

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
 from pepland_data.batch.hetero_batch import HeteroBatch
-from pepland_model.network import kernels
 from pepland_model.network.attention import Attention, Joint
 from pepland_model.network.edges import Edges, view_edges
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.layers import PharmHGTLayers
 from pepland_model.network.segments import segment_sum, take
 from pepland_model.network.states.kept_states import KeptStates

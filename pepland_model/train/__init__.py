@@ -3,7 +3,8 @@
 In: a configuration and stores. Out: a run folder with checkpoints and a report. Read `pretrain`
 first, then `trainer`.
 
-pretrain - from configuration to finished run; trainer - the loop; step - one optimizer step.
+pretrain - from configuration to finished run; trainer - the loop; step - one optimizer step;
+step_program - the same as one CUDA graph.
 train_data - vocabulary and loaders; step_batches - batches of each step; mask - what is predicted.
 pretrain_network - encoder with heads; loss - cross entropy; evaluate - validation and baseline.
 optim - optimizer and moving average; schedule - learning rate; run_state - state of a checkpoint.

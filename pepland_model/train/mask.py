@@ -18,8 +18,8 @@ from torch import Tensor
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.graph.feature_tables import MASK_CODE
-from pepland_model.network import kernels
 from pepland_model.network.hashing import GOLDEN, mix, mix_int
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.run.config import MaskConfig
 
 IGNORE = -100

@@ -34,7 +34,7 @@ def compile_only(kernel, *args, **kwargs):
     assert found.asm["cubin"]
 
 jit.JITFunction.run = compile_only
-from pepland_model.network import kernels
+from pepland_model.network.kernels import devices as kernels
 kernels.DEVICES.add("cpu")
 from pepland_model.network.kernels.attention import attend
 from pepland_model.network.kernels.message import message
@@ -66,6 +66,67 @@ for DTYPE in (torch.float32, torch.bfloat16):
         residual(rows(200), *taken).sum().backward()
 print(*sorted(names))
 """
+
+
+STEP = """
+import sys, torch
+from triton.backends.compiler import GPUTarget
+from triton.runtime import jit
+from triton.runtime.driver import driver
+
+class Card:
+    get_current_device = lambda self: 0
+    get_current_stream = lambda self, device=None: 0
+    get_current_target = lambda self: GPUTarget("cuda", int(sys.argv[1]), 32)
+
+driver.set_active(Card())
+run, names = jit.JITFunction.run, set()
+
+def compile_only(kernel, *args, **kwargs):
+    names.add(kernel.fn.__name__)
+    assert run(kernel, *args, **kwargs | {"warmup": True}).asm["cubin"]
+
+jit.JITFunction.run = compile_only
+# Kernels do not run, so their results are zeros: the sizes of arrays are fixed, and no other thing
+# is decided by them.
+torch.empty, torch.empty_like = torch.zeros, torch.zeros_like
+torch.Tensor.new_empty = torch.Tensor.new_zeros
+from unittest.mock import patch
+from pepland_data.graph.vocabulary import Vocabulary
+from pepland_model.network import takers
+from pepland_model.network.kernels import devices
+from pepland_model.run.config import ModelConfig, OptimConfig
+from pepland_model.run.distributed import ProcessGroup
+from pepland_model.train.mask import MaskOptions
+from pepland_model.train.pretrain_network import build_network
+from pepland_model.train.step import PretrainUpdater
+from pepland_model.train.step_program import StepProgram
+from tests.helpers.model_batches import batch_of
+
+batch, cpu = batch_of(list(range(12))), torch.device("cpu")
+labels = Vocabulary(tuple(batch.tables.host.fragment_smiles[1:9]))
+takers.DEVICES.add("cpu")
+for precision in ("fp32", "bf16"):
+    network = build_network(ModelConfig(), labels, bonds=False)
+    options = OptimConfig(precision=precision)
+    updater = PretrainUpdater(network, options, ProcessGroup(0, 1, cpu), 10)
+    program = StepProgram(updater, MaskOptions(), 0, "off")
+    with patch.object(devices, "DEVICES", set()):
+        program.program.prepare(batch)
+    with patch.object(devices, "DEVICES", {"cpu"}):
+        program.program._body()
+print(len(names))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("capability", [80, 90])
+def test_all_kernels_of_a_step_are_compiled_for_cards(capability) -> None:
+    environment = os.environ | {"TRITON_INTERPRET": "0"}
+    command = [sys.executable, "-c", STEP, str(capability)]
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert int(run.stdout) == 16
 
 
 @pytest.mark.slow

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pepland_model.network import kernels
 from pepland_model.network.edges import Edges, directed_edges, view_edges
+from pepland_model.network.kernels import devices as kernels
 from tests.helpers.model_batches import batch_of, static_batch
 
 pytest.importorskip("triton")

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 import torch
 
-from pepland_model.network import kernels
 from pepland_model.network import takers as by_takers
+from pepland_model.network.kernels import devices as kernels
 from tests.helpers.model_batches import batch_of, masked, padded, small_model
 from tests.network.test_model_properties import assert_close, run
 

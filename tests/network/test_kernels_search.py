@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pepland_model.network import kernels
 from pepland_model.network.edges import directed_edges, view_edges
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.states.device_search import search
 from pepland_model.network.states.rooms import Rooms
 from tests.helpers.model_batches import STATIC_ROWS, batch_of, static_batch

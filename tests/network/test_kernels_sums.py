@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pepland_model.network import kernels
 from pepland_model.network import takers as by_takers
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.segments import segment_sum, take
 from pepland_model.network.takers import Takers, sorted_takers, takers_of, whole
 

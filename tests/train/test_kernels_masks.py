@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pepland_model.network import kernels
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.train.mask import (
     IGNORE,
     MODES,

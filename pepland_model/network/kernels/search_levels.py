@@ -14,7 +14,6 @@ import triton.language as tl
 from torch import Tensor
 
 from pepland_model.network.kernels.number_rows import BLOCK, Table, arrays, inserted, mixed
-from pepland_model.network.states.plan import EdgeLevel, NodeLevel
 
 if TYPE_CHECKING:
     from pepland_model.network.edges import Edges
@@ -162,8 +161,8 @@ def node_level(
     name: str, number: int, code: Tensor, node: Tensor, edge: Tensor, edges: "Edges",
     real: Tensor, table: Table, salts: tuple[int, int, int], rooms: "Rooms",
     zeros: "Zeros",
-) -> tuple[Tensor, NodeLevel]:  # fmt: skip
-    """Return the class of each node, and how the first node of each class is computed.
+) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+    """Return the class of each node, and the fields of the `NodeLevel` of the classes.
 
     Args:
         name: of the view.
@@ -198,15 +197,17 @@ def node_level(
     _inputs[(triton.cdiv(room, BLOCK),)](
         edge, first, ends, ptr, inputs, dst, room, inputs_room, BLOCK=BLOCK
     )
-    used = {"used": numbers[-1], "used_inputs": ends[-1]}
-    return class_of, NodeLevel(own_of, inputs, ptr, dst, code_of, **used)
+    return class_of, {
+        "own": own_of, "inputs": inputs, "ptr": ptr, "dst": dst, "code": code_of,
+        "used": numbers[-1], "used_inputs": ends[-1],
+    }  # fmt: skip
 
 
 def edge_level(
     name: str, number: int, node: Tensor, edge: Tensor, edges: "Edges", table: Table, salt: int,
     rooms: "Rooms", zeros: "Zeros",
-) -> tuple[Tensor, EdgeLevel]:  # fmt: skip
-    """Return the class of each edge, and how the first edge of each class is computed.
+) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+    """Return the class of each edge, and the fields of the `EdgeLevel` of the classes.
 
     Args:
         name: of the view.
@@ -232,4 +233,5 @@ def edge_level(
         node, edge, edges.src, edges.reverse, edges.code, table.lowest, table.trouble, slot_of,
         numbers, class_of, src_of, reverse_of, code_of, count, room, BLOCK=BLOCK,
     )  # fmt: skip
-    return class_of, EdgeLevel(src_of, reverse_of, code_of, used=numbers[-1])
+    level = {"src": src_of, "reverse": reverse_of, "code": code_of, "used": numbers[-1]}
+    return class_of, level

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pepland_model.network import kernels
 from pepland_model.network.edges import Edges
 from pepland_model.network.hashing import mix, mix_int
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.states.distinct_rows import Classes, distinct
 from pepland_model.network.states.plan import EdgeLevel, JunctionPlan, NodeLevel, ViewPlan
 from pepland_model.network.states.rooms import Rooms
@@ -46,7 +46,10 @@ def search(
         rooms: sizes of the levels.
     """
     if kernels.runs_on(code.device) and len(code) and len(edges.src):
-        return search_by_kernels(name, code, edges, real, rounds, rooms)
+        from pepland_model.network.kernels.jobs import device_of
+
+        with device_of(code):
+            return search_by_kernels(name, code, edges, real, rounds, rooms)
     return _Search(name, code, edges, real, rooms).plan(rounds)
 
 
@@ -69,11 +72,11 @@ def search_by_kernels(
         node, level = node_level(
             name, i, code, node, edge, edges, real, table, (first, second, of_level), rooms, zeros
         )
-        nodes.append(level)
+        nodes.append(NodeLevel(**level))  # type: ignore[arg-type]
         if i < rounds:
             of_level = mix_int(2 * i + 2)
             edge, link = edge_level(name, i, node, edge, edges, table, of_level, rooms, zeros)
-            links.append(link)
+            links.append(EdgeLevel(**link))  # type: ignore[arg-type]
     rooms.refuse((table.trouble > 0).any())
     return ViewPlan(tuple(nodes), tuple(links), node)
 

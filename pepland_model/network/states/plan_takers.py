@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from pepland_data.batch.arrays import BatchTables
-from pepland_model.network import kernels
 from pepland_model.network import takers as by_takers
 from pepland_model.network.edges import Edges
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.states.plan import JunctionPlan, Plan, ViewPlan
 from pepland_model.network.states.rooms import Rooms
 from pepland_model.network.takers import Takers, in_parts, permuted_takers, sorted_takers

@@ -1,0 +1,29 @@
+"""Where kernels run."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+
+DEVICES = {"cuda"}
+"""Types of devices on which kernels run. Tests add ``cpu``, for Triton's interpreter."""
+
+
+@cache
+def _installed() -> bool:
+    """Return whether there is a Triton that takes tuples of tuples as arguments."""
+    if find_spec("triton") is None:
+        return False
+    import triton
+
+    return tuple(map(int, triton.__version__.split(".")[:2])) >= (3, 6)
+
+
+def runs_on(device: torch.device) -> bool:
+    """Return whether kernels run on a device: one of `DEVICES`, with Triton installed.
+
+    ``torch.compile`` traces the operators of PyTorch instead.
+    """
+    return device.type in DEVICES and not torch.compiler.is_compiling() and _installed()
