@@ -139,7 +139,7 @@ def card(document: dict[str, Any]) -> Iterator[str]:
     peptides = f"{r['store']['graphs']:,} peptides of {atoms:.0f} atoms on average"
     yield f"{machine['gpu']}, {peptides}:"
     yield ""
-    yield "| peptides per batch | training from shards, peptides per second | the card waits | GiB |"
+    yield "| peptides per batch | training from shards, peptides per second | card idle | GiB |"
     yield "| --- | --- | --- | --- |"
     rows = r["end_to_end"]["found"]["rows"]
     for row in measured(rows, tier="device", precision="bf16"):

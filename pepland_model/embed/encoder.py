@@ -90,7 +90,7 @@ class Encoder:
     @torch.no_grad()
     def batch(self, batch: HeteroBatch, pooling: Pooling) -> NodeVectors:
         """Return the vectors of a batch on the encoder's device."""
-        if self.device.type == "cuda" and not self.exact:
+        if self.device.type == "cuda" and self.model.config.dedup is not False:
             if pooling not in self._graphed:
                 self._graphed[pooling] = GraphedVectors(self.model, pooling)
             rows, ptr = self._graphed[pooling].vectors(batch)

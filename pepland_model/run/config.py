@@ -147,8 +147,8 @@ class RunConfig:
     seed: int = option(0, "Random seed of weights, order and masks.", INT64)
     device: str = option("auto", "auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.")
     graph: str = option(
-        "auto", "Record a training step on a GPU as one CUDA graph. auto does so where it can, on "
-        "fails where it cannot.", ("auto", "on", "off"))
+        "auto", "Record a step of pre-training on a GPU as one CUDA graph. auto does so where it "
+        "can, on fails where it cannot.", ("auto", "on", "off"))
     init_from: str = option(
         "", "Run folder or model folder to start from; its weights, heads and vocabulary are used.")
     freeze: bool = option(False, "Train only the heads, not the encoder.")
