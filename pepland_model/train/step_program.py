@@ -117,6 +117,8 @@ def why_not(updater: PretrainUpdater, accumulate: int) -> str:
     """Return why a run's steps are no fixed program; '' if they are."""
     network = updater.network
     assert isinstance(network, PretrainNetwork)
+    if updater.device.type != "cuda":
+        return f"CUDA graphs need a GPU, and this run is on {updater.device}"
     if not network.searches_on(updater.device):
         return "--dedup never computes every row"
     if updater.scaler.is_enabled():

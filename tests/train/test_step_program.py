@@ -3,6 +3,7 @@ step, whatever does not fit."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from copy import deepcopy
 
 import pytest
@@ -12,6 +13,7 @@ from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.graph.vocabulary import Vocabulary
 from pepland_model.network import takers as by_takers
+from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.cuda_graph import GraphedInference, GraphedVectors
 from pepland_model.network.fixed_program import FixedProgram, nothing
 from pepland_model.network.pooling import Pooling, run_views, vectors
@@ -196,4 +198,52 @@ def test_inference_in_rooms_has_the_states_and_vectors_of_the_model(output) -> N
 def test_a_graph_is_refused_without_a_card_and_where_a_step_cannot_be_recorded() -> None:
     with pytest.raises(InputError, match="CUDA device only"):
         FixedProgram(lambda *_: (), nothing, CPU, "on")
-    assert "never" in why_not(updater(MaskOptions(), dedup="never"), 1)
+    u = updater(MaskOptions())
+    assert "on cpu" in why_not(u, 1)
+    u.device = torch.device("cuda")
+    assert why_not(u, 1) == ""
+    assert "several parts" in why_not(u, 2)
+    u.processes = ProcessGroup(0, 2, CPU)
+    assert "several processes" in why_not(u, 1)
+    u.network.encoder.config = PharmHGTConfig(hidden=24, depth=3, dedup=False)
+    assert "never" in why_not(u, 1)
+
+
+@pytest.fixture
+def full_card(monkeypatch) -> None:
+    """Recording finds no memory, as on a card that other programs use."""
+
+    class NoMemory:
+        def __init__(self, *args: object, **options: object) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph", NoMemory)
+    monkeypatch.setattr(FixedProgram, "_beside", FixedProgram._body)
+
+
+def recording(program: StepProgram, must: bool, said: list[str]) -> None:
+    program.program.records, program.program.must_record = True, must
+    program.program.say = said.append
+
+
+def test_a_step_that_cannot_be_recorded_says_so_once_and_has_the_same_losses(full_card) -> None:
+    u, results = plain_steps(MaskOptions(), steps=6)
+    other, said, done = updater(MaskOptions()), [], []
+    program = StepProgram(other, MaskOptions(), 0, "off")
+    recording(program, False, said)
+    for number in range(6):
+        done += program.submit(number, number // PER_EPOCH, parts()[number % PER_EPOCH])
+    assert_same(u, results, other, done + program.flush())
+    assert len(said) == 1
+    assert "out of memory" in said[0]
+
+
+def test_graph_on_is_an_error_where_a_step_cannot_be_recorded(full_card) -> None:
+    program = StepProgram(updater(MaskOptions()), MaskOptions(), 0, "off")
+    recording(program, True, [])
+    for number in range(2):  # the first steps warm up
+        program.submit(number, 0, parts()[4])
+    with pytest.raises(InputError, match="cannot be recorded as a CUDA graph: CUDA out of memory"):
+        program.submit(2, 0, parts()[4])

@@ -21,9 +21,17 @@ def _installed() -> bool:
     return tuple(map(int, triton.__version__.split(".")[:2])) >= (3, 6)
 
 
+@cache
+def _is_new_enough(index: int | None) -> bool:
+    """Return whether Triton has programs for a card, which it has from compute capability 7.0."""
+    return not torch.cuda.is_available() or torch.cuda.get_device_capability(index) >= (7, 0)
+
+
 def runs_on(device: torch.device) -> bool:
     """Return whether kernels run on a device: one of `DEVICES`, with Triton installed.
 
     ``torch.compile`` traces the operators of PyTorch instead.
     """
-    return device.type in DEVICES and not torch.compiler.is_compiling() and _installed()
+    if device.type not in DEVICES or torch.compiler.is_compiling() or not _installed():
+        return False
+    return device.type != "cuda" or _is_new_enough(device.index)
