@@ -21,7 +21,8 @@ from tests.network.test_kernels_sums import (
 
 pytest.importorskip("triton")
 __all__ = ["run_kernels"]
-BOUND = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 3e-2, torch.float16: 4e-3}
+# A row of these tests sums up to 85 terms of up to 20; a rounding of float32 is 6e-8 of a term.
+BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
 
 
 def plain(query: Tensor, both: Tensor, ptr: Tensor, heads: int) -> Tensor:
