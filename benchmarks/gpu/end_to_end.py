@@ -97,7 +97,7 @@ def measured(bench: Bench, feed: Feed) -> dict[str, Any]:
         "steps": steps, "steps_per_epoch": feed.steps_per_epoch,
         "waiting_share": round(feed.batches.waited_s / seconds, 4),
         "device_idle_share": seen.device_idle_share, "limit": seen.limit,
-        "overflows": program.overflows, "recorded": program._graph is not None,
+        "overflows": program.overflows, "recorded": program.recorded,
         "said": bench.told(), "loss": [loss_of(step.result) for step in feed.ended],
     }  # fmt: skip
 

@@ -99,7 +99,7 @@ def program_losses(
         done += program.submit(i, 0, batch.to(bench.device))
     done += program.flush()
     weights = program.updater.network.state_dict()
-    return [loss_of(step.result) for step in done], weights, program.program._graph is not None
+    return [loss_of(step.result) for step in done], weights, program.program.recorded
 
 
 def losses(

@@ -51,7 +51,7 @@ def recorded(bench: Bench, precision: str) -> dict[str, Any]:
 
         found = called(bench, embed, bench.device)
         return {**found, "overflows": made.program.overflows, "sizes_of_arrays": sorted(rows),
-                "recorded": made.program._graph is not None, "said": bench.told()}  # fmt: skip
+                "recorded": made.program.recorded, "said": bench.told()}  # fmt: skip
 
 
 def new_process(bench: Bench, budget: Budget) -> dict[str, Any]:

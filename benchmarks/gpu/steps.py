@@ -50,7 +50,7 @@ def measured(bench: Bench, kind: str, states: str, precision: str, batch: int) -
         found = timed(bench, bench.batches(batch, 3), submit, flush)
     if program is not None:
         found |= {"said": bench.told(), "overflows": program.overflows, "sizes": program.sizes(),
-                  "recorded": program._graph is not None}  # fmt: skip
+                  "recorded": program.recorded}  # fmt: skip
     return found | memory(bench)
 
 

@@ -53,7 +53,7 @@ class GraphedInference:
                 'dedup "auto" or True'
             )
         self.model = model
-        self.program = FixedProgram(self._body, model.search_states, device, graph, say)
+        self.program = FixedProgram([self._body], model.search_states, device, graph, say)
 
     def __call__(self, batch: HeteroBatch) -> PharmHGTOutput:
         """Return the states of a batch."""

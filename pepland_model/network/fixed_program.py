@@ -11,7 +11,7 @@ On a CPU, and where a graph cannot be recorded, the same program runs operator b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,8 +31,8 @@ WARM_UP = 2
 IN_FLIGHT = 2
 """Runs that the host starts before it looks at the first."""
 Body = Callable[[HeteroBatch, Rooms, Tensor], tuple[Tensor, ...]]
-"""The program: takes a batch, rooms, and whether the device has halted ([] bool), which it sets if
-the batch does not fit. It returns the results, and changes nothing if it has halted."""
+"""A stage of the program: takes a batch, rooms, and whether the device has halted ([] bool), which
+it sets if the batch does not fit. It returns results, and changes nothing if it has halted."""
 Measure = Callable[[HeteroBatch, Rooms], object]
 """Searches a batch, to learn what rooms it needs."""
 
@@ -59,22 +59,26 @@ class FixedProgram:
     """Runs a program on one batch after the other.
 
     Args:
-        body: the program.
+        stages: the program, in one part or in several. Each is recorded on its own; the results are
+            those of the last.
         measure: the search of the program.
         device: of the batches.
         graph: ``auto``, ``on`` (an error where it cannot be recorded) or ``off``.
         say: shows a sentence to the user.
+        between: what is done after each stage but the last, and never recorded.
     """
 
     def __init__(
         self,
-        body: Body,
+        stages: Sequence[Body],
         measure: Measure,
         device: torch.device,
         graph: str = "auto",
         say: Callable[[str], None] = lambda text: None,
+        between: Sequence[Callable[[], None]] = (),
     ) -> None:
-        self.body, self.measure, self.device, self.say = body, measure, device, say
+        self.stages, self.between, self.measure = stages, between, measure
+        self.device, self.say = device, say
         self.must_record = graph == "on"
         self.records = graph != "off" and device.type == "cuda"
         if self.must_record and not self.records:
@@ -85,7 +89,7 @@ class FixedProgram:
         self.overflows = 0
         """Batches that did not fit into the rooms."""
         self._pending: deque[Run] = deque()
-        self._graph: Any = None
+        self._graphs: list[Any] = []
         self._out: tuple[Tensor, ...] = ()
         self._runs = 0
         self._wanted: dict[str, Any] = {}
@@ -148,18 +152,37 @@ class FixedProgram:
         self._runs += 1
         if not self.records:
             return self._body()
-        if self._graph is None and self._runs > WARM_UP:
+        if not self._graphs and self._runs > WARM_UP:
             self._record()
-        if self._graph is None:
+        if not self._graphs:
             return self._beside()
-        self._graph.replay()
+        for number, graph in enumerate(self._graphs):
+            self._after(number)
+            graph.replay()
         return self._out
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the program is recorded now."""
+        return bool(self._graphs)
+
+    def _after(self, number: int) -> None:
+        """Do what comes before a stage."""
+        if number:
+            self.between[number - 1]()
+
     def _body(self) -> tuple[Tensor, ...]:
-        assert self.arrays is not None
         self.rooms.clear()
+        found: tuple[Tensor, ...] = ()
+        for number in range(len(self.stages)):
+            self._after(number)
+            found = self._stage(number)
+        return found
+
+    def _stage(self, number: int) -> tuple[Tensor, ...]:
+        assert self.arrays is not None
         with uncached_autocast(self.device.type):
-            return self.body(self.arrays.batch, self.rooms, self.halted)
+            return self.stages[number](self.arrays.batch, self.rooms, self.halted)
 
     def _beside(self) -> tuple[Tensor, ...]:
         """Run on another stream, as libraries set themselves up for recording by stream."""
@@ -175,13 +198,11 @@ class FixedProgram:
 
     def _record(self) -> None:
         """Record the program; where that fails, it is not tried again."""
-        graph = torch.cuda.CUDAGraph()
+        self.rooms.clear()
         try:
             with torch.cuda.device(self.device):
                 torch.cuda.empty_cache()
-                # The thread of a loader may copy batches now: check this thread only.
-                with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                    self._out = self._body()
+                graphs = self._recorded_stages()
         except (RuntimeError, NotImplementedError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             if self.must_record:
@@ -191,7 +212,19 @@ class FixedProgram:
             self.records = False
             self.say(f"not recorded as a CUDA graph, so it runs more slowly: {reason}")
             return
-        self._graph = graph
+        self._graphs = graphs
+
+    def _recorded_stages(self) -> list[Any]:
+        """Record each stage, all in one pool of memory: later ones read what earlier ones made."""
+        graphs: list[Any] = []
+        for number in range(len(self.stages)):
+            graph = torch.cuda.CUDAGraph()
+            pool = graphs[0].pool() if graphs else None
+            # The thread of a loader may copy batches now: check this thread only.
+            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+                self._out = self._stage(number)
+            graphs.append(graph)
+        return graphs
 
     def _read(self, run: Run) -> None:
         """Copy to the host whether the device has halted; the host does not wait."""
@@ -233,7 +266,7 @@ class FixedProgram:
 
     def _make_room(self, run: Run) -> None:
         """Make arrays and rooms in which a batch fits, and in which earlier batches fitted."""
-        self._graph, self._out, self._runs = None, (), 0
+        self._graphs, self._out, self._runs = [], (), 0
         if self.arrays is None and self._wanted:
             self.arrays = self._wanted_arrays(run.batch)
             if self._fits(run.batch):

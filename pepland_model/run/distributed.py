@@ -42,6 +42,11 @@ class ProcessGroup:
             dist.all_reduce(total)
         return total
 
+    def sum_in_place(self, values: Tensor) -> None:
+        """Replace a tensor by its sum over all ranks."""
+        if self.size > 1:
+            dist.all_reduce(values)
+
     def any(self, flag: bool) -> bool:
         """Return whether the flag is set on any rank. With several ranks, the host waits."""
         if self.size == 1:

@@ -58,7 +58,7 @@ class Evaluation:
         self.precision = precision
         self.program: FixedProgram | None = None
         if graph is not None:
-            self.program = FixedProgram(self._body, self._measure, processes.device, graph, say)
+            self.program = FixedProgram([self._body], self._measure, processes.device, graph, say)
 
     @torch.no_grad()
     def __call__(self, batches: Iterable[HeteroBatch]) -> dict[str, float]:

@@ -15,8 +15,8 @@ from torch import Tensor
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_model.network.fixed_program import FixedProgram, Run
 from pepland_model.network.states.rooms import Rooms
-from pepland_model.train.loss import total_loss
-from pepland_model.train.mask import MaskOptions, mask_bases, mask_batch_with
+from pepland_model.train.loss import TERMS, total_loss
+from pepland_model.train.mask import Masked, MaskOptions, mask_bases, mask_batch_with
 from pepland_model.train.optim import clip_gradients, gradient_norm
 from pepland_model.train.pretrain_network import PretrainNetwork
 from pepland_model.train.step import PretrainUpdater, StepResult
@@ -37,7 +37,7 @@ class StepProgram:
     """Runs optimizer steps of one batch each as a fixed program.
 
     Args:
-        updater: of one process, without a loss scaler.
+        updater: without a loss scaler.
         masks: what to mask.
         seed: of the masks.
         graph: see `FixedProgram`.
@@ -56,7 +56,12 @@ class StepProgram:
         assert isinstance(updater.network, PretrainNetwork)
         self.encoder = updater.network.encoder
         self.bases = torch.tensor(mask_bases(seed, 0), device=updater.device)
-        self.program = FixedProgram(self._body, self._measure, updater.device, graph, say)
+        self._masked: Masked | None = None
+        self._counts = self._sums = torch.zeros(0, device=updater.device)
+        alone = updater.processes.size == 1
+        stages = [self._body] if alone else [self._mask, self._gradients, self._summed]
+        between = [] if alone else [self._sum_counts, self._sum_gradients]
+        self.program = FixedProgram(stages, self._measure, updater.device, graph, say, between)
         for group in updater.optimizer.param_groups:
             group["lr"] = torch.tensor(0.0, device=updater.device)
             # The fused optimizer leaves out a step on the device's word, see `_body`.
@@ -95,6 +100,39 @@ class StepProgram:
         halted.logical_or_(rooms.overflow())
         return tally.detach(), self._update(halted)
 
+    def _mask(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
+        self.updater.optimizer.zero_grad(set_to_none=True)
+        self._masked = mask_batch_with(batch, self.masks, self.bases)
+        self._counts = self.updater.counts([self._masked])
+        return ()
+
+    def _sum_counts(self) -> None:
+        self.updater.processes.sum_in_place(self._counts)
+
+    def _gradients(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
+        """Put gradients, tally, and whether the batch did not fit into one array."""
+        assert self._masked is not None
+        tally = self.updater.tally(self._masked, rooms)
+        torch.autograd.backward(total_loss(tally, self._counts))
+        weights = self.updater.named.values()
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in weights]
+        parts = [*grads, tally.detach(), rooms.overflow().float()]
+        self._sums = torch.cat([part.reshape(-1) for part in parts])
+        return ()
+
+    def _sum_gradients(self) -> None:
+        self.updater.processes.sum_in_place(self._sums)
+
+    def _summed(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
+        """Update with the sums of all processes."""
+        weights = list(self.updater.named.values())
+        sizes = [p.numel() for p in weights]
+        *grads, tally, overflow = torch.split(self._sums, [*sizes, len(TERMS) * 3, 1])
+        for parameter, grad in zip(weights, grads, strict=True):
+            parameter.grad = grad.view_as(parameter)
+        halted.logical_or_((overflow > 0).squeeze(0))
+        return tally.view(len(TERMS), 3), self._update(halted)
+
     def _update(self, halted: Tensor) -> Tensor:
         """Update weights and average unless the device has halted; return the gradient norm."""
         u = self.updater
@@ -123,6 +161,4 @@ def why_not(updater: PretrainUpdater, accumulate: int) -> str:
         return "--dedup never computes every row"
     if updater.scaler.is_enabled():
         return "--precision fp16 scales its loss"
-    if updater.processes.size > 1:
-        return "several processes add their gradients between the passes"
     return "--accumulate has several parts in a step" if accumulate > 1 else ""

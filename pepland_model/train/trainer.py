@@ -175,7 +175,9 @@ class Trainer:
         self.state.step += 1
         try:
             if self.program is not None:
-                self._note(self.program.submit(number, epoch, batches[0]))
+                # A process may have no graphs in the last step of an epoch.
+                batch = batches[0] if batches else self.data.train.batch([])
+                self._note(self.program.submit(number, epoch, batch))
             else:
                 parts = [self._masked(batch, epoch) for batch in batches]
                 self._note([Step(number, epoch, batches, self.updater.step(number, parts))])

@@ -3,8 +3,10 @@ step, whatever does not fit."""
 
 from __future__ import annotations
 
+import threading
 from contextlib import nullcontext
 from copy import deepcopy
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -22,6 +24,7 @@ from pepland_model.run.config import ModelConfig, OptimConfig
 from pepland_model.run.distributed import ProcessGroup
 from pepland_model.train.evaluate import Evaluation
 from pepland_model.train.mask import MaskOptions, mask_batch
+from pepland_model.train.out_of_memory import first_graphs
 from pepland_model.train.pretrain_network import build_network
 from pepland_model.train.step import PretrainUpdater
 from pepland_model.train.step_program import Step, StepProgram, why_not
@@ -197,14 +200,12 @@ def test_inference_in_rooms_has_the_states_and_vectors_of_the_model(output) -> N
 
 def test_a_graph_is_refused_without_a_card_and_where_a_step_cannot_be_recorded() -> None:
     with pytest.raises(InputError, match="CUDA device only"):
-        FixedProgram(lambda *_: (), nothing, CPU, "on")
+        FixedProgram([lambda *_: ()], nothing, CPU, "on")
     u = updater(MaskOptions())
     assert "on cpu" in why_not(u, 1)
     u.device = torch.device("cuda")
     assert why_not(u, 1) == ""
     assert "several parts" in why_not(u, 2)
-    u.processes = ProcessGroup(0, 2, CPU)
-    assert "several processes" in why_not(u, 1)
     u.network.encoder.config = PharmHGTConfig(hidden=24, depth=3, dedup=False)
     assert "never" in why_not(u, 1)
 
@@ -247,3 +248,73 @@ def test_graph_on_is_an_error_where_a_step_cannot_be_recorded(full_card) -> None
         program.submit(number, 0, parts()[4])
     with pytest.raises(InputError, match="cannot be recorded as a CUDA graph: CUDA out of memory"):
         program.submit(2, 0, parts()[4])
+
+
+class Threads:
+    """The sums of processes, here of threads that wait for each other."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.barrier = size, threading.Barrier(size, timeout=60)
+        self.values: list[torch.Tensor | None] = [None] * size
+
+    def sum_in_place(self, rank: int, values: torch.Tensor) -> None:
+        self.values[rank] = values.clone()
+        self.barrier.wait()
+        total = sum(self.values[1:], start=self.values[0].clone())
+        self.barrier.wait()
+        values.copy_(total)
+
+
+@dataclass(frozen=True)
+class ThreadGroup(ProcessGroup):
+    threads: Threads | None = None
+
+    def sum_in_place(self, values: torch.Tensor) -> None:
+        assert self.threads is not None
+        self.threads.sum_in_place(self.rank, values)
+
+
+def shares() -> list[list[HeteroBatch]]:
+    """The batches of each of three processes; the last has none in the third step."""
+    nothing_left = first_graphs(mask_batch(batch_of([0]), MaskOptions(), 0, 0), 0).batch
+    return [
+        [batch_of(rows) for rows in ([0, 1, 2], [9, 10, 11], [18, 19])],
+        [batch_of(rows) for rows in ([3, 4, 5], [12, 13, 14], [20])],
+        [*(batch_of(rows) for rows in ([6, 7, 8], [15, 16, 17])), nothing_left],
+    ]
+
+
+@pytest.mark.parametrize("overflows", [False, True])
+def test_several_processes_have_the_losses_of_one(overflows) -> None:
+    masks = MaskOptions()
+    u, expected = updater(masks), []
+    whole = [list(range(9)), list(range(9, 18)), [18, 19, 20]]
+    for number, rows in enumerate(whole):
+        expected.append(u.step(number, [mask_batch(batch_of(rows), masks, 0, 0)]))
+    threads, updaters = Threads(3), [updater(masks) for _ in range(3)]
+    found: list[list[Step]] = [[] for _ in range(3)]
+    seen = [0, 0, 0]
+
+    def run(rank: int) -> None:
+        torch.set_num_threads(1)
+        updaters[rank].processes = ThreadGroup(rank, 3, CPU, threads)
+        program = StepProgram(updaters[rank], masks, 0, "off")
+        for number, batch in enumerate(shares()[rank]):
+            if overflows and rank == 0 and number == 2:
+                shrink(program, 0.1)  # in one process only
+            found[rank] += program.submit(number, 0, batch)
+        found[rank] += program.flush()
+        seen[rank] = program.program.overflows
+
+    workers = [threading.Thread(target=run, args=(rank,)) for rank in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=120)
+    assert seen == ([1, 1, 1] if overflows else [0, 0, 0])
+    for rank in range(3):
+        assert_same(u, expected, updaters[rank], found[rank])
+        for one, two in zip(
+            updaters[0].network.parameters(), updaters[rank].network.parameters(), strict=True
+        ):
+            assert torch.equal(one, two)
