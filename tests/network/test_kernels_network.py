@@ -47,7 +47,9 @@ def with_kernels(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("dedup", [True, False])
-@pytest.mark.parametrize("output", ["homo", "checkpoint", "fused"])
+@pytest.mark.parametrize(
+    "output", ["homo", pytest.param("checkpoint", marks=pytest.mark.slow), "fused"]
+)
 def test_values_and_gradients_equal_the_network_without(
     monkeypatch, launches, output, dedup
 ) -> None:
