@@ -30,6 +30,9 @@ from pepland_model.run.load_encoder import check_cut
 
 ROWS = 512
 """Input rows per part."""
+GPU_ROWS = 8192
+"""Graphs of a store per part on a GPU, where each peptide has one vector: small batches leave it
+idle."""
 PARTS_AHEAD = 2
 """Parts that are converted to graphs before the network needs them."""
 
@@ -73,11 +76,13 @@ def embed_store(
     """Yield the vectors of the graphs of a store, in its order."""
     store = open_store(path)
     check_cut(encoder.cut, str(store.manifest.options.get("cut", "")), str(path))
-    loader = GraphLoader(store, ROWS, shuffle=False, device=encoder.device)
-    starts = range(0, len(store), ROWS)
+    large = encoder.device.type == "cuda" and pooling.level == "peptide"
+    rows = GPU_ROWS if large else ROWS
+    loader = GraphLoader(store, rows, shuffle=False, device=encoder.device)
+    starts = range(0, len(store), rows)
     batches: Iterator[Any] = iter(starts if encoder.exact else loader)
     for start, batch in zip(starts, batches, strict=True):
-        stop = min(start + ROWS, len(store))
+        stop = min(start + rows, len(store))
         if encoder.exact:
             graphs = compact(store.gather(np.arange(start, stop)), store.tables)
             vectors = encoder.nodes(*graphs, pooling)
