@@ -40,7 +40,7 @@ def classes(bench: Bench, batch: HeteroBatch, output: str) -> dict[str, Any]:
     plan = network.encoder.plan(masked)
     there = bench.network(dedup="always", output=output).encoder
     on_device = masked.to(bench.device)
-    searched, _ = exactly(lambda rooms: there.plan(on_device, rooms=rooms))
+    searched = exactly(lambda rooms: there.plan(on_device, rooms=rooms))
     found: dict[str, Any] = {}
     for view in VIEWS:
         ours, theirs = (getattr(p, f"{view}s") for p in (searched, plan))

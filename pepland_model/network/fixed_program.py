@@ -203,7 +203,7 @@ class FixedProgram:
             with torch.cuda.device(self.device):
                 torch.cuda.empty_cache()
                 graphs = self._recorded_stages()
-        except (RuntimeError, NotImplementedError) as error:
+        except RuntimeError as error:  # also no memory, and operators that cannot be recorded
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             if self.must_record:
                 raise InputError(

@@ -81,7 +81,7 @@ class PharmHGT(PharmHGTLayers):
         if rooms is not None:
             return self._searched(batch, atoms, fragments, rooms)
         if not on_cpu(batch) and self.config.dedup is not False:
-            return exactly(lambda found: self._searched(batch, atoms, fragments, found))[0]
+            return exactly(lambda found: self._searched(batch, atoms, fragments, found))
         search = self.config.dedup is not False
         max_share = 1.0 if self.config.dedup is True else MAX_SHARE
         known = KnownTakers()
@@ -132,7 +132,7 @@ class PharmHGT(PharmHGTLayers):
             rooms: sizes of all arrays; None for exact sizes, for which the host waits.
         """
         if rooms is None:
-            found, _ = exactly(lambda rooms: self.search_states(batch, rooms))
+            found = exactly(lambda rooms: self.search_states(batch, rooms))
         else:
             found = self.search_states(batch, rooms)
         return self(batch, found.atom_rows, found.fragment_rows, found.plan), found

@@ -92,19 +92,27 @@ class StepProgram:
         return steps
 
     def _body(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
-        u = self.updater
-        u.optimizer.zero_grad(set_to_none=True)
-        masked = mask_batch_with(batch, self.masks, self.bases)
-        tally = u.tally(masked, rooms)
-        torch.autograd.backward(total_loss(tally, u.counts([masked])))
+        """Run the whole step of a single process."""
+        masked, counts = self._begin(batch)
+        tally = self._backward(masked, counts, rooms)
         halted.logical_or_(rooms.overflow())
-        return tally.detach(), self._update(halted)
+        return tally, self._update(halted)
 
     def _mask(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
-        self.updater.optimizer.zero_grad(set_to_none=True)
-        self._masked = mask_batch_with(batch, self.masks, self.bases)
-        self._counts = self.updater.counts([self._masked])
+        self._masked, self._counts = self._begin(batch)
         return ()
+
+    def _begin(self, batch: HeteroBatch) -> tuple[Masked, Tensor]:
+        """Return the masked batch, and its counts of masked nodes. [3] float32."""
+        self.updater.optimizer.zero_grad(set_to_none=True)
+        masked = mask_batch_with(batch, self.masks, self.bases)
+        return masked, self.updater.counts([masked])
+
+    def _backward(self, masked: Masked, counts: Tensor, rooms: Rooms) -> Tensor:
+        """Run both passes; return the tally without a gradient."""
+        tally = self.updater.tally(masked, rooms)
+        torch.autograd.backward(total_loss(tally, counts))
+        return tally.detach()
 
     def _sum_counts(self) -> None:
         self.updater.processes.sum_in_place(self._counts)
@@ -112,11 +120,10 @@ class StepProgram:
     def _gradients(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
         """Put gradients, tally, and whether the batch did not fit into one array."""
         assert self._masked is not None
-        tally = self.updater.tally(self._masked, rooms)
-        torch.autograd.backward(total_loss(tally, self._counts))
+        tally = self._backward(self._masked, self._counts, rooms)
         weights = self.updater.named.values()
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in weights]
-        parts = [*grads, tally.detach(), rooms.overflow().float()]
+        parts = [*grads, tally, rooms.overflow().float()]
         self._sums = torch.cat([part.reshape(-1) for part in parts])
         return ()
 

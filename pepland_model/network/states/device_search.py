@@ -119,12 +119,10 @@ class _Search:
     def _hash(self, node: Tensor, edge: Tensor, salt: int) -> Tensor:
         """Return a hash of each node's class and the classes of the edges that enter it.
 
-        Sums do not depend on the order of the edges. Nodes and edges are hashed in different ways:
-        a node and its edge that changed places would otherwise have the same hash.
+        Sums do not depend on the order of the edges.
         """
         total = torch.zeros_like(node).index_add_(0, self.edges.dst, mix(edge + salt))
-        total = torch.where(self.real, total, 0)
-        return mix(mix(~node ^ (salt >> 1)) + total)
+        return joined(node, torch.where(self.real, total, 0), salt)
 
     def _edges(self, i: int, node: Tensor, edge: Tensor) -> tuple[Tensor, EdgeLevel]:
         """Return the class of each edge, and how the first edge of each class is computed."""
@@ -210,4 +208,13 @@ def search_junction(
 def _fragment_hash(fragments: Tensor, code: Tensor, home: Tensor, salt: int) -> Tensor:
     """Return a hash of each fragment's code and the codes of its atoms. [P] int64."""
     total = torch.zeros_like(fragments).index_add_(0, home, mix(code + salt))
-    return mix(mix(~fragments ^ (salt >> 1)) + total)
+    return joined(fragments, total, salt)
+
+
+def joined(own: Tensor, total: Tensor, salt: int) -> Tensor:
+    """Return a hash of the own class of each row and the sum of the hashes of what enters it.
+
+    The two are hashed in different ways: a node and its edge that changed places would otherwise
+    have the same hash.
+    """
+    return mix(mix(~own ^ (salt >> 1)) + total)

@@ -76,10 +76,10 @@ class Rooms:
         """Return whether the run since the last `clear` may not be used. [] bool."""
         found = list(self.flags)
         if self.most:
-            limits = torch.tensor(list(self.most.values()))
-            device = self.counts[next(iter(self.most))].device
-            most = self.kept("most", lambda: limits.to(device))
-            found.append((torch.stack([self.counts[name] for name in self.most]) > most).any())
+            needed = torch.stack([self.counts[name] for name in self.most])
+            sizes = list(self.most.values())
+            most = self.kept("most", lambda: torch.tensor(sizes).to(needed.device))
+            found.append((needed > most).any())
         return torch.stack(found).any() if found else torch.zeros((), dtype=torch.bool)
 
     def clear(self) -> None:
@@ -99,8 +99,8 @@ class Rooms:
         return Rooms(sizes, needed.salt + int(bool(needed.overflow())))
 
 
-def exactly(search: Callable[[Rooms], T]) -> tuple[T, Rooms]:
-    """Return the result of a search with arrays of exact sizes, and its rooms. The host waits.
+def exactly(search: Callable[[Rooms], T]) -> T:
+    """Return the result of a search with arrays of exact sizes. The host waits.
 
     Where two different rows have one hash, the search is repeated with another salt.
     """
@@ -108,5 +108,5 @@ def exactly(search: Callable[[Rooms], T]) -> tuple[T, Rooms]:
         rooms = Rooms(salt=salt)
         found = search(rooms)
         if not bool(rooms.overflow()):
-            return found, rooms
+            return found
     raise RuntimeError(f"{TRIES} searches for equal states found collisions; report this batch")
