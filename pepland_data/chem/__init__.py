@@ -8,6 +8,7 @@ cuts.py - which bonds are cut, and the pieces that remain.
 features.py - the feature row of an atom, a bond and a fragment.
 plain_path.py - one molecule to one graph, in the simplest way.
 fast/ - many molecules to many graphs at once, with the same result.
+compiled.py - functions on flat arrays as machine code.
 rdkit_messages.py - RDKit with its default settings, and its messages collected.
 conversion.py - the options, and what comes out: graphs, rejects and notes.
 """
