@@ -106,3 +106,22 @@ def list_reactions(
                 count += 1
         ptr[m + 1] = count
     return ptr, starts, ends, code
+
+
+@compiled
+def local_indices(ptr: Ints, start: Ints, indices: Ints) -> Ints:
+    """Return indices in the batch as indices in each molecule.
+
+    Args:
+        ptr: [M+1] int64, pointer into `indices` by molecule.
+        start: [M+1] int64, what has the index 0 in each molecule.
+        indices: [N] int64, indices in the batch.
+
+    Returns:
+        [N] int64.
+    """
+    local = np.empty_like(indices)
+    for m in range(len(ptr) - 1):
+        for i in range(ptr[m], ptr[m + 1]):
+            local[i] = indices[i] - start[m]
+    return local

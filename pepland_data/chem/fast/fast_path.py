@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from rdkit import Chem
 
-from pepland_data.chem.fast.batch_fragments import list_reactions, number_fragments
+from pepland_data.chem.fast.batch_fragments import list_reactions, local_indices, number_fragments
 from pepland_data.chem.fast.molecule_batch import (
     DistinctRecords,
     Ints,
@@ -134,29 +134,30 @@ class FastPath:
     ) -> GraphColumns:
         """Return the graphs of a batch from the numbers of its pieces in the cache."""
         parts, codes = self.cache.atom_fragment, self.cache.fragment_code
-        degree = np.bincount(np.concatenate([batch.begin, batch.end]), minlength=batch.atom_ptr[-1])
+        atom_ptr, bond_ptr = batch.atom_ptr, batch.bond_ptr
+        degree = np.bincount(batch.begin, minlength=atom_ptr[-1])
+        degree += np.bincount(batch.end, minlength=atom_ptr[-1])
         bond_code = self.distinct.bond_codes(batch, self.tables)
         fragment_ptr, fragment, fragment_code, residue = number_fragments(
-            batch.atom_ptr, pieces.ptr, pieces.of_atom, pieces.local, numbers,
+            atom_ptr, pieces.ptr, pieces.of_atom, pieces.local, numbers,
             parts.values, parts.ptr, codes.values, codes.ptr,
         )  # fmt: skip
         found = np.concatenate([pieces.cuts, self._brics(bonds, numbers)])
         reaction_ptr, begin, end, reaction_code = list_reactions(
-            batch.bond_ptr, batch.begin, batch.end, bond_code, found, fragment_ptr, fragment
+            bond_ptr, batch.begin, batch.end, bond_code, found, fragment_ptr, fragment
         )
         uncut = np.repeat(np.diff(reaction_ptr) == 0, np.diff(fragment_ptr))
-        atom_start = np.repeat(batch.atom_ptr[:-1], np.diff(batch.bond_ptr))
         return GraphColumns(
-            atom_ptr=batch.atom_ptr,
+            atom_ptr=atom_ptr,
             fragment_ptr=fragment_ptr,
-            bond_ptr=batch.bond_ptr,
+            bond_ptr=bond_ptr,
             reaction_ptr=reaction_ptr,
             atom_code=self.distinct.atom_codes(batch, degree, self.tables),
-            atom_fragment=fragment - np.repeat(fragment_ptr[:-1], np.diff(batch.atom_ptr)),
+            atom_fragment=local_indices(atom_ptr, fragment_ptr, fragment),
             fragment_code=fragment_code,
             fragment_residue=np.where(uncut, 1, residue),
-            bond_begin=batch.begin - atom_start,
-            bond_end=batch.end - atom_start,
+            bond_begin=local_indices(bond_ptr, atom_ptr, batch.begin),
+            bond_end=local_indices(bond_ptr, atom_ptr, batch.end),
             bond_code=bond_code,
             reaction_begin=begin,
             reaction_end=end,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pepland_data.chem.compiled import compiled
 from pepland_data.chem.cuts import NO_LIMIT, amide_pattern
 from pepland_data.chem.fast.rdkit_records import STEREO, RdkitRecords, atom_fields, bond_type
 from pepland_data.chem.features import bond_row
@@ -98,23 +99,37 @@ class DistinctRecords:
 
     def atom_codes(self, batch: MoleculeBatch, degree: Ints, tables: TableBuilder) -> Ints:
         """Return the code of each atom; RDKit computes rows that are new. [A] int64."""
-        record, column = batch.atom_record, np.minimum(degree, MAX_DEGREE)
-        codes = self._atom_code[record, column]
+        record = batch.atom_record
+        codes = codes_of_records(self._atom_code, record, degree)
+        if not np.any(codes < 0):
+            return codes
+        column = np.minimum(degree, MAX_DEGREE)
         for atom in _first_unknown(codes, record * (MAX_DEGREE + 1) + column):
             m = int(np.searchsorted(batch.atom_ptr, atom, "right")) - 1
             rdkit_atom = batch.mols[m].GetAtomWithIdx(int(atom - batch.atom_ptr[m]))
             self._atom_code[record[atom], column[atom]] = tables.atoms.code(atom_key(rdkit_atom))
-        return self._atom_code[record, column]
+        return codes_of_records(self._atom_code, record, degree)
 
     def bond_codes(self, batch: MoleculeBatch, tables: TableBuilder) -> Ints:
         """Return the code of each bond; RDKit computes rows that are new. [B] int64."""
         record, in_ring = batch.bond_record, batch.bond_in_ring
-        codes = self._bond_code[record, in_ring]
+        codes = codes_of_records(self._bond_code, record, in_ring)
+        if not np.any(codes < 0):
+            return codes
         for bond in _first_unknown(codes, 2 * record + in_ring):
             m = int(np.searchsorted(batch.bond_ptr, bond, "right")) - 1
             rdkit_bond = batch.mols[m].GetBondWithIdx(int(bond - batch.bond_ptr[m]))
             self._bond_code[record[bond], in_ring[bond]] = tables.bonds.code(bond_row(rdkit_bond))
-        return np.asarray(self._bond_code[record, in_ring])
+        return codes_of_records(self._bond_code, record, in_ring)
+
+
+@compiled
+def codes_of_records(table: Ints, record: Ints, column: Ints) -> Ints:
+    """Return the code at each record and column; larger columns mean the last. [N] int64."""
+    codes = np.empty_like(record)
+    for i in range(len(record)):
+        codes[i] = table[record[i], min(column[i], table.shape[1] - 1)]
+    return codes
 
 
 def _with_rows(table: Ints, rows: int) -> Ints:

@@ -19,6 +19,8 @@ class BatchPieces:
 
     cuts: Ints
     """[C] int64, cut bonds in the order they are found."""
+    found: Ints
+    """[B] int64, place of each bond in ``cuts``, -1 if it is not cut."""
     ptr: Ints
     """[M+1] int64, pieces of molecule m are ``ptr[m]`` to ``ptr[m+1]``."""
     of_atom: Ints
@@ -31,58 +33,71 @@ class BatchPieces:
 
 def cut_residues(batch: MoleculeBatch, distinct: DistinctRecords) -> BatchPieces:
     """Return the pieces of the Amiibo rule; a molecule without such bonds is one piece."""
-    number = distinct.atomic_number[batch.atom_record]
-    kind = distinct.bond_type[batch.bond_record]
-    cuts = amiibo_cuts(number, kind, batch.begin, batch.end, batch.amides)
-    pieces = connected_atoms(batch.atom_ptr, batch.bond_ptr, batch.begin, batch.end, cuts)
-    return BatchPieces(cuts, *pieces)
+    ends, records = (batch.begin, batch.end), (batch.atom_record, batch.bond_record)
+    tables = distinct.atomic_number, distinct.bond_type
+    cuts, found = amiibo_cuts(*records, *tables, *ends, batch.amides)
+    pieces = connected_atoms(batch.atom_ptr, batch.bond_ptr, *ends, found)
+    return BatchPieces(cuts, found, *pieces)
 
 
 @compiled
-def amiibo_cuts(number: Ints, kind: Ints, begin: Ints, end: Ints, amides: Ints) -> Ints:
-    """Return the bonds that are cut, each once, in the order they are found.
+def amiibo_cuts(
+    atom_record: Ints,
+    bond_record: Ints,
+    atomic_number: Ints,
+    bond_type: Ints,
+    begin: Ints,
+    end: Ints,
+    amides: Ints,
+) -> tuple[Ints, Ints]:
+    """Return ``cuts`` and ``found`` of `BatchPieces`.
 
     This is `pepland_data.chem.cuts.amiibo_cuts` for all molecules of a batch.
 
     Args:
-        number: [A] int64, atomic number.
-        kind: [B] int64, bond type.
+        atom_record: [A] int64, number of the atom's record.
+        bond_record: [B] int64, number of the bond's record.
+        atomic_number: int64, by the number of an atom record.
+        bond_type: int64, by the number of a bond record.
         begin: [B] int64, begin atom.
         end: [B] int64, end atom.
         amides: [N, 2] int64, carbon and nitrogen.
-
-    Returns:
-        [C] int64.
     """
-    carbonyl = np.zeros(len(number), np.bool_)
-    last = np.full(len(number), -1, np.int64)  # a chain of bonds for each atom, ascending
-    following = np.full(2 * len(begin), -1, np.int64)  # place 2 * bond + (0 begin, 1 end)
+    # The bonds of each atom of an amide are a chain, ascending; other atoms have no chain.
+    head = np.full(len(atom_record), -2, np.int64)
+    for amide in range(len(amides)):
+        head[amides[amide, 0]] = head[amides[amide, 1]] = -1
+    chained, following = np.empty(2 * len(begin), np.int64), np.empty(2 * len(begin), np.int64)
+    carbonyl = np.zeros(len(atom_record), np.bool_)
+    count = 0
     for bond in range(len(begin) - 1, -1, -1):
-        for place, here, there in (
-            (2 * bond, begin[bond], end[bond]),
-            (2 * bond + 1, end[bond], begin[bond]),
-        ):
-            following[place], last[here] = last[here], place
-            carbonyl[here] |= kind[bond] == DOUBLE and number[there] == OXYGEN
-    cuts = np.empty(len(begin), np.int64)
-    is_cut = np.zeros(len(begin), np.bool_)
+        double = bond_type[bond_record[bond]] == DOUBLE
+        for here, there in ((begin[bond], end[bond]), (end[bond], begin[bond])):
+            if double and atomic_number[atom_record[there]] == OXYGEN:
+                carbonyl[here] = True
+            if head[here] >= -1:
+                chained[count], following[count], head[here] = bond, head[here], count
+                count += 1
+    cuts, found = np.empty(len(begin), np.int64), np.full(len(begin), -1, np.int64)
     count = 0
     for amide in range(len(amides)):
         for side in range(2):
-            place = last[amides[amide, side]]
+            atom = amides[amide, side]
+            place = head[atom]
             while place >= 0:
-                bond = place >> 1
-                if side == 0:
-                    other = end[bond] if place & 1 == 0 else begin[bond]
-                    cut = kind[bond] == SINGLE and number[other] == CARBON
-                else:
-                    carbon = begin[bond] if number[begin[bond]] == CARBON else end[bond]
-                    cut = number[carbon] == CARBON and not carbonyl[carbon]
-                if cut and not is_cut[bond]:
-                    is_cut[bond], cuts[count] = True, bond
-                    count += 1
+                bond = chained[place]
                 place = following[place]
-    return cuts[:count].copy()
+                if side == 0:
+                    carbon = begin[bond] + end[bond] - atom
+                    allowed = bond_type[bond_record[bond]] == SINGLE
+                else:
+                    begins = atomic_number[atom_record[begin[bond]]] == CARBON
+                    carbon = begin[bond] if begins else end[bond]
+                    allowed = not carbonyl[carbon]
+                if allowed and found[bond] < 0 and atomic_number[atom_record[carbon]] == CARBON:
+                    cuts[count], found[bond] = bond, count
+                    count += 1
+    return cuts[:count].copy(), found
 
 
 @compiled
@@ -96,29 +111,29 @@ def first_joined(root: Ints, atom: int) -> int:
 
 @compiled
 def connected_atoms(
-    atom_ptr: Ints, bond_ptr: Ints, begin: Ints, end: Ints, cuts: Ints
+    atom_ptr: Ints, bond_ptr: Ints, begin: Ints, end: Ints, found: Ints
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """Return ``ptr``, ``of_atom``, ``local`` and ``sizes`` of `BatchPieces`."""
-    is_cut = np.zeros(len(begin), np.bool_)
-    is_cut[cuts] = True
     root = np.arange(atom_ptr[-1])
-    of_atom, local, sizes = np.empty_like(root), np.empty_like(root), np.zeros_like(root)
+    of_atom, local, sizes = np.empty_like(root), np.empty_like(root), np.empty_like(root)
     ptr = np.zeros_like(atom_ptr)
     count = 0
     for m in range(len(ptr) - 1):
-        if is_cut[bond_ptr[m] : bond_ptr[m + 1]].any():
-            for bond in range(bond_ptr[m], bond_ptr[m + 1]):
-                if not is_cut[bond]:
-                    i, j = first_joined(root, begin[bond]), first_joined(root, end[bond])
-                    root[max(i, j)] = min(i, j)
-        else:
+        whole = True
+        for bond in range(bond_ptr[m], bond_ptr[m + 1]):
+            if found[bond] < 0:
+                i, j = first_joined(root, begin[bond]), first_joined(root, end[bond])
+                root[max(i, j)] = min(i, j)
+            else:
+                whole = False
+        if whole:
             root[atom_ptr[m] : atom_ptr[m + 1]] = atom_ptr[m]
         for atom in range(atom_ptr[m], atom_ptr[m + 1]):
-            i = first_joined(root, atom)
-            if i == atom:
-                of_atom[atom] = count
+            first = first_joined(root, atom)
+            if first == atom:
+                of_atom[atom], sizes[count] = count, 0
                 count += 1
-            piece = of_atom[i]
+            piece = of_atom[first]
             of_atom[atom], local[atom] = piece, sizes[piece]
             sizes[piece] += 1
         ptr[m + 1] = count
