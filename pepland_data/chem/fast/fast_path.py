@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rdkit import Chem
 
+from pepland_data.chem.fast.batch_fragments import list_reactions, number_fragments
 from pepland_data.chem.fast.molecule_batch import (
     DistinctRecords,
     Ints,
@@ -20,10 +21,10 @@ from pepland_data.chem.fast.molecule_batch import (
     batch_molecules,
 )
 from pepland_data.chem.fast.piece_cache import PieceCache, PieceFragments, solve_pieces
-from pepland_data.chem.fast.piece_keys import PieceBonds, piece_keys
+from pepland_data.chem.fast.piece_keys import PieceBonds, PieceKeys, piece_keys
 from pepland_data.chem.fast.rdkit_records import RdkitRecords
-from pepland_data.chem.fast.residue_cuts import BatchPieces, cut_residues, first_positions
-from pepland_data.graph.columns import GraphColumns, pointers
+from pepland_data.chem.fast.residue_cuts import BatchPieces, cut_residues
+from pepland_data.graph.columns import GraphColumns, ragged_rows
 from pepland_data.graph.table_builder import TableBuilder
 
 
@@ -60,8 +61,16 @@ class FastPath:
         Raises:
             CannotCutError: some molecules have no graph.
         """
+        return self.graphs_of_batch(batch_molecules(mols, records, self.distinct), watch)
+
+    def graphs_of_batch(
+        self, batch: MoleculeBatch, watch: Callable[[int | None], None] = lambda place: None
+    ) -> GraphColumns:
+        """Return the graphs of a batch; see `graphs`.
+
+        An item of ``batch.mols`` is read only if the molecule has a new piece, atom or bond.
+        """
         self.cache.make_room()
-        batch = batch_molecules(mols, records, self.distinct)
         pieces = cut_residues(batch, self.distinct)
         keys, bonds = piece_keys(batch, pieces, self.distinct)
         numbers = self._piece_numbers(batch, pieces, bonds, keys, watch)
@@ -72,36 +81,33 @@ class FastPath:
         batch: MoleculeBatch,
         pieces: BatchPieces,
         bonds: PieceBonds,
-        keys: list[Any],
+        keys: PieceKeys,
         watch: Callable[[int | None], None],
     ) -> Ints:
         """Return the number of each piece in the cache; new pieces are computed and added."""
         numbers = self.cache.look_up(keys)
-        new: dict[Any, int] = {}
-        for k in np.flatnonzero(numbers < 0).tolist():
-            new.setdefault(keys[k] or k, k)  # a piece without a key is always new
-        if not new:
-            return numbers
-        molecule = batch.atom_molecule[pieces.first_atom]
+        new: dict[bytes | int, int] = {}  # a piece without a key is always new
+        unknown = np.flatnonzero(numbers < 0).tolist()
+        same = {k: new.setdefault(keys[k].tobytes() or k, k) for k in unknown}
         by_molecule: dict[int, list[int]] = {}
         for k in new.values():
-            by_molecule.setdefault(int(molecule[k]), []).append(k)
+            by_molecule.setdefault(int(np.searchsorted(pieces.ptr, k, "right")) - 1, []).append(k)
         failed: dict[int, str] = {}
         for m, wanted in by_molecule.items():
             step = partial(watch, m)
             step()
             try:
-                solved = self._solve(batch, pieces, bonds, m, wanted, molecule, step)
+                solved = self._solve(batch, pieces, bonds, m, wanted, step)
             except (Chem.MolSanitizeException, ValueError, RuntimeError) as error:
                 failed[m] = str(error)
                 continue
             for k, piece in solved.items():
                 numbers[k] = self.cache.add(keys[k], piece)
-        watch(None)
+        if new:
+            watch(None)
         if failed:
             raise CannotCutError(failed)
-        for k in np.flatnonzero(numbers < 0).tolist():
-            numbers[k] = self.cache.number(keys[k])
+        numbers[unknown] = numbers[list(same.values())]
         return numbers
 
     def _solve(
@@ -111,93 +117,54 @@ class FastPath:
         bonds: PieceBonds,
         m: int,
         wanted: list[int],
-        molecule: Ints,
         step: Callable[[], None],
     ) -> dict[int, PieceFragments]:
         """Return the fragments of the wanted pieces of molecule m."""
-        start, stop = batch.bond_ptr[m], batch.bond_ptr[m + 1]
-        found = pieces.found[start:stop]
-        cuts = np.flatnonzero(found >= 0)
-        first = int(np.searchsorted(molecule, m))
+        first, start, stop = int(pieces.ptr[m]), batch.bond_ptr[m], batch.bond_ptr[m + 1]
+        cuts = pieces.cuts[(start <= pieces.cuts) & (pieces.cuts < stop)] - start
         wanted_bonds = {
             k - first: bonds.bond[bonds.ptr[k] : bonds.ptr[k + 1]] - start for k in wanted
         }
-        ordered = cuts[np.argsort(found[cuts])].tolist()
-        solved = solve_pieces(batch.mols[m], ordered, wanted_bonds, self.cut, self.tables, step)
+        mol = batch.mols[m]
+        solved = solve_pieces(mol, cuts.tolist(), wanted_bonds, self.cut, self.tables, step)
         return {first + number: piece for number, piece in solved.items()}
 
     def _assemble(
         self, batch: MoleculeBatch, pieces: BatchPieces, bonds: PieceBonds, numbers: Ints
     ) -> GraphColumns:
         """Return the graphs of a batch from the numbers of its pieces in the cache."""
-        degree = np.bincount(np.concatenate([batch.begin, batch.end]), minlength=len(pieces.local))
-        atom_code = self.distinct.atom_codes(batch, degree, self.tables)
+        parts, codes = self.cache.atom_fragment, self.cache.fragment_code
+        degree = np.bincount(np.concatenate([batch.begin, batch.end]), minlength=batch.atom_ptr[-1])
         bond_code = self.distinct.bond_codes(batch, self.tables)
-        fragment, code, piece = self._fragments(pieces, numbers)
-        molecule = batch.atom_molecule
-        fragment_first = first_positions(fragment, len(code))
-        fragment_molecule = molecule[fragment_first]
-        fragment_ptr = pointers(np.bincount(fragment_molecule, minlength=len(batch.mols)))
-        found = self._found_order(pieces, bonds, numbers)
-        cuts = np.flatnonzero(found >= 0)
-        cut_molecule = molecule[batch.begin[cuts]]
-        begin, end = fragment[batch.begin[cuts]], fragment[batch.end[cuts]]
-        cut_start, bond_start = fragment_ptr[cut_molecule], batch.atom_ptr[molecule[batch.begin]]
+        fragment_ptr, fragment, fragment_code, residue = number_fragments(
+            batch.atom_ptr, pieces.ptr, pieces.of_atom, pieces.local, numbers,
+            parts.values, parts.ptr, codes.values, codes.ptr,
+        )  # fmt: skip
+        found = np.concatenate([pieces.cuts, self._brics(bonds, numbers)])
+        reaction_ptr, begin, end, reaction_code = list_reactions(
+            batch.bond_ptr, batch.begin, batch.end, bond_code, found, fragment_ptr, fragment
+        )
+        uncut = np.repeat(np.diff(reaction_ptr) == 0, np.diff(fragment_ptr))
+        atom_start = np.repeat(batch.atom_ptr[:-1], np.diff(batch.bond_ptr))
         return GraphColumns(
             atom_ptr=batch.atom_ptr,
             fragment_ptr=fragment_ptr,
             bond_ptr=batch.bond_ptr,
-            reaction_ptr=pointers(np.bincount(cut_molecule, minlength=len(batch.mols))),
-            atom_code=atom_code,
-            atom_fragment=fragment - fragment_ptr[molecule],
-            fragment_code=code,
-            fragment_residue=_residue(batch, pieces, piece, fragment_molecule, cut_molecule),
-            bond_begin=batch.begin - bond_start,
-            bond_end=batch.end - bond_start,
+            reaction_ptr=reaction_ptr,
+            atom_code=self.distinct.atom_codes(batch, degree, self.tables),
+            atom_fragment=fragment - np.repeat(fragment_ptr[:-1], np.diff(batch.atom_ptr)),
+            fragment_code=fragment_code,
+            fragment_residue=np.where(uncut, 1, residue),
+            bond_begin=batch.begin - atom_start,
+            bond_end=batch.end - atom_start,
             bond_code=bond_code,
-            reaction_begin=begin - cut_start,
-            reaction_end=end - cut_start,
-            reaction_code=bond_code[cuts][_first_of_pair(begin, end, found[cuts])],
+            reaction_begin=begin,
+            reaction_end=end,
+            reaction_code=reaction_code,
         )
 
-    def _fragments(self, pieces: BatchPieces, numbers: Ints) -> tuple[Ints, Ints, Ints]:
-        """Return the fragment of each atom, and the code and piece of each fragment."""
-        local, _ = self.cache.atom_fragment.take(numbers)
-        codes, ptr = self.cache.fragment_code.take(numbers)
-        by_piece = np.empty_like(local)
-        by_piece[pieces.order] = local + np.repeat(ptr[:-1], np.diff(pieces.ptr))
-        order = np.argsort(first_positions(by_piece, len(codes)))
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
-        piece = np.repeat(np.arange(len(numbers)), np.diff(ptr))
-        return rank[by_piece], codes[order], piece[order]
-
-    def _found_order(self, pieces: BatchPieces, bonds: PieceBonds, numbers: Ints) -> Ints:
-        """Return the place of each bond among the cuts: Amiibo first, then BRICS by piece. [B]."""
-        place, ptr = self.cache.brics.take(numbers)
-        brics = bonds.bond[place + np.repeat(bonds.ptr[:-1], np.diff(ptr))]
-        found = pieces.found.copy()
-        found[brics] = found.max(initial=0) + 1 + np.arange(len(brics))
-        return found
-
-
-def _residue(
-    batch: MoleculeBatch, pieces: BatchPieces, piece: Ints, molecule: Ints, cut_molecule: Ints
-) -> Ints:
-    """Return the piece of each fragment, local to the molecule; 1 if no bond is cut. [P]."""
-    first = pieces.of_atom[batch.atom_ptr[:-1]]
-    is_cut = np.zeros(len(batch.mols), bool)
-    is_cut[cut_molecule] = True
-    return np.where(is_cut[molecule], piece - first[molecule], 1)
-
-
-def _first_of_pair(begin: Ints, end: Ints, found: Ints) -> Ints:
-    """Return for each reaction the first-found reaction of the same two fragments. [C] int64."""
-    pair = np.minimum(begin, end) * (max(begin.max(initial=0), end.max(initial=0)) + 1)
-    pair = pair + np.maximum(begin, end)
-    order = np.lexsort((found, pair))
-    _, group = np.unique(pair[order], return_inverse=True)
-    first = first_positions(group, int(group.max(initial=-1)) + 1)
-    chosen = np.empty_like(order)
-    chosen[order] = order[first[group]]
-    return chosen
+    def _brics(self, bonds: PieceBonds, numbers: Ints) -> Ints:
+        """Return the bonds that BRICS cuts, in the order they are found. [C] int64."""
+        places, ptr = ragged_rows(self.cache.brics.ptr, numbers)
+        starts = np.repeat(bonds.ptr[:-1], np.diff(ptr))
+        return np.asarray(bonds.bond[starts + self.cache.brics.values[places]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,14 @@ import numpy as np
 from pepland_data.chem.cuts import brics_cuts
 from pepland_data.chem.fast.cut_pieces import CutPieces
 from pepland_data.chem.fast.molecule_batch import Ints
+from pepland_data.chem.fast.piece_keys import PieceKeys
+from pepland_data.chem.fast.ragged import Ragged
+from pepland_data.chem.fast.word_table import Words, WordTable
 from pepland_data.chem.plain_path import fragment_key
-from pepland_data.graph.columns import ragged_rows
 from pepland_data.graph.table_builder import TableBuilder
 
 MAX_KEY_BYTES = 128 << 20
-"""A cache with more bytes of keys is emptied before the next batch."""
+"""A cache with more bytes of keys and atoms is emptied before the next batch."""
 
 
 @dataclass(frozen=True)
@@ -31,25 +33,6 @@ class PieceFragments:
     """[c] bonds that BRICS cuts, as places among the piece's bonds, in the order found."""
 
 
-@dataclass
-class Ragged:
-    """A growing list of integer lists that is read as flat arrays."""
-
-    rows: list[list[int]] = field(default_factory=list)
-    _flat: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    _ptr: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
-
-    def take(self, chosen: Ints) -> tuple[Ints, Ints]:
-        """Return the chosen lists concatenated, and their pointers."""
-        new = self.rows[len(self._ptr) - 1 :]
-        if new:
-            flat = np.array([value for row in new for value in row], np.int64)
-            ends = self._ptr[-1] + np.cumsum([len(row) for row in new])
-            self._flat, self._ptr = np.append(self._flat, flat), np.append(self._ptr, ends)
-        rows, ptr = ragged_rows(self._ptr, chosen)
-        return self._flat[rows], ptr
-
-
 class PieceCache:
     """The fragments of pieces by key, of limited size; it counts look-ups and new pieces."""
 
@@ -61,42 +44,33 @@ class PieceCache:
 
     def clear(self) -> None:
         """Empty the cache."""
-        self._number: dict[Any, int] = {}
-        self.key_bytes = 0
+        self._keys = WordTable()
         self.atom_fragment, self.fragment_code, self.brics = Ragged(), Ragged(), Ragged()
 
     def make_room(self) -> None:
         """Empty the cache if it is too large."""
-        if self.key_bytes > MAX_KEY_BYTES:
+        if self._keys.nbytes + self.atom_fragment.values.nbytes > MAX_KEY_BYTES:
             self.emptied += 1
             self.clear()
 
-    def look_up(self, keys: list[Any]) -> Ints:
+    def look_up(self, keys: PieceKeys) -> Ints:
         """Return the number of each known piece, -1 for others. [K] int64."""
-        self.asked += len(keys)
-        return np.fromiter((self._number.get(key, -1) for key in keys), np.int64, len(keys))
+        numbers = self._keys.look_up(keys.words, keys.ptr)
+        self.asked += len(numbers)
+        return numbers
 
     @property
     def known(self) -> int:
         """Number of pieces found in the cache or earlier in their own batch."""
         return max(self.asked - self.solved, 0)
 
-    def number(self, key: Any) -> int:
-        """Return the number of a piece that was added."""
-        return self._number[key]
-
-    def add(self, key: Any, piece: PieceFragments) -> int:
-        """Store a piece under its key and return its number; a piece may have no key."""
-        number = len(self.fragment_code.rows)
+    def add(self, key: Words, piece: PieceFragments) -> int:
+        """Store a piece under its key and return its number; an empty key is never found."""
         self.solved += 1
-        self.atom_fragment.rows.append(piece.atom_fragment)
-        self.fragment_code.rows.append(piece.fragment_code)
-        self.brics.rows.append(piece.brics)
-        self.key_bytes += 8 * len(piece.atom_fragment)
-        if key is not None:
-            self._number[key] = number
-            self.key_bytes += len(key[0]) + len(key[1])
-        return number
+        self.atom_fragment.append(piece.atom_fragment)
+        self.fragment_code.append(piece.fragment_code)
+        self.brics.append(piece.brics)
+        return self._keys.add(key)
 
 
 def solve_pieces(

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from pepland_data.chem.compiled import compiled
 from pepland_data.chem.fast.molecule_batch import DistinctRecords, Ints, MoleculeBatch
-from pepland_data.graph.columns import pointers, ragged_rows
 
 CARBON, OXYGEN = 6, 8
 SINGLE, DOUBLE = 1, 2
@@ -19,89 +17,109 @@ SINGLE, DOUBLE = 1, 2
 class BatchPieces:
     """The pieces of a batch: connected atoms after the Amiibo bonds are cut."""
 
-    found: Ints
-    """[B] int64, place of a cut bond in the order the cuts are found; -1 if not cut."""
+    cuts: Ints
+    """[C] int64, cut bonds in the order they are found."""
+    ptr: Ints
+    """[M+1] int64, pieces of molecule m are ``ptr[m]`` to ``ptr[m+1]``."""
     of_atom: Ints
     """[A] int64, piece of each atom; pieces are numbered in the order of their first atoms."""
-    order: Ints
-    """[A] int64, atoms sorted by piece."""
-    ptr: Ints
-    """[K+1] int64, atoms of piece k are ``order[ptr[k]:ptr[k+1]]``."""
     local: Ints
     """[A] int64, place of each atom in its piece."""
-
-    @property
-    def first_atom(self) -> Ints:
-        """[K] int64, smallest atom of each piece."""
-        return self.order[self.ptr[:-1]]
+    sizes: Ints
+    """[K] int64, number of atoms of each piece."""
 
 
 def cut_residues(batch: MoleculeBatch, distinct: DistinctRecords) -> BatchPieces:
     """Return the pieces of the Amiibo rule; a molecule without such bonds is one piece."""
-    found = amiibo_order(batch, distinct)
-    of_atom = _components(batch, found)
-    order = np.argsort(of_atom, kind="stable")
-    ptr = pointers(np.bincount(of_atom))
-    local = np.empty_like(order)
-    local[order] = np.arange(len(order)) - np.repeat(ptr[:-1], np.diff(ptr))
-    return BatchPieces(found, of_atom, order, ptr, local)
-
-
-def amiibo_order(batch: MoleculeBatch, distinct: DistinctRecords) -> Ints:
-    """Return the place of each bond among the cuts, -1 if it is not cut. [B] int64.
-
-    This is `pepland_data.chem.cuts.amiibo_cuts` for all molecules of the batch.
-    """
     number = distinct.atomic_number[batch.atom_record]
     kind = distinct.bond_type[batch.bond_record]
-    bond, atom, of_nitrogen = _bonds_of(batch, batch.amides.ravel())
-    other = batch.begin[bond] + batch.end[bond] - atom
-    carbon_cut = (kind[bond] == SINGLE) & (number[other] == CARBON)
-    begins = number[batch.begin[bond]] == CARBON
-    carbon_end = np.where(begins, batch.begin[bond], batch.end[bond])
-    open_end = (number[carbon_end] == CARBON) & ~_carbonyl(batch, number, kind)[carbon_end]
-    cuts = bond[np.where(of_nitrogen, open_end, carbon_cut)]
-    found = np.full(len(kind), -1, np.int64)
-    found[cuts[::-1]] = np.arange(len(cuts))[::-1]
-    return found
+    cuts = amiibo_cuts(number, kind, batch.begin, batch.end, batch.amides)
+    pieces = connected_atoms(batch.atom_ptr, batch.bond_ptr, batch.begin, batch.end, cuts)
+    return BatchPieces(cuts, *pieces)
 
 
-def _bonds_of(batch: MoleculeBatch, atoms: Ints) -> tuple[Ints, Ints, Ints]:
-    """Return the bonds of each atom in turn, that atom, and 1 if it is the second of a pair."""
-    ends = np.stack([batch.begin, batch.end], 1).ravel()
-    order = np.argsort(ends, kind="stable")
-    counts = np.bincount(ends, minlength=batch.atom_ptr[-1])
-    rows, ptr = ragged_rows(pointers(counts), atoms)
-    sizes = np.diff(ptr)
-    return order[rows] >> 1, np.repeat(atoms, sizes), np.repeat(np.arange(len(atoms)) & 1, sizes)
+@compiled
+def amiibo_cuts(number: Ints, kind: Ints, begin: Ints, end: Ints, amides: Ints) -> Ints:
+    """Return the bonds that are cut, each once, in the order they are found.
+
+    This is `pepland_data.chem.cuts.amiibo_cuts` for all molecules of a batch.
+
+    Args:
+        number: [A] int64, atomic number.
+        kind: [B] int64, bond type.
+        begin: [B] int64, begin atom.
+        end: [B] int64, end atom.
+        amides: [N, 2] int64, carbon and nitrogen.
+
+    Returns:
+        [C] int64.
+    """
+    carbonyl = np.zeros(len(number), np.bool_)
+    last = np.full(len(number), -1, np.int64)  # a chain of bonds for each atom, ascending
+    following = np.full(2 * len(begin), -1, np.int64)  # place 2 * bond + (0 begin, 1 end)
+    for bond in range(len(begin) - 1, -1, -1):
+        for place, here, there in (
+            (2 * bond, begin[bond], end[bond]),
+            (2 * bond + 1, end[bond], begin[bond]),
+        ):
+            following[place], last[here] = last[here], place
+            carbonyl[here] |= kind[bond] == DOUBLE and number[there] == OXYGEN
+    cuts = np.empty(len(begin), np.int64)
+    is_cut = np.zeros(len(begin), np.bool_)
+    count = 0
+    for amide in range(len(amides)):
+        for side in range(2):
+            place = last[amides[amide, side]]
+            while place >= 0:
+                bond = place >> 1
+                if side == 0:
+                    other = end[bond] if place & 1 == 0 else begin[bond]
+                    cut = kind[bond] == SINGLE and number[other] == CARBON
+                else:
+                    carbon = begin[bond] if number[begin[bond]] == CARBON else end[bond]
+                    cut = number[carbon] == CARBON and not carbonyl[carbon]
+                if cut and not is_cut[bond]:
+                    is_cut[bond], cuts[count] = True, bond
+                    count += 1
+                place = following[place]
+    return cuts[:count].copy()
 
 
-def _carbonyl(batch: MoleculeBatch, number: Ints, kind: Ints) -> np.ndarray:
-    """Return whether each atom has a double bond to an oxygen. [A] bool."""
-    double = kind == DOUBLE
-    marked = np.zeros(len(number), bool)
-    for here, there in ((batch.begin, batch.end), (batch.end, batch.begin)):
-        marked[here[double & (number[there] == OXYGEN)]] = True
-    return marked
+@compiled
+def first_joined(root: Ints, atom: int) -> int:
+    """Return the first of the atoms joined so far to an atom, and shorten the way to it."""
+    while root[atom] != atom:
+        root[atom] = root[root[atom]]
+        atom = root[atom]
+    return atom
 
 
-def _components(batch: MoleculeBatch, found: Ints) -> Ints:
-    """Return the piece of each atom; a molecule without cuts is one piece. [A] int64."""
-    whole = np.ones(len(batch.mols), bool)
-    molecule = batch.atom_molecule
-    whole[molecule[batch.begin[found >= 0]]] = False
-    loose = np.flatnonzero(whole[molecule])
-    begin = np.concatenate([batch.begin[found < 0], loose])
-    end = np.concatenate([batch.end[found < 0], batch.atom_ptr[molecule[loose]]])
-    shape = len(molecule), len(molecule)
-    joined = coo_array((np.ones(len(begin), np.int8), (begin, end)), shape)
-    number, label = connected_components(joined, directed=False)
-    first = first_positions(label, number)
-    return np.asarray(np.argsort(np.argsort(first))[label])
-
-
-def first_positions(label: np.ndarray, number: int) -> Ints:
-    """Return the first position of each label from 0 to number - 1. [number] int64."""
-    first = np.zeros(number, np.int64)
-    first[label[::-1]] = np.arange(len(label))[::-1]
-    return first
+@compiled
+def connected_atoms(
+    atom_ptr: Ints, bond_ptr: Ints, begin: Ints, end: Ints, cuts: Ints
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return ``ptr``, ``of_atom``, ``local`` and ``sizes`` of `BatchPieces`."""
+    is_cut = np.zeros(len(begin), np.bool_)
+    is_cut[cuts] = True
+    root = np.arange(atom_ptr[-1])
+    of_atom, local, sizes = np.empty_like(root), np.empty_like(root), np.zeros_like(root)
+    ptr = np.zeros_like(atom_ptr)
+    count = 0
+    for m in range(len(ptr) - 1):
+        if is_cut[bond_ptr[m] : bond_ptr[m + 1]].any():
+            for bond in range(bond_ptr[m], bond_ptr[m + 1]):
+                if not is_cut[bond]:
+                    i, j = first_joined(root, begin[bond]), first_joined(root, end[bond])
+                    root[max(i, j)] = min(i, j)
+        else:
+            root[atom_ptr[m] : atom_ptr[m + 1]] = atom_ptr[m]
+        for atom in range(atom_ptr[m], atom_ptr[m + 1]):
+            i = first_joined(root, atom)
+            if i == atom:
+                of_atom[atom] = count
+                count += 1
+            piece = of_atom[i]
+            of_atom[atom], local[atom] = piece, sizes[piece]
+            sizes[piece] += 1
+        ptr[m + 1] = count
+    return ptr, of_atom, local, sizes[:count].copy()
