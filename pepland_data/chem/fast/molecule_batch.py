@@ -68,6 +68,8 @@ class DistinctRecords:
         self._supported: set[bytes] = set()
         self.atomic_number = np.zeros(0, np.int64)
         """[number of an atom record] int64."""
+        self.aromatic = np.zeros(0, bool)
+        """[number of an atom record] bool."""
         self.bond_type = np.zeros(0, np.int64)
         """[number of a bond record] int64, as `rdkit_records.bond_type` returns it."""
         self.stereo = np.zeros(0, bool)
@@ -89,8 +91,10 @@ class DistinctRecords:
     def grow(self) -> None:
         """Extend the arrays to the records numbered since the last call."""
         atoms = list(self.atoms)[len(self.atomic_number) :]
-        numbers = [atom_fields(record)["number"] for record in atoms]
+        fields = [atom_fields(record) for record in atoms]
+        numbers, aromatic = [f["number"] for f in fields], [f["aromatic"] for f in fields]
         self.atomic_number = np.append(self.atomic_number, numbers).astype(np.int64)
+        self.aromatic = np.append(self.aromatic, aromatic).astype(bool)
         bonds = list(self.bonds)[len(self.bond_type) :]
         self.bond_type = np.append(self.bond_type, list(map(bond_type, bonds))).astype(np.int64)
         self.stereo = np.append(self.stereo, [bool(b[0] & STEREO) for b in bonds]).astype(bool)

@@ -25,7 +25,7 @@ AROMATIC, NO_IMPLICIT = 0x40, 0x20
 SHORT_FIELDS = ("charge", "chiral", "hybridization", "hs", "valence", "implicit_hs", "radicals")
 ISOTOPE = 0x100
 STEREO, DIRECTION, TYPE = 0x02, 0x04, 0x08
-DEFAULT_HYBRIDIZATION, SINGLE = 4, 1
+DEFAULT_HYBRIDIZATION, SINGLE, AROMATIC_TYPE = 4, 1, 12
 
 
 def _atom_sizes() -> dict[bytes, int]:

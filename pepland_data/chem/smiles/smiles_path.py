@@ -1,0 +1,153 @@
+"""SMILES texts to molecules as arrays without RDKit, as far as their pieces are known.
+
+Each text is read as written and cut into pieces. RDKit's records of the atoms and bonds of a known
+piece are copied. A text with an unknown piece is read by RDKit, and its pieces are remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rdkit import Chem
+
+from pepland_data.chem.compiled import compiled
+from pepland_data.chem.fast.molecule_batch import DistinctRecords, MoleculeBatch
+from pepland_data.chem.fast.rdkit_records import RdkitRecords
+from pepland_data.chem.smiles.answers import ReadRow
+from pepland_data.chem.smiles.known_pieces import REFUSED, UNKNOWN, KnownPieces
+from pepland_data.chem.smiles.pieces import cut_into_written_pieces
+from pepland_data.chem.smiles.rings import Flags, Ints, bonds_of_atoms
+from pepland_data.chem.smiles.written_rows import WrittenRows, read_rows
+from pepland_data.graph.columns import pointers
+
+
+class TextMolecules(Sequence[Any]):
+    """The molecules of texts; RDKit reads one when it is asked for."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+        self._read: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __getitem__(self, number: Any) -> Any:
+        if number not in self._read:
+            self._read[number] = Chem.MolFromSmiles(self._texts[number])
+        return self._read[number]
+
+
+class SmilesBatch:
+    """Some texts, read as written."""
+
+    def __init__(self, texts: Sequence[str], known: KnownPieces, distinct: DistinctRecords) -> None:
+        self._texts, self._known, self._distinct = texts, known, distinct
+        self._rows = read_rows(texts)
+        self._pieces = cut_into_written_pieces(self._rows)
+        self._look_up()
+
+    def _look_up(self) -> None:
+        self._numbers = self._known.look_up(self._pieces.words, self._pieces.word_ptr)
+
+    def known(self, max_atoms: int) -> Flags:
+        """Return which texts have known pieces only, and at most `max_atoms` atoms. [R] bool."""
+        self._look_up()
+        small = np.diff(self._rows.atom_ptr) <= max_atoms
+        missing = np.append(0, np.cumsum(self._numbers < 0))[self._pieces.row_ptr]
+        return self._rows.read & small & (np.diff(missing) == 0)
+
+    def to_ask(self, known: Flags) -> list[int]:
+        """Return texts for RDKit: those that only it can read, and one for each unknown piece."""
+        asked, claimed = [], set()
+        ptr, words = self._pieces.row_ptr, self._pieces.words
+        for row in np.flatnonzero(~known).tolist():
+            numbers = self._numbers[ptr[row] : ptr[row + 1]]
+            new = {
+                words[self._pieces.word_ptr[k] : self._pieces.word_ptr[k + 1]].tobytes()
+                for k in (ptr[row] + np.flatnonzero(numbers == UNKNOWN)).tolist()
+            }
+            if not new or np.any(numbers == REFUSED) or not new <= claimed:
+                asked.append(row)
+                claimed |= new
+        return asked
+
+    def learn(self, row: int, mol: Any, records: RdkitRecords) -> None:
+        """Remember RDKit's answers about the pieces of a text."""
+        if not self._rows.read[row]:
+            return
+        read = ReadRow(self._rows, self._pieces, row, mol, records)
+        agrees = read.agrees()
+        for piece in range(*self._pieces.row_ptr[row : row + 2].tolist()):
+            start, stop = self._pieces.word_ptr[piece : piece + 2].tolist()
+            key = self._pieces.words[start:stop]
+            if self._known.look_up(key, np.array([0, len(key)]))[0] == UNKNOWN:
+                self._known.add(key, read.answer(piece, self._distinct) if agrees else None)
+
+    def molecules(self, rows: Flags) -> MoleculeBatch:
+        """Return the molecules of texts whose pieces are all known."""
+        self._distinct.grow()
+        written, pieces = self._rows, self._pieces
+        atom_record = _spread(self._numbers, self._known.atom_records.values,
+                              self._known.atom_records.ptr, pieces.atom, pieces.atom_ptr)  # fmt: skip
+        bond_record = _spread(self._numbers, self._known.bond_records.values,
+                              self._known.bond_records.ptr, pieces.bond, pieces.bond_ptr)  # fmt: skip
+        atoms, bonds = np.diff(written.atom_ptr), np.diff(written.bond_ptr)
+        atom, bond = np.repeat(rows, atoms), np.repeat(rows, bonds)
+        atom_ptr, bond_ptr = pointers(atoms[rows]), pointers(bonds[rows])
+        shift = np.repeat(atom_ptr[:-1] - written.atom_ptr[:-1][rows], bonds[rows])
+        begin, end = written.begin[bond] + shift, written.end[bond] + shift
+        return MoleculeBatch(
+            mols=TextMolecules([self._texts[row] for row in np.flatnonzero(rows).tolist()]),
+            atom_ptr=atom_ptr,
+            bond_ptr=bond_ptr,
+            atom_record=atom_record[atom],
+            bond_record=bond_record[bond],
+            bond_in_ring=pieces.in_ring[bond].astype(np.int64),
+            begin=begin,
+            end=end,
+            amides=self._amides(atom_record[atom], bond_record[bond], begin, end),
+        )
+
+    def _amides(self, atom_record: Ints, bond_record: Ints, begin: Ints, end: Ints) -> Ints:
+        distinct = self._distinct
+        element = np.where(distinct.aromatic, 0, distinct.atomic_number)[atom_record]
+        ptr, bonds = bonds_of_atoms(begin, end, len(atom_record))
+        return _amides(element, distinct.bond_type[bond_record], begin, end, ptr, bonds)
+
+
+@compiled
+def _spread(numbers: Ints, answers: Ints, answer_ptr: Ints, item: Ints, ptr: Ints) -> Ints:
+    """Return the record of each atom or bond from the answers of the known pieces."""
+    record = np.full(item.max() + 1 if len(item) else 0, -1)
+    for k in range(len(numbers)):
+        if numbers[k] >= 0:
+            shift = answer_ptr[numbers[k]] - ptr[k]
+            for i in range(ptr[k], ptr[k + 1]):
+                record[item[i]] = answers[i + shift]
+    return record
+
+
+CARBON, NITROGEN, OXYGEN = 6, 7, 8
+SINGLE, DOUBLE, AROMATIC = 1, 2, 12
+
+
+@compiled
+def _amides(element: Ints, kind: Ints, begin: Ints, end: Ints, ptr: Ints, bonds: Ints) -> Ints:
+    """Return carbon and nitrogen of each match of ``C(=O)N``, as RDKit orders them. [N, 2]."""
+    found, count = np.empty((2 * len(bonds), 2), np.int64), 0
+    for carbon in range(len(element)):
+        if element[carbon] != CARBON:
+            continue
+        for k in range(ptr[carbon], ptr[carbon + 1]):
+            oxygen = begin[bonds[k]] + end[bonds[k]] - carbon
+            if element[oxygen] != OXYGEN or kind[bonds[k]] != DOUBLE:
+                continue
+            for j in range(ptr[carbon], ptr[carbon + 1]):
+                nitrogen = begin[bonds[j]] + end[bonds[j]] - carbon
+                single = kind[bonds[j]] == SINGLE or kind[bonds[j]] == AROMATIC
+                if element[nitrogen] == NITROGEN and single:
+                    found[count] = carbon, nitrogen
+                    count += 1
+    return found[:count].copy()
