@@ -1,16 +1,19 @@
 """The entry of the package: texts to heterographs.
 
-`Featurizer.convert` reads the texts (`notation`) and makes their graphs in batches: sequences with
-`fast.sequence_path`, molecules with `fast.fast_path`, and unusual molecules with `plain_path`.
+`Featurizer.convert` reads the texts and makes their graphs in batches: sequences with
+`fast.sequence_path`, SMILES of known pieces with `smiles.smiles_path`, other texts with RDKit
+(`notation`). Molecules become graphs with `fast.fast_path`, unusual ones with `plain_path`.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from rdkit import Chem
 
 from pepland_data.chem.conversion import Converted, FeaturizeOptions, Note, Reject
@@ -41,6 +44,8 @@ from pepland_data.chem.notation.residue_letters import nucleotide_note
 from pepland_data.chem.notation.standardize import standardized
 from pepland_data.chem.plain_path import check_atom, plain_graph
 from pepland_data.chem.rdkit_messages import RdkitMessages
+from pepland_data.chem.smiles.known_pieces import KnownPieces
+from pepland_data.chem.smiles.smiles_path import SmilesBatch
 from pepland_data.errors import InvalidMoleculeError
 from pepland_data.graph.columns import GraphColumns, columns_of_one, concat, empty_columns
 from pepland_data.graph.feature_tables import FeatureTables
@@ -51,6 +56,8 @@ BATCH = 256
 """Molecules that become graphs at once."""
 SEQUENCE_BATCH = 4096
 """Sequences that become graphs at once."""
+SMILES_BATCH = 512
+"""SMILES that are read as written at once."""
 MAX_FRAGMENT_ROWS = 200_000
 """A featurizer with more distinct fragments forgets its tables and caches before the next call."""
 
@@ -64,10 +71,16 @@ class _Text(NamedTuple):
     """Its RDKit molecule; None for a sequence that needs no molecule."""
     records: RdkitRecords | None = None
     """None if the molecule takes the plain path."""
+    noted: bool = False
+    """Whether there is a note about it."""
 
 
 Graphs = Iterator[tuple[list[_Text], GraphColumns]]
 """Batches of texts and their graphs."""
+Read = Callable[
+    [Sequence[int], int, Callable[[int, str, RdkitMessages], _Text]], Iterator[list[_Text]]
+]
+"""`Featurizer._read` of some texts."""
 
 
 class Featurizer:
@@ -96,6 +109,7 @@ class Featurizer:
     def _forget(self) -> None:
         self._rows = TableBuilder()
         self._path = FastPath(self.options.cut, self._rows)
+        self._known = KnownPieces()
         self.__dict__.pop("_sequences", None)
 
     @cached_property
@@ -193,30 +207,98 @@ class Featurizer:
                 notes.append(Note(position, "changed", text, steps))
         return [renamed.get(i, text) for i, text in enumerate(texts)], renamed
 
-    def _separate_sequences(
+    def _by_reader(
         self, texts: Sequence[str], rejected: set[int]
-    ) -> tuple[list[int], list[int]]:
-        """Return the positions of the sequences, which need no RDKit, and of all other texts."""
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Return the positions of sequences, of SMILES that may be read as written, and others."""
         sequences: list[int] = []
+        written: list[int] = []
         others: list[int] = []
+        as_written = self._fast and not self.options.dedup and layout_is_known()
         for position, text in enumerate(texts):
             if position in rejected:
                 continue
             notation = detect_notation(text, self.options.input_format)
-            (sequences if self._fast and notation == "sequence" else others).append(position)
-        return sequences, others
+            if self._fast and notation == "sequence":
+                sequences.append(position)
+            elif as_written and notation == "smiles" and text.isascii() and "\0" not in text:
+                written.append(position)
+            else:
+                others.append(position)
+        return sequences, written, others
 
     def _read_and_convert(
         self, texts: Sequence[str], log: RdkitMessages, rejects: list[Reject], notes: list[Note]
     ) -> Graphs:
         """Read all texts and make their graphs, the sequences first."""
-        sequences, others = self._separate_sequences(texts, {r.position for r in rejects})
+        sequences, written, others = self._by_reader(texts, {r.position for r in rejects})
         read = partial(self._read, texts, log, rejects, notes)
         for batch in read(sequences, SEQUENCE_BATCH, self._read_sequence):
             if batch:
                 yield batch, self._sequences.graphs([text.text for text in batch])
+        asked: list[_Text] = []
+        for start in range(0, len(written), SMILES_BATCH):
+            positions = written[start : start + SMILES_BATCH]
+            yield from self._smiles(texts, positions, read, asked, rejects)
+        yield from self._graphs(asked, rejects)
         for batch in read(others, BATCH, self._read_molecule):
             yield from self._graphs(batch, rejects)
+
+    def _smiles(
+        self,
+        texts: Sequence[str],
+        positions: Sequence[int],
+        read: Read,
+        asked: list[_Text],
+        rejects: list[Reject],
+    ) -> Graphs:
+        """Make the graphs of SMILES whose pieces are known.
+
+        RDKit reads one text for each unknown piece, then those that only it can read. Their graphs
+        are made in batches; at the end, `asked` holds those that still have none.
+        """
+        self._watch(None)
+        self._known.make_room()
+        written = [texts[position] for position in positions]
+        batch = SmilesBatch(written, self._known, self._path.distinct)
+        left = np.ones(len(written), bool)
+        for choose in (batch.to_ask, _all):
+            rows = choose(left & ~batch.known(self.options.max_atoms))
+            left[rows] = False
+            for molecules in read([positions[row] for row in rows], BATCH, self._read_molecule):
+                self._remember(batch, molecules, positions)
+                asked += molecules
+                if len(asked) >= BATCH:
+                    yield from self._graphs(asked, rejects)
+                    asked.clear()
+        chosen = left & batch.known(self.options.max_atoms)
+        yield from self._written_graphs(batch, chosen, positions, texts, rejects)
+
+    @staticmethod
+    def _remember(batch: SmilesBatch, molecules: list[_Text], positions: Sequence[int]) -> None:
+        """Remember the pieces of SMILES that RDKit read without a message."""
+        for text in molecules:
+            if text.records is not None and not text.noted:
+                batch.learn(bisect_left(positions, text.position), text.mol, text.records)
+
+    def _written_graphs(
+        self,
+        batch: SmilesBatch,
+        chosen: npt.NDArray[np.bool_],
+        positions: Sequence[int],
+        texts: Sequence[str],
+        rejects: list[Reject],
+    ) -> Graphs:
+        rows = np.flatnonzero(chosen).tolist()
+        found = [_Text(positions[row], texts[positions[row]]) for row in rows]
+        try:
+            if found:
+                watch = self._watch_of(found)
+                yield found, self._path.graphs_of_batch(batch.molecules(chosen), watch)
+        except CannotCutError as error:
+            rejects += [_cut_reject(found[i], reason) for i, reason in error.reasons.items()]
+            chosen[[rows[i] for i in error.reasons]] = False
+            yield from self._written_graphs(batch, chosen, positions, texts, rejects)
 
     def _read(
         self,
@@ -243,6 +325,7 @@ class Featurizer:
                 else:
                     said = [*log.take(), *filter(None, [nucleotide_note(text)])]
                     notes += [Note(position, "warning", text, line) for line in said]
+                    batch[-1] = batch[-1]._replace(noted=bool(said))
             yield batch
 
     def _read_sequence(self, position: int, text: str, log: RdkitMessages) -> _Text:
@@ -278,16 +361,16 @@ class Featurizer:
         if not batch:
             return
         mols, records = [t.mol for t in batch], [t.records for t in batch if t.records]
-
-        def watch(place: int | None) -> None:
-            self._watch(None if place is None else batch[place].position)
-
         try:
-            yield batch, self._path.graphs(mols, records, watch)
+            yield batch, self._path.graphs(mols, records, self._watch_of(batch))
         except CannotCutError as error:
             rejects += [_cut_reject(batch[i], reason) for i, reason in error.reasons.items()]
             rest = [text for i, text in enumerate(batch) if i not in error.reasons]
             yield from self._fast_graphs(rest, rejects)
+
+    def _watch_of(self, batch: list[_Text]) -> Callable[[int | None], None]:
+        """Return the watch for the places of a batch."""
+        return lambda place: self._watch(None if place is None else batch[place].position)
 
     def _plain_graph(self, text: _Text, rejects: list[Reject]) -> Graphs:
         self._watch(text.position)
@@ -310,6 +393,10 @@ class Featurizer:
             return identity_of_text(text.text)
         mol: Any = Chem.MolFromSequence(text.text) if text.mol is None else text.mol
         return identity_of_molecule(mol)
+
+
+def _all(wanted: npt.NDArray[np.bool_]) -> list[int]:
+    return list(map(int, np.flatnonzero(wanted)))
 
 
 def _check_types(texts: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ from pepland_data.chem.smiles.pieces import WrittenPieces
 from pepland_data.chem.smiles.stereo_proof import Neighbourhood, centre_is_kept
 from pepland_data.chem.smiles.written_rows import AROMATIC_BOND, TYPE, WrittenRows
 
+PHOSPHORUS = 15
 MAX_FUSED_RINGS = 8
 """Rings of one piece that may be aromatic; RDKit limits its search in larger systems."""
 Answer = tuple[list[int], list[int]]
@@ -81,12 +82,12 @@ class ReadRow:
         )
 
     def _atoms(self, piece: int) -> list[int]:
-        ptr = self.pieces.atom_ptr
-        return self.pieces.atom[ptr[piece] : ptr[piece + 1]].tolist()
+        start, stop = self.pieces.atom_ptr[piece : piece + 2]
+        return list(map(int, self.pieces.atom[start:stop]))
 
     def _bonds(self, piece: int) -> list[int]:
-        ptr = self.pieces.bond_ptr
-        return self.pieces.bond[ptr[piece] : ptr[piece + 1]].tolist()
+        start, stop = self.pieces.bond_ptr[piece : piece + 2]
+        return list(map(int, self.pieces.bond[start:stop]))
 
     def _as_written(self, atoms: list[int], bonds: list[int]) -> bool:
         """Return whether all that is written as aromatic is aromatic, and no bond has stereo."""
@@ -120,51 +121,52 @@ class ReadRow:
         if not marked:
             return True
         around = self._neighbourhood(atoms, bonds)
-        return all(
-            self._chiral(atoms[i]) and centre_is_kept(around, i) for i in marked
-        )
+        return all(self._chiral(atoms[i]) and centre_is_kept(around, i) for i in marked)
 
     def _chiral(self, atom: int) -> bool:
         return atom_fields(self.records.atoms[atom - self.first_atom])["chiral"] in (1, 2)
 
     def _neighbourhood(self, atoms: list[int], bonds: list[int]) -> Neighbourhood:
         """Return the piece with what its key says about the atoms beyond."""
-        place = {atom - self.first_atom: i for i, atom in enumerate(atoms)}
-        joined: list[list[tuple[int, float]]] = [[] for _ in atoms]
-        beyond: list[tuple[int, int, float]] = []
-        for bond in (self.mol.GetBondWithIdx(b - self.first_bond) for b in bonds):
-            one, other = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-            order = bond.GetBondTypeAsDouble()
-            if one in place and other in place:
-                joined[place[one]].append((place[other], order))
-                joined[place[other]].append((place[one], order))
-            else:
-                inside, outside = (one, other) if one in place else (other, one)
-                joined[place[inside]].append((len(atoms) + len(beyond), order))
-                beyond.append((inside, outside, order))
-        members = [self.mol.GetAtomWithIdx(a) for a in place]
-        members += [self.mol.GetAtomWithIdx(outside) for _, outside, _ in beyond]
-        others: list[Any] = []
-        for inside, outside, order in beyond:
-            around = [(place[inside], order)]
-            for far, far_order in self._others(outside, inside):
-                around.append((len(members) + len(others), far_order))
-                others.append(far)
-            joined.append(around)
-        joined += [[] for _ in others]
-        known = [*members, *others]
+        inside = {atom - self.first_atom: place for place, atom in enumerate(atoms)}
+        cuts = [cut for bond in bonds if (cut := self._cut(bond, inside))]
+        beyond = {cut: len(atoms) + place for place, cut in enumerate(cuts)}
+        members = [*inside, *(outside for _, outside in cuts)]
+        bonded: list[list[tuple[int, int]]] = []
+        for place, atom in enumerate(members):
+            bonded.append([])
+            for other, count in self._counted_neighbours(atom):
+                if place < len(atoms):
+                    end = inside[other] if other in inside else beyond[atom, other]
+                elif (other, atom) == cuts[place - len(atoms)]:
+                    end = inside[other]
+                else:
+                    end = len(members)
+                    members.append(other)
+                bonded[-1].append((end, count))
+            if len(bonded) == len(inside) + len(cuts):
+                break
+        known = [self.mol.GetAtomWithIdx(atom) for atom in members]
         return Neighbourhood(
             [atom.GetAtomicNum() for atom in known],
             [atom.GetTotalNumHs() for atom in known],
-            joined,
-            len(members),
+            bonded,
         )
 
-    def _others(self, atom: int, inside: int) -> Iterator[tuple[Any, float]]:
-        """Yield the other neighbours of an atom beyond a cut, and the orders of their bonds."""
+    def _cut(self, bond: int, inside: dict[int, int]) -> tuple[int, int] | None:
+        """Return the atoms inside and outside of a cut bond, None for another bond."""
+        one, other = (end - self.first_atom for end in self._ends(bond))
+        if one in inside and other in inside:
+            return None
+        return (one, other) if one in inside else (other, one)
+
+    def _counted_neighbours(self, atom: int) -> Iterator[tuple[int, int]]:
+        """Yield the neighbours of an atom, and how often RDKit counts each in its ranks."""
         for bond in self.mol.GetAtomWithIdx(atom).GetBonds():
-            if bond.GetOtherAtomIdx(atom) != inside:
-                yield self.mol.GetAtomWithIdx(bond.GetOtherAtomIdx(atom)), bond.GetBondTypeAsDouble()
+            other = bond.GetOtherAtom(self.mol.GetAtomWithIdx(atom))
+            order = bond.GetBondTypeAsDouble()
+            once = order == 2 and other.GetAtomicNum() == PHOSPHORUS and other.GetDegree() in (3, 4)
+            yield other.GetIdx(), 1 if once else int(2 * order)
 
 
 def _independent_cycles(bonds: list[tuple[int, int]]) -> int:

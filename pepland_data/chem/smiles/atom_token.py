@@ -47,7 +47,6 @@ PAIR_TABLE = np.zeros((128, 128), np.int64)
 """[128, 128] int64, element of two letters, else 0."""
 for _pair, _number in TWO_LETTERS.items():
     PAIR_TABLE[ord(_pair[0]), ord(_pair[1])] = _number | (AROMATIC if _pair.islower() else 0)
-_CL, _BR = (ord("C"), ord("l")), (ord("B"), ord("r"))
 
 
 @compiled
@@ -55,12 +54,12 @@ def organic_atom(text: Bytes, at: int) -> tuple[int, int]:
     """Return the number of the atom outside brackets at a place, and the place behind it."""
     first = text[at]
     following = text[at + 1]
-    element = np.int64(ORGANIC_TABLE[first])
+    element = int(ORGANIC_TABLE[first])
     if element == 0:
         return NOT_READ, at
     width = 1
     if (first == 67 and following == 108) or (first == 66 and following == 114):  # Cl, Br
-        element, width = PAIR_TABLE[first, following], 2
+        element, width = int(PAIR_TABLE[first, following]), 2
     return element | NO_CHARGE << CHARGE, at + width
 
 
@@ -75,11 +74,11 @@ def bracket_atom(text: Bytes, at: int) -> tuple[int, int]:
     isotope, at = _digits(text, at, 0)
     if isotope > 511 or text[at] >= 128 or text[at + 1] >= 128:
         return NOT_READ, at
-    element = np.int64(PAIR_TABLE[text[at], text[at + 1]])
+    element = int(PAIR_TABLE[text[at], text[at + 1]])
     at += 2
     if element == 0:
         at -= 1
-        element = BRACKET_TABLE[text[at - 1]]
+        element = int(BRACKET_TABLE[text[at - 1]])
     if element == 0:
         return NOT_READ, at
     chiral = 0

@@ -31,8 +31,10 @@ OTHER, CARBONYL, AMINE, ETHER, SULFIDE = range(5)
 
 @compiled
 def unsaturated_atoms(token: Ints, kind: Ints, ptr: Ints, bonds: Ints) -> Flags:
-    """Return whether each atom may be part of an aromatic ring: all but carbons with four
-    neighbours, hydrogens included. [A] bool."""
+    """Return whether each atom may be part of an aromatic ring. [A] bool.
+
+    A neutral carbon with four neighbours, hydrogens included, may not.
+    """
     found = np.ones(len(token), np.bool_)
     for atom in range(len(token)):
         written = token[atom]
@@ -51,8 +53,7 @@ def unsaturated_atoms(token: Ints, kind: Ints, ptr: Ints, bonds: Ints) -> Flags:
 def atom_roles(
     token: Ints, begin: Ints, end: Ints, kind: Ints, ptr: Ints, bonds: Ints, maybe_aromatic: Flags
 ) -> Ints:
-    """Return what each atom can be in a cut bond: `CARBONYL`, `AMINE`, `ETHER`, `SULFIDE`, or
-    `OTHER`. [A] int64."""
+    """Return what each atom can be in a cut bond, from `OTHER` to `SULFIDE`. [A] int64."""
     role = np.zeros(len(token), np.int64)
     for atom in range(len(token)):
         if maybe_aromatic[atom]:
@@ -88,7 +89,7 @@ def cut_bonds(
         one, other = role[begin[bond]], role[end[bond]]
         if one > other:
             one, other = other, one
-        joins = (one == CARBONYL and (other == AMINE or other == ETHER)) or (
+        joins = (one == CARBONYL and other in (AMINE, ETHER)) or (
             one == SULFIDE and other == SULFIDE
         )
         if joins and kind[bond] & TYPE == SINGLE:

@@ -66,12 +66,8 @@ def cut_into_written_pieces(rows: WrittenRows) -> WrittenPieces:
     role = atom_roles(token, begin, end, kind, ptr, bonds, maybe_aromatic)
     cut = cut_bonds(role, begin, end, kind, ptr, bonds, in_ring)
     of_atom, count = _components(cut, begin, end, ptr, bonds)
-    atom_ptr, atom = _by_piece(of_atom, np.arange(len(token)), count)
-    crossing = np.flatnonzero(cut)
-    both = np.concatenate([np.arange(len(begin)), crossing])
-    holder = np.concatenate([of_atom[begin], of_atom[end[crossing]]])
-    order = np.lexsort((both, holder))
-    bond, bond_ptr = both[order], np.searchsorted(holder[order], np.arange(count + 1))
+    atom_ptr, atom = _atoms_by_piece(of_atom, count)
+    bond_ptr, bond = _bonds_by_piece(of_atom, begin, end, count)
     words, word_ptr = _keys(
         token, rows.turns, begin, end, kind, in_ring, ptr, bonds,
         of_atom, atom, atom_ptr, bond, bond_ptr,
@@ -105,17 +101,37 @@ def _components(cut: Flags, begin: Ints, end: Ints, ptr: Ints, bonds: Ints) -> t
 
 
 @compiled
-def _by_piece(piece: Ints, item: Ints, count: int) -> tuple[Ints, Ints]:
-    """Return pointers by piece, [K+1] int64, and the items by piece in their order."""
+def _atoms_by_piece(of_atom: Ints, count: int) -> tuple[Ints, Ints]:
+    """Return pointers by piece, [K+1] int64, and the atoms by piece, [A] int64."""
     ptr = np.zeros(count + 1, np.int64)
-    for k in piece:
-        ptr[k + 1] += 1
+    for piece in of_atom:
+        ptr[piece + 1] += 1
     ptr = np.cumsum(ptr)
-    place, ordered = ptr[:-1].copy(), np.empty(len(item), np.int64)
-    for i in range(len(item)):
-        ordered[place[piece[i]]] = item[i]
-        place[piece[i]] += 1
-    return ptr, ordered
+    place, atoms = ptr[:-1].copy(), np.empty(len(of_atom), np.int64)
+    for atom in range(len(of_atom)):
+        atoms[place[of_atom[atom]]] = atom
+        place[of_atom[atom]] += 1
+    return ptr, atoms
+
+
+@compiled
+def _bonds_by_piece(of_atom: Ints, begin: Ints, end: Ints, count: int) -> tuple[Ints, Ints]:
+    """Return pointers by piece, [K+1] int64, and the bonds by piece, both pieces of cut ones."""
+    ptr = np.zeros(count + 1, np.int64)
+    for bond in range(len(begin)):
+        one, other = of_atom[begin[bond]], of_atom[end[bond]]
+        ptr[one + 1] += 1
+        ptr[other + 1] += one != other
+    ptr = np.cumsum(ptr)
+    place, bonds = ptr[:-1].copy(), np.empty(ptr[-1], np.int64)
+    for bond in range(len(begin)):
+        one, other = of_atom[begin[bond]], of_atom[end[bond]]
+        bonds[place[one]] = bond
+        place[one] += 1
+        if one != other:
+            bonds[place[other]] = bond
+            place[other] += 1
+    return ptr, bonds
 
 
 @compiled
@@ -167,4 +183,5 @@ def _beyond(
         code = (kind[bonds[k]] & TYPE) << 7 | (token[other] & ELEMENT)
         least = max(least, min(most, code))
         most = max(most, code)
-    return (token[atom] & ELEMENT) | most << 7 | least << 17
+    beyond: int = (token[atom] & ELEMENT) | most << 7 | least << 17
+    return beyond

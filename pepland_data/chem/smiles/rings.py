@@ -87,7 +87,13 @@ def in_small_ring(
     """Return whether a bond is in a ring of at most `size` atoms.
 
     Args:
-        seen: [A] int64, scratch; holds no value ``bond + 1`` of an earlier call.
+        bond: the bond.
+        size: number of atoms.
+        begin: [B] int64, begin atom of each bond.
+        end: [B] int64, end atom.
+        ptr: [A+1] int64 and
+        bonds: [2B] int64, from `bonds_of_atoms`.
+        seen: [A] int64, scratch, 0 before the first bond.
         queue: [A] int64, scratch.
     """
     goal, queue[0], seen[begin[bond]] = end[bond], begin[bond], bond + 1

@@ -14,12 +14,13 @@ from rdkit import Chem
 
 from pepland_data.chem.compiled import compiled
 from pepland_data.chem.fast.molecule_batch import DistinctRecords, MoleculeBatch
+from pepland_data.chem.fast.ragged import Ragged
 from pepland_data.chem.fast.rdkit_records import RdkitRecords
 from pepland_data.chem.smiles.answers import ReadRow
 from pepland_data.chem.smiles.known_pieces import REFUSED, UNKNOWN, KnownPieces
 from pepland_data.chem.smiles.pieces import cut_into_written_pieces
 from pepland_data.chem.smiles.rings import Flags, Ints, bonds_of_atoms
-from pepland_data.chem.smiles.written_rows import WrittenRows, read_rows
+from pepland_data.chem.smiles.written_rows import read_rows
 from pepland_data.graph.columns import pointers
 
 
@@ -49,20 +50,23 @@ class SmilesBatch:
         self._look_up()
 
     def _look_up(self) -> None:
+        self._looked_up = len(self._known)
         self._numbers = self._known.look_up(self._pieces.words, self._pieces.word_ptr)
 
     def known(self, max_atoms: int) -> Flags:
         """Return which texts have known pieces only, and at most `max_atoms` atoms. [R] bool."""
-        self._look_up()
+        if len(self._known) > self._looked_up:
+            self._look_up()
         small = np.diff(self._rows.atom_ptr) <= max_atoms
-        missing = np.append(0, np.cumsum(self._numbers < 0))[self._pieces.row_ptr]
-        return self._rows.read & small & (np.diff(missing) == 0)
+        missing = pointers(self._numbers < 0)[self._pieces.row_ptr]
+        return np.asarray(self._rows.read & small & (np.diff(missing) == 0))
 
-    def to_ask(self, known: Flags) -> list[int]:
-        """Return texts for RDKit: those that only it can read, and one for each unknown piece."""
-        asked, claimed = [], set()
+    def to_ask(self, wanted: Flags) -> list[int]:
+        """Return the wanted texts that only RDKit can read, and one for each unknown piece."""
+        asked: list[int] = []
+        claimed: set[bytes] = set()
         ptr, words = self._pieces.row_ptr, self._pieces.words
-        for row in np.flatnonzero(~known).tolist():
+        for row in np.flatnonzero(wanted).tolist():
             numbers = self._numbers[ptr[row] : ptr[row + 1]]
             new = {
                 words[self._pieces.word_ptr[k] : self._pieces.word_ptr[k + 1]].tobytes()
@@ -89,10 +93,8 @@ class SmilesBatch:
         """Return the molecules of texts whose pieces are all known."""
         self._distinct.grow()
         written, pieces = self._rows, self._pieces
-        atom_record = _spread(self._numbers, self._known.atom_records.values,
-                              self._known.atom_records.ptr, pieces.atom, pieces.atom_ptr)  # fmt: skip
-        bond_record = _spread(self._numbers, self._known.bond_records.values,
-                              self._known.bond_records.ptr, pieces.bond, pieces.bond_ptr)  # fmt: skip
+        atom_record = self._records(self._known.atom_records, pieces.atom, pieces.atom_ptr)
+        bond_record = self._records(self._known.bond_records, pieces.bond, pieces.bond_ptr)
         atoms, bonds = np.diff(written.atom_ptr), np.diff(written.bond_ptr)
         atom, bond = np.repeat(rows, atoms), np.repeat(rows, bonds)
         atom_ptr, bond_ptr = pointers(atoms[rows]), pointers(bonds[rows])
@@ -109,6 +111,9 @@ class SmilesBatch:
             end=end,
             amides=self._amides(atom_record[atom], bond_record[bond], begin, end),
         )
+
+    def _records(self, answers: Ragged, item: Ints, ptr: Ints) -> Ints:
+        return _spread(self._numbers, answers.values, answers.ptr, item, ptr)
 
     def _amides(self, atom_record: Ints, bond_record: Ints, begin: Ints, end: Ints) -> Ints:
         distinct = self._distinct

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 STEPS = 3
 """RDKit takes at least half as many steps as there are atoms, so three in a molecule of five."""
-CARBON, PHOSPHORUS = 6, 15
+CARBON = 6
 UNKNOWN = None
 Colour = Hashable | None
 
@@ -24,19 +24,18 @@ class Neighbourhood(NamedTuple):
     """A piece and what is written beyond its cut bonds."""
 
     element: list[int]
-    """Atomic number of each atom: those of the piece, those beyond the cuts, and their others."""
+    """Atomic number of each atom: of the piece, beyond its cuts, and beyond those."""
     hydrogens: list[int]
-    bonds: list[list[tuple[int, float]]]
-    """For each atom its neighbours and the orders of their bonds."""
-    complete: int
-    """The first atoms, of which all neighbours are known."""
+    bonds: list[list[tuple[int, int]]]
+    """The neighbours of the atoms of the piece and beyond its cuts, and how often RDKit counts
+    each; nothing is known about the neighbours of later atoms."""
 
 
 def centre_is_kept(piece: Neighbourhood, centre: int) -> bool:
     """Return whether a marked atom has four neighbours of proven difference."""
     neighbours = [other for other, _ in piece.bonds[centre]]
     tetrahedral = (len(neighbours), piece.hydrogens[centre]) in ((4, 0), (3, 1))
-    if piece.element[centre] != CARBON or not tetrahedral or PHOSPHORUS in piece.element:
+    if piece.element[centre] != CARBON or not tetrahedral:
         return False
     open_pairs = set(combinations(neighbours, 2))
     colours: Sequence[Colour] = piece.element
@@ -54,9 +53,9 @@ def _differ(one: Colour, other: Colour) -> bool:
 
 def _refined(piece: Neighbourhood, atom: int, colours: Sequence[Colour]) -> Colour:
     """Return what is known of an atom after one more step, `UNKNOWN` if not all of it is."""
-    if atom >= piece.complete or any(colours[o] is UNKNOWN for o, _ in piece.bonds[atom]):
+    if atom >= len(piece.bonds) or any(colours[o] is UNKNOWN for o, _ in piece.bonds[atom]):
         return UNKNOWN
     around: Counter[Colour] = Counter()
-    for other, order in piece.bonds[atom]:
-        around[colours[other]] += int(2 * order)
+    for other, count in piece.bonds[atom]:
+        around[colours[other]] += count
     return colours[atom], frozenset(around.items()), piece.hydrogens[atom]

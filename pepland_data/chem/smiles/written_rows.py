@@ -1,10 +1,10 @@
-"""SMILES texts as written: their atoms and bonds in the order in which RDKit numbers them.
+r"""SMILES texts as written: their atoms and bonds in the order in which RDKit numbers them.
 
 RDKit numbers atoms in the order of the text. The bonds of the chain come first, each with its
 second atom; the bonds of ring closures follow, by digit and then by place. A ring bond begins at
 the closing atom, or at the opening one if the bond symbol stands there.
 
-A text is read as it stands or not at all: whatever is unusual (``/``, ``\\``, ``*``, ``[H]``, atom
+A text is read as it stands or not at all: whatever is unusual (``/``, ``\``, ``*``, ``[H]``, atom
 maps, a ring digit behind a branch, white space) or wrong makes it `unread`.
 """
 
@@ -19,8 +19,6 @@ import numpy.typing as npt
 from pepland_data.chem.compiled import compiled
 from pepland_data.chem.smiles.atom_token import (
     AROMATIC,
-    CHIRAL,
-    IONS,
     NOT_READ,
     Bytes,
     bracket_atom,
@@ -150,9 +148,9 @@ def _read_one(
             if (need != FREE and need != BOND) or behind_branch or last < 0:
                 return 0, 0
             if 48 <= letter <= 57:
-                number = np.int64(letter) - 48
+                number = int(letter) - 48
             elif letter == 37 and 49 <= text[at + 1] <= 57 and 48 <= text[at + 2] <= 57:  # %
-                number = 10 * (np.int64(text[at + 1]) - 48) + text[at + 2] - 48
+                number = 10 * int(text[at + 1]) + int(text[at + 2]) - 528
                 at += 2
             else:
                 return 0, 0
