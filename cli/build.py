@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -68,7 +69,16 @@ Examples:
     is_flag=True,
     help="Add rows to the store in --out, with its options.",
 )
-@click.option("--verbose", is_flag=True, help="Show all reasons and notes, and the cache hits.")
+@click.option(
+    "--check-share", type=click.FloatRange(0, 1), default=0.001, show_default=True,
+    help="Share of the SMILES read without RDKit whose graph is compared with RDKit's.",
+)  # fmt: skip
+@click.option(
+    "--rdkit-only", is_flag=True, help="Read all SMILES with RDKit: slower, same store."
+)
+@click.option(
+    "--verbose", is_flag=True, help="Show all reasons and notes, and what RDKit read."
+)
 @json_option
 def build(
     source: str,
@@ -79,6 +89,8 @@ def build(
     part: str | None,
     max_reject_frac: float,
     append: bool,
+    check_share: float,
+    rdkit_only: bool,
     verbose: bool,
     as_json: bool,
     monomers: tuple[str, ...],
@@ -102,6 +114,7 @@ def build(
         )
     engine_options = {"workers": workers or len(os.sched_getaffinity(0)), "engine": engine}
     engine_options |= {"address": address, "max_reject_frac": max_reject_frac}
+    engine_options |= {"rdkit_only": rdkit_only, "check_share": check_share}
     engine_options["monomers"] = options.given_monomers(monomers)
     try:
         with ProgressBars() as progress:
@@ -175,10 +188,18 @@ def text(r: dict[str, Any], verbose: bool = False) -> str:
     if r["notes"]:
         lines.append("notes (all in notes.parquet):")
         lines += _counted(r["notes"], verbose)
-    if verbose and r["cache"].get("asked"):
-        share = r["cache"].get("known", 0) / r["cache"]["asked"]
-        lines.append(f"{share:.2%} of {r['cache']['asked']:,} pieces came from the cache")
+    if verbose:
+        lines += _how(**r["cache"])
     return "\n".join(lines)
+
+
+def _how(asked: int = 0, known: int = 0, smiles: int = 0, without_rdkit: int = 0) -> Iterator[str]:
+    """Yield lines about how texts were read."""
+    if smiles:
+        by_rdkit = smiles - without_rdkit
+        yield f"RDKit read {by_rdkit:,} of {smiles:,} SMILES ({by_rdkit / smiles:.2%})"
+    if asked:
+        yield f"{known / asked:.2%} of {asked:,} pieces came from the cache"
 
 
 def _counted(counts: dict[str, int], verbose: bool) -> list[str]:

@@ -55,6 +55,24 @@ class BuildError(PeplandError, RuntimeError):
     """A build cannot start, resume or finish; the message says why and what to do."""
 
 
+class DifferentGraphError(BuildError):
+    """A SMILES read without RDKit has another graph than RDKit gives: a fault of this package.
+
+    Attributes:
+        text: the SMILES.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"the graph of {text!r} is not the one that RDKit gives; this is a fault of "
+            "pepland-data, please report it. Run the same command with --rdkit-only to go on"
+        )
+        self.text = text
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self.text,)
+
+
 class TooManyRejectsError(BuildError):
     """Most of the first rows of an input became rejects; the build can be resumed."""
 

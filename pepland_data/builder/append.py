@@ -40,10 +40,8 @@ def append(
     workers: int = 1,
     progress: StageProgress = lambda stage, done, total: None,
     given: Mapping[str, Any] | None = None,
-    engine: str = "local",
-    address: str | None = None,
     monomers: GivenMonomers | None = None,
-    max_reject_frac: float = 1.0,
+    **others: Any,
 ) -> BuildReport:
     """Add the rows of a file to a store, with the options it was built with.
 
@@ -57,10 +55,8 @@ def append(
         progress: as for `build`.
         given: options by their names in the manifest; they must equal those of the store, except
             `smiles_column` and `keep_index`, which are about the new file.
-        engine: as for `build`.
-        address: as for `build`.
         monomers: the monomers of HELM that the store was built with, if any.
-        max_reject_frac: see `BuildOptions`.
+        others: options that change no byte, see `builder.options.options_of`.
 
     Raises:
         InputError: the input cannot be used, or is standard input, or the store has other monomers.
@@ -74,17 +70,14 @@ def append(
         )
     if is_remote(source):
         with local_input(source) as fetched:
-            return append(
-                fetched, out, workers, progress, given, engine, address, monomers, max_reject_frac
-            )
+            return append(fetched, out, workers, progress, given, monomers, **others)
     source, out = local_path(source), local_path(out).resolve()
     if str(source) == "-":
         raise InputError("append reads a file, not standard input; write the rows to a file")
     check_input(Path(source))
-    engine_options: dict[str, Any] = {"workers": workers, "engine": engine, "address": address}
-    engine_options["max_reject_frac"] = max_reject_frac
+    others["workers"] = workers
     if not (out / MANIFEST_FILE).exists():
-        return build(source, out, options_of(given or {}, monomers, **engine_options), progress)
+        return build(source, out, options_of(given or {}, monomers, **others), progress)
     manifest = read_manifest(out)
     if manifest.kind != "arrow":
         raise BuildError(
@@ -99,7 +92,7 @@ def append(
             "build a new store from both inputs"
         )
     with BuildLock(out.parent / f".{out.name}.append") as lock:
-        options = options_of({**manifest.options, **(given or {})}, monomers, **engine_options)
+        options = options_of({**manifest.options, **(given or {})}, monomers, **others)
         return _append_locked(Path(source), out, options, progress, lock)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pepland_data.builder.workers.engines import Engine
@@ -65,8 +65,11 @@ def options_of(
     Args:
         record: options by their manifest names: ``cut``, ``rows_per_shard``...
         monomers: monomers of HELM beside the bundled ones; a manifest names only their files.
-        others: fields of `BuildOptions` that are not in a manifest.
+        others: options that are not in a manifest because they change no byte: fields of
+            `BuildOptions`, ``rdkit_only`` and ``check_share``.
     """
     names = ("smiles_column", "rows_per_shard", "format", "keep_index")
     given = {name: record[name] for name in names if name in record}
-    return BuildOptions(FeaturizeOptions.of_record(dict(record), monomers), **given, **others)
+    how = {name: others.pop(name) for name in ("rdkit_only", "check_share") if name in others}
+    featurize = replace(FeaturizeOptions.of_record(dict(record), monomers), **how)
+    return BuildOptions(featurize, **given, **others)

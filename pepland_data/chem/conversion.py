@@ -23,7 +23,10 @@ CUT_NAMES = ("adafrag", "amiibo")
 
 @dataclass(frozen=True)
 class FeaturizeOptions:
-    """The options that decide which graph a text becomes, or that it becomes a reject."""
+    """The options that decide which graph a text becomes, or that it becomes a reject.
+
+    `rdkit_only` and `check_share` decide only how it is made.
+    """
 
     cut: str = "adafrag"
     """``adafrag`` or ``amiibo``."""
@@ -40,6 +43,10 @@ class FeaturizeOptions:
     A build enforces the limit, `Featurizer` does not."""
     monomers: GivenMonomers | None = None
     """Monomers of HELM beside the bundled ones; see `monomers.given_files.given_monomers`."""
+    rdkit_only: bool = False
+    """Read every SMILES with RDKit, which is slower and gives the same graphs."""
+    check_share: float = 0.001
+    """Share of the SMILES read without RDKit whose graph is compared with RDKit's, 0 to 1."""
 
     def __post_init__(self) -> None:
         if self.input_format not in INPUT_FORMATS:
@@ -51,6 +58,8 @@ class FeaturizeOptions:
             raise InputError(f"unknown cut {self.cut!r}; expected one of {', '.join(CUT_NAMES)}")
         if not 0 < self.time_limit < float("inf"):
             raise InputError(f"time limit is {self.time_limit}; expected seconds above 0")
+        if not 0 <= self.check_share <= 1:
+            raise InputError(f"check share is {self.check_share}; expected 0 to 1")
 
     def record(self) -> dict[str, Any]:
         """Return the options as recorded in a manifest; monomers only if there are some."""
@@ -70,7 +79,8 @@ class FeaturizeOptions:
         return cls(**{name: record[name] for name in _PLAIN if name in record}, monomers=monomers)
 
 
-_PLAIN = tuple(f.name for f in fields(FeaturizeOptions) if f.name != "monomers")
+_NOT_RECORDED = ("monomers", "rdkit_only", "check_share")
+_PLAIN = tuple(f.name for f in fields(FeaturizeOptions) if f.name not in _NOT_RECORDED)
 """Options that a manifest records as they are."""
 
 

@@ -44,6 +44,7 @@ from pepland_data.chem.notation.residue_letters import nucleotide_note
 from pepland_data.chem.notation.standardize import standardized
 from pepland_data.chem.plain_path import check_atom, plain_graph
 from pepland_data.chem.rdkit_messages import RdkitMessages
+from pepland_data.chem.smiles.check import GraphCheck
 from pepland_data.chem.smiles.known_pieces import KnownPieces
 from pepland_data.chem.smiles.smiles_path import SmilesBatch
 from pepland_data.errors import InvalidMoleculeError
@@ -104,6 +105,8 @@ class Featurizer:
         """
         self.options = options or FeaturizeOptions()
         self._fast, self._watch = fast, watch
+        self._readings = {"smiles": 0, "without_rdkit": 0}
+        self._check = GraphCheck(self.options.cut, self.options.check_share)
         self._forget()
 
     def _forget(self) -> None:
@@ -123,10 +126,14 @@ class Featurizer:
 
     @property
     def cache_counts(self) -> dict[str, int]:
-        """Number of pieces asked for, known and kept, and how often the cache was emptied."""
+        """Number of pieces asked for, known and kept, and how often the cache was emptied.
+
+        And the number of SMILES that were read, all and ``without_rdkit``.
+        """
         cache = self._path.cache
         kept = len(cache.fragment_code.rows)
-        return {"asked": cache.asked, "known": cache.known, "kept": kept, "emptied": cache.emptied}
+        pieces = {"asked": cache.asked, "known": cache.known, "kept": kept}
+        return pieces | {"emptied": cache.emptied, **self._readings}
 
     def featurize(self, text: str) -> HeteroGraph:
         """Return the graph of one text; InvalidMoleculeError if it has none."""
@@ -214,11 +221,12 @@ class Featurizer:
         sequences: list[int] = []
         written: list[int] = []
         others: list[int] = []
-        as_written = self._fast and not self.options.dedup and layout_is_known()
+        options = self.options
+        as_written = self._fast and not (options.dedup or options.rdkit_only) and layout_is_known()
         for position, text in enumerate(texts):
             if position in rejected:
                 continue
-            notation = detect_notation(text, self.options.input_format)
+            notation = detect_notation(text, options.input_format)
             if self._fast and notation == "sequence":
                 sequences.append(position)
             elif as_written and notation == "smiles" and text.isascii() and "\0" not in text:
@@ -259,6 +267,7 @@ class Featurizer:
         """
         self._watch(None)
         self._known.make_room()
+        self._readings["smiles"] += len(positions)
         written = [texts[position] for position in positions]
         batch = SmilesBatch(written, self._known, self._path.distinct)
         left = np.ones(len(written), bool)
@@ -291,10 +300,17 @@ class Featurizer:
     ) -> Graphs:
         rows = np.flatnonzero(chosen).tolist()
         found = [_Text(positions[row], texts[positions[row]]) for row in rows]
+        if not found:
+            return
+        watch = self._watch_of(found)
         try:
-            if found:
-                watch = self._watch_of(found)
-                yield found, self._path.graphs_of_batch(batch.molecules(chosen), watch)
+            columns = self._path.graphs_of_batch(batch.molecules(chosen), watch)
+            self._readings["without_rdkit"] += len(found)
+            for i in [i for i, text in enumerate(found) if self._check.chooses(text.text)]:
+                watch(i)
+                self._check.check(found[i].text, columns.slice(i, i + 1), self._rows)
+            watch(None)
+            yield found, columns
         except CannotCutError as error:
             rejects += [_cut_reject(found[i], reason) for i, reason in error.reasons.items()]
             chosen[[rows[i] for i in error.reasons]] = False

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import rdkit
 
 from pepland_data.builder.column_types import KINDS, column_kind
 from pepland_data.builder.workers.isolation import IsolatedFeaturizer
 from pepland_data.chem.conversion import FeaturizeOptions, Note, Reject
+from pepland_data.errors import DifferentGraphError
 from pepland_data.files.atomic import file_sha256, unflushed, write_atomic, write_atomic_bytes
 from pepland_data.files.json_forms import checked, mapping, one_of, record, sha256_hex, whole
 from pepland_data.graph.columns import GROUPS, GraphColumns
@@ -37,6 +39,8 @@ REJECTS_FILE = "rejects.arrow"
 NOTES_FILE = "notes.arrow"
 IDENTITY_FILE = "identity.npy"
 CHUNK_FILES = (SHARD_FILE, REJECTS_FILE, NOTES_FILE, IDENTITY_FILE, *TABLE_FILES)
+DIFFERENCE_FILE = "difference.json"
+"""In the unfinished build: the row whose graph is not the one that RDKit gives."""
 READ_AS_SEQUENCE = "sequence rather than SMILES, by the name of its column"
 """Note on a text that the store keeps as HELM."""
 LOCAL_DTYPES = {name: "uint32" for names in GROUPS.values() for name in names}
@@ -119,7 +123,13 @@ def _convert_new(
     featurizer.cache_counts.clear()
     good = [i for i in range(len(chunk)) if i not in chunk.problems]
     as_helm = chunk.texts_as_helm(options.input_format)
-    converted = featurizer.convert([as_helm.get(i, chunk.texts[i]) for i in good])
+    try:
+        converted = featurizer.convert([as_helm.get(i, chunk.texts[i]) for i in good])
+    except DifferentGraphError as error:
+        row = chunk.first_row + chunk.texts.index(error.text)
+        record = {"row_id": row, "text": error.text, "rdkit": rdkit.__version__}
+        write_atomic_bytes(folder / DIFFERENCE_FILE, json.dumps(record).encode())
+        raise
     kept = np.asarray(good, np.int64)[converted.kept]
     renamed = dict(enumerate(chunk.texts)) | as_helm
     renamed |= {good[i]: t for i, t in converted.renamed.items()}

@@ -21,11 +21,13 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from pepland_data.builder.workers.worker_lifetime import killed_with_parent
-from pepland_data.errors import BuildError
+from pepland_data.errors import BuildError, DifferentGraphError
 
 MEMORY_EXIT = 77
 """Exit status of a process that reached its memory limit."""
 POSITION = struct.Struct("=q")
+COUNTS = ("asked", "known", "smiles", "without_rdkit")
+"""The counts of `Featurizer.cache_counts` that belong to texts."""
 UNKNOWN = -1
 """Position while several texts are converted at once."""
 
@@ -64,6 +66,8 @@ def serve(pipe: Connection, shared: Any, memory: int) -> None:
             counts = _counts(featurizers[options]) - before
         except MemoryError:
             os._exit(MEMORY_EXIT)
+        except DifferentGraphError as error:
+            answer, counts = error, Counter()
         except (OSError, ImportError) as error:
             answer, counts = BuildError(f"texts cannot be converted here: {error}"), Counter()
         except Exception as error:
@@ -74,7 +78,7 @@ def serve(pipe: Connection, shared: Any, memory: int) -> None:
 
 
 def _counts(featurizer: Any) -> Counter[str]:
-    return Counter({name: featurizer.cache_counts[name] for name in ("asked", "known")})
+    return Counter({name: featurizer.cache_counts[name] for name in COUNTS})
 
 
 def _watch(shared: Any, seconds: float) -> Callable[[int | None], None]:
