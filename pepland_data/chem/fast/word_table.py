@@ -75,8 +75,11 @@ def hash_runs(words: Words, ptr: Ints) -> Ints:
     hashes = np.empty(len(ptr) - 1, np.int64)
     for k in range(len(hashes)):
         value = ptr[k + 1] - ptr[k]
-        for i in range(ptr[k], ptr[k + 1]):
-            value = (value ^ words[i]) * FACTOR
+        for i in range(ptr[k], ptr[k + 1], 2):  # two words in each step
+            value ^= words[i]
+            if i + 1 < ptr[k + 1]:
+                value ^= np.int64(words[i + 1]) << 32
+            value *= FACTOR
             value ^= value >> 32
         hashes[k] = value
     return hashes
@@ -121,10 +124,11 @@ def find_runs(
             number = slots[slot]
             start = stored_ptr[number]
             if known[number] == hashes[k] and stored_ptr[number + 1] - start == size:
-                same = 0
-                while same < size and stored[start + same] == words[ptr[k] + same]:
-                    same += 1
-                if same == size:
+                one, other = stored[start : start + size], words[ptr[k] : ptr[k + 1]]
+                different = np.int32(0)  # no early end: the processor compares many at once
+                for i in range(size):
+                    different |= one[i] ^ other[i]
+                if different == 0:
                     numbers[k] = number
                     break
             slot = (slot + 1) & mask
