@@ -73,12 +73,8 @@ Examples:
     "--check-share", type=click.FloatRange(0, 1), default=0.001, show_default=True,
     help="Share of the SMILES read without RDKit whose graph is compared with RDKit's.",
 )  # fmt: skip
-@click.option(
-    "--rdkit-only", is_flag=True, help="Read all SMILES with RDKit: slower, same store."
-)
-@click.option(
-    "--verbose", is_flag=True, help="Show all reasons and notes, and what RDKit read."
-)
+@click.option("--rdkit-only", is_flag=True, help="Read all SMILES with RDKit: slower, same store.")
+@click.option("--verbose", is_flag=True, help="Show all reasons and notes, and what RDKit read.")
 @json_option
 def build(
     source: str,

@@ -131,7 +131,7 @@ class Featurizer:
         And the number of SMILES that were read, all and ``without_rdkit``.
         """
         cache = self._path.cache
-        kept = len(cache.fragment_code.rows)
+        kept = len(cache.fragment_code)
         pieces = {"asked": cache.asked, "known": cache.known, "kept": kept}
         return pieces | {"emptied": cache.emptied, **self._readings}
 

@@ -72,7 +72,7 @@ class FastPath:
         """
         self.cache.make_room()
         pieces = cut_residues(batch, self.distinct)
-        keys, bonds = piece_keys(batch, pieces, self.distinct)
+        keys, bonds = piece_keys(batch, pieces)
         numbers = self._piece_numbers(batch, pieces, bonds, keys, watch)
         return self._assemble(batch, pieces, bonds, numbers)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pepland_data.chem.compiled import compiled
 from pepland_data.chem.cuts import NO_LIMIT, amide_pattern
-from pepland_data.chem.fast.rdkit_records import STEREO, RdkitRecords, atom_fields, bond_type
+from pepland_data.chem.fast.rdkit_records import RdkitRecords, atom_fields, bond_type
 from pepland_data.chem.features import bond_row
 from pepland_data.chem.plain_path import MAX_CHIRAL, atom_key
 from pepland_data.graph.columns import pointers
@@ -45,6 +45,8 @@ class MoleculeBatch:
     """[B] int64, end atom."""
     amides: Ints
     """[N, 2] int64, carbon and nitrogen of each amide, in the order of RDKit's matches."""
+    stereo: Ints
+    """[S, 3] int64, each bond of defined stereo and its two stereo atoms, -1 if unknown."""
 
     @property
     def atom_molecule(self) -> Ints:
@@ -72,8 +74,6 @@ class DistinctRecords:
         """[number of an atom record] bool."""
         self.bond_type = np.zeros(0, np.int64)
         """[number of a bond record] int64, as `rdkit_records.bond_type` returns it."""
-        self.stereo = np.zeros(0, bool)
-        """[number of a bond record] bool, True for a double bond of defined stereo."""
         self._atom_code = np.zeros((0, MAX_DEGREE + 1), np.int64)
         self._bond_code = np.zeros((0, 2), np.int64)
 
@@ -97,7 +97,6 @@ class DistinctRecords:
         self.aromatic = np.append(self.aromatic, aromatic).astype(bool)
         bonds = list(self.bonds)[len(self.bond_type) :]
         self.bond_type = np.append(self.bond_type, list(map(bond_type, bonds))).astype(np.int64)
-        self.stereo = np.append(self.stereo, [bool(b[0] & STEREO) for b in bonds]).astype(bool)
         self._atom_code = _with_rows(self._atom_code, len(self.atomic_number))
         self._bond_code = _with_rows(self._bond_code, len(self.bond_type))
 
@@ -167,6 +166,7 @@ def batch_molecules(
         begin=ends[:, 0].copy(),
         end=ends[:, 1].copy(),
         amides=_amides(mols, atom_ptr),
+        stereo=_stereo(records, atom_ptr, bond_ptr),
     )
 
 
@@ -189,3 +189,14 @@ def _amides(mols: Sequence[Any], atom_ptr: Ints) -> Ints:
         for carbon, _, nitrogen in mol.GetSubstructMatches(pattern, maxMatches=NO_LIMIT):
             found.append((start + carbon, start + nitrogen))
     return np.array(found, np.int64).reshape(-1, 2)
+
+
+def _stereo(records: Sequence[RdkitRecords], atom_ptr: Ints, bond_ptr: Ints) -> Ints:
+    found = [
+        (bond_start + bond, *(atom_start + atom for atom in atoms or (-1 - atom_start,) * 2))
+        for record, atom_start, bond_start in zip(
+            records, atom_ptr.tolist(), bond_ptr.tolist(), strict=False
+        )
+        for bond, atoms in record.stereo.items()
+    ]
+    return np.array(found, np.int64).reshape(-1, 3)

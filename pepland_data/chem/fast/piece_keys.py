@@ -2,8 +2,9 @@
 
 A key contains the records of the piece's atoms in order, and for each bond in order: the places of
 its two atoms in the piece, its record, whether it is in a ring, and its turn among the cut bonds of
-the piece: 1, 2, 3 and so on in the order they are found, 0 for a bond that is not cut. Pieces with
-equal keys have equal fragments, SMILES, feature rows and BRICS bonds.
+the piece: 1, 2, 3 and so on in the order they are found, 0 for a bond that is not cut. A bond of
+defined stereo is not cut; it has the places of its stereo atoms instead. Pieces with equal keys
+have equal fragments, SMILES, feature rows and BRICS bonds.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from pepland_data.chem.compiled import compiled
-from pepland_data.chem.fast.molecule_batch import DistinctRecords, Ints, MoleculeBatch
+from pepland_data.chem.fast.molecule_batch import Ints, MoleculeBatch
 from pepland_data.chem.fast.residue_cuts import BatchPieces
 from pepland_data.chem.fast.word_table import Words
 
@@ -22,6 +22,8 @@ OUTSIDE = -1
 """The place of an atom that is not in the piece."""
 BOND_WORDS = 4
 """Words of a key for each bond."""
+MAX_PLACE = 1 << 15
+"""More atoms than a piece with a key has if it has a bond of defined stereo."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,21 +43,19 @@ class PieceKeys:
     words: Words
     """[W] int32: number of atoms, their records, and `BOND_WORDS` words for each bond."""
     ptr: Ints
-    """[K+1] int64, pointer by piece; a piece with a bond of defined stereo has no words."""
+    """[K+1] int64, pointer by piece; a piece that lacks a stereo atom of a bond has no words."""
 
     def __getitem__(self, piece: int) -> Words:
         """Return the key of a piece; it is empty if the piece has none."""
         return self.words[self.ptr[piece] : self.ptr[piece + 1]]
 
 
-def piece_keys(
-    batch: MoleculeBatch, pieces: BatchPieces, distinct: DistinctRecords
-) -> tuple[PieceKeys, PieceBonds]:
+def piece_keys(batch: MoleculeBatch, pieces: BatchPieces) -> tuple[PieceKeys, PieceBonds]:
     """Return the key and the bonds of each piece."""
     ends = batch.begin, batch.end
     bonds = PieceBonds(*bonds_of_pieces(*ends, pieces.of_atom, len(pieces.sizes)))
     words = key_words(
-        batch.atom_record, batch.bond_record, batch.bond_in_ring, distinct.stereo, *ends,
+        batch.atom_record, batch.bond_record, batch.bond_in_ring, batch.stereo, *ends,
         pieces.cuts, pieces.found, pieces.of_atom, pieces.local, pieces.sizes,
         bonds.ptr, bonds.bond,
     )  # fmt: skip
@@ -87,7 +87,7 @@ def key_words(
     atom_record: Ints,
     bond_record: Ints,
     bond_in_ring: Ints,
-    stereo: npt.NDArray[np.bool_],
+    stereo: Ints,
     begin: Ints,
     end: Ints,
     cuts: Ints,
@@ -104,7 +104,7 @@ def key_words(
         atom_record: [A] int64, number of the atom's record.
         bond_record: [B] int64, number of the bond's record.
         bond_in_ring: [B] int64, 1 for a bond in a ring, else 0.
-        stereo: bool, by the number of a bond record.
+        stereo: [S, 3] int64, bond and stereo atoms.
         begin: [B] int64, begin atom.
         end: [B] int64, end atom.
         cuts: [C] int64, cut bonds in the order they are found.
@@ -115,13 +115,17 @@ def key_words(
         bond_ptr: [K+1] int64, bonds by piece.
         bonds: [N] int64, bonds of each piece.
     """
+    has_key = np.ones(len(sizes), np.bool_)
+    stereo_word = np.zeros(len(begin), np.int64)
+    for bond, one, other in stereo:
+        for k in (of_atom[begin[bond]], of_atom[end[bond]]):
+            inside = one >= 0 and of_atom[one] == k and of_atom[other] == k
+            has_key[k] &= inside and sizes[k] <= MAX_PLACE
+        stereo_word[bond] = -1 - MAX_PLACE * local[one] - local[other]
     ptr = np.zeros(len(sizes) + 1, np.int64)
     for k in range(len(sizes)):
         size = 1 + sizes[k] + BOND_WORDS * (bond_ptr[k + 1] - bond_ptr[k])
-        for i in range(bond_ptr[k], bond_ptr[k + 1]):
-            if stereo[bond_record[bonds[i]]]:
-                size = 0
-        ptr[k + 1] = ptr[k] + size
+        ptr[k + 1] = ptr[k] + size * has_key[k]
     words = np.empty(ptr[-1], np.int32)
     for atom in range(len(atom_record)):
         k = of_atom[atom]
@@ -138,7 +142,7 @@ def key_words(
                 words[w] = local[begin[bond]] if begins else OUTSIDE
                 words[w + 1] = local[end[bond]] if ends else OUTSIDE
                 words[w + 2] = 2 * bond_record[bond] + bond_in_ring[bond]
-                words[w + 3] = 0
+                words[w + 3] = stereo_word[bond]
                 if found[bond] >= 0:
                     turn_word[found[bond], 0 if begins else 1] = w + 3
                 w += BOND_WORDS

@@ -57,6 +57,8 @@ class RdkitRecords:
     """[B] record of each bond without its atoms and stereo atoms, in RDKit bond order."""
     ends: npt.NDArray[np.int64]
     """[B, 2] int64, begin and end atom."""
+    stereo: dict[int, list[int]]
+    """Bond of defined stereo -> its two stereo atoms; none if they are not recorded."""
 
 
 def read_rdkit_records(mol: Any) -> RdkitRecords | None:
@@ -73,13 +75,13 @@ def _read(data: bytes) -> RdkitRecords | None:
         if data[position] != BEGIN_BOND:
             return None
         width = 1 if max(count, bonds) <= 255 else 4
-        bond_records, places, position = _bond_records(data, position + 1, bonds, width)
+        bond_records, places, stereo, position = _bond_records(data, position + 1, bonds, width)
         ends = _ends(data, places, width)
         if data[position] != BEGIN_RINGS or (bonds and not 0 <= ends.min() <= ends.max() < count):
             return None
     except (KeyError, IndexError):
         return None
-    return RdkitRecords(atoms, bond_records, ends)
+    return RdkitRecords(atoms, bond_records, ends, stereo)
 
 
 def _atom_records(data: bytes, position: int, count: int) -> tuple[list[bytes], int]:
@@ -93,16 +95,20 @@ def _atom_records(data: bytes, position: int, count: int) -> tuple[list[bytes], 
 
 def _bond_records(
     data: bytes, position: int, count: int, width: int
-) -> tuple[list[bytes], list[int], int]:
-    records, places = [], []
-    for _ in range(count):
+) -> tuple[list[bytes], list[int], dict[int, list[int]], int]:
+    records, places, stereo = [], [], {}
+    for bond in range(count):
         places.append(position)
         position += 2 * width
         flags = data[position]
         stop = position + BOND_SIZES[flags]
         records.append(data[position:stop])
-        position = stop + 1 + width * data[stop] if flags & STEREO else stop
-    return records, places, position
+        position = stop
+        if flags & STEREO:
+            atoms = list(range(stop + 1, stop + 1 + width * data[stop], width))
+            stereo[bond] = [int.from_bytes(data[i : i + width], "little") for i in atoms]
+            position += 1 + width * data[stop]
+    return records, places, stereo, position
 
 
 def _ends(data: bytes, places: list[int], width: int) -> npt.NDArray[np.int64]:
@@ -157,10 +163,12 @@ def _agrees(mol: Any) -> bool:
     ends = [[b.GetBeginAtomIdx(), b.GetEndAtomIdx()] for b in mol.GetBonds()]
     kinds = [(int(b.GetBondType()), b.GetIsConjugated()) for b in mol.GetBonds()]
     read = [(bond_type(record), bool(record[0] & 0x20)) for record in records.bonds]
+    stereo = {b.GetIdx(): list(b.GetStereoAtoms()) for b in mol.GetBonds() if b.GetStereo()}
     return (
         atoms == [_expected_fields(a) for a in mol.GetAtoms()]
         and records.ends.tolist() == ends
         and read == kinds
+        and records.stereo == stereo
     )
 
 

@@ -1,8 +1,9 @@
 """Where a text is cut into pieces: at amides, esters and disulfides that hold no ring system.
 
 A cut bond is a single bond between a carbonyl carbon and a nitrogen or oxygen, or between two
-sulfurs. All its atoms are written plainly, none can be aromatic, and every ring through it has
-more than `SMALL_RING` atoms. ``docs/featurizer.md`` shows what follows from this.
+sulfurs. Its atoms are written plainly and cannot be aromatic, every ring through it has more than
+`SMALL_RING` atoms, and its ring system has at most `MAX_RINGS` rings. ``docs/featurizer.md`` shows
+what follows from this.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from pepland_data.chem.smiles.atom_token import (
     PLAIN_OXYGEN,
     PLAIN_SULFUR,
 )
-from pepland_data.chem.smiles.rings import Flags, Ints, in_small_ring
+from pepland_data.chem.smiles.rings import Flags, Ints, in_small_ring, independent_rings
 from pepland_data.chem.smiles.written_rows import DOUBLE, SINGLE, TYPE
 
-SMALL_RING = 12
+SMALL_RING, MAX_RINGS = 12, 12
 OTHER, CARBONYL, AMINE, ETHER, SULFIDE = range(5)
 
 
@@ -84,15 +85,15 @@ def cut_bonds(
 ) -> Flags:
     """Return whether each bond is cut. [B] bool."""
     cut = np.zeros(len(begin), np.bool_)
+    rings = independent_rings(begin, end, ptr, bonds, in_ring)
     seen, queue = np.zeros(len(role), np.int64), np.empty(len(role), np.int64)
     for bond in range(len(begin)):
         one, other = role[begin[bond]], role[end[bond]]
         if one > other:
             one, other = other, one
-        joins = (one == CARBONYL and other in (AMINE, ETHER)) or (
-            one == SULFIDE and other == SULFIDE
-        )
-        if joins and kind[bond] & TYPE == SINGLE:
+        amide = one == CARBONYL and other in (AMINE, ETHER)
+        disulfide = one == SULFIDE and other == SULFIDE
+        if (amide or disulfide) and kind[bond] & TYPE == SINGLE and rings[bond] <= MAX_RINGS:
             cut[bond] = not in_ring[bond] or not in_small_ring(
                 bond, SMALL_RING, begin, end, ptr, bonds, seen, queue
             )

@@ -81,6 +81,35 @@ def ring_bonds(begin: Ints, end: Ints, ptr: Ints, bonds: Ints, inside: Flags) ->
 
 
 @compiled
+def independent_rings(begin: Ints, end: Ints, ptr: Ints, bonds: Ints, in_ring: Flags) -> Ints:
+    """Return the number of independent rings in the ring system of each bond. [B] int64.
+
+    A ring system is connected by bonds in rings; a bond that is in no ring has 0.
+    """
+    system = np.full(len(ptr) - 1, -1)
+    waiting = np.empty(len(ptr), np.int64)
+    rings = np.zeros(len(ptr), np.int64)
+    for first in range(len(system)):
+        if system[first] >= 0:
+            continue
+        system[first], waiting[0], left = first, first, 1
+        atoms, ends = 0, 0
+        while left:
+            left -= 1
+            atom = waiting[left]
+            atoms += 1
+            for k in range(ptr[atom], ptr[atom + 1]):
+                other = begin[bonds[k]] + end[bonds[k]] - atom
+                ends += in_ring[bonds[k]]
+                if in_ring[bonds[k]] and system[other] < 0:
+                    system[other], waiting[left] = first, other
+                    left += 1
+        rings[first] = ends // 2 - atoms + 1
+    found: Ints = rings[system[begin]] * in_ring
+    return found
+
+
+@compiled
 def in_small_ring(
     bond: int, size: int, begin: Ints, end: Ints, ptr: Ints, bonds: Ints, seen: Ints, queue: Ints
 ) -> bool:

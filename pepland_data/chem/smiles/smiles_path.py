@@ -110,6 +110,7 @@ class SmilesBatch:
             begin=begin,
             end=end,
             amides=self._amides(atom_record[atom], bond_record[bond], begin, end),
+            stereo=np.zeros((0, 3), np.int64),
         )
 
     def _records(self, answers: Ragged, item: Ints, ptr: Ints) -> Ints:
