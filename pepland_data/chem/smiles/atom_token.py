@@ -17,7 +17,7 @@ AROMATIC, BRACKET = 1 << 7, 1 << 8
 CHARGE, HYDROGENS, CHIRAL, ISOTOPE = 9, 13, 17, 19
 """Places of the other fields: 4 bits with 8 for no charge, 4 bits, 2 bits, 9 bits."""
 NO_CHARGE = 8
-NOT_READ = -1
+NOT_READ = -(1 << 40)
 """Instead of a number: the text is none that this reader knows."""
 HYDROGEN, CARBON, NITROGEN, OXYGEN, SULFUR = 1, 6, 7, 8, 16
 PLAIN_CARBON = CARBON | NO_CHARGE << CHARGE

@@ -17,13 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pepland_data.chem.compiled import compiled
-from pepland_data.chem.smiles.atom_token import (
-    AROMATIC,
-    NOT_READ,
-    Bytes,
-    bracket_atom,
-    organic_atom,
-)
+from pepland_data.chem.smiles.atom_token import AROMATIC, Bytes
+from pepland_data.chem.smiles.smiles_words import BOND, CLOSE, DOT, OPEN, RING, split
 
 Ints = npt.NDArray[np.int64]
 
@@ -34,9 +29,8 @@ MAX_ATOMS = 1000
 """RDKit reads longer texts: it needs seconds for them, and a time limit may end it."""
 MAX_CLOSURES = 4
 """Ring closures of one atom."""
-RING_NUMBERS = 100
-FREE, ATOM, BRANCH, BOND, BRANCH_BOND = range(5)
-"""What must follow: nothing certain; an atom; an atom or a bond; an atom or a ring; an atom."""
+RINGS = 100
+"""Numbers of ring closures: 0 to 9, and with ``%`` to 99."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,123 +70,120 @@ def _read_all(
     rows = len(starts) - 1
     read = np.zeros(rows, np.bool_)
     atom_ptr, bond_ptr = np.zeros(rows + 1, np.int64), np.zeros(rows + 1, np.int64)
-    token, turns = np.empty(len(text), np.int64), np.empty(len(text), np.int64)
-    ends = np.empty((3, len(text)), np.int64)
-    scratch = np.empty((8, RING_NUMBERS + MAX_ATOMS), np.int64)
+    token, turns = np.empty(len(text), np.int64), np.zeros(len(text), np.int64)
+    begin, end = np.empty(len(text), np.int64), np.empty(len(text), np.int64)
+    kind, words = np.empty(len(text), np.int64), np.empty(len(text), np.int64)
+    opened, rings = np.empty((RINGS, 2), np.int64), np.empty((len(text), 4), np.int64)
     for row in range(rows):
-        first, bond = atom_ptr[row], bond_ptr[row]
-        atoms, bonds = _read_one(
-            text, starts[row], starts[row + 1] - 1, first, bond, token, turns, ends, scratch
-        )
+        count = split(text, starts[row], starts[row + 1] - 1, words)
+        a, b = atom_ptr[row], bond_ptr[row]
+        atoms, bonds, closed = _chain(words[:count], a, b, token, begin, end, kind, opened, rings)
+        if atoms:
+            bonds += _close(rings[:closed], b + bonds, token, turns, begin, end, kind)
         read[row] = atoms > 0
-        atom_ptr[row + 1], bond_ptr[row + 1] = first + atoms, bond + bonds
+        atom_ptr[row + 1], bond_ptr[row + 1] = a + atoms, b + bonds
     a, b = atom_ptr[rows], bond_ptr[rows]
-    begin, end, kind = ends[0, :b].copy(), ends[1, :b].copy(), ends[2, :b].copy()
-    return read, atom_ptr, bond_ptr, token[:a].copy(), turns[:a].copy(), begin, end, kind
+    return (read, atom_ptr, bond_ptr, token[:a].copy(), turns[:a].copy(),
+            begin[:b].copy(), end[:b].copy(), kind[:b].copy())  # fmt: skip
 
 
 @compiled
-def _read_one(
-    text: Bytes, at: int, stop: int, first: int, bond: int,
-    token: Ints, turns: Ints, ends: Ints, scratch: Ints,
-) -> tuple[int, int]:  # fmt: skip
-    """Write atoms and bonds of one text; return their numbers, (0, 0) for a text not read."""
-    stack, digit, opening, closing, specified, slots, open_atom, open_kind = scratch
-    open_atom[:RING_NUMBERS] = -1
-    slot = slots[RING_NUMBERS:]
-    atoms, bonds, rings, depth = 0, 0, 0, 0
-    last, pending, need, behind_branch = -1, 0, ATOM, False
-    while at < stop:
-        letter = text[at]
-        if letter == 91 or 65 <= letter <= 90 or 97 <= letter <= 122:  # [ or a letter
-            if atoms == MAX_ATOMS:
-                return 0, 0
-            atom, at = bracket_atom(text, at) if letter == 91 else organic_atom(text, at)
-            if atom == NOT_READ or at > stop:
-                return 0, 0
+def _chain(
+    words: Ints, first: int, bond: int, token: Ints, begin: Ints, end: Ints, kind: Ints,
+    opened: Ints, rings: Ints,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Write the atoms and the bonds of the chain, and list the ring closures.
+
+    Args:
+        words: a text in words of `smiles_words`.
+        first: place for its first atom.
+        bond: place for its first bond.
+        token: [all atoms] int64, written from `first` on.
+        begin: [all bonds] int64, written from `bond` on.
+        end: the same.
+        kind: the same.
+        opened: [RINGS, 2] int64, scratch: ring number -> end and bond type of an open closure.
+        rings: written: [closures, 4] number, first end, second end, bond type. The type is
+            negative if it stands at the first end. An end is `MAX_CLOSURES` times the atom and the
+            place among its closures.
+
+    Returns:
+        The numbers of atoms, bonds and ring closures; zeros for a text that is not read.
+    """
+    stack, closures = np.empty(len(words), np.int64), np.zeros(len(words), np.int64)
+    opened[:, 0] = -1
+    atoms, bonds, closed, depth, open_rings = 0, 0, 0, 0, 0
+    last, written = -1, 0
+    for word in words:
+        if word >= 0:
             here = first + atoms
-            token[here], turns[here], slot[atoms] = atom, 0, 0
+            token[here] = word
             if last >= 0:
-                kind = pending if pending else _unwritten(token[last], atom)
-                ends[0, bond + bonds], ends[1, bond + bonds] = last, here
-                ends[2, bond + bonds] = kind
+                begin[bond + bonds], end[bond + bonds] = last, here
+                kind[bond + bonds] = written if written else _unwritten(token[last], word)
                 bonds += 1
-            last, pending, need, behind_branch = here, 0, FREE, False
+            last, written = here, 0
             atoms += 1
-            continue
-        if letter == 40:  # (
-            if need != FREE:
-                return 0, 0
+        elif word == OPEN:
             stack[depth] = last
-            depth, need = depth + 1, BRANCH
-        elif letter == 41:  # )
-            if need != FREE or depth == 0:
-                return 0, 0
+            depth += 1
+        elif word == CLOSE:
+            if depth == 0:
+                return 0, 0, 0
             depth -= 1
-            last, behind_branch = stack[depth], True
-        elif letter == 46:  # .
-            if need != FREE:
-                return 0, 0
-            last, need = -1, ATOM
-        elif letter == 45 or letter == 61 or letter == 35 or letter == 58:  # - = # :
-            if need != FREE and need != BRANCH:
-                return 0, 0
-            need = BOND if need == FREE else BRANCH_BOND
-            if letter == 45:
-                pending = SINGLE
-            elif letter == 61:
-                pending = DOUBLE
-            else:
-                pending = TRIPLE if letter == 35 else AROMATIC_BOND
+            last = stack[depth]
+        elif word == DOT:
+            last = -1
+        elif word > RING:
+            written = BOND - word
         else:
-            if (need != FREE and need != BOND) or behind_branch or last < 0:
-                return 0, 0
-            if 48 <= letter <= 57:
-                number = int(letter) - 48
-            elif letter == 37 and 49 <= text[at + 1] <= 57 and 48 <= text[at + 2] <= 57:  # %
-                number = 10 * int(text[at + 1]) + int(text[at + 2]) - 528
-                at += 2
-            else:
-                return 0, 0
-            place = slot[last - first]
+            number, place = RING - word, closures[last - first]
+            closures[last - first] += 1
+            here = MAX_CLOSURES * last + place
+            other, before = opened[number, 0], opened[number, 1]
             if place == MAX_CLOSURES:
-                return 0, 0
-            slot[last - first] = place + 1
-            other = open_atom[number]
+                return 0, 0, 0
             if other < 0:
-                open_atom[number], open_kind[number], slots[number] = last, pending, place
+                opened[number, 0], opened[number, 1] = here, written
+                open_rings += 1
+            elif other // MAX_CLOSURES == last or (written and before and written != before):
+                return 0, 0, 0
             else:
-                if other == last or (pending and open_kind[number] not in (0, pending)):
-                    return 0, 0
-                opens = open_kind[number]
-                digit[rings] = number
-                opening[rings], closing[rings] = (MAX_CLOSURES * other + slots[number],
-                                                  MAX_CLOSURES * last + place)  # fmt: skip
-                specified[rings] = -opens if opens else pending
-                open_atom[number] = -1
-                rings += 1
-            pending, need = 0, FREE
-        at += 1
-    if need != FREE or depth or np.any(open_atom[:RING_NUMBERS] >= 0):
-        return 0, 0
-    for number in range(RING_NUMBERS):
-        if rings == 0:
+                rings[closed, 0], rings[closed, 1], rings[closed, 2] = number, other, here
+                rings[closed, 3] = -before if before else written
+                opened[number, 0] = -1
+                open_rings -= 1
+                closed += 1
+            written = 0
+    if depth or open_rings or atoms > MAX_ATOMS:
+        return 0, 0, 0
+    return atoms, bonds, closed
+
+
+@compiled
+def _close(
+    rings: Ints, bond: int, token: Ints, turns: Ints, begin: Ints, end: Ints, kind: Ints
+) -> int:
+    """Write the bonds of the ring closures of a text, ordered by number; return how many."""
+    written = 0
+    for number in range(RINGS):
+        if written == len(rings):
             break
-        for ring in range(rings):
-            if digit[ring] != number:
+        for ring in rings:
+            if ring[0] != number:
                 continue
-            one, other = opening[ring] // MAX_CLOSURES, closing[ring] // MAX_CLOSURES
-            kind = abs(specified[ring])
-            if kind == 0:
-                kind = _unwritten(token[one], token[other])
-            turns[one] = (MAX_CLOSURES + 1) * turns[one] + opening[ring] % MAX_CLOSURES + 1
-            turns[other] = (MAX_CLOSURES + 1) * turns[other] + closing[ring] % MAX_CLOSURES + 1
-            from_opening = specified[ring] < 0
-            ends[0, bond + bonds] = one if from_opening else other
-            ends[1, bond + bonds] = other if from_opening else one
-            ends[2, bond + bonds] = kind | CLOSURE
-            bonds += 1
-    return atoms, bonds
+            first, second = ring[1] // MAX_CLOSURES, ring[2] // MAX_CLOSURES
+            for atom, place in ((first, ring[1]), (second, ring[2])):
+                turns[atom] = (MAX_CLOSURES + 1) * turns[atom] + place % MAX_CLOSURES + 1
+            at_first = ring[3] < 0
+            begin[bond + written] = first if at_first else second
+            end[bond + written] = second if at_first else first
+            type_written = abs(ring[3])
+            if type_written == 0:
+                type_written = _unwritten(token[first], token[second])
+            kind[bond + written] = type_written | CLOSURE
+            written += 1
+    return written
 
 
 @compiled
