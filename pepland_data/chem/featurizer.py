@@ -20,8 +20,9 @@ from pepland_data.chem.fast.rdkit_records import (
     layout_is_known,
     read_rdkit_records,
 )
-from pepland_data.chem.fast.sequence_path import SequencePath
+from pepland_data.chem.fast.sequence_path import SequencePath, helm_residues
 from pepland_data.chem.features import feature_factory
+from pepland_data.chem.monomers.library import library_of
 from pepland_data.chem.notation.detect import detect_notation, is_molblock
 from pepland_data.chem.notation.helm import load_monomers
 from pepland_data.chem.notation.molblock import smiles_of_molblock
@@ -195,26 +196,40 @@ class Featurizer:
 
     def _separate_sequences(
         self, texts: Sequence[str], rejected: set[int]
-    ) -> tuple[list[int], list[int]]:
-        """Return the positions of the sequences, which need no RDKit, and of all other texts."""
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Return the positions of sequences and linear HELM without RDKit, and of other texts."""
         sequences: list[int] = []
+        linear: list[int] = []
         others: list[int] = []
         for position, text in enumerate(texts):
             if position in rejected:
                 continue
             notation = detect_notation(text, self.options.input_format)
-            (sequences if self._fast and notation == "sequence" else others).append(position)
-        return sequences, others
+            if self._fast and notation == "sequence":
+                sequences.append(position)
+            elif self._fast and notation == "helm" and self._is_linear(text):
+                linear.append(position)
+            else:
+                others.append(position)
+        return sequences, linear, others
+
+    def _is_linear(self, text: str) -> bool:
+        """Return whether a HELM text is a peptide with templates, which RDKit would read."""
+        overrides = library_of(self.options.monomers).overrides_rdkit
+        return bool(helm_residues(text)) and not overrides(text)
 
     def _read_and_convert(
         self, texts: Sequence[str], log: RdkitMessages, rejects: list[Reject], notes: list[Note]
     ) -> Graphs:
         """Read all texts and make their graphs, the sequences first."""
-        sequences, others = self._separate_sequences(texts, {r.position for r in rejects})
+        sequences, linear, others = self._separate_sequences(texts, {r.position for r in rejects})
         read = partial(self._read, texts, log, rejects, notes)
         for batch in read(sequences, SEQUENCE_BATCH, self._read_sequence):
             if batch:
                 yield batch, self._sequences.graphs([text.text for text in batch])
+        for batch in read(linear, SEQUENCE_BATCH, self._read_linear):
+            if batch:
+                yield batch, self._sequences.helm_graphs([text.text for text in batch])
         for batch in read(others, BATCH, self._read_molecule):
             yield from self._graphs(batch, rejects)
 
@@ -249,6 +264,11 @@ class Featurizer:
         check_text(text)
         check_sequence(text)
         check_size(text, self._sequences.num_atoms(text), self.options.max_atoms)
+        return _Text(position, text)
+
+    def _read_linear(self, position: int, text: str, log: RdkitMessages) -> _Text:
+        check_text(text)
+        check_size(text, self._sequences.num_atoms_of_helm(text), self.options.max_atoms)
         return _Text(position, text)
 
     def _read_molecule(self, position: int, text: str, log: RdkitMessages) -> _Text:
@@ -306,10 +326,12 @@ class Featurizer:
 
     def _identity(self, text: _Text) -> bytes:
         self._watch(text.position)
-        if text.mol is None and self.options.input_format != "auto":
+        if text.mol is not None:
+            return identity_of_molecule(text.mol)
+        if self.options.input_format in ("sequence", "fasta"):
             return identity_of_text(text.text)
-        mol: Any = Chem.MolFromSequence(text.text) if text.mol is None else text.mol
-        return identity_of_molecule(mol)
+        read = Chem.MolFromHELM if helm_residues(text.text) else Chem.MolFromSequence
+        return identity_of_molecule(read(text.text))
 
 
 def _check_types(texts: Sequence[str]) -> None:

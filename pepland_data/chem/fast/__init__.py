@@ -8,5 +8,5 @@ residue_cuts.py - apply the Amiibo rule to a batch and number the pieces.
 piece_keys.py - a key for each piece: pieces with equal keys have equal fragments.
 piece_cache.py - the fragments of the pieces with known keys; RDKit computes those of new pieces.
 cut_pieces.py - copy single pieces out of a molecule.
-sequence_path.py - sequences of natural residues to graphs by templates.
+sequence_path.py - sequences and linear HELM to graphs by templates.
 """
