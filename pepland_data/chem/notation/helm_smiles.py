@@ -7,9 +7,12 @@ closures ``%10`` to ``%99``. What cannot be written in this way is left to `helm
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from itertools import chain
+from typing import Any
+
+from rdkit import rdBase
 
 from pepland_data.chem.monomers.given import GivenMonomers
 from pepland_data.chem.monomers.library import MonomerLibrary, library_of
@@ -21,7 +24,7 @@ CONNECTION = re.compile(r"(\w+),(\w+),([1-9]\d{0,5}):R([1-9])-([1-9]\d{0,5}):R([
 CLOSURES = range(10, 100)
 """Numbers of the ring closures; those of a template are smaller."""
 KEPT = 1 << 16
-"""Templates that are kept."""
+"""Answers about monomers that are remembered."""
 SULFURS = {("C", 3), ("[C]", 3), ("[dC]", 3)}
 """Monomers and points whose bonds RDKit reads, beside all bonds of R1 to R2."""
 NONE: dict[int, str] = {}
@@ -82,8 +85,8 @@ class _Writer:
 
     def __init__(self, library: MonomerLibrary) -> None:
         self._library = library
-        self._template = lru_cache(KEPT)(partial(monomer_template, library.monomers["aa"]))
-        self._is_known_to_rdkit = lru_cache(KEPT)(is_known_to_rdkit)
+        self._template = _known(partial(monomer_template, library.monomers["aa"]))
+        self._is_known_to_rdkit = _known(is_known_to_rdkit)
 
     def smiles(self, text: str) -> str:
         """Return a text as SMILES; _OtherHelm if it has to be read in another way."""
@@ -126,10 +129,20 @@ class _Writer:
             before = after
 
     def _part(self, token: str, before: bool, after: bool, points: dict[int, str]) -> str | None:
-        part = self._template(token, before, after, tuple(points))
+        part: str | None = self._template(token, before, after, tuple(points))
         for point, closure in points.items():
             part = part and part.replace(f"{{{point}}}", closure)
         return part
+
+
+def _known(work_out: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function with a memory, whose messages are those of no text."""
+
+    def quietly(*arguments: Any) -> Any:
+        with rdBase.BlockLogs():
+            return work_out(*arguments)
+
+    return lru_cache(KEPT)(quietly)
 
 
 def _chains(text: str) -> Chains:
