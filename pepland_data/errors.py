@@ -59,18 +59,19 @@ class DifferentGraphError(BuildError):
     """A SMILES read without RDKit has another graph than RDKit gives: a fault of this package.
 
     Attributes:
-        text: the SMILES.
+        text: the SMILES or HELM.
+        position: number of the text in the call, from 0.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, position: int) -> None:
         super().__init__(
             f"the graph of {text!r} is not the one that RDKit gives; this is a fault of "
             "pepland-data, please report it. Run the same command with --rdkit-only to go on"
         )
-        self.text = text
+        self.text, self.position = text, position
 
-    def __reduce__(self) -> tuple[type, tuple[str]]:
-        return type(self), (self.text,)
+    def __reduce__(self) -> tuple[type, tuple[str, int]]:
+        return type(self), (self.text, self.position)
 
 
 class TooManyRejectsError(BuildError):

@@ -23,7 +23,7 @@ from pepland_data.chem.fast.rdkit_records import (
     layout_is_known,
     read_rdkit_records,
 )
-from pepland_data.chem.fast.sequence_path import SequencePath
+from pepland_data.chem.fast.sequence_path import SequencePath, helm_residues
 from pepland_data.chem.features import feature_factory
 from pepland_data.chem.notation.detect import detect_notation, is_molblock
 from pepland_data.chem.notation.helm import load_monomers
@@ -44,10 +44,11 @@ from pepland_data.chem.notation.residue_letters import nucleotide_note
 from pepland_data.chem.notation.standardize import standardized
 from pepland_data.chem.plain_path import check_atom, plain_graph
 from pepland_data.chem.rdkit_messages import RdkitMessages
+from pepland_data.chem.reader_choice import choose_readers
 from pepland_data.chem.smiles.check import GraphCheck
 from pepland_data.chem.smiles.known_pieces import KnownPieces
 from pepland_data.chem.smiles.smiles_path import SmilesBatch
-from pepland_data.errors import InvalidMoleculeError
+from pepland_data.errors import DifferentGraphError, InvalidMoleculeError
 from pepland_data.graph.columns import GraphColumns, columns_of_one, concat, empty_columns
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.graph.heterograph import HeteroGraph
@@ -214,48 +215,30 @@ class Featurizer:
                 notes.append(Note(position, "changed", text, steps))
         return [renamed.get(i, text) for i, text in enumerate(texts)], renamed
 
-    def _by_reader(
-        self, texts: Sequence[str], rejected: set[int]
-    ) -> tuple[list[int], list[int], list[int]]:
-        """Return the positions of sequences, of SMILES that may be read as written, and others."""
-        sequences: list[int] = []
-        written: list[int] = []
-        others: list[int] = []
-        options = self.options
-        as_written = self._fast and not (options.dedup or options.rdkit_only) and layout_is_known()
-        for position, text in enumerate(texts):
-            if position in rejected:
-                continue
-            notation = detect_notation(text, options.input_format)
-            if self._fast and notation == "sequence":
-                sequences.append(position)
-            elif as_written and notation == "smiles" and text.isascii() and "\0" not in text:
-                written.append(position)
-            else:
-                others.append(position)
-        return sequences, written, others
-
     def _read_and_convert(
         self, texts: Sequence[str], log: RdkitMessages, rejects: list[Reject], notes: list[Note]
     ) -> Graphs:
         """Read all texts and make their graphs, the sequences first."""
-        sequences, written, others = self._by_reader(texts, {r.position for r in rejects})
+        rejected = {reject.position for reject in rejects}
+        readers = choose_readers(texts, self.options, rejected, self._fast)
         read = partial(self._read, texts, log, rejects, notes)
-        for batch in read(sequences, SEQUENCE_BATCH, self._read_sequence):
-            if batch:
-                yield batch, self._sequences.graphs([text.text for text in batch])
+        for batch in read(readers.sequences, SEQUENCE_BATCH, self._read_sequence):
+            yield batch, self._sequences.graphs([text.text for text in batch])
+        for batch in read(readers.linear, SEQUENCE_BATCH, self._read_linear):
+            yield batch, self._sequences.helm_graphs([text.text for text in batch])
         asked: list[_Text] = []
+        written = list(readers.written.items())
         for start in range(0, len(written), SMILES_BATCH):
-            positions = written[start : start + SMILES_BATCH]
-            yield from self._smiles(texts, positions, read, asked, rejects)
+            smiles = dict(written[start : start + SMILES_BATCH])
+            yield from self._smiles(texts, smiles, read, asked, rejects)
         yield from self._graphs(asked, rejects)
-        for batch in read(others, BATCH, self._read_molecule):
+        for batch in read(readers.others, BATCH, self._read_molecule):
             yield from self._graphs(batch, rejects)
 
     def _smiles(
         self,
         texts: Sequence[str],
-        positions: Sequence[int],
+        smiles: dict[int, str],
         read: Read,
         asked: list[_Text],
         rejects: list[Reject],
@@ -264,13 +247,19 @@ class Featurizer:
 
         RDKit reads one text for each unknown piece, then those that only it can read. Their graphs
         are made in batches; at the end, `asked` holds those that still have none.
+
+        Args:
+            texts: all texts of the call.
+            smiles: position -> SMILES of the texts to read.
+            read: `_read` of all texts.
+            asked: molecules that RDKit read.
+            rejects: texts without a graph are added here.
         """
         self._watch(None)
         self._known.make_room()
-        self._readings["smiles"] += len(positions)
-        written = [texts[position] for position in positions]
-        batch = SmilesBatch(written, self._known, self._path.distinct)
-        left = np.ones(len(written), bool)
+        self._readings["smiles"] += len(smiles)
+        batch = SmilesBatch(list(smiles.values()), self._known, self._path.distinct)
+        positions, left = list(smiles), np.ones(len(smiles), bool)
         for choose in (batch.to_ask, _all):
             rows = choose(left & ~batch.known(self.options.max_atoms))
             left[rows] = False
@@ -281,7 +270,9 @@ class Featurizer:
                     yield from self._graphs(asked, rejects)
                     asked.clear()
         chosen = left & batch.known(self.options.max_atoms)
-        yield from self._written_graphs(batch, chosen, positions, texts, rejects)
+        self._readings["without_rdkit"] += int(chosen.sum())
+        found = [_Text(positions[row], texts[positions[row]]) for row in _all(chosen)]
+        yield from self._written_graphs(batch, chosen, found, rejects)
 
     @staticmethod
     def _remember(batch: SmilesBatch, molecules: list[_Text], positions: Sequence[int]) -> None:
@@ -294,27 +285,28 @@ class Featurizer:
         self,
         batch: SmilesBatch,
         chosen: npt.NDArray[np.bool_],
-        positions: Sequence[int],
-        texts: Sequence[str],
+        found: list[_Text],
         rejects: list[Reject],
     ) -> Graphs:
-        rows = np.flatnonzero(chosen).tolist()
-        found = [_Text(positions[row], texts[positions[row]]) for row in rows]
+        """Make the graphs of the chosen SMILES, and compare a share of them with RDKit's."""
         if not found:
             return
-        watch = self._watch_of(found)
+        molecules, watch = batch.molecules(chosen), self._watch_of(found)
         try:
-            columns = self._path.graphs_of_batch(batch.molecules(chosen), watch)
-            self._readings["without_rdkit"] += len(found)
-            for i in [i for i, text in enumerate(found) if self._check.chooses(text.text)]:
-                watch(i)
-                self._check.check(found[i].text, columns.slice(i, i + 1), self._rows)
-            watch(None)
-            yield found, columns
+            columns = self._path.graphs_of_batch(molecules, watch)
         except CannotCutError as error:
             rejects += [_cut_reject(found[i], reason) for i, reason in error.reasons.items()]
-            chosen[[rows[i] for i in error.reasons]] = False
-            yield from self._written_graphs(batch, chosen, positions, texts, rejects)
+            chosen[np.flatnonzero(chosen)[list(error.reasons)]] = False
+            rest = [text for i, text in enumerate(found) if i not in error.reasons]
+            yield from self._written_graphs(batch, chosen, rest, rejects)
+            return
+        for i, smiles in enumerate(batch.texts[row] for row in _all(chosen)):
+            if self._check.chooses(smiles):
+                watch(i)
+                if self._check.differs(smiles, columns.slice(i, i + 1), self._rows):
+                    raise DifferentGraphError(found[i].text, found[i].position)
+        watch(None)
+        yield found, columns
 
     def _read(
         self,
@@ -342,12 +334,18 @@ class Featurizer:
                     said = [*log.take(), *filter(None, [nucleotide_note(text)])]
                     notes += [Note(position, "warning", text, line) for line in said]
                     batch[-1] = batch[-1]._replace(noted=bool(said))
-            yield batch
+            if batch:
+                yield batch
 
     def _read_sequence(self, position: int, text: str, log: RdkitMessages) -> _Text:
         check_text(text)
         check_sequence(text)
         check_size(text, self._sequences.num_atoms(text), self.options.max_atoms)
+        return _Text(position, text)
+
+    def _read_linear(self, position: int, text: str, log: RdkitMessages) -> _Text:
+        check_text(text)
+        check_size(text, self._sequences.num_atoms_of_helm(text), self.options.max_atoms)
         return _Text(position, text)
 
     def _read_molecule(self, position: int, text: str, log: RdkitMessages) -> _Text:
@@ -405,10 +403,12 @@ class Featurizer:
 
     def _identity(self, text: _Text) -> bytes:
         self._watch(text.position)
-        if text.mol is None and self.options.input_format != "auto":
+        if text.mol is not None:
+            return identity_of_molecule(text.mol)
+        if self.options.input_format in ("sequence", "fasta"):
             return identity_of_text(text.text)
-        mol: Any = Chem.MolFromSequence(text.text) if text.mol is None else text.mol
-        return identity_of_molecule(mol)
+        read = Chem.MolFromHELM if helm_residues(text.text) else Chem.MolFromSequence
+        return identity_of_molecule(read(text.text))
 
 
 def _all(wanted: npt.NDArray[np.bool_]) -> list[int]:

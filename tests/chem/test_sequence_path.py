@@ -7,9 +7,10 @@ from itertools import product
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from pepland_data import FeaturizeOptions, Featurizer
-from pepland_data.chem.fast.sequence_path import LETTERS
+from pepland_data.chem.fast.sequence_path import LETTERS, RESIDUES, helm_residues
 from pepland_data.graph.columns import GROUPS
 from pepland_data.graph.feature_tables import table_keys
 
@@ -33,8 +34,10 @@ def rows_of(featurizer: Featurizer, texts: list[str]) -> dict[str, list]:
     return {k: [tables[k][c] for c in v] if k in tables else v for k, v in rows.items()}
 
 
-def assert_equal_to_rdkit(texts: list[str], cut: str = "adafrag") -> None:
-    options = FeaturizeOptions(cut=cut, input_format="sequence")
+def assert_equal_to_rdkit(
+    texts: list[str], cut: str = "adafrag", input_format: str = "sequence"
+) -> None:
+    options = FeaturizeOptions(cut=cut, input_format=input_format)
     fast, plain = (rows_of(Featurizer(options, fast=which), texts) for which in (True, False))
     for name, expected in plain.items():
         assert fast[name] == expected, name
@@ -76,3 +79,55 @@ def test_every_column_of_no_sequences_is_empty() -> None:
     made = Featurizer(FeaturizeOptions(input_format="sequence")).convert([])
     assert len(made.columns) == 0
     assert all(len(getattr(made.columns, n)) == 0 for names in GROUPS.values() for n in names)
+
+
+def linear_helm(count: int, seed: int) -> list[str]:
+    """Return each residue alone, first and last, and longer peptides, with and without caps."""
+    rng, residues = random.Random(seed), sorted(RESIDUES)
+    chains = [[*before, name, *after] for name in residues for before in ([], ["[dW]"])
+              for after in ([], ["P"])]  # fmt: skip
+    chains += [["[Glp]"], ["[Glp]", "A"]]
+    chains += [rng.choices(residues, k=rng.randint(2, 20)) for _ in range(count)]
+    texts = []
+    for chain in chains:
+        caps = (
+            ["[ac]"] * (rng.random() < 0.4 and chain[0] != "[Glp]"),
+            ["[am]"] * (rng.random() < 0.4),
+        )
+        texts.append(
+            f"PEPTIDE1{{{'.'.join([*caps[0], *chain, *caps[1]])}}}$$$${rng.choice(['', 'V2.0'])}"
+        )
+    return texts
+
+
+def test_linear_helm_equals_the_plain_path() -> None:
+    texts = linear_helm(60, 3)
+    assert all(helm_residues(text) and Chem.MolFromHELM(text) for text in texts)
+    assert_equal_to_rdkit(texts, input_format="helm")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", ["adafrag", "amiibo"])
+def test_2000_linear_helm_texts_equal_the_plain_path(cut: str) -> None:
+    texts = [text for seed in range(4) for text in linear_helm(400, seed)]
+    assert_equal_to_rdkit(texts, cut, "helm")
+
+
+@pytest.mark.parametrize(
+    "helm",
+    [
+        "PEPTIDE1{C.C}$PEPTIDE1,PEPTIDE1,1:R3-2:R3$$$", "PEPTIDE1{[ac].[am]}$$$$",
+        "PEPTIDE1{[ac].[Glp]}$$$$", "PEPTIDE1{A.[Glp]}$$$$", "PEPTIDE1{A.[ac]}$$$$",
+        "PEPTIDE1{A.[meA]}$$$$", "PEPTIDE1{A}|PEPTIDE2{G}$$$$", "PEPTIDE1{A.[am].G}$$$$",
+    ],
+)  # fmt: skip
+def test_other_helm_has_no_templates(helm: str) -> None:
+    assert helm_residues(helm) == []
+
+
+def test_linear_helm_is_a_duplicate_of_its_smiles_and_obeys_the_limit_of_atoms() -> None:
+    texts = ["PEPTIDE1{[ac].A.[am]}$$$$", "CC(=O)N[C@@H](C)C(N)=O", "PEPTIDE1{A.A.A.A}$$$$"]
+    options = FeaturizeOptions(input_format="auto", dedup=True, max_atoms=20)
+    made = Featurizer(options).convert(texts)
+    assert made.identity[0].tolist() == made.identity[1].tolist()
+    assert [(r.position, r.stage) for r in made.rejects] == [(2, "limits")]

@@ -126,7 +126,7 @@ def _convert_new(
     try:
         converted = featurizer.convert([as_helm.get(i, chunk.texts[i]) for i in good])
     except DifferentGraphError as error:
-        row = chunk.first_row + chunk.texts.index(error.text)
+        row = chunk.first_row + good[error.position]
         record = {"row_id": row, "text": error.text, "rdkit": rdkit.__version__}
         write_atomic_bytes(folder / DIFFERENCE_FILE, json.dumps(record).encode())
         raise

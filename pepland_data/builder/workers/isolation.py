@@ -25,7 +25,7 @@ import numpy as np
 from pepland_data.builder.workers.isolated_process import MEMORY_EXIT, POSITION, UNKNOWN, Request
 from pepland_data.builder.workers.worker_lifetime import interrupts_blocked
 from pepland_data.chem.conversion import Converted, FeaturizeOptions, Reject, join
-from pepland_data.errors import BuildError
+from pepland_data.errors import BuildError, DifferentGraphError
 from pepland_data.graph.columns import empty_columns
 from pepland_data.graph.feature_tables import empty_keys, tables_from_keys
 
@@ -215,6 +215,8 @@ class IsolatedFeaturizer:
             return
         try:
             yield first, self._ask(texts)
+        except DifferentGraphError as error:
+            raise DifferentGraphError(error.text, first + error.position) from None
         except EndedError as ended:
             if len(texts) > 1:
                 for start, stop in _divided(ended.position, len(texts)):

@@ -11,5 +11,5 @@ word_table.py - numbers for runs of words; many runs are found at once.
 ragged.py - a growing list of integer runs as flat arrays.
 batch_fragments.py - the fragments and reactions of a batch from those of its pieces.
 cut_pieces.py - copy single pieces out of a molecule.
-sequence_path.py - sequences of natural residues to graphs by templates.
+sequence_path.py - sequences and linear HELM to graphs by templates.
 """

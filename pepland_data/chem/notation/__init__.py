@@ -4,7 +4,9 @@ Read ``parse.py`` first.
 
 parse.py - check a text and read it with the right reader.
 detect.py - tell SMILES, sequences and HELM apart.
-helm.py - read HELM with RDKit, or with helmkit for monomers that RDKit does not know.
+helm.py - read HELM as SMILES, or with RDKit or helmkit.
+helm_smiles.py - write HELM as SMILES.
+monomer_template.py - what a monomer adds to such a SMILES.
 plain_helm.py - write out repeats of HELM, and leave out annotations and hydrogen bonds.
 molblock.py - a record of an SDF file becomes a SMILES.
 foreign.py - name the notation of a text that could not be read.

@@ -1,4 +1,4 @@
-"""Read HELM with RDKit, or with helmkit for monomers that RDKit does not know."""
+"""Read HELM as the SMILES of `helm_smiles`, or with RDKit, or with helmkit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rdkit import Chem
 
 from pepland_data.chem.monomers.given import GivenMonomers
 from pepland_data.chem.monomers.library import MonomerLibrary, library_of
+from pepland_data.chem.notation.helm_smiles import helm_smiles
 from pepland_data.chem.notation.plain_helm import plain_helm
 from pepland_data.errors import InvalidMoleculeError
 
@@ -21,8 +22,9 @@ def read_helm(text: str, given: GivenMonomers | None = None) -> Any:
     """Return the molecule of a HELM text.
 
     RDKit reads natural and D residues and decides their atom order, unless a given library defines
-    a monomer of the text in another way. helmkit reads all other texts. The molecule of helmkit is
-    converted through its canonical SMILES, so that the graph is the one of that SMILES.
+    a monomer of the text in another way. Other peptides are written as SMILES, whose order of atoms
+    is that of the text. helmkit reads what remains. Its molecule is converted through its canonical
+    SMILES, so that the graph is the one of that SMILES.
 
     Args:
         text: the HELM.
@@ -31,6 +33,10 @@ def read_helm(text: str, given: GivenMonomers | None = None) -> Any:
     Raises:
         InvalidMoleculeError: neither can read the text; the reason comes from helmkit.
     """
+    smiles = helm_smiles(text, given)
+    written = Chem.MolFromSmiles(smiles) if smiles else None
+    if written is not None:
+        return written
     library = library_of(given)
     plain = plain_helm(text)
     if not library.overrides_rdkit(plain):

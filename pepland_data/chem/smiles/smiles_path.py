@@ -28,15 +28,15 @@ class TextMolecules(Sequence[Any]):
     """The molecules of texts; RDKit reads one when it is asked for."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._texts = texts
+        self.texts = texts
         self._read: dict[int, Any] = {}
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self.texts)
 
     def __getitem__(self, number: Any) -> Any:
         if number not in self._read:
-            self._read[number] = Chem.MolFromSmiles(self._texts[number])
+            self._read[number] = Chem.MolFromSmiles(self.texts[number])
         return self._read[number]
 
 
@@ -44,7 +44,7 @@ class SmilesBatch:
     """Some texts, read as written."""
 
     def __init__(self, texts: Sequence[str], known: KnownPieces, distinct: DistinctRecords) -> None:
-        self._texts, self._known, self._distinct = texts, known, distinct
+        self.texts, self._known, self._distinct = texts, known, distinct
         self._rows = read_rows(texts)
         self._pieces = cut_into_written_pieces(self._rows)
         self._look_up()
@@ -101,7 +101,7 @@ class SmilesBatch:
         shift = np.repeat(atom_ptr[:-1] - written.atom_ptr[:-1][rows], bonds[rows])
         begin, end = written.begin[bond] + shift, written.end[bond] + shift
         return MoleculeBatch(
-            mols=TextMolecules([self._texts[row] for row in np.flatnonzero(rows).tolist()]),
+            mols=TextMolecules([self.texts[row] for row in np.flatnonzero(rows).tolist()]),
             atom_ptr=atom_ptr,
             bond_ptr=bond_ptr,
             atom_record=atom_record[atom],
