@@ -2,10 +2,12 @@
 
 Read ``featurizer.py`` first. It takes each text through these steps:
 
+reader_choice.py - which reader takes a text.
 notation/ - text to RDKit molecule.
 monomers/ - what the symbols of HELM stand for, bundled and given.
 cuts.py - which bonds are cut, and the pieces that remain.
 features.py - the feature row of an atom, a bond and a fragment.
+smiles/ - SMILES to molecules without RDKit, as far as their pieces are known.
 plain_path.py - one molecule to one graph, in the simplest way.
 fast/ - many molecules to many graphs at once, with the same result.
 compiled.py - functions on flat arrays as machine code.

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import rdkit
 
 from pepland_data.builder.column_types import KINDS, column_kind
+from pepland_data.builder.workers.engines import versions
 from pepland_data.builder.workers.isolation import IsolatedFeaturizer
 from pepland_data.chem.conversion import FeaturizeOptions, Note, Reject
 from pepland_data.errors import DifferentGraphError
@@ -127,7 +127,7 @@ def _convert_new(
         converted = featurizer.convert([as_helm.get(i, chunk.texts[i]) for i in good])
     except DifferentGraphError as error:
         row = chunk.first_row + good[error.position]
-        record = {"row_id": row, "text": error.text, "rdkit": rdkit.__version__}
+        record = {"row_id": row, "text": error.text, "versions": versions()}
         write_atomic_bytes(folder / DIFFERENCE_FILE, json.dumps(record).encode())
         raise
     kept = np.asarray(good, np.int64)[converted.kept]
