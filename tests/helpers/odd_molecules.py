@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import random
 
 from rdkit import Chem
 
 from pepland_data.chem.notation.monomers import ACYL, OTHER, SIDE_CHAINS, peptide
+from pepland_data.resources import sample_path
 
 SALTS = [".Cl", ".[Na+]", ".OC(=O)C(F)(F)F", ".O.O", ".[Cl-].[Cl-]", ".[Zn+2]", ".CC(=O)[O-]"]
 STUMPS = [
@@ -75,3 +77,9 @@ def _written(mol: Chem.Mol, smiles: str, rng: random.Random) -> str:
     if how < 0.9:
         return Chem.MolToSmiles(mol, allHsExplicit=True)
     return Chem.MolToSmiles(mol, kekuleSmiles=True)
+
+
+def sample_smiles() -> list[str]:
+    """Return the SMILES of the bundled sample."""
+    with sample_path().open(newline="", encoding="utf-8") as file:
+        return [row["smiles"] for row in csv.DictReader(file)]

@@ -13,7 +13,7 @@ from pepland_data.chem.compiled import compiled
 
 Bytes = npt.NDArray[np.uint8]
 
-AROMATIC, BRACKET = 1 << 7, 1 << 8
+ELEMENT, AROMATIC, BRACKET = 127, 1 << 7, 1 << 8
 CHARGE, HYDROGENS, CHIRAL, ISOTOPE = 9, 13, 17, 19
 """Places of the other fields: 4 bits with 8 for no charge, 4 bits, 2 bits, 9 bits."""
 NO_CHARGE = 8
@@ -29,8 +29,9 @@ ORGANIC = {"B": 5, "C": 6, "N": 7, "O": 8, "F": 9, "P": 15, "S": 16, "I": 53}
 AROMATIC_ORGANIC = {"b": 5, "c": 6, "n": 7, "o": 8, "p": 15, "s": 16}
 TWO_LETTERS = {"Cl": 17, "Br": 35, "Si": 14, "Se": 34, "se": 34,
                "Li": 3, "Na": 11, "Mg": 12, "Ca": 20, "Zn": 30}  # fmt: skip
-IONS = frozenset({3, 11, 12, 19, 20, 30})
-"""Elements that are read without bonds only; RDKit changes the bonds of metals."""
+METAL = np.zeros(128, np.bool_)
+"""[128] bool, elements that are read without bonds only: RDKit changes the bonds of metals."""
+METAL[[3, 11, 12, 19, 20, 30]] = True
 
 
 def _one_letter(letters: dict[str, int], aromatic: int = 0) -> npt.NDArray[np.int64]:

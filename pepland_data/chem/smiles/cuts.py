@@ -16,6 +16,7 @@ from pepland_data.chem.smiles.atom_token import (
     BRACKET,
     CARBON,
     CHARGE,
+    ELEMENT,
     HYDROGENS,
     NO_CHARGE,
     PLAIN_CARBON,
@@ -39,7 +40,7 @@ def unsaturated_atoms(token: Ints, kind: Ints, ptr: Ints, bonds: Ints) -> Flags:
     found = np.ones(len(token), np.bool_)
     for atom in range(len(token)):
         written = token[atom]
-        if written & 127 != CARBON or written & AROMATIC or written >> CHARGE & 15 != NO_CHARGE:
+        if written & ELEMENT != CARBON or written & AROMATIC or written >> CHARGE & 15 != NO_CHARGE:
             continue
         single = True
         for k in range(ptr[atom], ptr[atom + 1]):

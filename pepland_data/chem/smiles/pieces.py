@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pepland_data.chem.compiled import compiled
-from pepland_data.chem.smiles.atom_token import CHIRAL
+from pepland_data.chem.smiles.atom_token import CHIRAL, ELEMENT
 from pepland_data.chem.smiles.cuts import atom_roles, cut_bonds, unsaturated_atoms
 from pepland_data.chem.smiles.rings import Flags, Ints, bonds_of_atoms, ring_bonds
 from pepland_data.chem.smiles.written_rows import TYPE, WrittenRows
@@ -24,7 +24,6 @@ OUTSIDE = 1023
 """The place of an atom beyond a cut bond."""
 END, KIND, RING = 10, 20, 24
 """Places of the fields in the word of a bond; the begin atom has the lowest bits."""
-ELEMENT = 127
 ORDERED = 1 << 28
 """In the word of an atom: the next word is the order of its ring closures."""
 ONE_CLOSURE = 1

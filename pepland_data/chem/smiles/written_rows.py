@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pepland_data.chem.compiled import compiled
-from pepland_data.chem.smiles.atom_token import AROMATIC, Bytes
+from pepland_data.chem.smiles.atom_token import AROMATIC, ELEMENT, METAL, Bytes
 from pepland_data.chem.smiles.smiles_words import BOND, CLOSE, DOT, OPEN, RING, split
 
 Ints = npt.NDArray[np.int64]
@@ -80,6 +80,8 @@ def _read_all(
         atoms, bonds, closed = _chain(words[:count], a, b, token, begin, end, kind, opened, rings)
         if atoms:
             bonds += _close(rings[:closed], b + bonds, token, turns, begin, end, kind)
+        if _has_metal(token, begin[b : b + bonds]) or _has_metal(token, end[b : b + bonds]):
+            atoms, bonds = 0, 0
         read[row] = atoms > 0
         atom_ptr[row + 1], bond_ptr[row + 1] = a + atoms, b + bonds
     a, b = atom_ptr[rows], bond_ptr[rows]
@@ -111,6 +113,7 @@ def _chain(
         The numbers of atoms, bonds and ring closures; zeros for a text that is not read.
     """
     stack, closures = np.empty(len(words), np.int64), np.zeros(len(words), np.int64)
+    parent = np.full(len(words), -1)
     opened[:, 0] = -1
     atoms, bonds, closed, depth, open_rings = 0, 0, 0, 0, 0
     last, written = -1, 0
@@ -121,6 +124,7 @@ def _chain(
             if last >= 0:
                 begin[bond + bonds], end[bond + bonds] = last, here
                 kind[bond + bonds] = written if written else _unwritten(token[last], word)
+                parent[atoms] = last
                 bonds += 1
             last, written = here, 0
             atoms += 1
@@ -146,7 +150,9 @@ def _chain(
             if other < 0:
                 opened[number, 0], opened[number, 1] = here, written
                 open_rings += 1
-            elif other // MAX_CLOSURES == last or (written and before and written != before):
+            elif _cannot_close(last, other // MAX_CLOSURES, first, parent, rings[:closed]) or (
+                written and before and written != before
+            ):
                 return 0, 0, 0
             else:
                 rings[closed, 0], rings[closed, 1], rings[closed, 2] = number, other, here
@@ -158,6 +164,16 @@ def _chain(
     if depth or open_rings or atoms > MAX_ATOMS:
         return 0, 0, 0
     return atoms, bonds, closed
+
+
+@compiled
+def _cannot_close(one: int, other: int, first: int, parent: Ints, rings: Ints) -> bool:
+    """Return whether two atoms are the same or joined already."""
+    found: bool = one == other or parent[one - first] == other or parent[other - first] == one
+    for ring in rings:
+        ends = ring[1] // MAX_CLOSURES, ring[2] // MAX_CLOSURES
+        found = found or ends == (one, other) or ends == (other, one)
+    return found
 
 
 @compiled
@@ -184,6 +200,15 @@ def _close(
             kind[bond + written] = type_written | CLOSURE
             written += 1
     return written
+
+
+@compiled
+def _has_metal(token: Ints, atoms: Ints) -> bool:
+    """Return whether one of the atoms is a metal."""
+    for atom in atoms:
+        if METAL[token[atom] & ELEMENT]:
+            return True
+    return False
 
 
 @compiled
