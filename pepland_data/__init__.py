@@ -35,6 +35,7 @@ _HOME = {
     "StoreDamagedError": "errors",
     "StoreVersionError": "errors",
     "BuildError": "errors",
+    "DifferentGraphError": "errors",
 }
 
 __all__ = [*sorted(_HOME), "__version__"]
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from pepland_data.chem.featurizer import Featurizer as Featurizer
     from pepland_data.chem.featurizer import featurize as featurize
     from pepland_data.errors import BuildError as BuildError
+    from pepland_data.errors import DifferentGraphError as DifferentGraphError
     from pepland_data.errors import InputError as InputError
     from pepland_data.errors import InvalidMoleculeError as InvalidMoleculeError
     from pepland_data.errors import MissingDependencyError as MissingDependencyError

@@ -205,10 +205,10 @@ def _close(
 @compiled
 def _has_metal(token: Ints, atoms: Ints) -> bool:
     """Return whether one of the atoms is a metal."""
+    found = False
     for atom in atoms:
-        if METAL[token[atom] & ELEMENT]:
-            return True
-    return False
+        found = found or METAL[token[atom] & ELEMENT]
+    return found
 
 
 @compiled
