@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pepland_data.chem.compiled import compiled
+from pepland_data.chem.fast.piece_keys import bonds_of_pieces
 from pepland_data.chem.smiles.atom_token import CHIRAL, ELEMENT
 from pepland_data.chem.smiles.cuts import atom_roles, cut_bonds, unsaturated_atoms
 from pepland_data.chem.smiles.rings import Flags, Ints, bonds_of_atoms, ring_bonds
@@ -66,7 +67,7 @@ def cut_into_written_pieces(rows: WrittenRows) -> WrittenPieces:
     cut = cut_bonds(role, begin, end, kind, ptr, bonds, in_ring)
     of_atom, count = _components(cut, begin, end, ptr, bonds)
     atom_ptr, atom = _atoms_by_piece(of_atom, count)
-    bond_ptr, bond = _bonds_by_piece(of_atom, begin, end, count)
+    bond_ptr, bond = bonds_of_pieces(begin, end, of_atom, count)
     words, word_ptr = _keys(
         token, rows.turns, begin, end, kind, in_ring, ptr, bonds,
         of_atom, atom, atom_ptr, bond, bond_ptr,
@@ -111,26 +112,6 @@ def _atoms_by_piece(of_atom: Ints, count: int) -> tuple[Ints, Ints]:
         atoms[place[of_atom[atom]]] = atom
         place[of_atom[atom]] += 1
     return ptr, atoms
-
-
-@compiled
-def _bonds_by_piece(of_atom: Ints, begin: Ints, end: Ints, count: int) -> tuple[Ints, Ints]:
-    """Return pointers by piece, [K+1] int64, and the bonds by piece, both pieces of cut ones."""
-    ptr = np.zeros(count + 1, np.int64)
-    for bond in range(len(begin)):
-        one, other = of_atom[begin[bond]], of_atom[end[bond]]
-        ptr[one + 1] += 1
-        ptr[other + 1] += one != other
-    ptr = np.cumsum(ptr)
-    place, bonds = ptr[:-1].copy(), np.empty(ptr[-1], np.int64)
-    for bond in range(len(begin)):
-        one, other = of_atom[begin[bond]], of_atom[end[bond]]
-        bonds[place[one]] = bond
-        place[one] += 1
-        if one != other:
-            bonds[place[other]] = bond
-            place[other] += 1
-    return ptr, bonds
 
 
 @compiled
