@@ -1,10 +1,11 @@
 """How fast are texts converted to graphs on one core, compared with other featurizers?
 
 Every round measures each way once, so that other load affects all ways equally; figures are medians
-of the rounds. `heterograph` has the cached pieces of earlier rounds, `first_time` starts with empty
-caches in each round, `plain` makes the same graph without any cache. The other featurizers make
-atoms and bonds only, and run in the environments given with --peers. cuik-molmaker of NVIDIA needs
-its own environment: each version requires one version of RDKit.
+of the rounds. `heterograph` has the known pieces of earlier rounds, `first_time` starts with empty
+caches in each round, `plain` makes the same graph without any cache. With --sequences, both are
+measured on many peptides, which are written as RDKit's canonical SMILES before. The other
+featurizers make atoms and bonds only, and run in the environments given with --peers. cuik-molmaker
+of NVIDIA needs its own environment: each version requires one version of RDKit.
 
     python -m venv peers && peers/bin/pip install rdkit torch torch_geometric ogb chemprop
     python -m venv cuik && cuik/bin/pip install cuik-molmaker-pin
@@ -16,6 +17,7 @@ Not measured: several cores.
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import random
 import subprocess
@@ -38,6 +40,7 @@ from pepland_data.resources import sample_path
 
 LABELS = {
     "rdkit_parse": "RDKit's parser alone",
+    "rdkit_only": "pepland-data, SMILES read by RDKit",
     "sequence": "pepland-data, sequences of 15",
     "heterograph": "pepland-data, SMILES",
     "first_time": "pepland-data, SMILES, first time",
@@ -47,22 +50,30 @@ LABELS = {
     "chemprop": "Chemprop",
     "cuik_molmaker": "cuik-molmaker (C++)",
 }
-COMPLETE = {"sequence", "heterograph", "first_time", "plain"}
+MANY = 20_000
+"""Peptides that are measured with --sequences."""
+COMPLETE = {"sequence", "heterograph", "first_time", "rdkit_only", "plain"}
 """Ways that make complete heterographs."""
 
 
 def our_ways(texts: list[str], sequences: list[str]) -> dict[str, Callable[[], int]]:
     """Return each of our ways as a function that converts all texts and returns their number."""
-    warm = Featurizer()
+    warm, rdkit_only = Featurizer(), Featurizer(FeaturizeOptions(rdkit_only=True))
     from_sequence = Featurizer(FeaturizeOptions(input_format="sequence"))
     few = texts[: max(1, len(texts) // 20)]
     return {
-        "rdkit_parse": lambda: sum(Chem.MolFromSmiles(text) is not None for text in texts),
+        "rdkit_parse": lambda: rdkit_parse(texts),
         "heterograph": lambda: len(warm.convert(texts).kept),
         "first_time": lambda: len(_without_caches().convert(texts).kept),
+        "rdkit_only": lambda: len(rdkit_only.convert(texts).kept),
         "plain": lambda: len(Featurizer(fast=False).convert(few).kept),
         "sequence": lambda: len(from_sequence.convert(sequences).kept),
     }
+
+
+def rdkit_parse(texts: list[str]) -> int:
+    """Parse all texts with RDKit and return how many it can read."""
+    return sum(Chem.MolFromSmiles(text) is not None for text in texts)
 
 
 def _without_caches() -> Featurizer:
@@ -127,12 +138,54 @@ def measure(texts: list[str], repeats: int, pythons: Sequence[str]) -> dict[str,
             if not warm:
                 rates = {name: [] for name in rates}
     found = {name: record.median_range(measured) for name, measured in rates.items()}
-    return {"peptides": len(texts), "mean_atoms": mean_atoms(texts), "peers": versions, **found}
+    return {"peptides": len(texts), **about(texts), "peers": versions, **found}
 
 
-def mean_atoms(texts: list[str]) -> float:
-    """Return the mean number of atoms of the molecules."""
-    return int(Featurizer().convert(texts).columns.atom_ptr[-1]) / len(texts)
+def about(texts: list[str]) -> dict[str, float]:
+    """Return the mean number of atoms, and the share that RDKit reads while pieces are known."""
+    featurizer = Featurizer()
+    atoms = int(featurizer.convert(texts).columns.atom_ptr[-1])
+    before = dict(featurizer.cache_counts)
+    featurizer.convert(texts)
+    fast = featurizer.cache_counts["without_rdkit"] - before["without_rdkit"]
+    return {"mean_atoms": atoms / len(texts), "share_of_rdkit": 1 - fast / len(texts)}
+
+
+def measure_many(path: Path, count: int, repeats: int) -> dict[str, Any]:
+    """Return peptides per second on many peptides: all new, then all known.
+
+    Args:
+        path: CSV of sequences, compressed or not.
+        count: peptides, drawn from the file.
+        repeats: rounds.
+    """
+    with _open(path) as file:
+        sequences = [row["sequence"] for row in csv.DictReader(file)]
+    chosen = random.Random(0).sample(sequences, count)
+    texts = [Chem.MolToSmiles(Chem.MolFromSequence(sequence)) for sequence in chosen]
+    rates: dict[str, list[float]] = {"rdkit_parse": [], "first_time": [], "heterograph": []}
+    for _ in range(repeats):
+        featurizer = _without_caches()
+        for name, work in (
+            ("rdkit_parse", lambda: rdkit_parse(texts[:2000])),
+            ("first_time", lambda made=featurizer: _in_chunks(made, texts)),
+            ("heterograph", lambda made=featurizer: _in_chunks(made, texts)),
+        ):
+            start = time.perf_counter()
+            rates[name].append(work() / (time.perf_counter() - start))
+    return {"peptides": count} | {name: record.median_range(r) for name, r in rates.items()}
+
+
+def _in_chunks(featurizer: Featurizer, texts: list[str]) -> int:
+    """Convert texts in the chunks of a build and return how many have a graph."""
+    return sum(
+        len(featurizer.convert(texts[i : i + 1000]).kept) for i in range(0, len(texts), 1000)
+    )
+
+
+def _open(path: Path) -> Any:
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    return opener(path, "rt", encoding="utf-8", newline="")
 
 
 def random_sequences(count: int, length: int) -> list[str]:
@@ -143,7 +196,7 @@ def random_sequences(count: int, length: int) -> list[str]:
 
 def read_texts(path: Path, count: int) -> list[str]:
     """Return the first SMILES of a CSV file, without those that RDKit cannot read."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with _open(path) as file:
         rows = csv.DictReader(file)
         header = list(rows.fieldnames or [])
         column = header[text_column(header, None, path)]
@@ -182,15 +235,28 @@ def chart(results: dict[str, Any], path: Path) -> None:
     multiple=True,
     help="Python of an environment with other featurizers; may be repeated.",
 )
+@click.option(
+    "--sequences", type=click.Path(exists=True, path_type=Path),
+    help="CSV of many sequences, to measure SMILES that are all new.",
+)  # fmt: skip
 @click.option("--count", default=1000, show_default=True, help="Peptides of each file.")
 @click.option("--repeats", default=3, show_default=True)
-def main(inputs: tuple[Path, ...], peers: tuple[str, ...], count: int, repeats: int) -> None:
+def main(
+    inputs: tuple[Path, ...],
+    peers: tuple[str, ...],
+    sequences: Path | None,
+    count: int,
+    repeats: int,
+) -> None:
     """Measure and write benchmarks/results/featurize.json and .png."""
     corpora = {
         path.name: measure(read_texts(path, count), repeats, peers)
         for path in inputs or (sample_path(),)
     }
-    saved = record.save("featurize", {"corpora": corpora})
+    results: dict[str, Any] = {"corpora": corpora}
+    if sequences:
+        results["many"] = measure_many(sequences, MANY, repeats)
+    saved = record.save("featurize", results)
     chart({"corpora": corpora}, saved.with_suffix(".png"))
     click.echo(saved)
 
