@@ -2,6 +2,7 @@
 
 Read ``featurizer.py`` first. It takes each text through these steps:
 
+text_call.py - one call: its texts, and what is said about them.
 reader_choice.py - which reader takes a text.
 notation/ - text to RDKit molecule.
 monomers/ - what the symbols of HELM stand for, bundled and given.

@@ -15,9 +15,10 @@ from pepland_data.graph.columns import GraphColumns, concat
 from pepland_data.graph.feature_tables import FeatureTables, merge_tables
 
 INPUT_FORMATS = ("auto", "smiles", "sequence", "fasta", "helm")
-FEATURIZER_VERSION = 2
-"""Increased whenever the graph of a text that was read rightly changes; stores record it. Texts
-that were read as another molecule and no longer are stand in the changelog."""
+FEATURIZER_VERSION = 1
+"""Increased whenever graphs change so that old and new ones must not stand in one store; stores
+record it. Texts that were read as another molecule, or whose atoms were numbered in another way,
+stand in the changelog."""
 CUT_NAMES = ("adafrag", "amiibo")
 
 
