@@ -8,7 +8,7 @@ from pepland_data.chem.fast.ragged import Ragged, with_room
 from pepland_data.chem.fast.word_table import Words, WordTable
 from pepland_data.chem.smiles.rings import Ints
 
-MAX_KEY_BYTES = 64 << 20
+MAX_KEY_BYTES = 16 << 20
 """With more bytes of keys, all are forgotten before the next batch."""
 UNKNOWN, REFUSED = -1, -2
 

@@ -52,6 +52,8 @@ class WrittenPieces:
     """[B] bool."""
     unsaturated_ring: Flags
     """[B] bool, whether the bond is in a ring of atoms that may be aromatic."""
+    bonds_of_atoms: tuple[Ints, Ints]
+    """Pointers [A+1] int64 and bonds [2B] int64, the bonds of each atom in bond order."""
 
 
 def cut_into_written_pieces(rows: WrittenRows) -> WrittenPieces:
@@ -59,10 +61,9 @@ def cut_into_written_pieces(rows: WrittenRows) -> WrittenPieces:
     begin, end, kind, token = rows.begin, rows.end, rows.kind, rows.token
     ptr, bonds = bonds_of_atoms(begin, end, len(token))
     in_ring = ring_bonds(begin, end, ptr, bonds, np.ones(len(token), np.bool_))
-    unsaturated = unsaturated_atoms(token, kind, ptr, bonds)
+    unsaturated = unsaturated_atoms(token, kind, ptr, bonds) & _ends_of(in_ring, rows)
     unsaturated_ring = ring_bonds(begin, end, ptr, bonds, unsaturated)
-    maybe_aromatic = np.zeros(len(token), np.bool_)
-    maybe_aromatic[begin[unsaturated_ring]] = maybe_aromatic[end[unsaturated_ring]] = True
+    maybe_aromatic = _ends_of(unsaturated_ring, rows)
     role = atom_roles(token, begin, end, kind, ptr, bonds, maybe_aromatic)
     cut = cut_bonds(role, begin, end, kind, ptr, bonds, in_ring)
     of_atom, count = _components(cut, begin, end, ptr, bonds)
@@ -74,8 +75,16 @@ def cut_into_written_pieces(rows: WrittenRows) -> WrittenPieces:
     )  # fmt: skip
     row_ptr = np.append(of_atom, count)[rows.atom_ptr]
     return WrittenPieces(
-        row_ptr, atom, atom_ptr, bond, bond_ptr, words, word_ptr, in_ring, unsaturated_ring
-    )
+        row_ptr, atom, atom_ptr, bond, bond_ptr, words, word_ptr, in_ring, unsaturated_ring,
+        (ptr, bonds),
+    )  # fmt: skip
+
+
+def _ends_of(chosen: Flags, rows: WrittenRows) -> Flags:
+    """Return whether each atom has a chosen bond. [A] bool."""
+    found = np.zeros(len(rows.token), np.bool_)
+    found[rows.begin[chosen]] = found[rows.end[chosen]] = True
+    return found
 
 
 @compiled

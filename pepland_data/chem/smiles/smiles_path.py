@@ -19,7 +19,7 @@ from pepland_data.chem.fast.rdkit_records import RdkitRecords
 from pepland_data.chem.smiles.answers import ReadRow
 from pepland_data.chem.smiles.known_pieces import REFUSED, UNKNOWN, KnownPieces
 from pepland_data.chem.smiles.pieces import cut_into_written_pieces
-from pepland_data.chem.smiles.rings import Flags, Ints, bonds_of_atoms
+from pepland_data.chem.smiles.rings import Flags, Ints
 from pepland_data.chem.smiles.written_rows import read_rows
 from pepland_data.graph.columns import pointers
 
@@ -97,30 +97,30 @@ class SmilesBatch:
         bond_record = self._records(self._known.bond_records, pieces.bond, pieces.bond_ptr)
         atoms, bonds = np.diff(written.atom_ptr), np.diff(written.bond_ptr)
         atom, bond = np.repeat(rows, atoms), np.repeat(rows, bonds)
-        atom_ptr, bond_ptr = pointers(atoms[rows]), pointers(bonds[rows])
-        shift = np.repeat(atom_ptr[:-1] - written.atom_ptr[:-1][rows], bonds[rows])
-        begin, end = written.begin[bond] + shift, written.end[bond] + shift
+        new_atom = np.cumsum(atom) - 1
+        amides = self._amides(atom_record, bond_record)
         return MoleculeBatch(
             mols=TextMolecules([self.texts[row] for row in np.flatnonzero(rows).tolist()]),
-            atom_ptr=atom_ptr,
-            bond_ptr=bond_ptr,
+            atom_ptr=pointers(atoms[rows]),
+            bond_ptr=pointers(bonds[rows]),
             atom_record=atom_record[atom],
             bond_record=bond_record[bond],
             bond_in_ring=pieces.in_ring[bond].astype(np.int64),
-            begin=begin,
-            end=end,
-            amides=self._amides(atom_record[atom], bond_record[bond], begin, end),
+            begin=new_atom[written.begin[bond]],
+            end=new_atom[written.end[bond]],
+            amides=new_atom[amides[atom[amides[:, 0]]]],
             stereo=np.zeros((0, 3), np.int64),
         )
 
     def _records(self, answers: Ragged, item: Ints, ptr: Ints) -> Ints:
         return _spread(self._numbers, answers.values, answers.ptr, item, ptr)
 
-    def _amides(self, atom_record: Ints, bond_record: Ints, begin: Ints, end: Ints) -> Ints:
-        distinct = self._distinct
+    def _amides(self, atom_record: Ints, bond_record: Ints) -> Ints:
+        """Return the amides of all texts; nonsense for those with unknown pieces. [N, 2] int64."""
+        distinct, rows = self._distinct, self._rows
         element = np.where(distinct.aromatic, 0, distinct.atomic_number)[atom_record]
-        ptr, bonds = bonds_of_atoms(begin, end, len(atom_record))
-        return _amides(element, distinct.bond_type[bond_record], begin, end, ptr, bonds)
+        kind = distinct.bond_type[bond_record]
+        return _amides(element, kind, rows.begin, rows.end, *self._pieces.bonds_of_atoms)
 
 
 @compiled

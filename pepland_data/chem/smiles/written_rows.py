@@ -80,13 +80,12 @@ def _read_all(
         atoms, bonds, closed = _chain(words[:count], a, b, token, begin, end, kind, opened, rings)
         if atoms:
             bonds += _close(rings[:closed], b + bonds, token, turns, begin, end, kind)
-        if _has_metal(token, begin[b : b + bonds]) or _has_metal(token, end[b : b + bonds]):
+        if _has_metal(token[a : a + atoms]) and _has_metal_bond(token, begin, end, b, b + bonds):
             atoms, bonds = 0, 0
         read[row] = atoms > 0
         atom_ptr[row + 1], bond_ptr[row + 1] = a + atoms, b + bonds
     a, b = atom_ptr[rows], bond_ptr[rows]
-    return (read, atom_ptr, bond_ptr, token[:a].copy(), turns[:a].copy(),
-            begin[:b].copy(), end[:b].copy(), kind[:b].copy())  # fmt: skip
+    return read, atom_ptr, bond_ptr, token[:a], turns[:a], begin[:b], end[:b], kind[:b]
 
 
 @compiled
@@ -203,11 +202,18 @@ def _close(
 
 
 @compiled
-def _has_metal(token: Ints, atoms: Ints) -> bool:
-    """Return whether one of the atoms is a metal."""
+def _has_metal(token: Ints) -> bool:
     found = False
-    for atom in atoms:
-        found = found or METAL[token[atom] & ELEMENT]
+    for written in token:
+        found |= METAL[written & ELEMENT]
+    return found
+
+
+@compiled
+def _has_metal_bond(token: Ints, begin: Ints, end: Ints, first: int, stop: int) -> bool:
+    found = False
+    for bond in range(first, stop):
+        found |= METAL[token[begin[bond]] & ELEMENT] or METAL[token[end[bond]] & ELEMENT]
     return found
 
 
