@@ -50,11 +50,9 @@ from pepland_data.graph.heterograph import HeteroGraph
 from pepland_data.graph.table_builder import TableBuilder
 
 BATCH = 256
-"""Molecules that become graphs at once."""
+"""Molecules that become graphs, or SMILES that are read as written, at once."""
 SEQUENCE_BATCH = 4096
 """Sequences that become graphs at once."""
-SMILES_BATCH = 512
-"""SMILES that are read as written at once."""
 MAX_FRAGMENT_ROWS = 200_000
 """A featurizer with more distinct fragments forgets its tables and caches before the next call."""
 
@@ -160,8 +158,8 @@ class Featurizer:
             yield batch, self._sequences.helm_graphs([text.text for text in batch])
         asked: list[ReadText] = []
         written = list(readers.written.items())
-        for start in range(0, len(written), SMILES_BATCH):
-            yield from self._smiles_graphs(call, dict(written[start : start + SMILES_BATCH]), asked)
+        for start in range(0, len(written), BATCH):
+            yield from self._smiles_graphs(call, dict(written[start : start + BATCH]), asked)
         yield from self._graphs(call, asked)
         for batch in call.read(readers.others, BATCH, partial(self._read_molecule, call.log)):
             yield from self._graphs(call, batch)

@@ -89,7 +89,7 @@ def test_a_limit_of_atoms_holds_without_rdkit() -> None:
 def test_caches_that_are_emptied_change_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pepland_data.chem.smiles.known_pieces.MAX_KEY_BYTES", 3000)
     monkeypatch.setattr("pepland_data.chem.fast.piece_cache.MAX_KEY_BYTES", 2000)
-    monkeypatch.setattr("pepland_data.chem.featurizer.SMILES_BATCH", 50)
+    monkeypatch.setattr("pepland_data.chem.featurizer.BATCH", 50)
     assert 0 < Both().compare(sample_smiles()[:600]) < 0.95
 
 
