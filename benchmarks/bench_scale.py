@@ -193,7 +193,7 @@ def chart(runs: list[dict[str, Any]], path: Path) -> None:
 
 @click.command()
 @click.option(
-    "--run", "runs", multiple=True, default=["sequence:1000000", "smiles:100000"],
+    "--run", "runs", multiple=True, default=["sequence:1000000", "smiles:1000000"],
     show_default=True, help="FORM:PEPTIDES; may be repeated.",
 )  # fmt: skip
 @click.option("--workers", default=2, show_default=True)
