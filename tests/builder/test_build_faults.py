@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -172,6 +173,7 @@ def test_a_signal_ends_a_build_within_seconds_and_leaves_nothing(
     assert b"leaked" not in said
     assert not psutil.wait_procs(below, timeout=5)[1]
     assert not list(temporary.iterdir())
-    assert not [path for path in Path("/dev/shm").glob("*") if str(process.pid) in path.name]
+    of_process = re.compile(rf"(?<![0-9a-f]){process.pid}(?![0-9a-f])")
+    assert not [path for path in Path("/dev/shm").glob("*") if of_process.search(path.name)]
     assert cli("build", *flags(source, out)).returncode == 0
     assert files_of(out) == whole

@@ -17,7 +17,11 @@ from pepland_data.errors import InputError
 from pepland_model import Embedder, PharmHGT, PharmHGTConfig
 
 pytest.importorskip("rdkit")
+from rdkit import Chem
+
 from pepland_data import BuildOptions, FeaturizeOptions, build
+from pepland_data.chem.monomers.given_files import given_monomers
+from pepland_data.chem.notation.helm_smiles import helm_smiles
 from tests.helpers.monomer_files import MOLECULES, write_library
 
 ROWS = ["NCC(=O)NCC(=O)O", "not a molecule", "ACDEFGH", "", "CC(C)C[C@H](N)C(=O)NCC(=O)O"]
@@ -263,7 +267,9 @@ def test_stores_of_different_cuts_do_not_mix_in_training(amiibo, small_store, tm
 
 def test_helm_is_embedded_with_a_monomer_library(model, tmp_path) -> None:
     library, helm = write_library(tmp_path / "lib.csv"), next(iter(MOLECULES))
-    texts = ("--text", helm, "--text", MOLECULES[helm], "--max-reject-frac", 1)
+    written = helm_smiles(helm, given_monomers([library]))
+    assert Chem.CanonSmiles(written) == Chem.CanonSmiles(MOLECULES[helm])
+    texts = ("--text", helm, "--text", written, "--max-reject-frac", 1)
     with_it, without = tmp_path / "with.npz", tmp_path / "without.npz"
     call("--checkpoint", model, "-o", with_it, "--monomers", library, *texts)
     call("--checkpoint", model, "-o", without, *texts)
