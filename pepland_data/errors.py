@@ -66,7 +66,8 @@ class DifferentGraphError(BuildError):
     def __init__(self, text: str, position: int) -> None:
         super().__init__(
             f"the graph of {text!r} is not the one that RDKit gives; this is a fault of "
-            "pepland-data, please report it. Run the same command with --rdkit-only to go on"
+            "pepland-data, please report it. To go on, run `pepland-data build` with --rdkit-only "
+            "(in Python, FeaturizeOptions with rdkit_only)"
         )
         self.text, self.position = text, position
 
