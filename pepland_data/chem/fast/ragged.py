@@ -22,11 +22,6 @@ class Ragged:
         return self._count
 
     @property
-    def rows(self) -> range:
-        """The numbers of the runs."""
-        return range(self._count)
-
-    @property
     def ptr(self) -> Ints:
         """[N+1] int64, run i is ``values[ptr[i]:ptr[i+1]]``."""
         return self._ptr[: self._count + 1]

@@ -15,8 +15,10 @@ from rdkit import Chem
 from pepland_data.chem.compiled import compiled
 from pepland_data.chem.fast.molecule_batch import DistinctRecords, MoleculeBatch
 from pepland_data.chem.fast.ragged import Ragged
-from pepland_data.chem.fast.rdkit_records import RdkitRecords
+from pepland_data.chem.fast.rdkit_records import AROMATIC_TYPE, SINGLE, RdkitRecords
+from pepland_data.chem.fast.residue_cuts import DOUBLE
 from pepland_data.chem.smiles.answers import ReadRow
+from pepland_data.chem.smiles.atom_token import CARBON, NITROGEN, OXYGEN
 from pepland_data.chem.smiles.known_pieces import REFUSED, UNKNOWN, KnownPieces
 from pepland_data.chem.smiles.pieces import cut_into_written_pieces
 from pepland_data.chem.smiles.rings import Flags, Ints
@@ -135,10 +137,6 @@ def _spread(numbers: Ints, answers: Ints, answer_ptr: Ints, item: Ints, ptr: Int
     return record
 
 
-CARBON, NITROGEN, OXYGEN = 6, 7, 8
-SINGLE, DOUBLE, AROMATIC = 1, 2, 12
-
-
 @compiled
 def _amides(element: Ints, kind: Ints, begin: Ints, end: Ints, ptr: Ints, bonds: Ints) -> Ints:
     """Return carbon and nitrogen of each match of ``C(=O)N``, as RDKit orders them. [N, 2]."""
@@ -152,7 +150,7 @@ def _amides(element: Ints, kind: Ints, begin: Ints, end: Ints, ptr: Ints, bonds:
                 continue
             for j in range(ptr[carbon], ptr[carbon + 1]):
                 nitrogen = begin[bonds[j]] + end[bonds[j]] - carbon
-                single = kind[bonds[j]] == SINGLE or kind[bonds[j]] == AROMATIC
+                single = kind[bonds[j]] == SINGLE or kind[bonds[j]] == AROMATIC_TYPE
                 if element[nitrogen] == NITROGEN and single:
                     found[count] = carbon, nitrogen
                     count += 1

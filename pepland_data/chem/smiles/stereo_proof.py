@@ -13,9 +13,10 @@ from collections.abc import Hashable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
+from pepland_data.chem.smiles.atom_token import CARBON
+
 STEPS = 3
 """RDKit takes at least half as many steps as there are atoms, so three in a molecule of five."""
-CARBON = 6
 UNKNOWN = None
 Colour = Hashable | None
 
