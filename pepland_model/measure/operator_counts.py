@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from pepland_model.measure.live_memory import LiveMemory
 from pepland_model.measure.roofline import work
 
 aten = torch.ops.aten
@@ -42,7 +43,7 @@ class Counts:
     operators: int = 0
     """Operators that launch work; one may launch several kernels."""
     host_reads: int = 0
-    """Times that the host waits for a value or a size."""
+    """Operators after which the host waits for a value or a size."""
     sorts: int = 0
     """Operators that sort, outside of the backward pass."""
     sorts_backward: int = 0
@@ -62,13 +63,22 @@ class OperatorCounter(TorchDispatchMode):
     Args:
         parts: names of the parts.
         default: the part of what runs inside of no `within`.
+        memory: told of every tensor that an operator returns.
     """
 
-    def __init__(self, *parts: str, default: str) -> None:
+    def __init__(self, *parts: str, default: str, memory: LiveMemory | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.parts = {part: Counts() for part in parts}
-        self.part = default
-        self.is_paused = self.is_counting = False
+        self.names, self.part, self.memory = parts, default, memory
+        self.launches: list[tuple[str, Counts]] = []
+        """Part and work of each operator, in the order in which they ran."""
+
+    @property
+    def parts(self) -> dict[str, Counts]:
+        """Return what each part does."""
+        found = {name: Counts() for name in self.names}
+        for part, counts in self.launches:
+            found[part] += counts
+        return found
 
     @contextmanager
     def within(self, part: str) -> Iterator[None]:
@@ -79,44 +89,22 @@ class OperatorCounter(TorchDispatchMode):
         finally:
             self.part = outer
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Count nothing of what runs inside."""
-        outer, self.is_paused = self.is_paused, True
-        try:
-            yield
-        finally:
-            self.is_paused = outer
-
     def as_part(self, part: str, function: Callable[P, R]) -> Callable[P, R]:
         """Return the function, whose operators are counted for this part."""
         return self.within(part)(function)
 
-    def read(self) -> None:
-        """Count a host read that is no operator."""
-        self.parts[self.part].host_reads += 1
-
     def launched(self, arguments: Any) -> None:
         """Count the launch of a kernel: an operator that reads or writes each array once."""
-        if self.is_paused or not self.is_counting:
-            return
         arrays = {id(a): a for a in tree_leaves(arguments) if isinstance(a, Tensor)}
         moved = sum(a.numel() * a.element_size() for a in arrays.values())
-        self.parts[self.part] += Counts(operators=1, bytes=moved)
-
-    def __enter__(self) -> OperatorCounter:
-        self.is_counting = True
-        super().__enter__()  # type: ignore[no-untyped-call]
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.is_counting = False
-        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self.launches.append((self.part, Counts(operators=1, bytes=moved)))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator and count it."""
         out = func(*args, **(kwargs or {}))
-        if not self.is_paused and launches(func):
+        if self.memory is not None:
+            self.memory.note(out, self.part)
+        if launches(func):
             self._count(func._overloadpacket, args, kwargs or {}, out)
         return out
 
@@ -124,13 +112,13 @@ class OperatorCounter(TorchDispatchMode):
         flops, moved = work(packet, args, kwargs, out)
         reads, sorts = int(is_read(packet, args, kwargs)), int(is_sort(packet, args, kwargs))
         by_pass = (0, sorts) if self.part == BACKWARD else (sorts, 0)
-        self.parts[self.part] += Counts(1, reads, *by_pass, moved, int(flops))
+        self.launches.append((self.part, Counts(1, reads, *by_pass, moved, int(flops))))
 
 
 def launches(func: Any) -> bool:
-    """Return whether an operator does work: not views, reserved memory, or marks of profilers."""
+    """Return whether an operator does work: not views, reserved memory, questions and marks."""
     idle = func.is_view or func._overloadpacket in NO_LAUNCH
-    return func.namespace != "profiler" and not idle
+    return func.namespace not in ("profiler", "prim") and not idle
 
 
 def is_read(packet: Any, args: Any, kwargs: Any) -> bool:

@@ -68,13 +68,8 @@ class PretrainNetwork(nn.Module):
         if rooms is not None or self.searches_on(device):
             return self.distinct_states(masked, (atoms, fragments, bonds), rooms)
         if device.type == "cpu" and not self.bonds:
-            return self.masked_rows(masked, atoms, fragments)
-        out = self.encoder(masked.batch)
-        return [
-            Term(self.heads.atom(out.atom_embedding), atoms),
-            Term(self.heads.fragment(out.fragment_embedding), fragments),
-            self._bonds(masked, out.atom_embedding, bonds),
-        ]
+            return self.masked_rows(masked, atoms, fragments, bonds)
+        return self.every_row(masked, atoms, fragments, bonds)
 
     def searches_on(self, device: torch.device) -> bool:
         """Return whether equal states are found on a device, which is no CPU."""
@@ -92,7 +87,20 @@ class PretrainNetwork(nn.Module):
             self._bonds(masked, out.atom_embedding, bonds, found.of_atom),
         ]
 
-    def masked_rows(self, masked: Masked, atoms: Tensor, fragments: Tensor) -> list[Term | None]:
+    def every_row(
+        self, masked: Masked, atoms: Tensor, fragments: Tensor, bonds: Tensor
+    ) -> list[Term | None]:
+        """Return the predictions of all nodes."""
+        out = self.encoder(masked.batch)
+        return [
+            Term(self.heads.atom(out.atom_embedding), atoms),
+            Term(self.heads.fragment(out.fragment_embedding), fragments),
+            self._bonds(masked, out.atom_embedding, bonds),
+        ]
+
+    def masked_rows(
+        self, masked: Masked, atoms: Tensor, fragments: Tensor, bonds: Tensor
+    ) -> list[Term | None]:
         """Return the predictions of masked nodes, computed for these nodes only.
 
         The host must know their number, so with a GPU it would have to wait.

@@ -108,7 +108,7 @@ class StepProgram:
         masked = mask_batch_with(batch, self.masks, self.bases)
         return masked, self.updater.counts([masked])
 
-    def _backward(self, masked: Masked, counts: Tensor, rooms: Rooms) -> Tensor:
+    def _backward(self, masked: Masked, counts: Tensor, rooms: Rooms | None) -> Tensor:
         """Run both passes; return the tally without a gradient."""
         tally = self.updater.tally(masked, rooms)
         torch.autograd.backward(total_loss(tally, counts))

@@ -1,0 +1,217 @@
+"""Training steps and inference, run dry: what they launch on a card, and the memory they need.
+
+The programs are those of the trainer on a card (`pepland_model.train.step_program`) and of
+embedding (`pepland_model.network.cuda_graph`), for arrays of given sizes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch.autograd.graph import _engine_run_backward
+
+from pepland_data.batch.arrays import BatchTables
+from pepland_data.batch.byte_layout import Shape
+from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_data.batch.static_arrays import StaticArrays
+from pepland_data.graph.vocabulary import Vocabulary
+from pepland_model.measure.dry_card import dry_card
+from pepland_model.measure.live_memory import LiveMemory
+from pepland_model.measure.operator_counts import BACKWARD, Counts, OperatorCounter
+from pepland_model.network.cuda_graph import GraphedVectors
+from pepland_model.network.fixed_program import FixedProgram
+from pepland_model.network.pooling import Pooling
+from pepland_model.network.states.rooms import Rooms
+from pepland_model.run.config import ModelConfig, OptimConfig
+from pepland_model.run.distributed import ProcessGroup
+from pepland_model.train import step_program as step_programs
+from pepland_model.train.mask import MaskOptions
+from pepland_model.train.pretrain_network import (
+    PretrainNetwork,
+    build_network,
+    recompute_attention,
+)
+from pepland_model.train.step import PretrainUpdater, autocast
+from pepland_model.train.step_program import StepProgram
+
+PARTS = ("masks", "plan", "forward", "loss", BACKWARD, "optimizer")
+"""What a step does outside of the other parts is loss."""
+SETUP = ("weights", "arrays")
+"""Parts of the memory that is there before the first step."""
+CLASSES = 258
+"""Labels of the fragment head, as published; fewer if the graphs have fewer fragments."""
+CPU, CARD = torch.device("cpu"), torch.device("cuda", 0)
+MASKS = MaskOptions()
+Sizes = Mapping[str, Any]
+"""As of `FixedProgram.sizes`."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What one run of a program asks of a card."""
+
+    launches: list[tuple[str, Counts]]
+    """Part and work of each operator or kernel."""
+    parts: dict[str, Counts]
+    """The same, by part."""
+    peak: Counter[str]
+    """Bytes in use when most were, by the part that made them; see also `SETUP`."""
+    start: Counter[str]
+    """Bytes in use between two runs."""
+
+    @property
+    def peak_bytes(self) -> int:
+        """Return the peak of memory."""
+        return sum(self.peak.values())
+
+
+def sizes_for(batch: HeteroBatch, model: ModelConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the sizes of arrays and rooms for a batch, in training and in inference.
+
+    They are those that a card would choose: with slack, by a search of the batch, masked or not.
+    """
+    network = network_for(batch.tables, replace(model, dedup="always"))
+    updater = PretrainUpdater(network, OptimConfig(), ProcessGroup(0, 1, CPU), 2)
+    training = StepProgram(updater, MASKS, 0, "off").program
+    inference = GraphedVectors(network.encoder.eval(), Pooling(), "off").program
+    for program in (training, inference):
+        program.prepare(batch)
+    return training.sizes(), inference.sizes()
+
+
+def dry_step(tables: BatchTables, sizes: Sizes, model: ModelConfig, options: OptimConfig) -> DryRun:
+    """Return what one training step asks of a card, the first one apart.
+
+    Args:
+        tables: of the batch.
+        sizes: of arrays and rooms.
+        model: sizes, output, and ``dedup``: "never" computes every row.
+        options: precision, fp32 or bf16 (tf32 and fp16 ask for the same), clipping, average, and
+            whether attention is recomputed.
+    """
+
+    def build() -> tuple[FixedProgram, Callable[[], object], Any]:
+        updater = updater_for(tables, model, options)
+        made = StepProgram(updater, MASKS, 0, "off")
+        program = made.program
+        run: Callable[[], object] = program._body
+        if model.dedup == "never":
+            run = every_row(updater, made)
+        return program, run, lambda counter: divided(updater, made, counter)
+
+    return dry_run(tables, sizes, build)
+
+
+def dry_inference(tables: BatchTables, sizes: Sizes, model: ModelConfig, precision: str) -> DryRun:
+    """Return what computing the vectors of one batch asks of a card; arguments as `dry_step`."""
+
+    def build() -> tuple[FixedProgram, Callable[[], object], Any]:
+        encoder = network_for(tables, model).encoder.eval()
+        program = GraphedVectors(encoder, Pooling(), "off").program
+
+        def run() -> None:
+            with torch.no_grad(), autocast(precision, CPU):
+                program._body()
+
+        search = ("plan", encoder, "search_states")
+        return program, run, lambda counter: counted(counter, [search], "forward")
+
+    return dry_run(tables, sizes, build)
+
+
+def dry_run(
+    tables: BatchTables,
+    sizes: Sizes,
+    build: Callable[[], tuple[FixedProgram, Callable[[], object], Any]],
+) -> DryRun:
+    """Build a program, run it once to set itself up, and count its second run."""
+    memory = LiveMemory()
+    counter = OperatorCounter(*PARTS, *SETUP, default="weights", memory=memory)
+    with dry_card(counter.launched), counter:
+        program, run, parts = build()
+        program.rooms = Rooms(sizes["rooms"], sizes["salt"])
+        with counter.within("arrays"):
+            program.arrays = StaticArrays(Shape(sizes["graphs"], sizes["rows"]), tables, CPU)
+        with parts(counter):
+            run()
+            counter.launches.clear()
+            memory.forget()
+            start = Counter(memory.now)
+            run()
+        parts_found = {part: counts for part, counts in counter.parts.items() if part in PARTS}
+        return DryRun(list(counter.launches), parts_found, memory.peak, start)
+
+
+def network_for(tables: BatchTables, model: ModelConfig) -> PretrainNetwork:
+    """Return a new network, with labels for the fragments of some tables."""
+    fragments = tables.host.fragment_smiles[1 : CLASSES + 1]
+    return build_network(model, Vocabulary(tuple(fragments)), bonds=False)
+
+
+def updater_for(tables: BatchTables, model: ModelConfig, options: OptimConfig) -> PretrainUpdater:
+    """Return the updater of a new network, as the trainer sets it up on a card."""
+    network = network_for(tables, model)
+    if options.activation_checkpointing:
+        recompute_attention(network.encoder)
+    updater = PretrainUpdater(network, options, ProcessGroup(0, 1, CPU), 2)
+    for group in updater.optimizer.param_groups:
+        group |= {"fused": True, "foreach": False, "capturable": True}
+    return updater
+
+
+def every_row(updater: PretrainUpdater, made: StepProgram) -> Callable[[], object]:
+    """Return a step that computes every row."""
+    network = updater.network
+
+    def run() -> None:
+        assert made.program.arrays is not None
+        masked, counts = made._begin(made.program.arrays.batch)
+        # On a CPU, heads run on masked nodes only; their number is a value.
+        with patch.object(network, "masked_rows", network.every_row):
+            made._backward(masked, counts, None)
+        with patch.object(updater, "device", CARD):  # a CPU stops where a gradient is not finite
+            updater._apply_gradients(0)
+
+    return run
+
+
+@contextmanager
+def divided(
+    updater: PretrainUpdater, program: StepProgram, counter: OperatorCounter
+) -> Iterator[None]:
+    """Count masks, plan, passes and update of a step apart from its loss."""
+    network = updater.network
+    assert isinstance(network, PretrainNetwork)
+    places = [
+        ("plan", network.encoder, "plan"),
+        ("plan", network.encoder, "search_states"),
+        ("masks", step_programs, "mask_batch_with"),
+        ("forward", network, "forward"),
+        ("optimizer", program, "_update"),
+        ("optimizer", updater, "_apply_gradients"),
+    ]
+    backward = counter.as_part(BACKWARD, _engine_run_backward)
+    with (
+        counted(counter, places, "loss"),
+        patch.object(torch.autograd, "_engine_run_backward", backward),
+    ):
+        yield
+
+
+@contextmanager
+def counted(
+    counter: OperatorCounter, places: list[tuple[str, Any, str]], rest: str
+) -> Iterator[None]:
+    """Count what runs in some functions for their parts, and all else for the part `rest`."""
+    with ExitStack() as stack:
+        for part, owner, name in places:
+            made = counter.as_part(part, getattr(owner, name))
+            stack.enter_context(patch.object(owner, name, made))
+        stack.enter_context(counter.within(rest))
+        yield
