@@ -95,8 +95,10 @@ def read_card(path: str | Path) -> Card:
     sources = document.pop("sources", {})
     document.pop("date", None)
     tables = {name: table for name, table in document.items() if isinstance(table, dict)}
-    if len(tables) != 1 or len(document) != 1 or not isinstance(sources, dict):
+    if len(tables) != 1 or len(document) != 1:
         raise InputError(f"{path} is not one card; put all its figures below one line [NAME]")
+    if not isinstance(sources, dict) or not all(isinstance(s, str) for s in sources.values()):
+        raise InputError(f"{path}: sources is {sources!r}; give a text for each source")
     ((name, table),) = tables.items()
     return _card(name, table, sources, f"{path}: card {name}")
 

@@ -61,10 +61,12 @@ def stage_hours(
         InputError: a number is not allowed, or the speed of evaluations is missing.
     """
     steps = steps_of(stage, batch_size)
-    evaluations = evaluations_of(steps, eval_every) if whole("eval_graphs", eval_graphs) else 0
-    seconds = steps * positive("step_s", step_s)
-    eval_s = evaluations and eval_graphs / positive("eval_graphs_per_s", eval_graphs_per_s)
-    return StageHours(steps, evaluations, seconds / 3600, evaluations * eval_s / 3600)
+    training_h = steps * positive("step_s", step_s) / 3600
+    if not whole("eval_graphs", eval_graphs):
+        return StageHours(steps, 0, training_h, 0.0)
+    evaluations = evaluations_of(steps, eval_every)
+    graphs_per_h = 3600 * positive("eval_graphs_per_s", eval_graphs_per_s)
+    return StageHours(steps, evaluations, training_h, evaluations * eval_graphs / graphs_per_h)
 
 
 def steps_of(stage: Stage, batch_size: int) -> int:
@@ -80,9 +82,15 @@ def evaluations_of(steps: int, eval_every: int) -> int:
     return -(-steps // every)
 
 
-def evaluated(held_out: int, batch_size: int, eval_batches: int = 0) -> int:
-    """Return the graphs of an evaluation: those held out, at most so many batches; 0 means all."""
-    limit = whole("eval_batches", eval_batches) * whole("batch_size", batch_size, least=1)
+def evaluated(held_out: int, part_size: int, eval_batches: int = 0) -> int:
+    """Return the graphs of an evaluation.
+
+    Args:
+        held_out: graphs held out.
+        part_size: graphs of a step divided by the parts that it is accumulated from.
+        eval_batches: most batches of that size; 0 means all graphs.
+    """
+    limit = whole("eval_batches", eval_batches) * whole("part_size", part_size, least=1)
     return min(whole("held_out", held_out), limit or held_out)
 
 

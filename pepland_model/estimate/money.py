@@ -103,7 +103,7 @@ def run_cost(
     purchase = product(gpus, prices.of_card(card))
     runs = runs_to_pay_off(purchase, rent, electricity)
     return RunCost(
-        energy, electricity, rent, purchase, runs, product(hours, runs),
+        energy, electricity, rent, purchase, runs, None if runs is None else hours * runs,
         samples_per_money(samples, rent), samples_per_money(samples, electricity),
     )  # fmt: skip
 
@@ -148,5 +148,5 @@ def samples_per_money(samples: int, cost: float | None) -> float | None:
 
 
 def product(amount: float, price: float | None) -> float | None:
-    """Return an amount times its price; None if the price is missing."""
+    """Return an amount times its price; None if the price is not known."""
     return None if price is None else amount * price
