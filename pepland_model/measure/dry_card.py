@@ -67,6 +67,7 @@ def dry_triton(launched: Launched) -> Iterator[None]:
 def stand_in(launched: Launched) -> Iterator[None]:
     """Let modules of kernels be imported without Triton; forget them afterwards."""
     language = _Language("triton.language")
+    language.constexpr = _Constant
     module = ModuleType("triton")
     contents = {"language": language, "jit": _jit(launched), "cdiv": lambda a, b: -(-a // b),
                 "next_power_of_2": lambda n: 1 << (n - 1).bit_length()}  # fmt: skip
@@ -81,8 +82,17 @@ def stand_in(launched: Launched) -> Iterator[None]:
 class _Language(ModuleType):
     """Has every name: kernels are read when they are imported, and never run."""
 
+    constexpr: Any
+
     def __getattr__(self, name: str) -> Any:
-        return lambda *args, **named: None
+        return name
+
+
+class _Constant:
+    """A constant of a kernel."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 def _jit(launched: Launched) -> Callable[..., Any]:

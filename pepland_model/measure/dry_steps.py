@@ -56,10 +56,8 @@ Sizes = Mapping[str, Any]
 class DryRun:
     """What one run of a program asks of a card."""
 
-    launches: list[tuple[str, Counts]]
-    """Part and work of each operator or kernel."""
     parts: dict[str, Counts]
-    """The same, by part."""
+    """What each of `PARTS` does."""
     peak: Counter[str]
     """Bytes in use when most were, by the part that made them; see also `SETUP`."""
     start: Counter[str]
@@ -140,12 +138,12 @@ def dry_run(
             program.arrays = StaticArrays(Shape(sizes["graphs"], sizes["rows"]), tables, CPU)
         with parts(counter):
             run()
-            counter.launches.clear()
+            counter.clear()
             memory.forget()
             start = Counter(memory.now)
             run()
-        parts_found = {part: counts for part, counts in counter.parts.items() if part in PARTS}
-        return DryRun(list(counter.launches), parts_found, memory.peak, start)
+        found = counter.parts
+        return DryRun({part: found[part] for part in PARTS}, memory.peak, start)
 
 
 def network_for(tables: BatchTables, model: ModelConfig) -> PretrainNetwork:

@@ -68,17 +68,12 @@ class OperatorCounter(TorchDispatchMode):
 
     def __init__(self, *parts: str, default: str, memory: LiveMemory | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.names, self.part, self.memory = parts, default, memory
-        self.launches: list[tuple[str, Counts]] = []
-        """Part and work of each operator, in the order in which they ran."""
+        self.part, self.memory = default, memory
+        self.parts = {part: Counts() for part in parts}
 
-    @property
-    def parts(self) -> dict[str, Counts]:
-        """Return what each part does."""
-        found = {name: Counts() for name in self.names}
-        for part, counts in self.launches:
-            found[part] += counts
-        return found
+    def clear(self) -> None:
+        """Count from zero again."""
+        self.parts = {part: Counts() for part in self.parts}
 
     @contextmanager
     def within(self, part: str) -> Iterator[None]:
@@ -97,7 +92,7 @@ class OperatorCounter(TorchDispatchMode):
         """Count the launch of a kernel: an operator that reads or writes each array once."""
         arrays = {id(a): a for a in tree_leaves(arguments) if isinstance(a, Tensor)}
         moved = sum(a.numel() * a.element_size() for a in arrays.values())
-        self.launches.append((self.part, Counts(operators=1, bytes=moved)))
+        self.parts[self.part] += Counts(operators=1, bytes=moved)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator and count it."""
@@ -112,7 +107,7 @@ class OperatorCounter(TorchDispatchMode):
         flops, moved = work(packet, args, kwargs, out)
         reads, sorts = int(is_read(packet, args, kwargs)), int(is_sort(packet, args, kwargs))
         by_pass = (0, sorts) if self.part == BACKWARD else (sorts, 0)
-        self.launches.append((self.part, Counts(1, reads, *by_pass, moved, int(flops))))
+        self.parts[self.part] += Counts(1, reads, *by_pass, moved, int(flops))
 
 
 def launches(func: Any) -> bool:

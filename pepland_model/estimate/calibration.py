@@ -1,0 +1,228 @@
+"""What a card reaches of its limits, from a measurement of one: a result of ``bench_gpu``.
+
+A step of K operators that move M bytes and compute F FLOPs in products takes
+
+    K launch  +  M / (b B)  +  F / (p P)
+
+on a card of bandwidth B and peak P. Each operator costs its launch, and bytes and products reach
+the shares b and p. These are fitted to steps of one batch size (`FITTED`); the other sizes of the
+measurement test them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pepland_data.errors import InputError
+from pepland_model.estimate.cards import Card
+from pepland_model.estimate.corpus import Corpus
+from pepland_model.estimate.work import COUNTED, KINDS, Work, counted
+from pepland_model.measure.operator_counts import Counts
+from pepland_model.run.config import ModelConfig, OptimConfig
+
+SHIPPED = Path(__file__).with_name("h100.json")
+"""A measurement of the product on an H100."""
+FITTED = 2048
+"""Batch size of the steps that the shares are fitted to."""
+EXPECTED = {"launch_us": 3.0, "bandwidth": 0.6, "fp32": 0.51, "tf32": 0.165, "bf16": 0.087}
+"""What the fit stays near where the measurement does not decide. Shares of products are those of
+65,536 x 300 by 300 x 300 on an H100 (docs/resources.md)."""
+WEIGHT = 0.01
+"""Of the squared relative distance from `EXPECTED`, against that of the times."""
+LARGE_PRODUCTS = 0.7
+"""Share of its peak that any card reaches in large matrix products. The H100 reaches 0.76 (fp32),
+0.73 (tf32) and 0.68 (bf16) at 8,192 x 8,192 x 8,192, an A100 0.74 (docs/resources.md)."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What steps of one kind reach on the card that was measured."""
+
+    launch_us: float
+    """Microseconds that each operator costs beside its work."""
+    bandwidth: float
+    """Share of the card's bandwidth."""
+    products: dict[str, float]
+    """Precision -> share of the card's peak that products of this network reach."""
+
+    def on(self, card: Card, measured: Card) -> tuple[float, dict[str, float]]:
+        """Return bytes per second, and precision -> FLOP per second, of a card.
+
+        Products of width 300 are bound by the processors, not by the peak. So a card is given the
+        rate of the measured one, but no more than `LARGE_PRODUCTS` of its own peak.
+        """
+        rates = {}
+        for precision, peak in card.tflops.items():
+            share = self.products.get(precision, self.products[COUNTED[precision]])
+            rate = share * measured.tflops[precision]
+            if card != measured:
+                rate = min(rate, LARGE_PRODUCTS * peak)
+            rates[precision] = rate * 1e12
+        return self.bandwidth * card.bandwidth_gb_per_s * 1e9, rates
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A card that was measured, and what it reached."""
+
+    card: Card
+    about: str
+    """Card and date."""
+    shares: dict[str, Shares]
+    """``training`` and ``inference``."""
+    reserved: float
+    """Bytes that the allocator reserves for each byte in use, as batches grow."""
+    loader_graphs_per_s: float
+    """Graphs per second that the loader has made at least."""
+    rows: list[dict[str, Any]]
+    """Steps that were measured, with the sizes of their arrays."""
+
+    @classmethod
+    def read(cls, path: str | Path, cards: dict[str, Card], corpus: Corpus) -> Calibration:
+        """Read a result of ``bench_gpu`` and fit the shares, if the file does not hold them.
+
+        Args:
+            path: of the file.
+            cards: known cards.
+            corpus: any graphs, whose tables the steps are counted with.
+
+        Raises:
+            InputError: it is no such file, its card is not known, or `FITTED` was not measured.
+        """
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            results = document["results"]
+            name, watts = results["card"]["name"], float(results["card"]["power.limit"])
+            rows = [r for r in results["steps"]["found"] if "sizes" in r and "ms" in r]
+            ends = [r for r in results["end_to_end"]["found"]["rows"] if "peptides_per_s" in r]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path} is not a result of `python -m benchmarks.bench_gpu`: {error!r}"
+            ) from error
+        card = named(name, watts, cards)
+        about = f"{name}, {document['date']}"
+        reached = results.get("shares") or fit_all(rows, card, corpus)
+        shares = {kind: Shares(**reached[kind]) for kind in KINDS}
+        loader = max((r["peptides_per_s"] for r in ends), default=0.0)
+        return cls(card, about, shares, reached["reserved"], loader, rows)
+
+    def document(self) -> dict[str, Any]:
+        """Return the fitted shares as JSON values."""
+        return {**{k: asdict(s) for k, s in self.shares.items()}, "reserved": self.reserved}
+
+
+def named(name: str, watts: float, cards: dict[str, Card]) -> Card:
+    """Return the card that a driver calls by a name; InputError if it is not known."""
+    words = name.lower().replace("-", " ").split()
+    fits = [c for key, c in cards.items() if set(key.split("-")) - {"sxm", "pcie"} <= set(words)]
+    if not fits:
+        raise InputError(
+            f"the calibration is of {name!r}, which is not a known card; add it with --card"
+        )
+    return min(fits, key=lambda c: abs(c.power_w - watts))
+
+
+def fit_all(rows: Sequence[dict[str, Any]], card: Card, corpus: Corpus) -> dict[str, Any]:
+    """Return the shares of each kind, and of the reserved memory, from measured steps."""
+    works = works_of(rows, corpus)
+    found: dict[str, Any] = {}
+    for kind in KINDS:
+        chosen = [
+            (work, row) for work, row in zip(works, rows, strict=True)
+            if row["kind"] == kind and row["batch"] == FITTED
+        ]  # fmt: skip
+        if not chosen:
+            raise InputError(f"the calibration has no {kind} steps of {FITTED:,} graphs")
+        found[kind] = asdict(fit([w for w, _ in chosen], [r for _, r in chosen], card))
+    return found | {"reserved": reserved_share(works, rows)}
+
+
+def works_of(rows: Sequence[dict[str, Any]], corpus: Corpus) -> list[Work]:
+    """Return the counted work of measured steps."""
+    model, options, known = ModelConfig(), OptimConfig(), {}
+    for row in rows:
+        key = (row["kind"], COUNTED[row["precision"]], row["batch"])
+        if key not in known:
+            known[key] = counted(*key[:2], corpus, row["sizes"], model, options)
+    return [known[row["kind"], COUNTED[row["precision"]], row["batch"]] for row in rows]
+
+
+def fit(works: Sequence[Work], rows: Sequence[dict[str, Any]], card: Card) -> Shares:
+    """Return the shares with which steps take the time that was measured.
+
+    Times are linear in the launch cost and in the reciprocals of the shares: linear least squares
+    of relative errors, with a little weight on `EXPECTED`.
+    """
+    start = np.array([v if name == "launch_us" else 1 / v for name, v in EXPECTED.items()])
+    terms = [
+        start * np.array(milliseconds(work, card, row["precision"])) / row["ms"]
+        for work, row in zip(works, rows, strict=True)
+    ]
+    near = WEIGHT**0.5 * np.eye(len(start))
+    wanted = np.concatenate([np.ones(len(terms)), near.diagonal()])
+    found = start * np.linalg.lstsq(np.concatenate([terms, near]), wanted, rcond=None)[0]
+    launch, *shares = (round(float(v), 4) for v in [found[0], *1 / found[1:]])
+    return Shares(launch, shares[0], dict(zip(list(EXPECTED)[2:], shares[1:], strict=True)))
+
+
+def milliseconds(work: Work, card: Card, precision: str) -> list[float]:
+    """Return what each of `EXPECTED` is multiplied by, or its reciprocal, in the time of a step."""
+    total = sum(work.stages.values(), Counts())
+    products = dict.fromkeys(list(EXPECTED)[2:], 0.0)
+    products[precision] = 1e3 * total.flops / (card.tflops[precision] * 1e12)
+    moved = 1e3 * total.bytes / (card.bandwidth_gb_per_s * 1e9)
+    return [1e-3 * total.operators, moved, *products.values()]
+
+
+def reserved_share(works: Sequence[Work], rows: Sequence[dict[str, Any]]) -> float:
+    """Return the slope of reserved over used bytes of training steps, fitted to all of them."""
+    used, reserved = [], []
+    for work, row in zip(works, rows, strict=True):
+        if row["kind"] == "training" and "reserved_gib" in row:
+            used.append(work.peak_bytes / 2**30)
+            reserved.append(row["reserved_gib"])
+    return round(float(np.polyfit(used, reserved, 1)[0]), 2) if len(used) > 1 else 1.0
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of a step on a card."""
+
+    stages: dict[str, float]
+    """Of each stage of the step."""
+    causes: dict[str, float]
+    """Spent on launches, on bandwidth, on matrix products."""
+
+    @property
+    def step_s(self) -> float:
+        """Seconds of the step."""
+        return sum(self.stages.values())
+
+    @property
+    def limit(self) -> str:
+        """What most of the time is spent on."""
+        return max(self.causes, key=self.causes.__getitem__)
+
+
+def step_times(work: Work, card: Card, precision: str, shares: Shares, measured: Card) -> Times:
+    """Return the times of a step on a card, from the shares that another one reached."""
+    bandwidth, rates = shares.on(card, measured)
+    each = {
+        name: (
+            c.operators * shares.launch_us * 1e-6,
+            c.bytes / bandwidth,
+            c.flops / rates[precision],
+        )
+        for name, c in work.stages.items()
+    }
+    stages = {name: math.fsum(parts) for name, parts in each.items()}
+    sums = (math.fsum(parts) for parts in zip(*each.values(), strict=True))
+    causes = dict(zip(("launches", "bandwidth", "matrix products"), sums, strict=True))
+    return Times(stages, causes)

@@ -1,0 +1,103 @@
+"""What one step on a batch asks of a card: operators, bytes, FLOPs and memory, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pepland_model.estimate.corpus import Corpus
+from pepland_model.measure.dry_steps import DryRun, Sizes, dry_inference, dry_step
+from pepland_model.measure.operator_counts import BACKWARD, Counts
+from pepland_model.run.config import ModelConfig, OptimConfig
+
+KINDS = ("training", "inference")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+COUNTED = {"fp32": "fp32", "tf32": "fp32", "bf16": "bf16", "fp16": "bf16"}
+"""Precision -> the one whose operators and bytes it shares."""
+STAGES = {"forward": ("masks", "plan", "forward", "loss"), "backward": (BACKWARD,),
+          "update": ("optimizer",)}  # fmt: skip
+"""Stage of a step -> its parts."""
+PLACES = {"weights": "weights", "arrays": "arrays", "optimizer": "optimizer", "masks": "plan",
+          "plan": "plan", "forward": "kept", "loss": "kept", BACKWARD: "working"}  # fmt: skip
+"""Part that made a tensor -> what it is when most memory is in use."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one step asks of a card."""
+
+    stages: dict[str, Counts]
+    """Operators, bytes and FLOPs of each of `STAGES`."""
+    memory: dict[str, int]
+    """Bytes in use at the peak: weights, optimizer, gradients, kept for the backward pass, plan,
+    arrays of the batch and tables, working memory."""
+
+    @property
+    def peak_bytes(self) -> int:
+        """Return the peak of the memory in use."""
+        return sum(self.memory.values())
+
+    @classmethod
+    def of(cls, run: DryRun, gradient_bytes: int) -> Work:
+        """Return the work of a dry run.
+
+        Args:
+            run: of a step.
+            gradient_bytes: of all weights that are trained; 0 for inference.
+        """
+        memory = dict.fromkeys([*PLACES.values(), "gradients"], 0)
+        for part, size in run.peak.items():
+            memory[PLACES[part]] += size
+        memory["gradients"] = min(gradient_bytes, memory["working"])
+        memory["working"] -= memory["gradients"]
+        stages = {
+            name: sum((run.parts[part] for part in parts), Counts())
+            for name, parts in STAGES.items()
+        }
+        return cls(stages, memory)
+
+
+class Workload:
+    """The work of steps on batches of a corpus, counted when it is first asked for.
+
+    Args:
+        corpus: graphs.
+        model: sizes of the network, and ``dedup``: "never" computes every row.
+        options: of the trainer; its precision is not used.
+    """
+
+    def __init__(self, corpus: Corpus, model: ModelConfig, options: OptimConfig) -> None:
+        self.corpus, self.model, self.options = corpus, model, options
+        self._found: dict[tuple[Any, ...], Work] = {}
+
+    def work(self, kind: str, precision: str, batch: int) -> Work:
+        """Return the work of a step.
+
+        Args:
+            kind: ``training`` or ``inference``.
+            precision: ``fp32``, ``tf32``, ``bf16`` or ``fp16``.
+            batch: graphs.
+        """
+        key = (kind, COUNTED[precision], batch)
+        if key not in self._found:
+            self._found[key] = self._counted(*key)
+        return self._found[key]
+
+    def _counted(self, kind: str, precision: str, batch: int) -> Work:
+        sizes: Sizes = getattr(self.corpus.sizes(batch), kind)
+        return counted(kind, precision, self.corpus, sizes, self.model, self.options)
+
+    def changed(self, **options: Any) -> Workload:
+        """Return the workload of a trainer with other options."""
+        return Workload(self.corpus, self.model, replace(self.options, **options))
+
+
+def counted(
+    kind: str, precision: str, corpus: Corpus, sizes: Sizes, model: ModelConfig,
+    options: OptimConfig,
+) -> Work:  # fmt: skip
+    """Return the work of a step on arrays of some sizes."""
+    if kind == "inference":
+        return Work.of(dry_inference(corpus.tables, sizes, model, COUNTED[precision]), 0)
+    run = dry_step(corpus.tables, sizes, model, replace(options, precision=COUNTED[precision]))
+    return Work.of(run, run.start["weights"])
