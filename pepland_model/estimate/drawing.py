@@ -1,0 +1,234 @@
+"""Lines and bars as SVG, readable on light and dark pages."""
+
+from __future__ import annotations
+
+import html
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from pepland_data.errors import MissingDependencyError
+from pepland_model.estimate.tables import cell
+
+INK = "#010203"
+"""Colour of text and axes while drawing; `currentColor` in the SVG."""
+COLORS = ("#2f7fd0", "#d2691e", "#2a9a5b", "#a05cc8", "#d0485a", "#1797a6", "#9c8410", "#c9559a")
+"""Contrast of at least 3 with white and with dark grey."""
+MARKS = "os^DvPX*"
+WIDTH, HEIGHT, BAR_HEIGHT = 5.0, 3.6, 0.17
+"""Inches."""
+TEXT_HEIGHT = 0.058
+"""Height of a line of text as a share of the axes."""
+MOST_TICKS = 6
+STYLE = {
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": INK,
+    "grid.alpha": 0.15,
+    "grid.linewidth": 0.6,
+    "font.size": 9,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a picture."""
+
+    name: str
+    points: Mapping[float, float]
+    """x -> y in order of x, both positive."""
+    bounds: Mapping[float, Sequence[float]] = field(default_factory=dict)
+    """x -> least and greatest y; empty for a line that was measured."""
+    is_reference: bool = False
+    """Whether it is what others are compared with."""
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Let matplotlib draw in the style of these pictures, whatever its settings.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.style
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"pictures need matplotlib ({error}); "
+            "install it with `pip install 'pepland-data[train]'`"
+        ) from error
+    with matplotlib.style.context(["default", STYLE]):
+        yield
+
+
+def figure_of_lines(lines: Sequence[Line], x: str, y: str, log: bool) -> tuple[Any, Any]:
+    """Draw lines and return the figure and its axes; `name_lines` adds their names.
+
+    Args:
+        lines: at least one.
+        x: label of the axis, which has ticks at the points.
+        y: label of the axis.
+        log: whether the axes are logarithmic.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = figure.add_subplot(xlabel=x, ylabel=y)
+    if log:
+        axes.set(xscale="log", yscale="log")
+    for i, line in enumerate(lines):
+        _draw(axes, line, COLORS[i % len(COLORS)], MARKS[i % len(MARKS)])
+    _set_ticks(axes, sorted({x for line in lines for x in line.points}), log)
+    return figure, axes
+
+
+def _draw(axes: Any, line: Line, color: str, mark: str) -> None:
+    x, y = list(line.points), list(line.points.values())
+    if line.is_reference:
+        axes.plot(x, y, ":", color=INK, linewidth=1.2)
+        return
+    axes.plot(x, y, "--" if line.bounds else "-", color=color, marker=mark)
+    if line.bounds:
+        low, high = zip(*line.bounds.values(), strict=True)
+        axes.fill_between(list(line.bounds), low, high, color=color, alpha=0.1, linewidth=0)
+
+
+def _set_ticks(axes: Any, x: Sequence[float], log: bool) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xticks(x[:: -math.ceil(len(x) / MOST_TICKS)])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: cell(float(value))))
+    if log:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
+
+
+def name_lines(axes: Any, lines: Sequence[Line]) -> None:
+    """Write the names of lines right of their ends, where they do not cover each other."""
+    ends = [_as_shares(axes, *list(line.points.items())[-1]) for line in lines]
+    for i, height in enumerate(spread([y for _, y in ends], TEXT_HEIGHT)):
+        color = INK if lines[i].is_reference else COLORS[i % len(COLORS)]
+        leader = ([ends[i][0], 1.02, 1.05], [ends[i][1], height, height])
+        axes.plot(*leader, transform=axes.transAxes, clip_on=False, color=color, linewidth=0.7)
+        axes.text(1.06, height, lines[i].name, transform=axes.transAxes, va="center")
+
+
+def _as_shares(axes: Any, x: float, y: float) -> tuple[float, float]:
+    """Return a point of the data as shares of the width and height of the axes."""
+    axes.autoscale_view()
+    at_x, at_y = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))
+    return float(at_x), float(at_y)
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Return heights at least `gap` apart, in the order of those wanted and near them.
+
+    Args:
+        wanted: heights as shares of the axes.
+        gap: least distance of two; the highest is at most 1 if all fit.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    heights = list(wanted)
+    for below, i in pairwise(order):
+        heights[i] = max(heights[i], heights[below] + gap)
+    ceiling = 1.0
+    for i in reversed(order):
+        heights[i] = min(heights[i], ceiling)
+        ceiling = heights[i] - gap
+    return heights
+
+
+def draw_levels(axes: Any, levels: Mapping[float, str]) -> None:
+    """Draw grey horizontal lines with their names at the left, below them where it is tight."""
+    for y in levels:
+        axes.axhline(y, color=INK, alpha=0.45, linewidth=0.9)
+    for y, name in levels.items():
+        room = [_as_shares(axes, 1, above)[1] - _as_shares(axes, 1, y)[1] for above in levels]
+        is_tight = any(0 < distance < TEXT_HEIGHT for distance in room)
+        at = {"va": "top" if is_tight else "bottom", "transform": axes.get_yaxis_transform()}
+        axes.text(0.01, y, name, size="small", alpha=0.8, **at)
+
+
+def figure_of_bars(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Any:
+    """Draw horizontal bars in panels side by side and return the figure.
+
+    Args:
+        panels: label of the axis -> name of the bars -> what -> length. All panels have the same
+            rows; a length that is absent has no bar.
+    """
+    from matplotlib.figure import Figure
+
+    bars = [(name, lengths) for panel in panels.values() for name, lengths in panel.items()]
+    rows = list(dict.fromkeys(row for _, lengths in bars for row in lengths))
+    height = max(HEIGHT / 2, 0.8 + BAR_HEIGHT * len(rows) * (0.6 + max(map(len, panels.values()))))
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    colors = iter(COLORS * len(bars))
+    for i, (label, panel) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), i + 1, xlabel=label)
+        _draw_bars(axes, panel, rows, colors)
+        axes.tick_params(axis="y", length=0, labelleft=i == 0)
+    return figure
+
+
+def _draw_bars(
+    axes: Any, panel: Mapping[str, Mapping[str, float]], rows: Sequence[str], colors: Iterator[str]
+) -> None:
+    thickness = 0.8 / len(panel)
+    for i, (name, bars) in enumerate(panel.items()):
+        y = [rows.index(row) + (i + 0.5) * thickness - 0.4 for row in bars]
+        drawn = axes.barh(y, list(bars.values()), 0.9 * thickness, color=next(colors), label=name)
+        axes.bar_label(drawn, [cell(length) for length in bars.values()], padding=2, size="small")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xmargin=0.25)
+    axes.locator_params(axis="x", nbins=4)
+    axes.grid(axis="y", visible=False)
+    if len(panel) > 1:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=len(panel))
+
+
+def as_svg(figure: Any, name: str, title: str) -> str:
+    """Return a figure as an ``<svg>`` element for a page: the same bytes for the same figures.
+
+    Args:
+        figure: a figure of matplotlib.
+        name: different for each picture of a page; the names of its parts depend on it.
+        title: what readers of the page's text are told about the picture.
+    """
+    import matplotlib
+
+    file = io.StringIO()
+    no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with matplotlib.rc_context({"svg.hashsalt": name}):
+        figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)
+    return _for_a_page(file.getvalue(), title)
+
+
+def _for_a_page(svg: str, title: str) -> str:
+    """Remove what would reach beyond the element: its size, names of groups, and rules of style."""
+    svg = svg[svg.index("<svg") :]
+    size = re.search(r'viewBox="[^"]*"', svg)
+    root = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'{size[0] if size else ""} role="img" stroke-linejoin="round">'
+        f"<title>{html.escape(title)}</title>"
+    )
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg).replace(INK, "currentColor")
+    return root + svg[svg.index(">") + 1 :].strip()
