@@ -5,9 +5,10 @@ BIN    := $(VENV)/bin
 # Modules are compiled when they are first imported; compiling all takes as long as unpacking them.
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 DEMO   ?= demo
+SMALL  ?= small-test
 SAMPLE := pepland_data/resources/sample.csv
 
-.PHONY: demo test unit test-all test-gpu check lint types format bench readme clean
+.PHONY: demo small-test test unit test-all test-gpu check lint types format bench readme clean
 
 # The virtual environment, made again when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -20,6 +21,13 @@ demo: $(VENV)/.installed  ## SMILES in, trained PharmHGT out, in a few minutes o
 	$(BIN)/pepland-data build $(SAMPLE) --out $(DEMO)/store --rows-per-shard 200
 	$(BIN)/pepland-data info $(DEMO)/store
 	$(BIN)/pepland-train --shards $(DEMO)/store --out $(DEMO)/run --max-steps 60 --batch-size 64 --eval-every 20
+
+small-test: $(VENV)/.installed  ## the small test of the published resource estimate
+	$(BIN)/pepland-data synth $(SMALL)/peptides.csv --count 11000
+	$(BIN)/pepland-data build $(SMALL)/peptides.csv --out $(SMALL)/store --dedup
+	$(BIN)/pepland-data split $(SMALL)/store --by similarity --fractions train=0.9090909,valid=0.0909091
+	$(BIN)/pepland-train --shards $(SMALL)/store --out $(SMALL)/run --epochs 5 --batch-size 512 --eval-every 20
+	$(BIN)/python -m benchmarks.small_test $(SMALL)/run
 
 check: lint types  ## linters, import contracts and types only
 
@@ -56,4 +64,4 @@ readme: $(VENV)/.installed  ## the README's tables, made from benchmarks/results
 	$(BIN)/python -m benchmarks.readme_table
 
 clean:
-	rm -rf $(VENV) $(DEMO) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(SMALL) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,7 +19,6 @@ from pepland_model.train import trainer
 from pepland_model.train.mask import MaskOptions, mask_batch
 from pepland_model.train.nonfinite import NonFiniteError
 from pepland_model.train.out_of_memory import first_graphs
-from pepland_model.train.profile import bottleneck
 from pepland_model.train.step import PretrainUpdater
 from tests.helpers import train_worker
 from tests.helpers.pretrain_data import golden_batch
@@ -252,19 +251,6 @@ def test_freeze_trains_the_heads_only(finished, tmp_path) -> None:
     same = {name: torch.equal(first[name], second[name]) for name in first}
     assert all(equal for name, equal in same.items() if name.startswith("encoder."))
     assert not same["heads.atom.weight"]
-
-
-def test_profile_writes_a_trace_and_says_what_limits(tmp_path, capsys) -> None:
-    pretrain_tiny(tmp_path / "run", max_steps=5, profile=True)
-    assert (tmp_path / "run" / "profile" / "trace.json").is_file()
-    assert "limits" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("waiting", "busy", "limit"), [(0.2, 0.9, "data"), (0.0, 0.4, "host"), (0.0, 0.9, "device")]
-)
-def test_the_profile_names_what_limits(waiting, busy, limit) -> None:
-    assert bottleneck(waiting, busy) == limit
 
 
 def test_a_run_with_other_settings_is_not_mixed_into_the_folder(finished) -> None:
