@@ -226,3 +226,15 @@ def step_times(work: Work, card: Card, precision: str, shares: Shares, measured:
     sums = (math.fsum(parts) for parts in zip(*each.values(), strict=True))
     causes = dict(zip(("launches", "bandwidth", "matrix products"), sums, strict=True))
     return Times(stages, causes)
+
+
+def bound_times(work: Work, card: Card, precision: str) -> Times:
+    """Return the least times of a step: all bytes at the card's bandwidth, all FLOPs at its peak.
+
+    They overlap perfectly, and launches cost nothing.
+    """
+    bandwidth, peak = card.bandwidth_gb_per_s * 1e9, card.tflops[precision] * 1e12
+    each = {name: (c.bytes / bandwidth, c.flops / peak) for name, c in work.stages.items()}
+    stages = {name: max(parts) for name, parts in each.items()}
+    moved, computed = (math.fsum(parts) for parts in zip(*each.values(), strict=True))
+    return Times(stages, {"bandwidth": moved, "matrix products": computed})

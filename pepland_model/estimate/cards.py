@@ -118,7 +118,7 @@ def cards_answer(shown: Sequence[Card]) -> Answer:
 
 
 def _row(card: Card) -> dict[str, Any]:
-    speeds = {f"{p}_tflop_per_s": card.tflops[p] for p in PRECISIONS}
+    speeds = {f"{p}_tflops": card.tflops[p] for p in PRECISIONS}
     return {
         "card": card.title,
         "memory_gib": card.memory_gib,

@@ -37,18 +37,23 @@ class Work:
         """Return the peak of the memory in use."""
         return sum(self.memory.values())
 
-    @classmethod
-    def of(cls, run: DryRun, gradient_bytes: int) -> Work:
-        """Return the work of a dry run.
+    @property
+    def operators(self) -> int:
+        """Return the number of operators."""
+        return sum(counts.operators for counts in self.stages.values())
 
-        Args:
-            run: of a step.
-            gradient_bytes: of all weights that are trained; 0 for inference.
-        """
+    def repeated(self, parts: int) -> Work:
+        """Return the work of a step whose passes run once for each of some parts."""
+        passes = {name: parts if name != "update" else 1 for name in self.stages}
+        return replace(self, stages={name: c * passes[name] for name, c in self.stages.items()})
+
+    @classmethod
+    def of(cls, run: DryRun) -> Work:
+        """Return the work of a dry run."""
         memory = dict.fromkeys([*PLACES.values(), "gradients"], 0)
         for part, size in run.peak.items():
             memory[PLACES[part]] += size
-        memory["gradients"] = min(gradient_bytes, memory["working"])
+        memory["gradients"] = min(sum(run.trained.values()), memory["working"])
         memory["working"] -= memory["gradients"]
         stages = {
             name: sum((run.parts[part] for part in parts), Counts())
@@ -87,9 +92,10 @@ class Workload:
         sizes: Sizes = getattr(self.corpus.sizes(batch), kind)
         return counted(kind, precision, self.corpus, sizes, self.model, self.options)
 
-    def changed(self, **options: Any) -> Workload:
+    def changed(self, dedup: str | None = None, **options: Any) -> Workload:
         """Return the workload of a trainer with other options."""
-        return Workload(self.corpus, self.model, replace(self.options, **options))
+        model = replace(self.model, dedup=dedup or self.model.dedup)
+        return Workload(self.corpus, model, replace(self.options, **options))
 
 
 def counted(
@@ -98,6 +104,6 @@ def counted(
 ) -> Work:  # fmt: skip
     """Return the work of a step on arrays of some sizes."""
     if kind == "inference":
-        return Work.of(dry_inference(corpus.tables, sizes, model, COUNTED[precision]), 0)
+        return Work.of(dry_inference(corpus.tables, sizes, model, COUNTED[precision]))
     run = dry_step(corpus.tables, sizes, model, replace(options, precision=COUNTED[precision]))
-    return Work.of(run, run.start["weights"])
+    return Work.of(run)

@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch import nn
 from torch.autograd.graph import _engine_run_backward
 
 from pepland_data.batch.arrays import BatchTables
@@ -60,8 +61,8 @@ class DryRun:
     """What each of `PARTS` does."""
     peak: Counter[str]
     """Bytes in use when most were, by the part that made them; see also `SETUP`."""
-    start: Counter[str]
-    """Bytes in use between two runs."""
+    trained: dict[str, int]
+    """Parameters that had a gradient -> their bytes."""
 
     @property
     def peak_bytes(self) -> int:
@@ -94,14 +95,14 @@ def dry_step(tables: BatchTables, sizes: Sizes, model: ModelConfig, options: Opt
             whether attention is recomputed.
     """
 
-    def build() -> tuple[FixedProgram, Callable[[], object], Any]:
+    def build() -> tuple[nn.Module, FixedProgram, Callable[[], object], Any]:
         updater = updater_for(tables, model, options)
         made = StepProgram(updater, MASKS, 0, "off")
         program = made.program
         run: Callable[[], object] = program._body
         if model.dedup == "never":
             run = every_row(updater, made)
-        return program, run, lambda counter: divided(updater, made, counter)
+        return updater.network, program, run, lambda counter: divided(updater, made, counter)
 
     return dry_run(tables, sizes, build)
 
@@ -109,7 +110,7 @@ def dry_step(tables: BatchTables, sizes: Sizes, model: ModelConfig, options: Opt
 def dry_inference(tables: BatchTables, sizes: Sizes, model: ModelConfig, precision: str) -> DryRun:
     """Return what computing the vectors of one batch asks of a card; arguments as `dry_step`."""
 
-    def build() -> tuple[FixedProgram, Callable[[], object], Any]:
+    def build() -> tuple[nn.Module, FixedProgram, Callable[[], object], Any]:
         encoder = network_for(tables, model).encoder.eval()
         program = GraphedVectors(encoder, Pooling(), "off").program
 
@@ -118,7 +119,7 @@ def dry_inference(tables: BatchTables, sizes: Sizes, model: ModelConfig, precisi
                 program._body()
 
         search = ("plan", encoder, "search_states")
-        return program, run, lambda counter: counted(counter, [search], "forward")
+        return encoder, program, run, lambda counter: counted(counter, [search], "forward")
 
     return dry_run(tables, sizes, build)
 
@@ -126,13 +127,13 @@ def dry_inference(tables: BatchTables, sizes: Sizes, model: ModelConfig, precisi
 def dry_run(
     tables: BatchTables,
     sizes: Sizes,
-    build: Callable[[], tuple[FixedProgram, Callable[[], object], Any]],
+    build: Callable[[], tuple[nn.Module, FixedProgram, Callable[[], object], Any]],
 ) -> DryRun:
     """Build a program, run it once to set itself up, and count its second run."""
     memory = LiveMemory()
     counter = OperatorCounter(*PARTS, *SETUP, default="weights", memory=memory)
     with dry_card(counter.launched), counter:
-        program, run, parts = build()
+        module, program, run, parts = build()
         program.rooms = Rooms(sizes["rooms"], sizes["salt"])
         with counter.within("arrays"):
             program.arrays = StaticArrays(Shape(sizes["graphs"], sizes["rows"]), tables, CPU)
@@ -140,10 +141,14 @@ def dry_run(
             run()
             counter.clear()
             memory.forget()
-            start = Counter(memory.now)
             run()
         found = counter.parts
-        return DryRun({part: found[part] for part in PARTS}, memory.peak, start)
+        return DryRun({part: found[part] for part in PARTS}, memory.peak, gradients(module))
+
+
+def gradients(module: nn.Module) -> dict[str, int]:
+    """Return the parameters that have a gradient, and their bytes."""
+    return {n: p.grad.nbytes for n, p in module.named_parameters() if p.grad is not None}
 
 
 def network_for(tables: BatchTables, model: ModelConfig) -> PretrainNetwork:

@@ -56,6 +56,9 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
+    def __mul__(self, times: int) -> Counts:
+        return Counts(*(getattr(self, f.name) * times for f in fields(self)))
+
 
 class OperatorCounter(TorchDispatchMode):
     """Counts the operators that run inside ``with OperatorCounter(...) as c:``, by part.
