@@ -65,7 +65,7 @@ def temporary_store(texts: Sequence[str]) -> Iterator[GraphStore]:
         yield open_store(out)
 
 
-def measure_preprocessing(store: str | None = None, seconds: float = 0.3) -> dict[str, Any]:
+def measure_preprocessing(store: str | None = None, seconds: float = 0.2) -> dict[str, Any]:
     """Return what this machine converts, stores and loads.
 
     Args:
