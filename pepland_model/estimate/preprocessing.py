@@ -28,6 +28,7 @@ LOADED = 10_000
 BATCH = 512
 """Graphs per batch of the loader."""
 MANY_CORES = 32
+"""Cores of a larger machine, for comparison."""
 
 
 def store_figures(store: GraphStore, seconds: float) -> dict[str, float]:
