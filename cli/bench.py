@@ -7,6 +7,7 @@ import click
 from pepland_cli.output import LazyGroup
 
 COMMANDS = {
+    "estimate": ("pepland_cli.bench_estimate:estimate", "What a training costs on your card."),
     "loader": ("pepland_cli.bench_load:loader", "How long a training step waits for batches."),
     "model": ("pepland_cli.bench_model:model", "Peptides per second of the network, and limits."),
 }

@@ -15,11 +15,15 @@ MOST_THREADS = 4
 turns with the consumer for the lock of Python."""
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
 def spare_threads() -> int:
     """Return how many threads may make batches: one core is left to the consumer, 1 to 4."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return max(1, min(MOST_THREADS, cores - 1))
+    return max(1, min(MOST_THREADS, usable_cores() - 1))
 
 
 def ahead(items: Iterator[T], count: int) -> Iterator[T]:

@@ -20,7 +20,7 @@ bf16 (2026-11-27)."""
 RESERVED = 2.9
 """The same where it is recorded, if no card was measured: that of the H100."""
 RESERVE = 0.5
-"""Share of the free memory up to which a corpus is kept on the device (`loader/tiers/choice.py`)."""
+"""Share of the free memory that the loader leaves to training (`loader/tiers/choice.py`)."""
 LARGEST = 65_536
 """Graphs of the largest batch that is tried."""
 MIB, GIB = 2**20, 2**30
@@ -78,7 +78,7 @@ class Memory:
     def tier(self, card: Card) -> str:
         """Return where the corpus is kept: on the device if it fits, else on the host."""
         free = card.memory_gib - CONTEXT_GIB
-        return "device" if self.corpus_bytes / GIB <= RESERVE * free else "host"
+        return "device" if self.corpus_bytes / GIB <= (1 - RESERVE) * free else "host"
 
 
 def memory_parts(memory: Memory, precisions: Sequence[str], batch: int) -> Answer:
@@ -90,7 +90,9 @@ def memory_parts(memory: Memory, precisions: Sequence[str], batch: int) -> Answe
             row: dict[str, Any] = {"kind": kind, "precision": precision, "batch": batch}
             row |= {f"{name}_mib": size / MIB for name, size in parts.items()}
             row["corpus_mib"] = memory.corpus_bytes / MIB
-            row["total_mib"] = (sum(parts.values()) + memory.corpus_bytes) / MIB + CONTEXT_GIB * 1024
+            row["total_mib"] = (
+                sum(parts.values()) + memory.corpus_bytes
+            ) / MIB + CONTEXT_GIB * 1024
             rows.append(row)
     notes = (
         "Counted on fake tensors of the sizes of a real batch, at the moment when most is in use; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pepland_data.errors import InputError, MissingDependencyError
+from pepland_data.loader.prefetch import usable_cores
 from pepland_model.estimate.answer import Answer
 from pepland_model.estimate.conversion import (
     BUILD_EFFICIENCY,
     conversion_hours,
     conversion_rate,
+    live_share,
     synthetic_smiles,
 )
 
@@ -27,6 +28,8 @@ LOADED = 10_000
 """Most graphs of a store that the loader draws from, so that it checks few shards."""
 BATCH = 512
 """Graphs per batch of the loader."""
+PUBLISHED_GRAPHS_PER_S = 9
+"""Graphs per second and core of the published code (docs/featurizer.md)."""
 MANY_CORES = 32
 """Cores of a larger machine, for comparison."""
 
@@ -106,7 +109,7 @@ def preprocessing_answer(
         cores: of this machine; None means those that this process may use.
     """
     rate, size = figures.get("smiles_per_s"), figures.get("bytes_per_graph")
-    here = cores or len(os.sched_getaffinity(0))
+    here = cores or usable_cores()
     rows = [
         {
             "peptides": peptides,
@@ -140,3 +143,35 @@ def _notes(figures: dict[str, Any]) -> Iterator[str]:
     if rate and size:
         ratio = figures["loaded_graphs_per_s"] / rate
         yield f"To be as fast, conversion in the training step needs {ratio:,.0f} cores."
+
+
+def live_conversion(
+    figures: dict[str, Any], steps_s: dict[str, float], batch: int, workers: int = MANY_CORES
+) -> Answer:
+    """Return what converting SMILES in each step would cost, beside reading stored graphs.
+
+    Args:
+        figures: of `measure_preprocessing`.
+        steps_s: card -> seconds of a training step.
+        batch: graphs of a step.
+        workers: processes that convert.
+    """
+    rate, loaded = figures.get("smiles_per_s"), figures.get("loaded_graphs_per_s")
+    rows = [
+        {
+            "card": card,
+            "batch": batch,
+            "step_ms": 1e3 * step_s,
+            "stored_share": loaded and live_share(step_s, batch, loaded, 1),
+            "live_share": rate and live_share(step_s, batch, rate * BUILD_EFFICIENCY, workers),
+            "published_share": live_share(step_s, batch, PUBLISHED_GRAPHS_PER_S, workers),
+        }
+        for card, step_s in steps_s.items()
+    ]
+    notes = (
+        "Time to make a batch as a share of a step; above 100% the card waits, and a step takes "
+        f"that many times as long. stored_share: read by one loader here. live_share: SMILES "
+        f"converted by {workers} workers of this machine's speed. published_share: the same with "
+        f"the published code, {PUBLISHED_GRAPHS_PER_S} graphs per second and core.",
+    )
+    return Answer("live_conversion", "Converting in the training step", rows, notes)

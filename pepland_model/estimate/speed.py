@@ -19,6 +19,10 @@ EAGER_US = 55.0
 996 to 1,276 operators took 57 to 69 ms on an H100, whatever their work (2026-11-26)."""
 
 
+TITLES = {"step_time": "Training step", "step_precision": "Training step by precision"}
+"""Answer -> heading."""
+
+
 @dataclass(frozen=True)
 class Speed:
     """How fast steps of one kind run on a card."""
@@ -104,8 +108,9 @@ class Speeds:
 
 
 def step_time(
-    speeds: Speeds, cards: Sequence[Card], precisions: Sequence[str], batches: Sequence[int]
-) -> Answer:
+    speeds: Speeds, cards: Sequence[Card], precisions: Sequence[str], batches: Sequence[int],
+    name: str = "step_time",
+) -> Answer:  # fmt: skip
     """Return the time of training steps on each card."""
     rows = [
         step_row(speeds, card, precision, batch)
@@ -122,7 +127,7 @@ def step_time(
             "Not measured on a card: peptides_per_s_high is the bound of the card's data sheet, "
             f"_low the {speeds.calibration:.0%} of it that this machine's CPU reaches of its own."
         )
-    return Answer("step_time", "Training step", rows, tuple(notes))
+    return Answer(name, TITLES[name], rows, tuple(notes))
 
 
 def step_row(speeds: Speeds, card: Card, precision: str, batch: int) -> dict[str, Any]:
