@@ -146,12 +146,14 @@ def fit_all(rows: Sequence[dict[str, Any]], card: Card, corpus: Corpus) -> dict[
 
 def works_of(rows: Sequence[dict[str, Any]], corpus: Corpus) -> list[Work]:
     """Return the counted work of measured steps."""
-    model, options, known = ModelConfig(), OptimConfig(), {}
-    for row in rows:
-        key = (row["kind"], COUNTED[row["precision"]], row["batch"])
-        if key not in known:
-            known[key] = counted(*key[:2], corpus, row["sizes"], model, options)
-    return [known[row["kind"], COUNTED[row["precision"]], row["batch"]] for row in rows]
+    found: dict[tuple[str, str, int], Work] = {}
+    for kind, precision in {(row["kind"], COUNTED[row["precision"]]) for row in rows}:
+        sizes = {r["batch"]: r["sizes"] for r in rows if r["kind"] == kind}
+        works = counted(
+            kind, precision, corpus.tables, list(sizes.values()), ModelConfig(), OptimConfig()
+        )
+        found |= {(kind, precision, b): w for b, w in zip(sizes, works, strict=True)}
+    return [found[row["kind"], COUNTED[row["precision"]], row["batch"]] for row in rows]
 
 
 def fit(works: Sequence[Work], rows: Sequence[dict[str, Any]], card: Card) -> Shares:

@@ -47,7 +47,7 @@ from pepland_model.estimate.this_cpu import cpu_share
 from pepland_model.estimate.work import PRECISIONS, Workload
 from pepland_model.run.config import ModelConfig, OptimConfig, TrainConfig
 
-BATCHES = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
+BATCHES = (64, 512, 1024, 2048, 4096, 8192)
 """Of the memory."""
 TIMED = (64, 512, 2048, 8192)
 """Of the speed."""
@@ -160,6 +160,7 @@ class Estimate:
             Memory(speeds[id(corpus)], self._samples(number))
             for number, corpus in enumerate(self.corpora)
         ]
+        self.parameters = parameters(self.corpora[0], self.model)
         self.plan = self._plan()
 
     def _calibration(self) -> Calibration | float:
@@ -184,8 +185,7 @@ class Estimate:
             )
             for number, memory in enumerate(self.memories)
         ]  # fmt: skip
-        counts = parameters(self.corpora[0], self.model).rows
-        whole = {row["part"]: row["parameters"] for row in counts}
+        whole = {row["part"]: row["parameters"] for row in self.parameters.rows}
         heads = whole["head of atoms"] + whole["head of fragments"]
         gradients = FLOAT32 * (whole["all of the network, without heads"] + heads)
         r = self.request
@@ -221,8 +221,10 @@ class Estimate:
         speeds, cards = memory.speeds, list(r.cards)
         batches, timed = r.batches or BATCHES, r.batches or TIMED
         self.say("counting the work and the memory of steps")
+        for one in self.memories:
+            one.count([*batches, *timed, r.batch])
         yield cards_answer(cards)
-        yield parameters(self.corpora[0], self.model)
+        yield self.parameters
         yield memory_parts(memory, PRECISIONS, r.batch)
         yield memory_by_batch(memory, batches)
         yield self._largest(memory, cards)

@@ -9,7 +9,7 @@ from pepland_model.estimate.answer import Answer
 from pepland_model.estimate.calibration import Calibration
 from pepland_model.estimate.cards import Card
 from pepland_model.estimate.speed import EAGER_US, Speeds
-from pepland_model.estimate.work import KINDS, PRECISIONS, Workload
+from pepland_model.estimate.work import COUNTED, KINDS, PRECISIONS, Workload
 from pepland_model.network.fixed_program import IN_FLIGHT
 
 CONTEXT_GIB = 0.5
@@ -21,7 +21,7 @@ RESERVED = 2.9
 """The same where it is recorded, if no card was measured: that of the H100."""
 RESERVE = 0.5
 """Share of the free memory that the loader leaves to training (`loader/tiers/choice.py`)."""
-LARGEST = 65_536
+LARGEST = 32_768
 """Graphs of the largest batch that is tried."""
 MIB, GIB = 2**20, 2**30
 
@@ -37,6 +37,13 @@ class Memory:
     def __init__(self, speeds: Speeds, samples: int) -> None:
         self.speeds, self.work, self.samples = speeds, speeds.work, samples
         self.corpus_bytes = samples * self.work.corpus.coded_bytes_per_graph
+
+    def count(self, batches: Sequence[int]) -> None:
+        """Count the steps of several batch sizes, and of the largest one, at once."""
+        sizes = sorted({*batches, LARGEST})
+        for kind in KINDS:
+            for precision in dict.fromkeys(COUNTED.values()):
+                self.work.works(kind, precision, sizes)
 
     def of(self, work: Workload) -> Memory:
         """Return the memory of another workload."""
@@ -90,9 +97,8 @@ def memory_parts(memory: Memory, precisions: Sequence[str], batch: int) -> Answe
             row: dict[str, Any] = {"kind": kind, "precision": precision, "batch": batch}
             row |= {f"{name}_mib": size / MIB for name, size in parts.items()}
             row["corpus_mib"] = memory.corpus_bytes / MIB
-            row["total_mib"] = (
-                sum(parts.values()) + memory.corpus_bytes
-            ) / MIB + CONTEXT_GIB * 1024
+            total = sum(parts.values()) + memory.corpus_bytes + CONTEXT_GIB * GIB
+            row["total_mib"] = total / MIB
             rows.append(row)
     notes = (
         "Counted on fake tensors of the sizes of a real batch, at the moment when most is in use; "
@@ -145,12 +151,13 @@ def memory_savers(memory: Memory, card: Card, precision: str, batch: int) -> Ans
     changes = {
         "as it is": (work, 1),
         "--activation-checkpointing": (work.changed(activation_checkpointing=True), 1),
-        "--accumulate 2": (work, 2),
-        "--accumulate 4": (work, 4),
+        "--accumulate 8": (work, 8),
         "--dedup never": (work.changed(dedup="never"), 1),
     }
     rows: list[dict[str, Any]] = []
     for what, (changed, parts) in changes.items():
+        if batch < parts:
+            continue
         other = memory.of(changed)
         step_s = other.speeds.of("training", card, precision, batch, parts).cautious_s
         gib = other.used_gib("training", precision, batch // parts)

@@ -28,7 +28,7 @@ from pepland_model.network.pooling import Pooling
 
 T = TypeVar("T")
 Graph = tuple[GraphColumns, FeatureTables]
-COLD_CALLS, WARM_CALLS = 2, 9
+COLD_CALLS, WARM_CALLS = 1, 9
 SEED = 0
 """Of the weights, on which no time depends."""
 NEW_PROCESS = """

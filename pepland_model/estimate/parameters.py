@@ -10,7 +10,7 @@ import torch
 
 from pepland_model.estimate.answer import Answer
 from pepland_model.estimate.corpus import Corpus
-from pepland_model.measure.dry_steps import dry_step, network_for
+from pepland_model.measure.dry_steps import dry_steps, network_for
 from pepland_model.network.published_names import published_shapes
 from pepland_model.run.config import ModelConfig, OptimConfig
 
@@ -86,4 +86,5 @@ def row(part: str, count: int, trained: int) -> dict[str, Any]:
 def trained_names(corpus: Corpus, model: ModelConfig) -> set[str]:
     """Return the names of the parameters that have a gradient in a step."""
     sizes = corpus.sizes(min(64, corpus.graphs)).training
-    return set(dry_step(corpus.tables, sizes, model, OptimConfig(precision="fp32")).trained)
+    (run,) = dry_steps(corpus.tables, [sizes], model, OptimConfig(precision="fp32"))
+    return set(run.trained)

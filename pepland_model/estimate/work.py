@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pepland_data.batch.arrays import BatchTables
 from pepland_model.estimate.corpus import Corpus
-from pepland_model.measure.dry_steps import DryRun, Sizes, dry_inference, dry_step
+from pepland_model.measure.dry_steps import DryRun, Sizes, dry_inferences, dry_steps
 from pepland_model.measure.operator_counts import BACKWARD, Counts
 from pepland_model.run.config import ModelConfig, OptimConfig
 
@@ -83,14 +85,18 @@ class Workload:
             precision: ``fp32``, ``tf32``, ``bf16`` or ``fp16``.
             batch: graphs.
         """
-        key = (kind, COUNTED[precision], batch)
-        if key not in self._found:
-            self._found[key] = self._counted(*key)
-        return self._found[key]
+        return self.works(kind, precision, [batch])[0]
 
-    def _counted(self, kind: str, precision: str, batch: int) -> Work:
-        sizes: Sizes = getattr(self.corpus.sizes(batch), kind)
-        return counted(kind, precision, self.corpus, sizes, self.model, self.options)
+    def works(self, kind: str, precision: str, batches: Sequence[int]) -> list[Work]:
+        """Return the work of steps of several batch sizes, which are counted together."""
+        keys = {batch: (kind, COUNTED[precision], batch) for batch in batches}
+        new = [batch for batch, key in keys.items() if key not in self._found]
+        if new:
+            sizes = [getattr(self.corpus.sizes(batch), kind) for batch in new]
+            tables, p = self.corpus.tables, COUNTED[precision]
+            found = counted(kind, p, tables, sizes, self.model, self.options)
+            self._found |= {keys[batch]: work for batch, work in zip(new, found, strict=True)}
+        return [self._found[keys[batch]] for batch in batches]
 
     def changed(self, dedup: str | None = None, **options: Any) -> Workload:
         """Return the workload of a trainer with other options."""
@@ -99,11 +105,13 @@ class Workload:
 
 
 def counted(
-    kind: str, precision: str, corpus: Corpus, sizes: Sizes, model: ModelConfig,
+    kind: str, precision: str, tables: BatchTables, sizes: Sequence[Sizes], model: ModelConfig,
     options: OptimConfig,
-) -> Work:  # fmt: skip
-    """Return the work of a step on arrays of some sizes."""
+) -> list[Work]:  # fmt: skip
+    """Return the work of steps on arrays of some sizes."""
     if kind == "inference":
-        return Work.of(dry_inference(corpus.tables, sizes, model, COUNTED[precision]))
-    run = dry_step(corpus.tables, sizes, model, replace(options, precision=COUNTED[precision]))
-    return Work.of(run)
+        runs = dry_inferences(tables, sizes, model, COUNTED[precision])
+    else:
+        precise = replace(options, precision=COUNTED[precision])
+        runs = dry_steps(tables, sizes, model, precise)
+    return [Work.of(run) for run in runs]

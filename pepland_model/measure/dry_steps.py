@@ -7,9 +7,10 @@ embedding (`pepland_model.network.cuda_graph`), for arrays of given sizes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -84,33 +85,52 @@ def sizes_for(batch: HeteroBatch, model: ModelConfig) -> tuple[dict[str, Any], d
     return training.sizes(), inference.sizes()
 
 
-def dry_step(tables: BatchTables, sizes: Sizes, model: ModelConfig, options: OptimConfig) -> DryRun:
-    """Return what one training step asks of a card, the first one apart.
+@dataclass(frozen=True)
+class DryProgram:
+    """A program to run dry."""
+
+    module: nn.Module
+    """The network."""
+    program: FixedProgram
+    """Holds rooms and arrays."""
+    run: Callable[[], object]
+    """Runs it once."""
+    divided: Callable[[OperatorCounter], AbstractContextManager[None]]
+    """Counts its parts apart."""
+    warms_up: bool
+    """Whether the first run makes what later runs find, such as the state of an optimizer."""
+
+
+def dry_steps(
+    tables: BatchTables, sizes: Sequence[Sizes], model: ModelConfig, options: OptimConfig
+) -> list[DryRun]:
+    """Return what training steps ask of a card, the first one apart.
 
     Args:
-        tables: of the batch.
-        sizes: of arrays and rooms.
+        tables: of the batches.
+        sizes: of arrays and rooms, of each step.
         model: sizes, output, and ``dedup``: "never" computes every row.
         options: precision, fp32 or bf16 (tf32 and fp16 ask for the same), clipping, average, and
             whether attention is recomputed.
     """
 
-    def build() -> tuple[nn.Module, FixedProgram, Callable[[], object], Any]:
+    def build() -> DryProgram:
         updater = updater_for(tables, model, options)
         made = StepProgram(updater, MASKS, 0, "off")
-        program = made.program
-        run: Callable[[], object] = program._body
-        if model.dedup == "never":
-            run = every_row(updater, made)
-        return updater.network, program, run, lambda counter: divided(updater, made, counter)
+        run = every_row(updater, made) if model.dedup == "never" else made.program._body
+        return DryProgram(
+            updater.network, made.program, run, partial(divided, updater, made), warms_up=True
+        )
 
-    return dry_run(tables, sizes, build)
+    return dry_runs(tables, sizes, build)
 
 
-def dry_inference(tables: BatchTables, sizes: Sizes, model: ModelConfig, precision: str) -> DryRun:
-    """Return what computing the vectors of one batch asks of a card; arguments as `dry_step`."""
+def dry_inferences(
+    tables: BatchTables, sizes: Sequence[Sizes], model: ModelConfig, precision: str
+) -> list[DryRun]:
+    """Return what computing vectors of batches asks of a card; arguments as `dry_steps`."""
 
-    def build() -> tuple[nn.Module, FixedProgram, Callable[[], object], Any]:
+    def build() -> DryProgram:
         encoder = network_for(tables, model).encoder.eval()
         program = GraphedVectors(encoder, Pooling(), "off").program
 
@@ -118,32 +138,42 @@ def dry_inference(tables: BatchTables, sizes: Sizes, model: ModelConfig, precisi
             with torch.no_grad(), autocast(precision, CPU):
                 program._body()
 
-        search = ("plan", encoder, "search_states")
-        return encoder, program, run, lambda counter: counted(counter, [search], "forward")
+        parts = partial(counted, [("plan", encoder, "search_states")], "forward")
+        return DryProgram(encoder, program, run, parts, warms_up=False)
 
-    return dry_run(tables, sizes, build)
+    return dry_runs(tables, sizes, build)
 
 
-def dry_run(
-    tables: BatchTables,
-    sizes: Sizes,
-    build: Callable[[], tuple[nn.Module, FixedProgram, Callable[[], object], Any]],
-) -> DryRun:
-    """Build a program, run it once to set itself up, and count its second run."""
-    memory = LiveMemory()
+def dry_runs(
+    tables: BatchTables, sizes: Sequence[Sizes], build: Callable[[], DryProgram]
+) -> list[DryRun]:
+    """Build a program, and count a run of it for each of some sizes."""
+    memory, found = LiveMemory(), []
     counter = OperatorCounter(*PARTS, *SETUP, default="weights", memory=memory)
-    with dry_card(counter.launched), counter:
-        module, program, run, parts = build()
-        program.rooms = Rooms(sizes["rooms"], sizes["salt"])
-        with counter.within("arrays"):
-            program.arrays = StaticArrays(Shape(sizes["graphs"], sizes["rows"]), tables, CPU)
-        with parts(counter):
-            run()
-            counter.clear()
-            memory.forget()
-            run()
-        found = counter.parts
-        return DryRun({part: found[part] for part in PARTS}, memory.peak, gradients(module))
+    # What is the same in every run of a program is made in its first one.
+    kept = patch.object(Rooms, "kept", counter.as_part("arrays", Rooms.kept))
+    with dry_card(counter.launched), counter, kept:
+        dry = build()
+        with dry.divided(counter):
+            for number, size in enumerate(sizes):
+                set_sizes(dry.program, size, tables, counter)
+                if dry.warms_up and not number:
+                    dry.run()
+                counter.clear()
+                memory.forget()
+                dry.run()
+                parts = {part: counter.parts[part] for part in PARTS}
+                found.append(DryRun(parts, memory.peak, gradients(dry.module)))
+    return found
+
+
+def set_sizes(
+    program: FixedProgram, sizes: Sizes, tables: BatchTables, counter: OperatorCounter
+) -> None:
+    """Give a program arrays and rooms of some sizes."""
+    program.rooms = Rooms(sizes["rooms"], sizes["salt"])
+    with counter.within("arrays"):
+        program.arrays = StaticArrays(Shape(sizes["graphs"], sizes["rows"]), tables, CPU)
 
 
 def gradients(module: nn.Module) -> dict[str, int]:
@@ -201,7 +231,7 @@ def divided(
     ]
     backward = counter.as_part(BACKWARD, _engine_run_backward)
     with (
-        counted(counter, places, "loss"),
+        counted(places, "loss", counter),
         patch.object(torch.autograd, "_engine_run_backward", backward),
     ):
         yield
@@ -209,7 +239,7 @@ def divided(
 
 @contextmanager
 def counted(
-    counter: OperatorCounter, places: list[tuple[str, Any, str]], rest: str
+    places: list[tuple[str, Any, str]], rest: str, counter: OperatorCounter
 ) -> Iterator[None]:
     """Count what runs in some functions for their parts, and all else for the part `rest`."""
     with ExitStack() as stack:

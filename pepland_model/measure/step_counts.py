@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pepland_data.batch.hetero_batch import HeteroBatch
-from pepland_model.measure.dry_steps import CPU, PARTS, dry_step, sizes_for
+from pepland_model.measure.dry_steps import CPU, PARTS, dry_steps, sizes_for
 from pepland_model.measure.operator_counts import Counts
 from pepland_model.measure.report import GraphSource
 from pepland_model.run.config import ModelConfig, OptimConfig
@@ -40,4 +40,4 @@ def count_report(store: str | None, size: int, model: ModelConfig) -> dict[str, 
 def step_counts(batch: HeteroBatch, model: ModelConfig) -> dict[str, Counts]:
     """Return the counts of each of `PARTS` for one step on a batch, on the CPU and not masked."""
     sizes, _ = sizes_for(batch, model)
-    return dry_step(batch.tables, sizes, model, OPTIONS).parts
+    return dry_steps(batch.tables, [sizes], model, OPTIONS)[0].parts
