@@ -7,9 +7,18 @@ import click
 from pepland_cli.output import LazyGroup
 
 COMMANDS = {
-    "estimate": ("pepland_cli.bench_estimate:estimate", "What a training costs on your card."),
-    "loader": ("pepland_cli.bench_load:loader", "How long a training step waits for batches."),
-    "model": ("pepland_cli.bench_model:model", "Peptides per second of the network, and limits."),
+    "estimate": (
+        "pepland_cli.bench_commands.estimate:estimate",
+        "What a training costs on your card.",
+    ),
+    "loader": (
+        "pepland_cli.bench_commands.loader:loader",
+        "How long a training step waits for batches.",
+    ),
+    "model": (
+        "pepland_cli.bench_commands.model:model",
+        "Peptides per second of the network, and limits.",
+    ),
 }
 
 

@@ -68,7 +68,7 @@ def quick(answers: Mapping[str, Answer], card: Card, plan: Plan) -> Answer:
                 first(answers, "hours", card=title, stage=one.stage.name), "hours")
           for one in plan.stages),
         entry("hours of all stages with batches of 8,192",
-              first(answers, "hours_by_batch", card=title), "batch_8192_h"),
+              first(answers, "hours_by_batch", card=title), "hours_8192"),
         entry("speed-up of four cards", first(answers, "scaling", card=title, gpus=4), "speedup"),
         entry(f"minutes for the vectors of a million peptides, batches of {fast.get('batch', 0):,}",
               fast, "minutes"),

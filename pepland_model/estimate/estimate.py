@@ -18,6 +18,13 @@ from pepland_model.estimate.cards import Card, cards_answer
 from pepland_model.estimate.cards import cards as known_cards
 from pepland_model.estimate.corpus import Corpus, sample_store
 from pepland_model.estimate.costs import costs
+from pepland_model.estimate.here.one_peptide import one_peptide_answer
+from pepland_model.estimate.here.preprocessing import (
+    live_conversion,
+    measure_preprocessing,
+    preprocessing_answer,
+)
+from pepland_model.estimate.here.this_cpu import cpu_share
 from pepland_model.estimate.memory import (
     Memory,
     largest_batch,
@@ -26,7 +33,6 @@ from pepland_model.estimate.memory import (
     memory_savers,
 )
 from pepland_model.estimate.money import Prices
-from pepland_model.estimate.one_peptide import one_peptide_answer
 from pepland_model.estimate.parameters import parameters
 from pepland_model.estimate.plan import (
     FLOAT32,
@@ -37,13 +43,7 @@ from pepland_model.estimate.plan import (
     inference,
     scaling,
 )
-from pepland_model.estimate.preprocessing import (
-    live_conversion,
-    measure_preprocessing,
-    preprocessing_answer,
-)
 from pepland_model.estimate.speed import Speeds, step_time, step_work
-from pepland_model.estimate.this_cpu import cpu_share
 from pepland_model.estimate.work import PRECISIONS, Workload
 from pepland_model.run.config import ModelConfig, OptimConfig, TrainConfig
 
@@ -254,6 +254,7 @@ class Estimate:
         self.say("measuring conversion and single peptides on this machine")
         yield one_peptide_answer()
         figures = measure_preprocessing(str(self.corpora[0].stores[0].path))
+        figures["of_store"] = self.about()["store"]
         yield preprocessing_answer(figures, [memory.samples for memory in self.memories])
         one, batch = self.plan.stages[0], self.plan.batch
         steps = {card.title: self.plan.step(one, card, batch, 1).step_s for card in cards}

@@ -107,7 +107,7 @@ def hours(plan: Plan, cards: Sequence[Card]) -> Answer:
 def hours_by_batch(plan: Plan, cards: Sequence[Card], batches: Sequence[int]) -> Answer:
     """Return the hours of all stages for each batch size."""
     rows = [
-        {"card": card.title, **{f"batch_{b}_h": plan.total_h(card, b) for b in batches}}
+        {"card": card.title, **{f"hours_{b}": plan.total_h(card, b) for b in batches}}
         for card in cards
     ]
     notes = (
@@ -169,5 +169,8 @@ def inference(
                 "peptides_per_s": per_s, "minutes": 1e6 / per_s / 60,
                 "gib": memory.used_gib(KINDS[1], precision, batch), "limit": speed.limit,
             })  # fmt: skip
-    notes = ("Vectors of peptides from a store; minutes and memory are for a million of them.",)
+    notes = (
+        "Vectors of peptides from a store; minutes are for a million of them. Writing the vectors "
+        "is not in it.",
+    )
     return Answer("inference_million", "Vectors of a million peptides", rows, notes)

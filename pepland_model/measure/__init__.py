@@ -6,7 +6,8 @@
 - `dgl_formulation`: one of them: the published formulation on DGL.
 - `roofline`: operations and bytes counted, and the limits of the device measured.
 - `step_counts`: what one training step asks of a card, counted without one (``--count``).
+- `dry_steps`: training steps and inference, run without memory. `dry_card`: how that works.
+- `live_memory`: memory in use while a program runs.
 - `operator_counts`: operators, host reads, sorts, bytes and FLOPs of any program.
-- `pretended_card`: tensors of the CPU that take the branches for CUDA.
 - `state_counts`: how many states of a corpus are distinct.
 """

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pepland_data.errors import InputError, MissingDependencyError
-from pepland_model.estimate import conversion
-from pepland_model.estimate.conversion import (
+from pepland_model.estimate.here import conversion
+from pepland_model.estimate.here.conversion import (
     BUILD_EFFICIENCY,
     conversion_hours,
     conversion_rate,

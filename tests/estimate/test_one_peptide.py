@@ -12,9 +12,9 @@ import torch
 
 from pepland_model.embed.embedder import Embedder
 from pepland_model.embed.encoder import Encoder
-from pepland_model.estimate import one_peptide as measured
-from pepland_model.estimate.conversion import synthetic_smiles
-from pepland_model.estimate.one_peptide import median_ms, one_peptide, one_peptide_answer
+from pepland_model.estimate.here import one_peptide as measured
+from pepland_model.estimate.here.conversion import synthetic_smiles
+from pepland_model.estimate.here.one_peptide import median_ms, one_peptide, one_peptide_answer
 
 WARM = 2
 

@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 import pytest
 
 from pepland_model.estimate.answer import Answer
-from pepland_model.estimate.charts import MOST_LINES, pictures
-from pepland_model.estimate.drawing import COLORS, INK, spread
-from pepland_model.estimate.page import write_page
+from pepland_model.estimate.show.charts import MOST_LINES, pictures
+from pepland_model.estimate.show.drawing import COLORS, INK, spread
+from pepland_model.estimate.show.page import write_page
 from tests.helpers.bare_checkout import HIDE
 from tests.helpers.paths import ROOT
 
@@ -147,7 +147,7 @@ def test_the_same_document_gives_the_same_bytes_in_another_process(document, tmp
     program = (
         "import json, sys; from pathlib import Path\n"
         "import matplotlib; matplotlib.rcParams.update({'font.size': 30, 'axes.grid': False})\n"
-        "from pepland_model.estimate.page import write_page\n"
+        "from pepland_model.estimate.show.page import write_page\n"
         "write_page(json.load(sys.stdin), Path(sys.argv[1]))"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "second.html")], cwd=ROOT,
@@ -245,7 +245,7 @@ def test_pictures_without_matplotlib_say_how_to_install_it() -> None:
     program = (
         f"{HIDE}\n"
         "from pepland_data.errors import MissingDependencyError\n"
-        "from pepland_model.estimate.charts import pictures\n"
+        "from pepland_model.estimate.show.charts import pictures\n"
         "try:\n    pictures({})\nexcept MissingDependencyError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)

@@ -9,9 +9,9 @@ import pytest
 
 from pepland_data.errors import InputError
 from pepland_data.store.graph_store import open_store
-from pepland_model.estimate import preprocessing
-from pepland_model.estimate.conversion import conversion_hours, synthetic_smiles
-from pepland_model.estimate.preprocessing import (
+from pepland_model.estimate.here import preprocessing
+from pepland_model.estimate.here.conversion import conversion_hours, synthetic_smiles
+from pepland_model.estimate.here.preprocessing import (
     MANY_CORES,
     measure_preprocessing,
     preprocessing_answer,

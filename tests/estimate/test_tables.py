@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pepland_model.estimate.answer import Answer
-from pepland_model.estimate.tables import TEXT_WIDTH, as_markdown, as_text, cell, heading
+from pepland_model.estimate.show.tables import TEXT_WIDTH, as_markdown, as_text, cell, heading
 
 CARDS = Answer(
     "cards",

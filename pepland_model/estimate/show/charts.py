@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pepland_model.estimate.drawing import (
+from pepland_model.estimate.show.drawing import (
     Line,
     as_svg,
     draw_levels,
@@ -16,7 +16,7 @@ from pepland_model.estimate.drawing import (
     name_lines,
     style,
 )
-from pepland_model.estimate.tables import answers, cell, heading
+from pepland_model.estimate.show.tables import answers, cell, heading
 
 Row = Mapping[str, Any]
 MOST_LINES = 8

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from pepland_data.errors import MissingDependencyError
-from pepland_model.estimate.tables import cell
+from pepland_model.estimate.show.tables import cell
 
 INK = "#010203"
 """Colour of text and axes while drawing; `currentColor` in the SVG."""

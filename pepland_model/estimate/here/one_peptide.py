@@ -21,7 +21,7 @@ from pepland_model.embed.embedder import Embedder
 from pepland_model.embed.encoder import Encoder
 from pepland_model.embed.vector_cache import VectorCache
 from pepland_model.estimate.answer import Answer
-from pepland_model.estimate.conversion import featurizer, synthetic_smiles
+from pepland_model.estimate.here.conversion import featurizer, synthetic_smiles
 from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.pooling import Pooling

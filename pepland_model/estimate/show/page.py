@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from pepland_data.files.atomic import write_atomic_bytes
-from pepland_model.estimate.charts import pictures
-from pepland_model.estimate.tables import TITLE, answers, cell, columns, heading, is_numeric
+from pepland_model.estimate.show.charts import pictures
+from pepland_model.estimate.show.tables import TITLE, answers, cell, columns, heading, is_numeric
 
 FIRST = "quick"
 """Name of the answer above the pictures."""
@@ -48,5 +48,5 @@ def _template() -> Any:
     )
     environment.filters |= {"cell": cell, "heading": heading, "columns": columns}
     environment.tests["numeric"] = is_numeric
-    text = files("pepland_model.estimate").joinpath("page.html.j2").read_text(encoding="utf-8")
+    text = files("pepland_model.estimate.show").joinpath("page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(text)

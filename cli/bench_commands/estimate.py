@@ -111,7 +111,7 @@ def estimate(
     from pepland_model.estimate.estimate import Request
     from pepland_model.estimate.estimate import estimate as answer
     from pepland_model.estimate.money import US_DOLLAR, Prices
-    from pepland_model.estimate.tables import as_text
+    from pepland_model.estimate.show.tables import as_text
 
     request = Request(
         chosen_cards(names, files), gpus, batches, precisions or ("bf16",), samples, epochs,
@@ -121,7 +121,7 @@ def estimate(
     )  # fmt: skip
     document = answer(request, stores, stage2, lambda line: say(line, err=True))
     if page is not None:
-        from pepland_model.estimate.page import write_page
+        from pepland_model.estimate.show.page import write_page
 
         write_page(document, page)
         say(f"wrote {page}", err=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pepland_data.errors import InputError, MissingDependencyError
 from pepland_data.loader.prefetch import usable_cores
 from pepland_model.estimate.answer import Answer
-from pepland_model.estimate.conversion import (
+from pepland_model.estimate.here.conversion import (
     BUILD_EFFICIENCY,
     conversion_hours,
     conversion_rate,
