@@ -139,8 +139,9 @@ def largest_batch(memory: Memory, cards: Sequence[Card]) -> Answer:
         for card in cards for kind in KINDS
     ]  # fmt: skip
     notes = (
-        f"Powers of two, slack included; {LARGEST:,} is the largest that is tried. Where the corpus is kept on the device, "
-        "it takes memory too; the loader then leaves half of the card to training.",
+        f"Powers of two, slack included; {LARGEST:,} is the largest that is tried. Where the corpus "
+        "is kept on the device, it takes memory too; the loader then leaves half of the card to "
+        "training.",
     )
     return Answer("largest_batch", "Largest batch", rows, notes)
 
