@@ -223,11 +223,12 @@ class Estimate:
         self.say("counting the work and the memory of steps")
         for one in self.memories:
             one.count([*batches, *timed, r.batch])
+        self._check_batch(memory, cards)
         yield cards_answer(cards)
         yield self.parameters
         yield memory_parts(memory, PRECISIONS, r.batch)
         yield memory_by_batch(memory, batches)
-        yield self._largest(memory, cards)
+        yield largest_batch(memory, cards)
         yield memory_savers(memory, r.main, plan.precision, r.batch)
         yield step_work(speeds.work, r.precisions, r.batch)
         yield step_time(speeds, cards, r.precisions, timed)
@@ -240,15 +241,13 @@ class Estimate:
         yield configurations(plan, cards, r.gpus)
         yield from self._measured_here(cards)
 
-    def _largest(self, memory: Memory, cards: Sequence[Card]) -> Answer:
-        found = largest_batch(memory, cards)
-        fits = max(row[self.plan.precision] for row in found.rows if row["kind"] == "training")
-        if self.request.batch > fits:
+    def _check_batch(self, memory: Memory, cards: Sequence[Card]) -> None:
+        batch, precision = self.request.batch, self.plan.precision
+        if not memory.fits(cards, precision, batch):
+            most = max(memory.largest(card, "training", precision) for card in cards)
             raise InputError(
-                f"a batch of {self.request.batch:,} fits none of these cards; the largest that "
-                f"fits is {fits:,}, or accumulate parts of it"
+                f"a batch of {batch:,} fits none of these cards; the largest that fits is {most:,}"
             )
-        return found
 
     def _measured_here(self, cards: Sequence[Card]) -> Iterator[Answer]:
         self.say("measuring conversion and single peptides on this machine")

@@ -82,6 +82,11 @@ class Memory:
             batch //= 2
         return batch
 
+    def fits(self, cards: Sequence[Card], precision: str, batch: int) -> bool:
+        """Return whether a training step of a batch fits one of some cards."""
+        need = self.reserved_gib(KINDS[0], precision, batch)
+        return any(need <= card.memory_gib for card in cards)
+
     def tier(self, card: Card) -> str:
         """Return where the corpus is kept: on the device if it fits, else on the host."""
         free = card.memory_gib - CONTEXT_GIB
@@ -139,9 +144,8 @@ def largest_batch(memory: Memory, cards: Sequence[Card]) -> Answer:
         for card in cards for kind in KINDS
     ]  # fmt: skip
     notes = (
-        f"Powers of two, slack included; {LARGEST:,} is the largest that is tried. Where the corpus "
-        "is kept on the device, it takes memory too; the loader then leaves half of the card to "
-        "training.",
+        f"Powers of two, slack included; {LARGEST:,} is the largest that is tried. A corpus that is "
+        "kept on the device takes memory too; the loader then leaves half of the card to training.",
     )
     return Answer("largest_batch", "Largest batch", rows, notes)
 
