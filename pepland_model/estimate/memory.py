@@ -144,7 +144,7 @@ def largest_batch(memory: Memory, cards: Sequence[Card]) -> Answer:
         for card in cards for kind in KINDS
     ]  # fmt: skip
     notes = (
-        f"Powers of two, slack included; {LARGEST:,} is the largest that is tried. A corpus that is "
+        f"Powers of two, slack included; {LARGEST:,} is the largest tried. A corpus that is "
         "kept on the device takes memory too; the loader then leaves half of the card to training.",
     )
     return Answer("largest_batch", "Largest batch", rows, notes)
