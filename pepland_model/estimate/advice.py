@@ -50,42 +50,41 @@ def configuration(whom: str, plan: Plan, card: Card, gpus: int) -> dict[str, Any
 
 def quick(answers: Mapping[str, Answer], card: Card, plan: Plan) -> Answer:
     """Return the short table of one card."""
-    title, batch = card.title, plan.batch
+    title, batch, currency = card.title, plan.batch, plan.prices.currency
+
+    def of(name: str, **wanted: Any) -> dict[str, Any]:
+        return first(answers, name, **wanted)
+
     training = {"kind": "training", "precision": plan.precision, "batch": batch}
-    step = first(answers, "step_time", card=title, batch=batch, precision=plan.precision)
-    fast = first(answers, "inference_million", card=title)
+    step = of("step_time", card=title, precision=plan.precision, batch=batch)
+    by_batch = of("hours_by_batch", card=title)
+    largest = next(reversed(by_batch), "")
     rows = [
-        entry("parameters trained", first(answers, "parameters", part="all that is trained"),
-              "trained"),
-        entry(f"MiB of a training step of {batch:,}, all parts",
-              first(answers, "memory_parts", **training), "total_mib"),
-        entry("largest training batch",
-              first(answers, "largest_batch", card=title, kind="training"), plan.precision),
-        entry(f"ms of a training step of {batch:,}", step, "step_ms"),
-        entry("peptides per second in training", step, "peptides_per_s", "peptides_per_s_low"),
-        *(entry(f"hours of {one.stage.name}: {one.stage.samples:,} samples, "
-                f"{one.stage.epochs} epochs",
-                first(answers, "hours", card=title, stage=one.stage.name), "hours")
+        figure("trained parameters", of("parameters", part="all that is trained"), "trained"),
+        figure(f"memory for training, batch {batch:,}", of("memory_parts", **training),
+               "total_mib", "MiB"),
+        figure("largest batch in training", of("largest_batch", card=title, kind="training"),
+               plan.precision, "graphs"),
+        figure(f"training step, batch {batch:,}", step, "step_ms", "ms"),
+        figure("training", step, "peptides_per_s", "peptides per second"),
+        figure("training, at least", step, "peptides_per_s_low", "peptides per second"),
+        *(duration(f"{one.stage.name}: {one.stage.samples:,} samples, {one.stage.epochs} epochs",
+                   of("hours", card=title, stage=one.stage.name), "hours")
           for one in plan.stages),
-        entry("hours of all stages with batches of 8,192",
-              first(answers, "hours_by_batch", card=title), "hours_8192"),
-        entry("speed-up of four cards", first(answers, "scaling", card=title, gpus=4), "speedup"),
-        entry(f"minutes for the vectors of a million peptides, batches of {fast.get('batch', 0):,}",
-              fast, "minutes"),
-        entry("ms for one peptide here, from text, warm",
-              first(answers, "one_peptide", **{"from": "text", "state": "warm"}), "ms"),
-        entry("hours to build the store here",
-              first(answers, "preprocessing"), "hours"),
-        entry("GB of the store", first(answers, "preprocessing"), "store_gb"),
-        entry("kWh of the training", first(answers, "electricity", card=title), "energy_kwh"),
-        entry(f"rent of the training, {plan.prices.currency}",
-              first(answers, "cloud", card=title), "money"),
-        entry("such trainings until buying is cheaper than renting",
-              first(answers, "buying", card=title), "runs_to_pay_off"),
+        duration(f"all stages, batch {largest.removeprefix('hours_')}", by_batch, largest),
+        figure("speed-up of four cards", of("scaling", card=title, gpus=4), "speedup", "times"),
+        figure("vectors of a million peptides", of("inference_million", card=title), "seconds",
+               "seconds"),
+        figure("vector of one new peptide, on this CPU",
+               of("one_peptide", state="warm: new peptide"), "ms", "ms"),
+        duration("building the store, on this machine", of("preprocessing"), "hours"),
+        figure("store on disk", of("preprocessing"), "store_gb", "GB"),
+        figure("energy of all stages", of("electricity", card=title), "energy_kwh", "kWh"),
+        figure("rent of a card for all stages", of("cloud", card=title), "money", currency),
+        figure("buying pays after", of("buying", card=title), "runs_to_pay_off", "such trainings"),
     ]  # fmt: skip
-    shown = [row for row in rows if row["answer"] is not None]
     notes = (f"{title}, {plan.precision}, batches of {batch:,} where nothing else is said.",)
-    return Answer("quick", "In short", shown, notes)
+    return Answer("quick", "In short", [row for row in rows if row], notes)
 
 
 def first(answers: Mapping[str, Answer], name: str, **wanted: Any) -> dict[str, Any]:
@@ -94,7 +93,17 @@ def first(answers: Mapping[str, Answer], name: str, **wanted: Any) -> dict[str, 
     return next((row for row in rows if all(row.get(k) == v for k, v in wanted.items())), {})
 
 
-def entry(question: str, row: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """Return a question with the first of some values that is known."""
-    known = [row[key] for key in keys if row.get(key) is not None]
-    return {"question": question, "answer": known[0] if known else None}
+def figure(what: str, row: Mapping[str, Any], key: str, unit: str = "") -> dict[str, Any]:
+    """Return a row of the short table; {} if the figure is not known."""
+    value = row.get(key)
+    return {} if value is None else {"what": what, "figure": value, "unit": unit}
+
+
+def duration(what: str, row: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return a row with a time, in the unit that gives it a number above 1."""
+    hours = row.get(key)
+    if hours is None:
+        return {}
+    units = {"days": hours / 24, "hours": hours, "minutes": 60 * hours, "seconds": 3600 * hours}
+    unit = next((unit for unit, value in units.items() if value >= 1), "seconds")
+    return {"what": what, "figure": units[unit], "unit": unit}

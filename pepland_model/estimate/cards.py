@@ -129,8 +129,8 @@ def _row(card: Card) -> dict[str, Any]:
         "nvlink_gb_per_s": card.nvlink_gb_per_s,
         "nvlink_cards": card.nvlink_cards,
         "peer_to_peer": "yes" if card.peer_to_peer else "no",
-        "price_per_hour_usd": card.price_per_hour,
-        "price_usd": card.price,
+        "usd_per_hour": card.price_per_hour,
+        "usd_to_buy": card.price,
     }
 
 

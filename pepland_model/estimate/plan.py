@@ -166,11 +166,11 @@ def inference(
             per_s = batch / speed.cautious_s
             rows.append({
                 "card": card.title, "precision": precision, "batch": batch,
-                "peptides_per_s": per_s, "minutes": 1e6 / per_s / 60,
+                "peptides_per_s": per_s, "seconds": 1e6 / per_s,
                 "gib": memory.used_gib(KINDS[1], precision, batch), "limit": speed.limit,
             })  # fmt: skip
     notes = (
-        "Vectors of peptides from a store; minutes are for a million of them. Writing the vectors "
+        "Vectors of peptides from a store; seconds are for a million of them. Writing the vectors "
         "is not in it.",
     )
     return Answer("inference_million", "Vectors of a million peptides", rows, notes)

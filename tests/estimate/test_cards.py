@@ -164,7 +164,7 @@ def test_the_answer_shows_the_figures_and_what_is_not_confirmed() -> None:
     assert [row["card"] for row in answer.rows] == ["GeForce RTX 3090", "A100 40 GB SXM"]
     assert answer.rows[0]["bandwidth_gb_per_s"] == 936
     assert answer.rows[0]["bf16_tflops"] == 71
-    assert answer.rows[1]["price_usd"] is None
+    assert answer.rows[1]["usd_to_buy"] is None
     assert answer.rows[0].keys() == answer.rows[1].keys()
     doubts = answer.notes[-1]
     assert "tflops.bf16" in doubts

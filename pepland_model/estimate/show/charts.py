@@ -21,6 +21,8 @@ from pepland_model.estimate.show.tables import answers, cell, heading
 Row = Mapping[str, Any]
 MOST_LINES = 8
 """Lines of a picture."""
+CLOSE = 1.4
+"""Cards whose memory differs by less than this factor share a name in the picture."""
 MOST_NAMES = 2
 """Cards named at a level of memory."""
 SAME = 0.02
@@ -72,15 +74,31 @@ def _memory(rows: Sequence[Row], cards: Sequence[Row]) -> Picture | None:
     return Picture(title, note.strip(), as_svg(figure, "memory", title))
 
 
-def _memory_levels(cards: Sequence[Row]) -> dict[float, str]:
-    """Return GiB -> the first cards that have them."""
-    levels: dict[float, str] = {}
-    for size, rows in _groups(cards, "memory_gib").items():
-        names = [cell(row.get("card")) for row in rows]
-        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-        if height := _positive(rows[0].get("memory_gib")):
-            levels[height] = f"{size} GiB: {', '.join(names[:MOST_NAMES])}{more}"
-    return levels
+def _memory_levels(cards: Sequence[Row]) -> dict[tuple[float, ...], str]:
+    """Return the GiB of cards of about the same memory -> the first of these cards."""
+    known = [(size, cell(row.get("card"))) for row in cards if (size := _memory_of(row))]
+    levels: dict[tuple[float, ...], str] = {}
+    group: list[tuple[float, str]] = []
+    for one in sorted(known):
+        if group and one[0] > CLOSE * group[0][0]:
+            levels |= _level(group)
+            group = []
+        group.append(one)
+    return levels | _level(group)
+
+
+def _level(group: Sequence[tuple[float, str]]) -> dict[tuple[float, ...], str]:
+    """Return the heights of a group, and its name."""
+    if not group:
+        return {}
+    sizes, names = tuple(size for size, _ in group), [name for _, name in group]
+    span = " to ".join(dict.fromkeys([cell(sizes[0]), cell(sizes[-1])]))
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return {sizes: f"{span} GiB: {', '.join(names[:MOST_NAMES])}{more}"}
+
+
+def _memory_of(row: Row) -> float | None:
+    return _positive(row.get("memory_gib"))
 
 
 def _memory_lines(kind: str, rows: Sequence[Row]) -> list[Line]:

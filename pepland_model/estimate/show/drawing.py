@@ -155,15 +155,13 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return heights
 
 
-def draw_levels(axes: Any, levels: Mapping[float, str]) -> None:
-    """Draw grey horizontal lines with their names at the left, below them where it is tight."""
-    for y in levels:
-        axes.axhline(y, color=INK, alpha=0.45, linewidth=0.9)
-    for y, name in levels.items():
-        room = [_as_shares(axes, 1, above)[1] - _as_shares(axes, 1, y)[1] for above in levels]
-        is_tight = any(0 < distance < TEXT_HEIGHT for distance in room)
-        at = {"va": "top" if is_tight else "bottom", "transform": axes.get_yaxis_transform()}
-        axes.text(0.01, y, name, size="small", alpha=0.8, **at)
+def draw_levels(axes: Any, levels: Mapping[tuple[float, ...], str]) -> None:
+    """Draw grey horizontal lines in groups, the name of each group above its highest line."""
+    for heights, name in levels.items():
+        for y in heights:
+            axes.axhline(y, color=INK, alpha=0.45, linewidth=0.9)
+        at = {"va": "bottom", "transform": axes.get_yaxis_transform()}
+        axes.text(0.01, max(heights), name, size="small", alpha=0.8, **at)
 
 
 def figure_of_bars(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Any:

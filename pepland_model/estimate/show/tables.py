@@ -26,7 +26,7 @@ UNITS = {
     "gflop": "GFLOP",
 }
 """End of a key -> unit."""
-WORDS = {"gpus": "GPUs", "pcie": "PCIe", "nvlink": "NVLink", "kwh": "kWh"}
+WORDS = {"gpus": "GPUs", "pcie": "PCIe", "nvlink": "NVLink", "kwh": "kWh", "usd": "US$"}
 """Word of a key -> how it is written."""
 SHARES = ("efficiency", "share")
 """Ends of the keys whose values are shares of 1."""
