@@ -58,9 +58,10 @@ def quick(answers: Mapping[str, Answer], card: Card, plan: Plan) -> Answer:
     training = {"kind": "training", "precision": plan.precision, "batch": batch}
     step = of("step_time", card=title, precision=plan.precision, batch=batch)
     by_batch = of("hours_by_batch", card=title)
-    largest = next(reversed(by_batch), "")
+    largest = next(reversed(by_batch))
     rows = [
-        figure("trained parameters", of("parameters", part="all that is trained"), "trained"),
+        figure("trained parameters", of("parameters", part="all that is trained"), "trained",
+               "weights"),
         figure(f"memory for training, batch {batch:,}", of("memory_parts", **training),
                "total_mib", "MiB"),
         figure("largest batch in training", of("largest_batch", card=title, kind="training"),
@@ -71,7 +72,7 @@ def quick(answers: Mapping[str, Answer], card: Card, plan: Plan) -> Answer:
         *(duration(f"{one.stage.name}: {one.stage.samples:,} samples, {one.stage.epochs} epochs",
                    of("hours", card=title, stage=one.stage.name), "hours")
           for one in plan.stages),
-        duration(f"all stages, batch {largest.removeprefix('hours_')}", by_batch, largest),
+        duration(f"all stages, batch {int(largest.removeprefix('hours_')):,}", by_batch, largest),
         figure("speed-up of four cards", of("scaling", card=title, gpus=4), "speedup", "times"),
         figure("vectors of a million peptides", of("inference_million", card=title), "seconds",
                "seconds"),

@@ -108,7 +108,7 @@ def memory_parts(memory: Memory, precisions: Sequence[str], batch: int) -> Answe
     notes = (
         "Counted on fake tensors of the sizes of a real batch, at the moment when most is in use; "
         "not a sum of peaks. kept is what the forward pass keeps for the backward pass; plan is "
-        "the search for equal states; arrays are the batch, the next ones and the tables.",
+        "the search for equal states; arrays are the batch and the next ones.",
         "slack is what the allocator of PyTorch reserves and does not use: "
         f"{memory.reserved('training', 'bf16'):.2f} times the memory in use where a step is "
         "recorded. It gives some of it back where memory runs out. corpus is that of all samples, "

@@ -75,7 +75,8 @@ class Plan:
     def _stage(self, one: StagePlan, card: Card, batch: int, gpus: int) -> StageHours:
         share = -(-batch // gpus)
         speed = one.memory.speeds.of("training", card, self.precision, share)
-        part = speed.times.stages["forward"] / speed.times.step_s
+        stages = speed.times.stages
+        part = (stages["search"] + stages["forward"]) / speed.times.step_s
         per_s = gpus * share / (speed.cautious_s * part)
         step_s = self.step(one, card, batch, gpus).step_s
         graphs = evaluated(one.held_out, batch)

@@ -117,8 +117,8 @@ def step_time(
         for precision in precisions for card in cards for batch in batches
     ]  # fmt: skip
     notes = [
-        "A step is masks, search for equal states, both passes, loss and Adam. forward_ms holds "
-        "masks, search and loss; the rest of step_ms is the update of the weights.",
+        "search_ms holds masks and the search for equal states, forward_ms the loss, update_ms "
+        "clipping and Adam.",
         "limit is what most of the time is spent on: launches of kernels, bandwidth of the memory, "
         "matrix products; or the host, the loader or the PCIe link, where one of them is slower.",
     ]
@@ -136,8 +136,8 @@ def step_row(speeds: Speeds, card: Card, precision: str, batch: int) -> dict[str
     stages, ms = speed.times.stages, 1e3 * speed.step_s
     row: dict[str, Any] = {"card": card.title, "precision": precision, "batch": batch}
     if speed.low is None:
-        row |= {"forward_ms": 1e3 * stages["forward"], "backward_ms": 1e3 * stages["backward"],
-                "step_ms": ms, "peptides_per_s": speed.per_s}  # fmt: skip
+        row |= {f"{name}_ms": 1e3 * seconds for name, seconds in stages.items()}
+        row |= {"step_ms": ms, "peptides_per_s": speed.per_s}
     else:
         row |= {"peptides_per_s_low": speed.low, "peptides_per_s_high": speed.per_s}
     return row | {"limit": speed.limit, "basis": speeds.basis(card)}

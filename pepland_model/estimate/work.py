@@ -16,11 +16,12 @@ KINDS = ("training", "inference")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 COUNTED = {"fp32": "fp32", "tf32": "fp32", "bf16": "bf16", "fp16": "bf16"}
 """Precision -> the one whose operators and bytes it shares."""
-STAGES = {"forward": ("masks", "plan", "forward", "loss"), "backward": (BACKWARD,),
+STAGES = {"search": ("masks", "plan"), "forward": ("forward", "loss"), "backward": (BACKWARD,),
           "update": ("optimizer",)}  # fmt: skip
 """Stage of a step -> its parts."""
-PLACES = {"weights": "weights", "arrays": "arrays", "optimizer": "optimizer", "masks": "plan",
-          "plan": "plan", "forward": "kept", "loss": "kept", BACKWARD: "working"}  # fmt: skip
+PLACES = {"weights": "weights", "arrays": "arrays", "tables": "tables", "optimizer": "optimizer",
+          "masks": "plan", "plan": "plan", "forward": "kept", "loss": "kept",
+          BACKWARD: "working"}  # fmt: skip
 """Part that made a tensor -> what it is when most memory is in use."""
 
 
@@ -32,7 +33,7 @@ class Work:
     """Operators, bytes and FLOPs of each of `STAGES`."""
     memory: dict[str, int]
     """Bytes in use at the peak: weights, optimizer, gradients, kept for the backward pass, plan,
-    arrays of the batch and tables, working memory."""
+    arrays of the batch, tables, working memory."""
 
     @property
     def peak_bytes(self) -> int:

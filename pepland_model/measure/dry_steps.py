@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -44,7 +44,7 @@ from pepland_model.train.step_program import StepProgram
 
 PARTS = ("masks", "plan", "forward", "loss", BACKWARD, "optimizer")
 """What a step does outside of the other parts is loss."""
-SETUP = ("weights", "arrays")
+SETUP = ("weights", "arrays", "tables")
 """Parts of the memory that is there before the first step."""
 CLASSES = 258
 """Labels of the fragment head, as published; fewer if the graphs have fewer fragments."""
@@ -154,6 +154,7 @@ def dry_runs(
     kept = patch.object(Rooms, "kept", counter.as_part("arrays", Rooms.kept))
     with dry_card(counter.launched), counter, kept:
         dry = build()
+        memory.note([getattr(tables, f.name) for f in fields(tables)], "tables")
         with dry.divided(counter):
             for number, size in enumerate(sizes):
                 set_sizes(dry.program, size, tables, counter)
