@@ -45,9 +45,14 @@ def units(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def errors(rows: list[Row]) -> dict[str, list[float]]:
-    """Return unit -> errors without their signs, as shares of what was measured."""
+    """Return unit -> errors without their signs, as shares of what was measured.
+
+    Rows that something was fitted to are left out.
+    """
     found: dict[str, list[float]] = {}
     for row in rows:
+        if row.get("fitted"):
+            continue
         for unit in units(row):
             error = abs(row[PREDICTED + unit] / row[MEASURED + unit] - 1)
             found.setdefault(unit, []).append(error)

@@ -19,14 +19,16 @@ BATCH, LARGE, PRECISION = 512, 8192, "bf16"
 TRAINING = {"kind": "training", "batch": BATCH}
 INFERENCE = {"kind": "inference", "batch": LARGE}
 STEP = {"card": MAIN, "precision": PRECISION, "batch": BATCH}
+STAGES = ("search_ms", "forward_ms", "backward_ms", "step_ms")
 Fact = tuple[str, Any]
 
 
 def facts(one: Estimated) -> dict[str, str]:
     """Return the figures of a corpus as texts."""
-    parts = (of_network(one), of_memory(one), of_steps(one), of_hours(one), of_inference(one),
-             of_money(one), of_settings(one), of_published(), of_this_cpu(), of_the_method())  # fmt: skip
-    return {name: cell(value) for name, value in chain.from_iterable(parts)}
+    makers = (of_network, of_memory, of_steps, of_hours, of_inference, of_money, of_settings)
+    others = (of_published(), of_this_cpu(), of_the_method())
+    parts = chain(*(maker(one) for maker in makers), *others)
+    return {name: cell(value) for name, value in parts}
 
 
 def of_network(one: Estimated) -> Iterable[Fact]:
@@ -62,7 +64,7 @@ def of_memory(one: Estimated) -> Iterable[Fact]:
 def of_steps(one: Estimated) -> Iterable[Fact]:
     """Yield times of steps."""
     step = one.rows("step_time", **STEP)[0]
-    yield from ((name, step[name]) for name in ("forward_ms", "backward_ms", "step_ms"))
+    yield from ((name, step[name]) for name in STAGES)
     yield "per_s", step["peptides_per_s"]
     for precision in ("tf32", "fp32", "fp16"):
         row = one.rows("step_precision", precision=precision)[0]

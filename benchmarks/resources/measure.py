@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.common.record import RESULTS, save
 from pepland_data.errors import InputError
 from pepland_model.estimate.answer import Answer
-from pepland_model.estimate.calibration import SHIPPED, Calibration, step_times, works_of
+from pepland_model.estimate.calibration import FITTED, SHIPPED, Calibration, step_times, works_of
 from pepland_model.estimate.cards import Card, cards
 from pepland_model.estimate.corpus import Corpus
 from pepland_model.estimate.estimate import BATCHES, PUBLISHED, TIMED, Request, Say, estimate
@@ -73,6 +73,7 @@ def calibrated_steps(corpus: Corpus) -> Iterator[dict[str, Any]]:
         ms = 1e3 * step_times(work, found.card, row["precision"], shares, found.card).step_s
         yield {
             **{key: row[key] for key in ("kind", "states", "precision", "batch")},
+            "fitted": row["batch"] == FITTED,
             "predicted_ms": round(ms, 4), "measured_ms": row["ms"],
             "error_ms": round(ms / row["ms"] - 1, 4),
         }  # fmt: skip

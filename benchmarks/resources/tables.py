@@ -32,8 +32,10 @@ def tables(corpora: Sequence[Estimated]) -> dict[str, Table]:
     return found | {"ranks": ranks(corpora[0])}
 
 
-def per_card(corpora: Sequence[Estimated], head: Sequence[str],
-             figure: Callable[[Estimated, str, Any], Any], choices: Sequence[Any]) -> Table:  # fmt: skip
+def per_card(
+    corpora: Sequence[Estimated], head: Sequence[str],
+    figure: Callable[[Estimated, str, Any], Any], choices: Sequence[Any],
+) -> Table:  # fmt: skip
     """Return a table with a row for each card, and a column for each corpus and choice.
 
     Args:
@@ -133,15 +135,25 @@ def money(corpora: Sequence[Estimated]) -> Table:
          first.text("buying", "hours_to_pay_off", card=card)]
         for card in CARDS
     ]  # fmt: skip
-    rows = [[row[0], hour, *row[1:], pays] for row, (hour, pays) in zip(found.rows, more, strict=True)]
+    rows = [
+        [row[0], hour, *row[1:], pays] for row, (hour, pays) in zip(found.rows, more, strict=True)
+    ]
     return Table(["card", "price of an hour", *found.head[1:], "hours until buying pays"], rows)
 
 
 def settings(corpora: Sequence[Estimated]) -> Table:
     """Return the settings for three kinds of users."""
     columns = ("card", "gpus", "batch_per_card", "efficiency")
-    head = ["for whom", "corpus", "card", "cards", "batch of a card", "efficiency", "minutes",
-            "rent"]
+    head = [
+        "for whom",
+        "corpus",
+        "card",
+        "cards",
+        "batch of a card",
+        "efficiency",
+        "minutes",
+        "rent",
+    ]
     rows = [
         [row["for_whom"], one.name, *(cell(row[column], column) for column in columns),
          cell(60 * row["hours"]), cell(row["money"])]
@@ -155,7 +167,7 @@ def ranks(one: Estimated) -> Table:
     """Return the speed of cards as multiples of `MAIN`: published, ours, and what decides."""
     known, first = cards(), cards()["rtx-4090"]
     rows = [
-        [known[name].title, cell(said), *(cell(relative(one, known[name].title, n)) for n in SIZES),
+        [known[name].title, str(said), *(cell(relative(one, known[name].title, n)) for n in SIZES),
          cell(known[name].bandwidth_gb_per_s / first.bandwidth_gb_per_s),
          cell(known[name].tflops[PRECISION] / first.tflops[PRECISION])]
         for name, said in data("published")["relative"].items()

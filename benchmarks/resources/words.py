@@ -46,28 +46,36 @@ CHINESE = {
     "h100_memory": "H100 显存",
     "cpu": "CPU 上的训练步",
     "ranks": "多进程",
-    "states": "状态",
     "parameters": "参数",
     "growth_gib": "显存增长，GiB",
     "gib": "GiB",
     "figure": "指标",
 }
 """English words of a head or of a cell -> Chinese words."""
+ENGLISH = {
+    "h100_times": "steps on the H100",
+    "h100_memory": "memory on the H100",
+    "cpu": "steps on a CPU",
+    "ranks": "several processes",
+    "states": "distinct states",
+    "gib": "GiB",
+    "growth_gib": "growth, GiB",
+}
+"""Cell -> words, where it is a key."""
 SAME = {*CORPORA, "GiB", "ms", "512", "8,192", "bf16", "tf32", "fp32"}
 """Words of heads that both languages share."""
 
 
 def translated(words: str) -> str:
     """Return the words of a head in Chinese; KeyError if one is not known."""
-    return "，".join(
-        word if word in SAME else CHINESE[word] for word in words.split(", ")
-    )
+    return "，".join(word if word in SAME else CHINESE[word] for word in words.split(", "))
 
 
 def markdown(table: Table, chinese: bool = False) -> str:
     """Return a table in Markdown: the first column to the left, numbers to the right."""
-    head = [translated(words) if chinese else words for words in table.head]
-    body = [[CHINESE.get(text, text) if chinese else text for text in row] for row in table.rows]
+    words = CHINESE if chinese else ENGLISH
+    head = [translated(text) if chinese else text for text in table.head]
+    body = [[words.get(text, text) for text in row] for row in table.rows]
     right = [all(row[i][:1] in "0123456789-+" for row in body) for i in range(len(head))]
     bars = ["---" if not i or not right[i] else "--:" for i in range(len(head))]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, bars, *body))
