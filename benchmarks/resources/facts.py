@@ -66,7 +66,7 @@ def of_steps(one: Estimated) -> Iterable[Fact]:
     step = one.rows("step_time", **STEP)[0]
     yield from ((name, step[name]) for name in STAGES)
     yield "per_s", step["peptides_per_s"]
-    for precision in ("tf32", "fp32", "fp16"):
+    for precision in ("fp32", "fp16"):
         row = one.rows("step_precision", precision=precision)[0]
         yield f"per_s_{precision}", row["peptides_per_s"]
     yield "per_s_every_row", one.value("step_time", "peptides_per_s", "every_row", **STEP)
