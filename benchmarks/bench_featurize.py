@@ -86,7 +86,7 @@ def _without_caches() -> Featurizer:
 @contextmanager
 def peer_process(python: str, texts: list[str]) -> Iterator[tuple[dict[str, str], Any]]:
     """Yield the versions of the peers, and a function that measures one of them in seconds."""
-    script = Path(__file__).with_name("peers_featurize.py")
+    script = Path(__file__).parent / "common" / "peers_featurize.py"
     pipe = subprocess.PIPE
     with subprocess.Popen([python, str(script)], stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdin is not None

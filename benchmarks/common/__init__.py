@@ -7,4 +7,6 @@
 - `training_data`: a store for benchmarks of training.
 - `repeated_store`: a store of any size.
 - `model_chart`: the chart of `bench_model`.
+- `peers_featurize`: other featurizers, in environments of their own, for `bench_featurize`.
+- `layout_counts`: files, import cycles and lines of the tree.
 """

@@ -151,6 +151,7 @@ class Estimate:
         for paths in stores:
             corpora.setdefault(tuple(paths), Corpus(paths, self.model))
         self.corpora = [corpora[tuple(paths)] for paths in stores]
+        self._check_stages()
         self.calibration = self._calibration()
         speeds = {
             id(corpus): Speeds(Workload(corpus, self.model, OptimConfig()), self.calibration)
@@ -162,6 +163,15 @@ class Estimate:
         ]
         self.parameters = parameters(self.corpora[0], self.model)
         self.plan = self._plan()
+
+    def _check_stages(self) -> None:
+        for name in ("samples", "epochs"):
+            given = getattr(self.request, name)
+            if len(given) > len(self.corpora):
+                raise InputError(
+                    f"{name} is given for {len(given)} stages, and there is one; name the store of "
+                    "the second with --stage2"
+                )
 
     def _calibration(self) -> Calibration | float:
         if self.request.calibration == "none":

@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.autograd.graph import _engine_run_backward
 
 from pepland_data.batch.arrays import BatchTables
@@ -28,7 +28,8 @@ from pepland_model.measure.live_memory import LiveMemory
 from pepland_model.measure.operator_counts import BACKWARD, Counts, OperatorCounter
 from pepland_model.network.cuda_graph import GraphedVectors
 from pepland_model.network.fixed_program import FixedProgram
-from pepland_model.network.pooling import Pooling
+from pepland_model.network.pharmhgt import PharmHGT
+from pepland_model.network.pooling import Pooling, run_views, vectors
 from pepland_model.network.states.rooms import Rooms
 from pepland_model.run.config import ModelConfig, OptimConfig
 from pepland_model.run.distributed import ProcessGroup
@@ -132,13 +133,19 @@ def dry_inferences(
 
     def build() -> DryProgram:
         encoder = network_for(tables, model).encoder.eval()
-        program = GraphedVectors(encoder, Pooling(), "off").program
+        once = replace(encoder.config, dedup=True)
+        with patch.object(encoder, "config", once):  # a fixed program searches for states
+            program = GraphedVectors(encoder, Pooling(), "off").program
+        body = program._body
+        if encoder.config.dedup is False:
+            body = partial(every_vector, encoder, program)
 
         def run() -> None:
             with torch.no_grad(), autocast(precision, CPU):
-                program._body()
+                body()
 
-        parts = partial(counted, [("plan", encoder, "search_states")], "forward")
+        places = [("plan", encoder, name) for name in ("plan", "search_states")]
+        parts = partial(counted, places, "forward")
         return DryProgram(encoder, program, run, parts, warms_up=False)
 
     return dry_runs(tables, sizes, build)
@@ -213,6 +220,13 @@ def every_row(updater: PretrainUpdater, made: StepProgram) -> Callable[[], objec
             updater._apply_gradients(0)
 
     return run
+
+
+def every_vector(encoder: PharmHGT, program: FixedProgram) -> tuple[Tensor, ...]:
+    """Return the vectors of a batch, for which every row is computed."""
+    assert program.arrays is not None
+    batch, pooling = program.arrays.batch, Pooling()
+    return vectors(batch, run_views(encoder, batch, *pooling.views), pooling)
 
 
 @contextmanager

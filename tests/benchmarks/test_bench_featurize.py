@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from benchmarks import bench_featurize
-from benchmarks.peers_featurize import PEERS
+from benchmarks.common.peers_featurize import PEERS
 
 TEXTS = ["NCC(=O)NCC(=O)O", "C[C@H](N)C(=O)O"]
 

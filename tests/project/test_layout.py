@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.layout_counts import cycles, python_files
+from benchmarks.common.layout_counts import cycles, python_files
 from tests.helpers.paths import ROOT
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text()

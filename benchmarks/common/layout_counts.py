@@ -96,7 +96,7 @@ def main(base: str | None) -> None:
             with tarfile.open(fileobj=io.BytesIO(archive)) as tree:
                 tree.extractall(folder, filter="data")
             click.echo(f"{base}\n{describe(Path(folder))}")
-    click.echo(f"now\n{describe(Path(__file__).resolve().parent.parent)}")
+    click.echo(f"now\n{describe(Path(__file__).resolve().parents[2])}")
 
 
 if __name__ == "__main__":
