@@ -34,11 +34,11 @@ GIVES_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 resident memory is also what the allocator keeps for later."""
 WHAT_LIMITS = (
     "Processor time of one thread, as the machine has other load. Time: the search for equal "
-    "states runs in numpy; its time is in the measurement, and not in what is counted. The three "
-    "figures of a fit come from one batch size, so they need not be the launch cost and the shares "
-    "themselves. Memory: growth of resident memory in a step, beside the peak of the tensors that "
-    "the step makes. host_arrays_mib are arrays of numpy in the search, measured and not "
-    "predicted: they are no tensors."
+    "states runs in numpy, where no operators are counted; search_ms is its time, which is taken "
+    "out of the measured time. The three figures of a fit come from one batch size, so they need "
+    "not be the launch cost and the shares themselves. Memory: growth of resident memory in a "
+    "step, beside the peak of the tensors that the step makes. host_arrays_mib are arrays of numpy "
+    "in the search, measured and not predicted: they are no tensors."
 )
 
 

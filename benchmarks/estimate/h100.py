@@ -18,6 +18,7 @@ from pepland_model.estimate.work import KINDS
 RESULT = RESULTS / "gpu-h100.json"
 FROM = 512
 """Graphs from which times shall be within 30 %."""
+QUICK = 64, 8192
 
 
 def shipped(corpus: Corpus) -> Calibration:
@@ -38,7 +39,7 @@ def measured_steps(tables: BatchTables, calibration: Calibration, batches: set[i
 
 def rows_of(calibration: Calibration, quick: bool) -> list[Row]:
     """Return the measured steps; those of two batch sizes in a quick run."""
-    return [row for row in calibration.rows if not quick or row["batch"] in (64, FROM)]
+    return [row for row in calibration.rows if not quick or row["batch"] in QUICK]
 
 
 def h100_times(corpus: Corpus, quick: bool = False) -> dict[str, Any]:

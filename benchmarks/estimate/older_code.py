@@ -2,8 +2,8 @@
 
 That code computed every row with operators of PyTorch, without kernels. Its measurements are in a
 folder beside the checkout. The shares are fitted to its steps of one batch size and tested on the
-others. `EAGER_US` of the estimate comes from its steps of 64 graphs, so of steps that the host limits
-those from 512 graphs count. Memory is counted; nothing of it is fitted.
+others. `EAGER_US` of the estimate comes from its steps of 64 graphs, so only those from 512 graphs
+are a test. Memory is counted; nothing of it is fitted.
 """
 
 from __future__ import annotations
