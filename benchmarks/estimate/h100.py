@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any
 
 from benchmarks.common.record import RESULTS
@@ -26,41 +27,46 @@ def shipped(corpus: Corpus) -> Calibration:
     return Calibration.read(SHIPPED, cards(), corpus)
 
 
-def measured_steps(tables: BatchTables, calibration: Calibration, batches: set[int]) -> Memory:
-    """Return the estimate for the sizes that the measured steps had."""
-    sizes = {(row["kind"], row["batch"]): row["sizes"] for row in calibration.rows}
-    given = {n: BatchSizes(*(sizes[kind, n] for kind in KINDS)) for n in batches}
-    memory = memory_of(workload(GivenSizes(tables, given)), calibration)
-    for kind in KINDS:
-        for precision in ("fp32", "bf16"):
-            memory.work.works(kind, precision, sorted(batches))
-    return memory
+class MeasuredSteps:
+    """The steps that were measured, and the estimate for the sizes that their arrays had.
+
+    Args:
+        corpus: whose tables the steps are counted with.
+        quick: only the batch sizes of `QUICK`.
+    """
+
+    def __init__(self, corpus: Corpus, quick: bool = False) -> None:
+        self.tables, self.calibration = corpus.tables, shipped(corpus)
+        self.rows = [r for r in self.calibration.rows if not quick or r["batch"] in QUICK]
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Memory of the steps, all of them counted at once; its speeds have their times."""
+        sizes = {(row["batch"], row["kind"]): row["sizes"] for row in self.rows}
+        batches = dict.fromkeys(batch for batch, _ in sizes)
+        given = {n: BatchSizes(*(sizes[n, kind] for kind in KINDS)) for n in batches}
+        work = workload(GivenSizes(self.tables, given))
+        for kind in KINDS:
+            for precision in ("fp32", "bf16"):
+                work.works(kind, precision, list(batches))
+        return memory_of(work, self.calibration)
 
 
-def rows_of(calibration: Calibration, quick: bool) -> list[Row]:
-    """Return the measured steps; those of two batch sizes in a quick run."""
-    return [row for row in calibration.rows if not quick or row["batch"] in QUICK]
-
-
-def h100_times(corpus: Corpus, quick: bool = False) -> dict[str, Any]:
+def h100_times(steps: MeasuredSteps) -> dict[str, Any]:
     """Return times of steps of the H100 that the shares were fitted to."""
-    calibration = shipped(corpus)
-    chosen = rows_of(calibration, quick)
-    speeds = measured_steps(corpus.tables, calibration, {row["batch"] for row in chosen}).speeds
-    rows = [
-        {**about(row), "fitted": row["batch"] == FITTED, **compared(
-            "ms", 1e3 * speeds.of(row["kind"], calibration.card, row["precision"],
-                                  row["batch"]).step_s, row["ms"])}
-        for row in chosen
-    ]  # fmt: skip
-    rows += every_row_times(corpus.tables, calibration)
+    speeds, card = steps.memory.speeds, steps.calibration.card
+    rows = []
+    for row in steps.rows:
+        one = speeds.of(row["kind"], card, row["precision"], row["batch"])
+        times = compared("ms", 1e3 * one.step_s, row["ms"])
+        rows.append({**about(row), "fitted": row["batch"] == FITTED, **times})
+    rows += every_row_times(steps.tables, steps.calibration)
+    tested = [row for row in rows if row["batch"] >= FROM and not row["fitted"]]
     return {
         "fitted_to": f"steps of {FITTED:,} graphs with each state once",
         "rows": rows,
-        "largest_error_from_512": largest_error(
-            "ms", [row for row in rows if row["batch"] >= FROM and not row["fitted"]]
-        ),
-    }  # fmt: skip
+        "largest_error_from_512": largest_error("ms", tested),
+    }
 
 
 def about(row: Row) -> Row:
@@ -84,16 +90,12 @@ def every_row_times(tables: BatchTables, calibration: Calibration) -> list[Row]:
     return rows
 
 
-def h100_memory(corpus: Corpus, quick: bool = False) -> dict[str, Any]:
+def h100_memory(steps: MeasuredSteps) -> dict[str, Any]:
     """Return the peak memory of the same steps, and its growth from the smallest batch."""
-    calibration = shipped(corpus)
-    chosen = rows_of(calibration, quick)
-    memory = measured_steps(corpus.tables, calibration, {row["batch"] for row in chosen})
-    peaks = [
-        {**about(row), **compared(
-            "gib", memory.used_gib(row["kind"], row["precision"], row["batch"]), row["peak_gib"])}
-        for row in chosen
-    ]  # fmt: skip
+    peaks = []
+    for row in steps.rows:
+        gib = steps.memory.used_gib(row["kind"], row["precision"], row["batch"])
+        peaks.append({**about(row), **compared("gib", gib, row["peak_gib"])})
     rows = with_growth(peaks, lambda row: (row["kind"], row["precision"]))
     left = [row["measured_gib"] - row["predicted_gib"] for row in rows]
     full = [row for row in rows if row["batch"] == max(row["batch"] for row in rows)]
