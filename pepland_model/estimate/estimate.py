@@ -33,9 +33,8 @@ from pepland_model.estimate.memory import (
     memory_savers,
 )
 from pepland_model.estimate.money import Prices
-from pepland_model.estimate.parameters import parameters
+from pepland_model.estimate.parameters import gradient_bytes, parameters
 from pepland_model.estimate.plan import (
-    FLOAT32,
     Plan,
     StagePlan,
     hours,
@@ -195,9 +194,7 @@ class Estimate:
             )
             for number, memory in enumerate(self.memories)
         ]  # fmt: skip
-        whole = {row["part"]: row["parameters"] for row in self.parameters.rows}
-        heads = whole["head of atoms"] + whole["head of fragments"]
-        gradients = FLOAT32 * (whole["all of the network, without heads"] + heads)
+        gradients = gradient_bytes(self.corpora[0], self.model)
         r = self.request
         return Plan(stages, r.precisions[0], r.batch, r.eval_every, gradients, r.prices)
 

@@ -69,6 +69,13 @@ def parameters(corpus: Corpus, model: ModelConfig) -> Answer:
     return Answer("parameters", "Parameters", rows, notes)
 
 
+def gradient_bytes(corpus: Corpus, model: ModelConfig) -> int:
+    """Return the bytes of the gradients that several cards sum in a step."""
+    with torch.device("meta"):
+        network = network_for(corpus.tables, model)
+    return sum(4 * p.numel() for p in network.parameters() if p.requires_grad)
+
+
 def part_of(name: str) -> str:
     """Return the part that a parameter belongs to."""
     for start, part in PARTS.items():

@@ -14,9 +14,6 @@ from pepland_model.estimate.money import Prices, run_cost
 from pepland_model.estimate.scaling import Scaled, scaled
 from pepland_model.estimate.work import KINDS
 
-FLOAT32 = 4
-"""Bytes of a gradient in the sum over cards."""
-
 
 @dataclass(frozen=True)
 class StagePlan:

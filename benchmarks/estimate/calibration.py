@@ -1,6 +1,6 @@
 """Write the calibration that ships with the package, from the result of ``bench_gpu`` on an H100.
 
-python -m benchmarks.calibration
+python -m benchmarks.estimate.calibration
 """
 
 from __future__ import annotations
