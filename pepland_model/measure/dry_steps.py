@@ -152,6 +152,7 @@ def dry_runs(
     counter = OperatorCounter(*PARTS, *SETUP, default="weights", memory=memory)
     # What is the same in every run of a program is made in its first one.
     kept = patch.object(Rooms, "kept", counter.as_part("arrays", Rooms.kept))
+    memory.note(tensors_of(tables), "arrays")
     with dry_card(counter.launched), counter, kept:
         dry = build()
         with dry.divided(counter):
@@ -174,6 +175,11 @@ def set_sizes(
     program.rooms = Rooms(sizes["rooms"], sizes["salt"])
     with counter.within("arrays"):
         program.arrays = StaticArrays(Shape(sizes["graphs"], sizes["rows"]), tables, CPU)
+
+
+def tensors_of(tables: BatchTables) -> list[torch.Tensor]:
+    """Return the tensors of tables, which lie on the card beside each batch."""
+    return [value for value in vars(tables).values() if isinstance(value, torch.Tensor)]
 
 
 def gradients(module: nn.Module) -> dict[str, int]:
