@@ -141,20 +141,22 @@ def fit_all(
     rows: Sequence[dict[str, Any]], card: Card, corpus: Corpus
 ) -> tuple[dict[str, Shares], float]:
     """Return the shares of each kind, and the reserved memory, from measured steps."""
-    works = works_of(rows, corpus)
-    found: dict[str, Shares] = {}
     for kind in KINDS:
-        chosen = [
-            (work, row) for work, row in zip(works, rows, strict=True)
-            if row["kind"] == kind and row["batch"] == FITTED
-        ]  # fmt: skip
-        if not chosen:
+        if not any(is_fitted(row, kind) for row in rows):
             raise InputError(
                 f"the calibration has no {kind} steps of {FITTED:,} graphs; measure them with "
                 "`python -m benchmarks.bench_gpu STORE --part steps`"
             )
-        found[kind] = fit([w for w, _ in chosen], [r for _, r in chosen], card)
-    return found, reserved_share(works, rows)
+    works, shares = works_of(rows, corpus), {}
+    for kind in KINDS:
+        chosen = [i for i, row in enumerate(rows) if is_fitted(row, kind)]
+        shares[kind] = fit([works[i] for i in chosen], [rows[i] for i in chosen], card)
+    return shares, reserved_share(works, rows)
+
+
+def is_fitted(row: dict[str, Any], kind: str) -> bool:
+    """Return whether the shares of a kind are fitted to a measured step."""
+    return (row["kind"], row["batch"]) == (kind, FITTED)
 
 
 def works_of(rows: Sequence[dict[str, Any]], corpus: Corpus) -> list[Work]:
