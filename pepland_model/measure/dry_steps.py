@@ -28,7 +28,8 @@ from pepland_model.measure.live_memory import LiveMemory
 from pepland_model.measure.operator_counts import BACKWARD, Counts, OperatorCounter
 from pepland_model.network.cuda_graph import GraphedVectors
 from pepland_model.network.fixed_program import FixedProgram
-from pepland_model.network.pooling import Pooling
+from pepland_model.network.pharmhgt import PharmHGT
+from pepland_model.network.pooling import Pooling, run_views, vectors
 from pepland_model.network.states.rooms import Rooms
 from pepland_model.run.config import ModelConfig, OptimConfig
 from pepland_model.run.distributed import ProcessGroup
@@ -132,16 +133,37 @@ def dry_inferences(
 
     def build() -> DryProgram:
         encoder = network_for(tables, model).encoder.eval()
-        program = GraphedVectors(encoder, Pooling(), "off").program
+        made = every_vector if model.dedup == "never" else distinct_vectors
+        program, body = made(encoder)
 
         def run() -> None:
             with torch.no_grad(), autocast(precision, CPU):
-                program._body()
+                body()
 
-        parts = partial(counted, [("plan", encoder, "search_states")], "forward")
-        return DryProgram(encoder, program, run, parts, warms_up=False)
+        places = [("plan", encoder, "plan"), ("plan", encoder, "search_states")]
+        return DryProgram(
+            encoder, program, run, partial(counted, places, "forward"), warms_up=False
+        )
 
     return dry_runs(tables, sizes, build)
+
+
+def distinct_vectors(encoder: PharmHGT) -> tuple[FixedProgram, Callable[[], object]]:
+    """Return the program of vectors, each distinct state computed once, and what runs it."""
+    program = GraphedVectors(encoder, Pooling(), "off").program
+    return program, program._body
+
+
+def every_vector(encoder: PharmHGT) -> tuple[FixedProgram, Callable[[], object]]:
+    """Return the same for every row; the program only holds the arrays."""
+    program, which = FixedProgram([], encoder.search_states, CPU, "off"), Pooling()
+
+    def run() -> None:
+        assert program.arrays is not None
+        batch = program.arrays.batch
+        vectors(batch, run_views(encoder, batch, *which.views), which)
+
+    return program, run
 
 
 def dry_runs(

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -16,6 +17,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
 from pepland_data.batch.byte_layout import Shape, spans
+from pepland_data.batch.static_arrays import shape_of
 from pepland_model.measure import dry_card as dry_cards
 from pepland_model.measure import dry_steps as dry
 from pepland_model.measure.dry_steps import (
@@ -165,6 +167,30 @@ def test_several_sizes_in_one_call_give_the_same_as_one_call_each() -> None:
     assert list(map(same, found, alone)) == [True] * 2
 
 
+def test_vectors_of_every_row_take_more_than_those_of_each_state() -> None:
+    tables, given = golden_batch().tables, [sizes(kind=INFERENCE)]
+    wide = replace(SMALL, hidden=128)
+    (once,) = dry_inferences(tables, given, wide, "fp32")
+    (every,) = dry_inferences(tables, given, replace(wide, dedup="never"), "fp32")
+    assert every.parts["forward"].flops > 1.5 * once.parts["forward"].flops
+    assert every.peak_bytes > once.peak_bytes
+
+
+def test_vectors_of_every_row_are_counted_as_a_real_run_does_them() -> None:
+    batch, model = golden_batch(list(range(8))), replace(SMALL, dedup="never")
+    given = {"graphs": 8, "rows": shape_of(batch).rows, "rooms": {}, "salt": 0}
+    with patch.object(dry_cards, "CARDS", set()):
+        (found,) = dry_inferences(batch.tables, [given], model, "fp32")
+    encoder = dry.network_for(batch.tables, model).encoder.eval()
+    program, run = dry.every_vector(encoder)
+    counter = OperatorCounter(*PARTS, *SETUP, default="weights")
+    program.arrays = SimpleNamespace(batch=batch)
+    places = [("plan", encoder, "plan")]
+    with torch.no_grad(), counter, dry.counted(places, "forward", counter):
+        run()
+    assert found.parts == {part: counter.parts[part] for part in PARTS}
+
+
 def test_inference_keeps_no_gradient_and_has_no_backward_pass() -> None:
     (found,) = dry_inferences(golden_batch().tables, [sizes(kind=INFERENCE)], SMALL, "fp32")
     assert not found.trained
@@ -206,6 +232,7 @@ def test_nothing_is_patched_afterwards() -> None:
 
 WITHOUT_TRITON = """
 import json, sys
+from types import SimpleNamespace
 from unittest.mock import patch
 if sys.argv[1] == "without":
     from importlib.abc import MetaPathFinder
