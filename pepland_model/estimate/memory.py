@@ -78,9 +78,13 @@ class Memory:
     def largest(self, card: Card, kind: str, precision: str) -> int:
         """Return the largest batch, a power of two, that fits a card; 0 if none does."""
         batch = LARGEST
-        while batch and self.reserved_gib(kind, precision, batch) > card.memory_gib:
+        while batch and not self.fits(card, kind, precision, batch):
             batch //= 2
         return batch
+
+    def fits(self, card: Card, kind: str, precision: str, batch: int) -> bool:
+        """Return whether a batch fits a card, without the corpus."""
+        return self.reserved_gib(kind, precision, batch) <= card.memory_gib
 
     def tier(self, card: Card) -> str:
         """Return where the corpus is kept: on the device if it fits, else on the host."""
@@ -139,9 +143,9 @@ def largest_batch(memory: Memory, cards: Sequence[Card]) -> Answer:
         for card in cards for kind in KINDS
     ]  # fmt: skip
     notes = (
-        f"Powers of two, slack included; {LARGEST:,} is the largest that is tried. Where the corpus "
-        "is kept on the device, it takes memory too; the loader then leaves half of the card to "
-        "training.",
+        f"Powers of two, slack included; {LARGEST:,} is the largest that is tried. Where the "
+        "corpus is kept on the device, it takes memory too; the loader then leaves half of the "
+        "card to training.",
     )
     return Answer("largest_batch", "Largest batch", rows, notes)
 
