@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,10 +78,13 @@ class Memory:
 
     def largest(self, card: Card, kind: str, precision: str) -> int:
         """Return the largest batch, a power of two, that fits a card; 0 if none does."""
-        batch = LARGEST
-        while batch and not self.fits(card, kind, precision, batch):
-            batch //= 2
-        return batch
+        if self.fits(card, kind, precision, LARGEST):
+            return LARGEST
+        powers = [2**n for n in range(LARGEST.bit_length())]
+        count = bisect_left(
+            powers, True, key=lambda batch: not self.fits(card, kind, precision, batch)
+        )
+        return powers[count - 1] if count else 0
 
     def fits(self, card: Card, kind: str, precision: str, batch: int) -> bool:
         """Return whether a batch fits a card, without the corpus."""
