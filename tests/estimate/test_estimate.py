@@ -66,8 +66,13 @@ def page(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(small_store, page):
-    """The run that most tests look at."""
+    """The run that most tests look at; it changes no setting."""
+    matmul, usual = torch.backends.cuda.matmul, torch.backends.cuda.matmul.allow_tf32
+    matmul.allow_tf32 = True
+    before = settings()
     result = run(small_store.path, *FEW, "--json", "--report", page)
+    result.changed = [b for a, b in zip(before, settings(), strict=True) if a != b]
+    matmul.allow_tf32 = usual
     assert result.exit_code == 0, result.output
     return result
 
@@ -206,7 +211,7 @@ def own(tmp_path):
 def test_a_card_of_ones_own_two_stores_and_other_money(small_store, other_store, own) -> None:
     result = run(
         small_store.path, "--stage2", other_store.path, "--card", own, "--gpus", "1", "--currency",
-        "EUR", "--batch-size", 4, "--samples", "1000,500", "--epochs", "3,2", "--dedup", "never",
+        "EUR", "--batch-size", 4, "--samples", "1000,500", "--epochs", "3,2",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     text = result.stdout
@@ -216,7 +221,6 @@ def test_a_card_of_ones_own_two_stores_and_other_money(small_store, other_store,
     assert "No price is known for My card." in text
     assert "Give --power-price." in text
     assert "No card has a known price" in " ".join(text.split())
-    assert "states: every row" in text
     assert "rent of the training" not in text
 
 
@@ -279,11 +283,12 @@ def test_a_request_needs_a_card() -> None:
         Request([])
 
 
-def test_an_estimate_of_a_store_needs_no_rdkit(small_store, monkeypatch) -> None:
+def test_an_estimate_of_every_row_of_a_store_needs_no_rdkit(small_store, monkeypatch) -> None:
     monkeypatch.setattr("pepland_model.estimate.here.conversion.featurizer", _raise(NO_RDKIT))
     monkeypatch.setattr("pepland_model.estimate.here.one_peptide.featurizer", _raise(NO_RDKIT))
-    result = run(small_store.path, *FEW, "--json")
+    result = run(small_store.path, *FEW, "--dedup", "never", "--json")
     assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["about"]["states"] == "every row"
     found = {answer["name"]: answer for answer in json.loads(result.stdout)["answers"]}
     assert list(found) == NAMES
     assert found["one_peptide"]["rows"] == []
@@ -327,16 +332,8 @@ def request(batch: int = 8) -> Request:
     return Request([card("h100-sxm"), card("rtx-4090")], (1, 4), (batch,))
 
 
-@pytest.mark.usefixtures("nothing_measured")
-def test_an_estimate_leaves_random_numbers_and_settings_as_they_were(small_store) -> None:
-    matmul, before = torch.backends.cuda.matmul, torch.backends.cuda.matmul.allow_tf32
-    matmul.allow_tf32 = True
-    try:
-        state = settings()
-        estimate(request(), [str(small_store.path)])
-        assert settings() == state
-    finally:
-        matmul.allow_tf32 = before
+def test_an_estimate_leaves_random_numbers_and_settings_as_they_were(found) -> None:
+    assert found.changed == []
 
 
 def settings():
