@@ -31,7 +31,7 @@ class Numbers(click.ParamType):
             return value
         parts = str(value).split(",")
         if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-            self.fail(f"{value!r} is not a list of numbers; write 1,2,4", param, ctx)
+            self.fail(f"{value!r} is no list of whole numbers above 0; write 1,2,4", param, ctx)
         return tuple(int(part) for part in parts)
 
 
@@ -40,45 +40,48 @@ PRICE = click.FloatRange(0, min_open=True)
 
 @click.command(cls=Command, epilog=EPILOG)
 @click.argument("stores", nargs=-1)
-@click.option("--stage2", multiple=True, metavar="STORE", help="Store of stage 2; may be repeated.")
+@click.option("--stage2", multiple=True, metavar="STORE",
+              help="Store of a second stage, trained after that on STORES; may be "
+              "repeated.")  # fmt: skip
 @click.option("--gpu", "names", multiple=True, metavar="NAME",
-              help="Card, such as rtx-4090; may be repeated [all known cards].")  # fmt: skip
+              help="Card, such as rtx-4090; may be repeated. Any other word lists the known cards "
+              "[all of them].")  # fmt: skip
 @click.option("--card", "files", multiple=True, metavar="FILE",
-              help="Card of your own, a TOML file in the form of cards.toml.")  # fmt: skip
+              help="Card that is not known: a TOML file, in the form of "
+              "pepland_model/estimate/cards.toml; may be repeated.")  # fmt: skip
 @click.option("--gpus", type=Numbers(), default="1,2,4,8", show_default=True,
-              help="Numbers of cards in one machine.")  # fmt: skip
-@click.option(
-    "--batch-size",
-    "batches",
-    type=click.IntRange(1),
-    multiple=True,
-    help="Graphs per step; may be repeated. The first decides the hours [512].",
-)
+              help="Numbers of cards in one machine, to compare.")  # fmt: skip
+@click.option("--batch-size", "batches", type=click.IntRange(1), multiple=True,
+              help="Graphs per step and card; may be repeated, hours are those of the first "
+              "[512, and others to compare].")  # fmt: skip
 @click.option("--precision", "precisions", multiple=True,
               type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
-              help="May be repeated. The first decides the hours [bf16].")  # fmt: skip
+              help="May be repeated, hours are those of the first [bf16].")  # fmt: skip
 @click.option("--samples", type=Numbers(), default=(), metavar="N[,N]",
-              help="Graphs of stage 1, and of stage 2 [those of the stores; without a store "
-              "1000000,500000].")  # fmt: skip
+              help="Graphs of stage 1, and of stage 2, if there will be more than in the stores "
+              "[those of the stores; without stores 1000000,500000, as published].")  # fmt: skip
 @click.option("--epochs", type=Numbers(), default=(), metavar="N[,N]",
-              help="Epochs of stage 1, and of stage 2 [50,25].")  # fmt: skip
+              help="Epochs of stage 1, and of stage 2 [50,25, as published].")  # fmt: skip
 @click.option("--eval-every", type=click.IntRange(1), default=500, show_default=True,
               help="Steps between evaluations.")  # fmt: skip
 @click.option("--dedup", type=click.Choice(["auto", "never"]), default="auto", show_default=True,
-              help="Compute equal states of a batch once, or every row.")  # fmt: skip
-@click.option("--price-per-hour", type=PRICE, default=None, help="Rent of a card for an hour.")
-@click.option("--power-price", type=PRICE, default=None, help="Price of a kWh.")
-@click.option("--gpu-price", type=PRICE, default=None, help="Price of a card.")
-@click.option(
-    "--currency",
-    default=None,
-    help="Of all prices. Those of the table are in US$ and are used only then.",
-)
+              help="auto computes equal states of a batch once, never computes every "
+              "row.")  # fmt: skip
+@click.option("--price-per-hour", type=PRICE, default=None,
+              help="Rent of one card for an hour [that of each card].")  # fmt: skip
+@click.option("--power-price", type=PRICE, default=None,
+              help="Price of a kWh [average of US businesses].")  # fmt: skip
+@click.option("--gpu-price", type=PRICE, default=None,
+              help="Price to buy one card [that of each card].")  # fmt: skip
+@click.option("--currency", default=None,
+              help="Of your prices [US$]. Known prices are in US$ and are left out in any other "
+              "currency.")  # fmt: skip
 @click.option("--calibration", default=None, metavar="FILE",
-              help="Result of `python -m benchmarks.bench_gpu` on your card; none for bounds only "
-              "[that of an H100].")  # fmt: skip
+              help="Measured times to start from: a result of `python -m benchmarks.bench_gpu` on "
+              "your card; or none, for limits of data sheets only [one of an H100, in the "
+              "package].")  # fmt: skip
 @click.option("--report", "page", default=None, metavar="FILE.html",
-              help="Also write a page with pictures.")  # fmt: skip
+              help="Also write a page with tables and pictures.")  # fmt: skip
 @json_option
 def estimate(
     stores: tuple[str, ...],
@@ -103,9 +106,10 @@ def estimate(
     """Say what pre-training on graphs of STORES costs: memory, hours, money, on many cards.
 
     Nothing is trained and no GPU is needed. Operators, bytes and FLOPs of the steps are counted for
-    batches of the stores; times follow from a measurement of a card (one of an H100 comes with the
-    package). Conversion and single peptides are measured on this machine. Without STORES, the
-    bundled sample stands for the published training.
+    batches of the stores, of which a few thousand graphs are enough; times follow from a
+    measurement of a card (one of an H100 comes with the package). Conversion and single peptides
+    are measured on this machine. Without STORES, the bundled sample stands for the two stages of
+    the published training.
     """
     from pepland_model.estimate.calibration import SHIPPED
     from pepland_model.estimate.estimate import Request
@@ -116,16 +120,17 @@ def estimate(
     request = Request(
         chosen_cards(names, files), gpus, batches, precisions or ("bf16",), samples, epochs,
         eval_every, dedup,
-        Prices(currency or US_DOLLAR, power_price, price_per_hour, gpu_price),
+        Prices(US_DOLLAR if currency in (None, "USD") else currency,
+               power_price, price_per_hour, gpu_price),
         calibration or str(SHIPPED),
     )  # fmt: skip
     document = answer(request, stores, stage2, lambda line: say(line, err=True))
+    render(document, as_json, as_text)
     if page is not None:
         from pepland_model.estimate.show.page import write_page
 
         write_page(document, page)
         say(f"wrote {page}", err=True)
-    render(document, as_json, as_text)
 
 
 def chosen_cards(names: tuple[str, ...], files: tuple[str, ...]) -> list[Card]:

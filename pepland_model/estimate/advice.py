@@ -7,6 +7,7 @@ from typing import Any
 
 from pepland_model.estimate.answer import Answer
 from pepland_model.estimate.cards import Card
+from pepland_model.estimate.here.one_peptide import WARM
 from pepland_model.estimate.plan import Plan, scaling_row
 
 ADVISED = 2048
@@ -18,31 +19,42 @@ WORTH = 0.75
 def configurations(plan: Plan, cards: Sequence[Card], gpus: Sequence[int]) -> Answer:
     """Return a setting for one person, for a small lab and for a cluster."""
     cheapest = min(cards, key=lambda card: plan.prices.of_card(card) or float("inf"))
-    fastest = min(cards, key=lambda card: plan.total_h(card, ADVISED))
+    fastest = min(cards, key=lambda card: plan.total_h(card, advised(plan, card)))
     few = [count for count in gpus if count <= 4] or [min(gpus)]
     rows = [
         configuration("one person", plan, cheapest, min(gpus)),
         configuration("small lab", plan, cheapest, worth(plan, cheapest, few)),
         configuration("cluster", plan, fastest, worth(plan, fastest, gpus)),
     ]
-    notes = (
+    notes: tuple[str, ...] = (
         f"One person and a small lab: the card that is cheapest to buy, up to four of them. A "
         f"cluster: the fastest card. As many cards as keep {WORTH:.0%} of their speed. Batches of "
-        f"{ADVISED:,} for each card, device tier, recorded steps. More cards make larger batches "
-        "and fewer steps: check the loss before you scale out.",
+        f"{ADVISED:,} for each card, or fewer where they do not fit. More cards make larger "
+        "batches and fewer steps: check the loss before you scale out.",
     )
+    if plan.prices.of_card(cheapest) is None:
+        notes += ("No card has a known price, so the first one stands for the cheapest.",)
     return Answer("configurations", "Settings for one person, a lab, a cluster", rows, notes)
+
+
+def advised(plan: Plan, card: Card) -> int:
+    """Return the graphs per card and step: `ADVISED`, or as many as fit."""
+    memory = plan.stages[0].memory
+    if memory.fits(card, "training", plan.precision, ADVISED):
+        return ADVISED
+    return memory.largest(card, "training", plan.precision) or 1
 
 
 def worth(plan: Plan, card: Card, gpus: Sequence[int]) -> int:
     """Return the largest number of cards that is worth its money."""
-    good = [n for n in gpus if scaling_row(plan, card, n, ADVISED)["efficiency"] >= WORTH]
+    batch = advised(plan, card)
+    good = [n for n in gpus if scaling_row(plan, card, n, batch)["efficiency"] >= WORTH]
     return max(good, default=min(gpus))
 
 
 def configuration(whom: str, plan: Plan, card: Card, gpus: int) -> dict[str, Any]:
     """Return a row of `configurations`."""
-    row = scaling_row(plan, card, gpus, ADVISED)
+    row = scaling_row(plan, card, gpus, advised(plan, card))
     taken = ("gpus", "batch_per_card", "global_batch", "efficiency", "hours", "money")
     return {"for_whom": whom, "card": card.title, "precision": plan.precision,
             **{name: row[name] for name in taken}}  # fmt: skip
@@ -77,7 +89,7 @@ def quick(answers: Mapping[str, Answer], card: Card, plan: Plan) -> Answer:
         figure("vectors of a million peptides", of("inference_million", card=title), "seconds",
                "seconds"),
         figure("vector of one new peptide, on this CPU",
-               of("one_peptide", state="warm: new peptide"), "ms", "ms"),
+               of("one_peptide", state=WARM), "ms", "ms"),
         duration("building the store, on this machine", of("preprocessing"), "hours"),
         figure("store on disk", of("preprocessing"), "store_gb", "GB"),
         figure("energy of all stages", of("electricity", card=title), "energy_kwh", "kWh"),

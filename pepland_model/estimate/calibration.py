@@ -56,15 +56,14 @@ class Shares:
         """Return bytes per second, and precision -> FLOP per second, of a card.
 
         Products of width 300 are bound by the processors, not by the peak. So a card is given the
-        rate of the measured one, but no more than `LARGE_PRODUCTS` of its own peak.
+        rate of the measured one, but no more than `LARGE_PRODUCTS` of its own peak, or the share
+        of the measured one if that is larger.
         """
         rates = {}
         for precision, peak in card.tflops.items():
             share = self.products.get(precision, self.products[COUNTED[precision]])
-            rate = share * measured.tflops[precision]
-            if card != measured:
-                rate = min(rate, LARGE_PRODUCTS * peak)
-            rates[precision] = rate * 1e12
+            most = max(LARGE_PRODUCTS, share) * peak
+            rates[precision] = 1e12 * min(share * measured.tflops[precision], most)
         return self.bandwidth * card.bandwidth_gb_per_s * 1e9, rates
 
 
@@ -79,8 +78,6 @@ class Calibration:
     """``training`` and ``inference``."""
     reserved: float
     """Bytes that the allocator reserves for each byte in use, as batches grow."""
-    loader_graphs_per_s: float
-    """Graphs per second that the loader has made at least."""
     rows: list[dict[str, Any]]
     """Steps that were measured, with the sizes of their arrays."""
 
@@ -100,28 +97,35 @@ class Calibration:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
             results = document["results"]
             name, watts = results["card"]["name"], float(results["card"]["power.limit"])
-            rows = [r for r in results["steps"]["found"] if "sizes" in r and "ms" in r]
-            ends = [r for r in results["end_to_end"]["found"]["rows"] if "peptides_per_s" in r]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            rows = [step(r) for r in results["steps"]["found"] if "sizes" in r and "ms" in r]
+            about, given = f"{name}, {document['date']}", results.get("shares")
+            shares = {kind: Shares(**given[kind]) for kind in KINDS} if given else {}
+            reserved = float(given["reserved"]) if given else 0.0
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 f"{path} is not a result of `python -m benchmarks.bench_gpu`: {error!r}"
             ) from error
         card = named(name, watts, cards)
-        about = f"{name}, {document['date']}"
-        reached = results.get("shares") or fit_all(rows, card, corpus)
-        shares = {kind: Shares(**reached[kind]) for kind in KINDS}
-        loader = max((r["peptides_per_s"] for r in ends), default=0.0)
-        return cls(card, about, shares, reached["reserved"], loader, rows)
+        if not given:
+            shares, reserved = fit_all(rows, card, corpus)
+        return cls(card, about, shares, reserved, rows)
 
     def document(self) -> dict[str, Any]:
         """Return the fitted shares as JSON values."""
         return {**{k: asdict(s) for k, s in self.shares.items()}, "reserved": self.reserved}
 
 
+def step(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a measured step; an error if it is none."""
+    if row["kind"] not in KINDS or row["precision"] not in COUNTED or not row["ms"] > 0:
+        raise ValueError(f"step {row['kind']}, {row['precision']}, {row['ms']} ms")
+    return row | {"batch": int(row["batch"]), "sizes": dict(row["sizes"])}
+
+
 def named(name: str, watts: float, cards: dict[str, Card]) -> Card:
     """Return the card that a driver calls by a name; InputError if it is not known."""
-    words = name.lower().replace("-", " ").split()
-    fits = [c for key, c in cards.items() if set(key.split("-")) - {"sxm", "pcie"} <= set(words)]
+    words = {word.removesuffix("gb") for word in name.lower().replace("-", " ").split()}
+    fits = [c for key, c in cards.items() if set(key.split("-")) - {"sxm", "pcie"} <= words]
     if not fits:
         raise InputError(
             f"the calibration is of {name!r}, which is not a known card; add it with --card"
@@ -129,19 +133,26 @@ def named(name: str, watts: float, cards: dict[str, Card]) -> Card:
     return min(fits, key=lambda c: abs(c.power_w - watts))
 
 
-def fit_all(rows: Sequence[dict[str, Any]], card: Card, corpus: Corpus) -> dict[str, Any]:
-    """Return the shares of each kind, and of the reserved memory, from measured steps."""
-    works = works_of(rows, corpus)
-    found: dict[str, Any] = {}
+def fit_all(
+    rows: Sequence[dict[str, Any]], card: Card, corpus: Corpus
+) -> tuple[dict[str, Shares], float]:
+    """Return the shares of each kind, and the reserved memory, from measured steps."""
     for kind in KINDS:
-        chosen = [
-            (work, row) for work, row in zip(works, rows, strict=True)
-            if row["kind"] == kind and row["batch"] == FITTED
-        ]  # fmt: skip
-        if not chosen:
-            raise InputError(f"the calibration has no {kind} steps of {FITTED:,} graphs")
-        found[kind] = asdict(fit([w for w, _ in chosen], [r for _, r in chosen], card))
-    return found | {"reserved": reserved_share(works, rows)}
+        if not any(is_fitted(row, kind) for row in rows):
+            raise InputError(
+                f"the calibration has no {kind} steps of {FITTED:,} graphs; measure them with "
+                "`python -m benchmarks.bench_gpu STORE --part steps`"
+            )
+    works, shares = works_of(rows, corpus), {}
+    for kind in KINDS:
+        chosen = [i for i, row in enumerate(rows) if is_fitted(row, kind)]
+        shares[kind] = fit([works[i] for i in chosen], [rows[i] for i in chosen], card)
+    return shares, reserved_share(works, rows)
+
+
+def is_fitted(row: dict[str, Any], kind: str) -> bool:
+    """Return whether the shares of a kind are fitted to a measured step."""
+    return (row["kind"], row["batch"]) == (kind, FITTED)
 
 
 def works_of(rows: Sequence[dict[str, Any]], corpus: Corpus) -> list[Work]:

@@ -124,7 +124,7 @@ def grown(small: Sizes, large: Sizes, graphs: int) -> dict[str, Any]:
     doubling = math.log(max(large["graphs"] / small["graphs"], 2))
     rows = {name: rounded(n * times) for name, n in large["rows"].items()}
     rooms = {
-        name: rounded(n * times ** exponent(small["rooms"][name], n, doubling))
+        name: rounded(SPARE + (n - SPARE) * times ** exponent(small["rooms"][name], n, doubling))
         for name, n in large["rooms"].items()
     }
     return {"graphs": graphs, "rows": rows, "rooms": rooms, "salt": large["salt"]}

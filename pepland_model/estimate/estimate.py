@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from pepland_data.errors import InputError
 from pepland_model.estimate.advice import configurations, quick
 from pepland_model.estimate.answer import Answer
@@ -106,15 +108,29 @@ def estimate(
 
     Args:
         request: what is asked.
-        stores: of stage 1; none means the bundled sample, for which RDKit is needed.
-        stage2: stores of stage 2. Without stores at all, the sample stands for both stages.
+        stores: of stage 1; none means the bundled sample for both stages, for which RDKit is
+            needed.
+        stage2: stores of stage 2; without them there is one stage.
         say: called with what is being done.
 
     Raises:
-        InputError: a store holds no graphs, the calibration is none, or a batch fits no card.
+        InputError: a store holds no graphs, there are numbers for a stage without stores, the
+            calibration is none, or a batch fits no card.
     """
-    with stage_stores(stores, stage2, say) as found:
+    with stage_stores(stores, stage2, say) as found, unchanged_settings():
         return Estimate(request, found, bool(stores), say).document()
+
+
+@contextmanager
+def unchanged_settings() -> Iterator[None]:
+    """Leave the random numbers and the precision of PyTorch as they were."""
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        matmul.allow_tf32 = before
 
 
 @contextmanager
@@ -122,13 +138,15 @@ def stage_stores(
     stores: Sequence[str], stage2: Sequence[str], say: Say
 ) -> Iterator[list[Sequence[str]]]:
     """Yield the stores of each stage; the sample is built in a temporary folder."""
+    if stage2 and not stores:
+        raise InputError("stage 2 has a store and stage 1 has none; give that of stage 1 too")
     if stores:
         yield [stores, stage2] if stage2 else [stores]
         return
     with TemporaryDirectory() as folder:
         say("building a store of the bundled sample")
         sample = [sample_store(Path(folder))]
-        yield [sample, stage2 or sample]
+        yield [sample, sample]
 
 
 class Estimate:
@@ -146,11 +164,15 @@ class Estimate:
     ) -> None:
         self.request, self.say, self.is_given = request, say, is_given
         self.model = ModelConfig(dedup=request.dedup)
+        for name in ("samples", "epochs"):
+            if len(getattr(request, name)) > len(stores):
+                raise InputError(
+                    f"{name} is {getattr(request, name)}, and stage 2 has no store; give --stage2"
+                )
         corpora: dict[tuple[str, ...], Corpus] = {}
         for paths in stores:
             corpora.setdefault(tuple(paths), Corpus(paths, self.model))
         self.corpora = [corpora[tuple(paths)] for paths in stores]
-        self._check_stages()
         self.calibration = self._calibration()
         speeds = {
             id(corpus): Speeds(Workload(corpus, self.model, OptimConfig()), self.calibration)
@@ -162,15 +184,6 @@ class Estimate:
         ]
         self.parameters = parameters(self.corpora[0], self.model)
         self.plan = self._plan()
-
-    def _check_stages(self) -> None:
-        for name in ("samples", "epochs"):
-            given = getattr(self.request, name)
-            if len(given) > len(self.corpora):
-                raise InputError(
-                    f"{name} is given for {len(given)} stages, and there is one; name the store of "
-                    "the second with --stage2"
-                )
 
     def _calibration(self) -> Calibration | float:
         if self.request.calibration == "none":
@@ -250,11 +263,14 @@ class Estimate:
 
     def _check_batch(self, memory: Memory, cards: Sequence[Card]) -> None:
         batch, precision = self.request.batch, self.plan.precision
-        if not memory.fits(cards, precision, batch):
-            most = max(memory.largest(card, "training", precision) for card in cards)
-            raise InputError(
-                f"a batch of {batch:,} fits none of these cards; the largest that fits is {most:,}"
-            )
+        if any(memory.fits(card, "training", precision, batch) for card in cards):
+            return
+        most = max(memory.largest(card, "training", precision) for card in cards)
+        raise InputError(
+            f"a batch of {batch:,} fits none of these cards; give --batch-size {most} or less"
+            if most
+            else "not even a batch of 1 fits these cards; give one with more memory"
+        )
 
     def _measured_here(self, cards: Sequence[Card]) -> Iterator[Answer]:
         self.say("measuring conversion and single peptides on this machine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,15 +78,17 @@ class Memory:
 
     def largest(self, card: Card, kind: str, precision: str) -> int:
         """Return the largest batch, a power of two, that fits a card; 0 if none does."""
-        batch = LARGEST
-        while batch and self.reserved_gib(kind, precision, batch) > card.memory_gib:
-            batch //= 2
-        return batch
+        if self.fits(card, kind, precision, LARGEST):
+            return LARGEST
+        powers = [2**n for n in range(LARGEST.bit_length())]
+        count = bisect_left(
+            powers, True, key=lambda batch: not self.fits(card, kind, precision, batch)
+        )
+        return powers[count - 1] if count else 0
 
-    def fits(self, cards: Sequence[Card], precision: str, batch: int) -> bool:
-        """Return whether a training step of a batch fits one of some cards."""
-        need = self.reserved_gib(KINDS[0], precision, batch)
-        return any(need <= card.memory_gib for card in cards)
+    def fits(self, card: Card, kind: str, precision: str, batch: int) -> bool:
+        """Return whether a batch fits a card, without the corpus."""
+        return self.reserved_gib(kind, precision, batch) <= card.memory_gib
 
     def tier(self, card: Card) -> str:
         """Return where the corpus is kept: on the device if it fits, else on the host."""

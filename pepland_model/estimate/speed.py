@@ -104,7 +104,7 @@ class Speeds:
             return "not measured"
         if card == self.calibration.card:
             return f"measured on {self.calibration.about}"
-        return f"from an {self.calibration.card.title} by bandwidth and launches"
+        return f"from the {self.calibration.card.title} by bandwidth and launches"
 
 
 def step_time(

@@ -56,6 +56,9 @@ class Work:
         memory = dict.fromkeys([*PLACES.values(), "gradients"], 0)
         for part, size in run.peak.items():
             memory[PLACES[part]] += size
+        if not run.trained:  # there is no backward pass to keep anything for
+            memory["working"] += memory["kept"]
+            memory["kept"] = 0
         memory["gradients"] = min(sum(run.trained.values()), memory["working"])
         memory["working"] -= memory["gradients"]
         stages = {

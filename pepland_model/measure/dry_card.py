@@ -73,10 +73,16 @@ def stand_in(launched: Launched) -> Iterator[None]:
                 "next_power_of_2": lambda n: 1 << (n - 1).bit_length()}  # fmt: skip
     vars(module).update(contents)
     modules = {"triton": module, "triton.language": language}
-    with patch.dict(sys.modules, modules), patch.object(kernels, "_installed", lambda: True):
-        yield
-        for name in [n for n in sys.modules if n.startswith(HOME) and n != kernels.__name__]:
+    before = {name: sys.modules[name] for name in modules if name in sys.modules}
+    sys.modules.update(modules)
+    try:
+        with patch.object(kernels, "_installed", lambda: True):
+            yield
+    finally:  # what else was imported meanwhile stays
+        made = [n for n in sys.modules if n.startswith(HOME) and n != kernels.__name__]
+        for name in [*made, *modules]:
             del sys.modules[name]
+        sys.modules.update(before)
 
 
 class _Language(ModuleType):

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.autograd.graph import _engine_run_backward
 
 from pepland_data.batch.arrays import BatchTables
@@ -133,22 +133,37 @@ def dry_inferences(
 
     def build() -> DryProgram:
         encoder = network_for(tables, model).encoder.eval()
-        once = replace(encoder.config, dedup=True)
-        with patch.object(encoder, "config", once):  # a fixed program searches for states
-            program = GraphedVectors(encoder, Pooling(), "off").program
-        body = program._body
-        if encoder.config.dedup is False:
-            body = partial(every_vector, encoder, program)
+        made = every_vector if model.dedup == "never" else distinct_vectors
+        program, body = made(encoder)
 
         def run() -> None:
             with torch.no_grad(), autocast(precision, CPU):
                 body()
 
-        places = [("plan", encoder, name) for name in ("plan", "search_states")]
-        parts = partial(counted, places, "forward")
-        return DryProgram(encoder, program, run, parts, warms_up=False)
+        places = [("plan", encoder, "plan"), ("plan", encoder, "search_states")]
+        return DryProgram(
+            encoder, program, run, partial(counted, places, "forward"), warms_up=False
+        )
 
     return dry_runs(tables, sizes, build)
+
+
+def distinct_vectors(encoder: PharmHGT) -> tuple[FixedProgram, Callable[[], object]]:
+    """Return the program of vectors, each distinct state computed once, and what runs it."""
+    program = GraphedVectors(encoder, Pooling(), "off").program
+    return program, program._body
+
+
+def every_vector(encoder: PharmHGT) -> tuple[FixedProgram, Callable[[], object]]:
+    """Return the same for every row; the program only holds the arrays."""
+    program, which = FixedProgram([], encoder.search_states, CPU, "off"), Pooling()
+
+    def run() -> None:
+        assert program.arrays is not None
+        batch = program.arrays.batch
+        vectors(batch, run_views(encoder, batch, *which.views), which)
+
+    return program, run
 
 
 def dry_runs(
@@ -159,9 +174,9 @@ def dry_runs(
     counter = OperatorCounter(*PARTS, *SETUP, default="weights", memory=memory)
     # What is the same in every run of a program is made in its first one.
     kept = patch.object(Rooms, "kept", counter.as_part("arrays", Rooms.kept))
+    memory.note(tensors_of(tables), "tables")
     with dry_card(counter.launched), counter, kept:
         dry = build()
-        memory.note([getattr(tables, f.name) for f in fields(tables)], "tables")
         with dry.divided(counter):
             for number, size in enumerate(sizes):
                 set_sizes(dry.program, size, tables, counter)
@@ -182,6 +197,11 @@ def set_sizes(
     program.rooms = Rooms(sizes["rooms"], sizes["salt"])
     with counter.within("arrays"):
         program.arrays = StaticArrays(Shape(sizes["graphs"], sizes["rows"]), tables, CPU)
+
+
+def tensors_of(tables: BatchTables) -> list[torch.Tensor]:
+    """Return the tensors of tables, which lie on the card beside each batch."""
+    return [value for value in vars(tables).values() if isinstance(value, torch.Tensor)]
 
 
 def gradients(module: nn.Module) -> dict[str, int]:
@@ -220,13 +240,6 @@ def every_row(updater: PretrainUpdater, made: StepProgram) -> Callable[[], objec
             updater._apply_gradients(0)
 
     return run
-
-
-def every_vector(encoder: PharmHGT, program: FixedProgram) -> tuple[Tensor, ...]:
-    """Return the vectors of a batch, for which every row is computed."""
-    assert program.arrays is not None
-    batch, pooling = program.arrays.batch, Pooling()
-    return vectors(batch, run_views(encoder, batch, *pooling.views), pooling)
 
 
 @contextmanager

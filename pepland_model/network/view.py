@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
 from pepland_data.batch.hetero_batch import HeteroBatch
+from pepland_model.network import takers
 from pepland_model.network.attention import Attention, Joint
 from pepland_model.network.edges import Edges, view_edges
 from pepland_model.network.kernels import devices as kernels
@@ -103,7 +104,7 @@ def view_states(
     level, row_of_node = plan.nodes[-1], plan.rows
     if row_of_node is None:
         return last_states(last, f_h, h, f, level, rows)
-    if kept is None and rows is not None and rows.device.type == "cpu":
+    if kept is None and rows is not None and rows.device.type not in takers.DEVICES:
         used, place = torch.unique(row_of_node[rows], return_inverse=True)
         return take(last_states(last, f_h, h, f, level, used), place)
     out = last_states(last, f_h, h, f, level, None)

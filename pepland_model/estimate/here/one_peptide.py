@@ -29,6 +29,8 @@ from pepland_model.network.pooling import Pooling
 T = TypeVar("T")
 Graph = tuple[GraphColumns, FeatureTables]
 COLD_CALLS, WARM_CALLS = 1, 9
+WARM = "warm: new peptide"
+"""State of an encoder that has computed others."""
 SEED = 0
 """Of the weights, on which no time depends."""
 NEW_PROCESS = """
@@ -67,8 +69,8 @@ def one_peptide(cold_calls: int = COLD_CALLS, warm_calls: int = WARM_CALLS) -> l
     rows = (
         ("SMILES", "cold: new process", whole, cold_calls),
         ("SMILES", "cold: new process, after its imports", imported, cold_calls),
-        ("SMILES", "warm: new peptide", warm, warm_calls),
-        ("stored graph", "warm: new peptide", loaded, warm_calls),
+        ("SMILES", WARM, warm, warm_calls),
+        ("stored graph", WARM, loaded, warm_calls),
         ("SMILES", "known: vector kept", known, warm_calls),
     )
     return [dict(zip(("from", "state", "ms", "calls"), row, strict=True)) for row in rows]

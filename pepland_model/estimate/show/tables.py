@@ -24,6 +24,7 @@ UNITS = {
     "kwh": "kWh",
     "tflops": "TFLOP/s",
     "gflop": "GFLOP",
+    "usd": "US$",
 }
 """End of a key -> unit."""
 WORDS = {"gpus": "GPUs", "pcie": "PCIe", "nvlink": "NVLink", "kwh": "kWh", "usd": "US$"}
