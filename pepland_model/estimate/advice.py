@@ -70,7 +70,7 @@ def quick(answers: Mapping[str, Answer], card: Card, plan: Plan) -> Answer:
     training = {"kind": "training", "precision": plan.precision, "batch": batch}
     step = of("step_time", card=title, precision=plan.precision, batch=batch)
     by_batch = of("hours_by_batch", card=title)
-    largest = next(reversed(by_batch))
+    largest = next(reversed(by_batch), "hours_0")
     rows = [
         figure("trained parameters", of("parameters", part="all that is trained"), "trained",
                "weights"),

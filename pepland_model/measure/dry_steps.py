@@ -6,6 +6,7 @@ embedding (`pepland_model.network.cuda_graph`), for arrays of given sizes.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -182,12 +183,26 @@ def dry_runs(
                 set_sizes(dry.program, size, tables, counter)
                 if dry.warms_up and not number:
                     dry.run()
-                counter.clear()
-                memory.forget()
-                dry.run()
+                with no_collection():
+                    counter.clear()
+                    memory.forget()
+                    dry.run()
                 parts = {part: counter.parts[part] for part in PARTS}
                 found.append(DryRun(parts, memory.peak, gradients(dry.module)))
     return found
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Let no cycle of objects end at a moment that depends on what ran before."""
+    gc.collect()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def set_sizes(

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from pepland_model.estimate.advice import ADVISED, WORTH, configurations, entry, first, quick, worth
+from pepland_model.estimate.advice import (
+    ADVISED,
+    WORTH,
+    configurations,
+    duration,
+    figure,
+    first,
+    quick,
+    worth,
+)
 from pepland_model.estimate.answer import Answer
 from pepland_model.estimate.cards import card
 from pepland_model.estimate.money import Prices
@@ -71,12 +80,29 @@ def test_the_first_row_with_the_wanted_values_is_found() -> None:
     assert first(answers, "a", x=1) == {"x": 1, "y": 2}
     assert first(answers, "a", x=1, y=3) == {"x": 1, "y": 3}
     assert first(answers, "a", x=9) == first(answers, "b") == {}
-    assert entry("?", {"low": 0, "high": 5}, "none", "low", "high")["answer"] == 0
-    assert entry("?", {}, "none")["answer"] is None
 
 
-def test_questions_without_an_answer_are_left_out(plan) -> None:
+def test_figures_that_are_not_known_have_no_row() -> None:
+    assert figure("step", {"step_ms": 0}, "step_ms", "ms") == {
+        "what": "step", "figure": 0, "unit": "ms"
+    }  # fmt: skip
+    assert figure("step", {"step_ms": None}, "step_ms") == figure("step", {}, "step_ms") == {}
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"),
+    [(48, (2, "days")), (5, (5, "hours")), (0.5, (30, "minutes")), (0.01, (36, "seconds")),
+     (1e-5, (0.036, "seconds"))],
+)  # fmt: skip
+def test_a_time_is_in_the_unit_that_gives_a_number_above_1(hours, shown) -> None:
+    row = duration("training", {"hours": hours}, "hours")
+    assert (row["figure"], row["unit"]) == (pytest.approx(shown[0]), shown[1])
+    assert duration("training", {}, "hours") == {}
+
+
+def test_what_is_not_known_is_left_out_of_the_short_table(plan) -> None:
     answers = {"hours": Answer("hours", "", [{"card": RTX.title, "stage": "stage 1", "hours": 3}])}
     found = quick(answers, RTX, plan)
-    assert found.rows == [{"question": "hours of stage 1: 95,000 samples, 50 epochs", "answer": 3}]
+    what = "stage 1: 95,000 samples, 50 epochs"
+    assert found.rows == [{"what": what, "figure": 3, "unit": "hours"}]
     assert not quick(answers, H100, plan).rows

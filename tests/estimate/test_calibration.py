@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.calibration import SOURCE, short, with_shares
+from benchmarks.estimate.calibration import SOURCE, short, with_shares
 from pepland_data.errors import InputError
 from pepland_model.estimate import calibration as calibrations
 from pepland_model.estimate.calibration import (

@@ -19,7 +19,7 @@ from pepland_model.estimate import estimate as estimates
 from pepland_model.estimate.answer import Answer
 from pepland_model.estimate.cards import card, cards
 from pepland_model.estimate.estimate import Estimate, Request, estimate
-from pepland_model.estimate.memory import Memory
+from pepland_model.estimate.memory import Memory, largest_batch
 from pepland_model.estimate.show.tables import as_text, heading
 
 NAMES = [
@@ -125,15 +125,18 @@ def test_figures_of_several_answers_agree(answers) -> None:
 
 
 def test_the_short_table_repeats_the_others(answers) -> None:
-    short = {row["question"]: row["answer"] for row in answers["quick"]["rows"]}
-    assert short["parameters trained"] == answers["parameters"]["rows"][-1]["trained"]
-    (hours,) = [value for question, value in short.items() if question.startswith("hours of stage")]
-    assert hours == next(r["hours"] for r in answers["hours"]["rows"] if "4090" in r["card"])
+    short = {row["what"]: row["figure"] for row in answers["quick"]["rows"]}
+    assert short["trained parameters"] == answers["parameters"]["rows"][-1]["trained"]
+    (stage,) = [row for row in answers["quick"]["rows"] if row["what"].startswith("stage 1")]
+    hours = next(r["hours"] for r in answers["hours"]["rows"] if "4090" in r["card"])
+    assert stage["figure"] * {"seconds": 1, "minutes": 60}[stage["unit"]] == pytest.approx(
+        3600 * hours
+    )
     assert "GeForce RTX 4090" in answers["quick"]["notes"][0]
     assert None not in short.values()
     if find_spec("rdkit"):
         warm = [r["ms"] for r in answers["one_peptide"]["rows"] if r["state"].startswith("warm")]
-        assert short["ms for one peptide here, from text, warm"] == warm[0]
+        assert short["vector of one new peptide, on this CPU"] == warm[0]
 
 
 def test_parameters_are_those_of_the_network(answers) -> None:
@@ -177,8 +180,8 @@ def test_an_estimate_without_a_calibration_has_ranges(small_store) -> None:
     for row in tables["step_time"]:
         assert row["peptides_per_s_low"] == pytest.approx(0.4 * row["peptides_per_s_high"])
         assert row["basis"] == "not measured"
-    short = {row["question"]: row["answer"] for row in tables["quick"]}
-    assert short["peptides per second in training"] == tables["step_time"][1]["peptides_per_s_low"]
+    short = {row["what"]: row["figure"] for row in tables["quick"]}
+    assert short["training, at least"] == tables["step_time"][1]["peptides_per_s_low"]
 
 
 def test_the_share_of_this_cpu_is_a_share(corpus) -> None:
@@ -216,12 +219,12 @@ def test_a_card_of_ones_own_two_stores_and_other_money(small_store, other_store,
     assert result.exit_code == 0, result.output
     text = result.stdout
     assert "store: store, then store" in text
-    assert "hours of stage 1: 950 samples, 3 epochs" in text
-    assert "hours of stage 2: 475 samples, 2 epochs" in text
+    assert "stage 1: 950 samples, 3 epochs" in text
+    assert "stage 2: 475 samples, 2 epochs" in text
     assert "No price is known for My card." in text
     assert "Give --power-price." in text
     assert "No card has a known price" in " ".join(text.split())
-    assert "rent of the training" not in text
+    assert "rent of a card" not in text
 
 
 def test_dollars_may_be_written_as_usd(small_store) -> None:
@@ -272,9 +275,10 @@ def test_a_batch_that_fits_nowhere_is_refused_with_the_largest_that_fits(small_s
     for most, message in ((12, "of 64 fits none .* --batch-size 8 or less"), (0, "not even a")):
         fits = patch.object(Memory, "fits", lambda *given, most=most: given[-1] <= most)
         with fits, pytest.raises(InputError, match=message):
-            made._largest(made.memories[0], [card("rtx-4090")])
+            made._check_batch(made.memories[0], [card("rtx-4090")])
     with patch.object(Memory, "fits", lambda *given: given[-1] <= 65):
-        rows = made._largest(made.memories[0], [card("rtx-4090")]).rows
+        made._check_batch(made.memories[0], [card("rtx-4090")])
+        rows = largest_batch(made.memories[0], [card("rtx-4090")]).rows
     assert {row["bf16"] for row in rows} == {64}
 
 

@@ -64,7 +64,7 @@ def real_step(batch, given, model, options):
     counter = OperatorCounter(*PARTS, *SETUP, default="weights", memory=memory)
     kept = patch.object(Rooms, "kept", counter.as_part("arrays", Rooms.kept))
     many = patch.object(torch.nn.utils.clip_grad, "_has_foreach_support", lambda *_: True)
-    memory.note(dry.tensors_of(batch.tables), "arrays")
+    memory.note(dry.tensors_of(batch.tables), "tables")
     with counter, kept, many:
         updater = updater_for(batch.tables, model, options)
         made = StepProgram(updater, MASKS, 0, "off")
