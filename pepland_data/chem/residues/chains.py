@@ -1,0 +1,87 @@
+"""Units in chains, and the chains as HELM, in an order that depends on the molecule alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pepland_data.chem.residues.symbols import Symbol
+
+End = tuple[int, int]
+"""A unit and the number of one of its points."""
+
+
+def helm_text(symbols: Sequence[Symbol], bonds: Sequence[tuple[End, End]]) -> str:
+    """Return units and their bonds as HELM.
+
+    A bond from R2 to R1 continues a chain. Long chains come first, equal ones in the order of the
+    units. A ring begins where its symbols come first in the alphabet.
+
+    Args:
+        symbols: the units.
+        bonds: two ends of each bond.
+    """
+    tokens = [symbol.token for symbol in symbols]
+    peptides = {unit for unit, symbol in enumerate(symbols) if symbol.polymer == "PEPTIDE"}
+    after = {}
+    for one, two in bonds:
+        for (unit, from_), (following, to) in ((one, two), (two, one)):
+            if (from_, to) == (2, 1) and {unit, following} <= peptides and unit != following:
+                after[unit] = following
+    chains = _chains(tokens, after)
+    chains.sort(key=lambda chain: (
+        symbols[chain[0]].polymer != "PEPTIDE", -len(chain), [tokens[u] for u in chain], chain
+    ))  # fmt: skip
+    place: dict[int, tuple[int, str, int]] = {}
+    texts, counts = [], Counter[str]()
+    for number, chain in enumerate(chains):
+        polymer = symbols[chain[0]].polymer
+        counts[polymer] += 1
+        name = f"{polymer}{counts[polymer]}"
+        texts.append(f"{name}{{{'.'.join(tokens[unit] for unit in chain)}}}")
+        place |= {unit: (number, name, i) for i, unit in enumerate(chain, 1)}
+    inside = {pair for chain in chains for pair in zip(chain, chain[1:], strict=False)}
+    links = sorted(
+        _link(one, two, place)
+        for one, two in bonds
+        if not _continues(one, two, inside) and not _continues(two, one, inside)
+    )
+    return f"{'|'.join(texts)}${'|'.join(text for _, text in links)}$$$"
+
+
+def _continues(one: End, two: End, inside: set[tuple[int, int]]) -> bool:
+    return (one[1], two[1]) == (2, 1) and (one[0], two[0]) in inside
+
+
+def _chains(tokens: Sequence[str], after: dict[int, int]) -> list[list[int]]:
+    """Return the units in chains; every unit is in one."""
+    started = set(range(len(tokens))) - set(after.values())
+    chains = [_from(unit, after) for unit in sorted(started)]
+    left = set(range(len(tokens))).difference(*chains)
+    while left:
+        ring = _from(min(left), after)
+        left.difference_update(ring)
+        turns = [ring[i:] + ring[:i] for i in range(len(ring))]
+        chains.append(min(turns, key=lambda turn: ([tokens[unit] for unit in turn], turn)))
+    return chains
+
+
+def _from(unit: int, after: dict[int, int]) -> list[int]:
+    chain = [unit]
+    while (following := after.get(chain[-1], unit)) != unit:
+        chain.append(following)
+    return chain
+
+
+def _link(
+    one: End, two: End, place: dict[int, tuple[int, str, int]]
+) -> tuple[tuple[int, ...], str]:
+    """Return a connection, and what it is sorted by; R2 of a ring comes before R1."""
+    (chain, name, at), (chain_2, name_2, at_2) = place[one[0]], place[two[0]]
+    first, second = (chain, at, one[1]), (chain_2, at_2, two[1])
+    if second < first:
+        return _link(two, one, place)
+    text = f"{name},{name_2},{at}:R{one[1]}-{at_2}:R{two[1]}"
+    if name == name_2 and (one[1], two[1]) == (1, 2):
+        text = f"{name},{name_2},{at_2}:R2-{at}:R1"
+    return (*first, *second), text

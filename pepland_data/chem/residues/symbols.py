@@ -1,0 +1,88 @@
+"""The symbol of a unit: that of the monomer of a library which is the same structure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import combinations
+from typing import NamedTuple
+
+from pepland_data.chem.monomers.definition import CAP, Monomer
+from pepland_data.chem.monomers.given import GivenMonomers
+from pepland_data.chem.monomers.library import bundled_monomers
+from pepland_data.chem.notation.monomer_template import SYMBOL
+from pepland_data.chem.residues.no_helm import NoHelmError
+from pepland_data.chem.residues.units import known_form
+
+POINT = re.compile(r"\[\*:(\d)\]")
+
+
+class Symbol(NamedTuple):
+    """How a unit is written in HELM."""
+
+    token: str
+    """A letter, or a symbol or SMILES in brackets."""
+    numbers: tuple[int, ...]
+    """Number n of Rn of each point, in the order of the canonical SMILES."""
+    polymer: str = "PEPTIDE"
+    """``PEPTIDE`` or ``CHEM``."""
+    is_residue: bool = False
+    """Whether it has R1 and R2."""
+    by_name: bool = True
+    """Whether a library defines it."""
+
+
+@lru_cache(maxsize=8)
+def symbols_of(given: GivenMonomers | None) -> Mapping[str, Symbol]:
+    """Return canonical SMILES of a unit -> its symbol, for all monomers and joined points.
+
+    Of several symbols for one structure, a letter comes first, then the shortest.
+
+    Args:
+        given: monomers beside those of helmkit's library.
+
+    Raises:
+        ImportError: helmkit is not installed.
+    """
+    symbols: dict[str, Symbol] = {}
+    for monomer in sorted(_monomers(given), key=lambda m: (len(m.symbol), m.symbol)):
+        for smiles, symbol in _forms(monomer):
+            symbols.setdefault(smiles, symbol)
+    return symbols
+
+
+def _monomers(given: GivenMonomers | None) -> list[Monomer]:
+    monomers = bundled_monomers()
+    for polymer, symbol, smiles, caps, why in given.entries()[0] if given else ():
+        monomers.pop((polymer, symbol), None)
+        if not why:
+            monomers[polymer, symbol] = Monomer(polymer, symbol, smiles, caps)
+    return [monomer for (polymer, _), monomer in monomers.items() if polymer == "PEPTIDE"]
+
+
+def _forms(monomer: Monomer) -> Iterator[tuple[str, Symbol]]:
+    """Yield the canonical SMILES of a monomer, for each choice of points that are joined."""
+    token = monomer.symbol if len(monomer.symbol) == 1 else f"[{monomer.symbol}]"
+    caps = {number: _cap(group) for number, group in monomer.caps}
+    if not SYMBOL.fullmatch(token) or "" in caps.values():
+        return
+    is_residue = {1, 2} <= caps.keys()
+    for count in range(len(caps) + 1):
+        for joined in combinations(caps, count):
+            free = {n: "*" if n in joined else cap for n, cap in caps.items()}
+            numbers = [n for n in map(int, POINT.findall(monomer.smiles)) if n in joined]
+            text = POINT.sub(lambda match: free[int(match[1])], monomer.smiles)
+            try:
+                smiles, order = known_form(text)
+            except NoHelmError:
+                continue
+            ordered = tuple(numbers[place] for place in order)
+            yield smiles, Symbol(token, ordered, is_residue=is_residue)
+
+
+def _cap(group: str) -> str:
+    """Return a cap as an atom of a SMILES; '' for one that is not simple."""
+    match = CAP.fullmatch(group)
+    element = match[1] if match else ""
+    return "[H]" if element == "H" else element if element in ("O", "N", "S", "C") else ""
