@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pepland_data.chem.residues.symbols import Symbol
 
@@ -23,7 +24,7 @@ def helm_text(symbols: Sequence[Symbol], bonds: Sequence[tuple[End, End]]) -> st
     """
     tokens = [symbol.token for symbol in symbols]
     peptides = {unit for unit, symbol in enumerate(symbols) if symbol.polymer == "PEPTIDE"}
-    after = {}
+    after: dict[int, int] = {}
     for one, two in bonds:
         for (unit, from_), (following, to) in ((one, two), (two, one)):
             if (from_, to) == (2, 1) and {unit, following} <= peptides and unit != following:
@@ -40,7 +41,7 @@ def helm_text(symbols: Sequence[Symbol], bonds: Sequence[tuple[End, End]]) -> st
         name = f"{polymer}{counts[polymer]}"
         texts.append(f"{name}{{{'.'.join(tokens[unit] for unit in chain)}}}")
         place |= {unit: (number, name, i) for i, unit in enumerate(chain, 1)}
-    inside = {pair for chain in chains for pair in zip(chain, chain[1:], strict=False)}
+    inside = {pair for chain in chains for pair in pairwise(chain)}
     links = sorted(
         _link(one, two, place)
         for one, two in bonds

@@ -10,7 +10,7 @@ PATTERNS = tuple(map(Chem.MolFromSmarts, (
     "[CX3;$(C=O);!$(C(~[#7])~[#7])]-[NX3;D2,D3;!$(N(C=O)C=O)]",
     "[CX3;$(C(=O)[#6][#7])]-[NH2;D1]",
     "[CX3;$(C(=O)[#6])]-[OX2;$(O[#6;!$(C=O)])]",
-    "[SX4;$(S(=O)(=O)[#6])]-[NX3;D2,D3]",
+    "[SX4;$(S(=O)(=O)[#6])]-[NX3;D2,D3;!$(NC=O)]",
     "[SX2;$(S[#6])]-[SX2;$(S[#6])]",
 )))  # fmt: skip
 """Amide or carbamate, amide at the end of a chain, ester, sulfonamide, disulfide."""
@@ -18,8 +18,8 @@ SMALL_RING = 8
 """A ring of fewer atoms is a part of a residue, unless two bonds of it are between residues."""
 
 
-def residue_bonds(mol: Any) -> list[int]:
-    """Return the bonds between residues, in ascending order."""
+def residue_bonds(mol: Any) -> list[tuple[int, int]]:
+    """Return the two atoms of each bond between residues."""
     found = {
         mol.GetBondBetweenAtoms(*match).GetIdx()
         for pattern in PATTERNS
@@ -30,4 +30,5 @@ def residue_bonds(mol: Any) -> list[int]:
         small = [set(ring) for ring in rings.BondRings() if len(ring) < SMALL_RING]
         alone = [ring & found for ring in small if len(ring & found) == 1]
         found = found.difference(*alone)
-    return sorted(found)
+    ends = (mol.GetBondWithIdx(bond) for bond in found)
+    return [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in ends]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import combinations
+from itertools import chain, combinations
 from typing import NamedTuple
 
 from pepland_data.chem.monomers.definition import CAP, Monomer
@@ -68,17 +68,19 @@ def _forms(monomer: Monomer) -> Iterator[tuple[str, Symbol]]:
     if not SYMBOL.fullmatch(token) or "" in caps.values():
         return
     is_residue = {1, 2} <= caps.keys()
-    for count in range(len(caps) + 1):
-        for joined in combinations(caps, count):
-            free = {n: "*" if n in joined else cap for n, cap in caps.items()}
-            numbers = [n for n in map(int, POINT.findall(monomer.smiles)) if n in joined]
-            text = POINT.sub(lambda match: free[int(match[1])], monomer.smiles)
-            try:
-                smiles, order = known_form(text)
-            except NoHelmError:
-                continue
-            ordered = tuple(numbers[place] for place in order)
-            yield smiles, Symbol(token, ordered, is_residue=is_residue)
+    for joined in chain.from_iterable(combinations(caps, n) for n in range(len(caps) + 1)):
+        numbers = [n for n in map(int, POINT.findall(monomer.smiles)) if n in joined]
+        text = _capped(monomer.smiles, caps | dict.fromkeys(joined, "*"))
+        try:
+            smiles, order = known_form(text)
+        except NoHelmError:
+            continue
+        yield smiles, Symbol(token, tuple(numbers[i] for i in order), is_residue=is_residue)
+
+
+def _capped(smiles: str, caps: Mapping[int, str]) -> str:
+    """Return a monomer with an atom at each point."""
+    return POINT.sub(lambda match: caps[int(match[1])], smiles)
 
 
 def _cap(group: str) -> str:

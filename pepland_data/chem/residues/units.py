@@ -151,3 +151,22 @@ def known_form(unit: str) -> tuple[str, tuple[int, ...]]:
     smiles, order = canonical(mol)
     points = [atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomicNum() == 0]
     return smiles, tuple(points.index(atom) for atom in order if atom in points)
+
+
+@lru_cache(maxsize=KEPT)
+def joined_form(unit: str, place: int, group: str) -> str:
+    """Return a unit and a group that is bonded to it as one unit, as canonical SMILES.
+
+    Args:
+        unit: canonical SMILES.
+        place: the point of the unit that the group is bonded to.
+        group: canonical SMILES with one point.
+    """
+    mol: Any = Chem.RWMol(Chem.MolFromSmiles(f"{unit}.{group}"))
+    points = [atom for atom in mol.GetAtoms() if atom.GetAtomicNum() == 0]
+    joined = (points[place], points[-1])
+    mol.AddBond(*(point.GetNeighbors()[0].GetIdx() for point in joined), Chem.BondType.SINGLE)
+    for atom in sorted((point.GetIdx() for point in joined), reverse=True):
+        mol.RemoveAtom(atom)
+    Chem.SanitizeMol(mol)
+    return str(Chem.MolToSmiles(mol))
