@@ -14,6 +14,7 @@ from pepland_data.chem.monomers.library import bundled_monomers
 from pepland_data.chem.notation.monomer_template import SYMBOL
 from pepland_data.chem.residues.no_helm import NoHelmError
 from pepland_data.chem.residues.units import known_form
+from pepland_data.errors import MissingDependencyError
 
 POINT = re.compile(r"\[\*:(\d)\]")
 
@@ -43,10 +44,16 @@ def symbols_of(given: GivenMonomers | None) -> Mapping[str, Symbol]:
         given: monomers beside those of helmkit's library.
 
     Raises:
-        ImportError: helmkit is not installed.
+        MissingDependencyError: helmkit is not installed.
     """
     symbols: dict[str, Symbol] = {}
-    for monomer in sorted(_monomers(given), key=lambda m: (len(m.symbol), m.symbol)):
+    try:
+        monomers = _monomers(given)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"writing HELM needs helmkit ({error}); install 'pepland-data[build]'"
+        ) from error
+    for monomer in sorted(monomers, key=lambda m: (len(m.symbol), m.symbol)):
         for smiles, symbol in _forms(monomer):
             symbols.setdefault(smiles, symbol)
     return symbols

@@ -46,7 +46,7 @@ def helm_of_molecule(mol: Any, given: GivenMonomers | None = None) -> WrittenHel
         given: monomers beside those of helmkit's library.
 
     Raises:
-        ImportError: helmkit is not installed.
+        MissingDependencyError: helmkit is not installed.
     """
     try:
         with rdBase.BlockLogs():
