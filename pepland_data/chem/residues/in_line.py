@@ -12,9 +12,7 @@ from pepland_data.chem.monomers.definition import MOST_POINTS
 from pepland_data.chem.residues.no_helm import NoHelmError
 from pepland_data.chem.residues.symbols import Symbol
 
-HEADS = tuple(
-    map(Chem.MolFromSmarts, ("[#0][NX3]", "[#0][OX2][#6]", "[#1,$([NX3;+0;H1,H2;$(N[CX4])])]"))
-)
+HEADS = tuple(map(Chem.MolFromSmarts, ("[#0][NX3]", "[#0][OX2][#6]", "[NX3;+0;H1,H2;$(N[CX4])]")))
 TAILS = tuple(map(Chem.MolFromSmarts, ("[#0][CX3]=O", "[OX2;H1]C=O")))
 """A point at the nitrogen or oxygen of a residue, else a free amine; a point at its carbonyl, else
 the oxygen of a free acid."""

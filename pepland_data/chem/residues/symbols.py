@@ -8,6 +8,8 @@ from functools import lru_cache
 from itertools import chain, combinations
 from typing import NamedTuple
 
+from rdkit import Chem
+
 from pepland_data.chem.monomers.definition import CAP, Monomer
 from pepland_data.chem.monomers.given import GivenMonomers
 from pepland_data.chem.monomers.library import bundled_monomers
@@ -16,6 +18,7 @@ from pepland_data.chem.residues.no_helm import NoHelmError
 from pepland_data.chem.residues.units import known_form
 from pepland_data.errors import MissingDependencyError
 
+ACYL = Chem.MolFromSmarts("[#0][C,S]=O")
 POINT = re.compile(r"\[\*:(\d)\]")
 
 
@@ -38,7 +41,8 @@ class Symbol(NamedTuple):
 def symbols_of(given: GivenMonomers | None) -> Mapping[str, Symbol]:
     """Return canonical SMILES of a unit -> its symbol, for all monomers and joined points.
 
-    Of several symbols for one structure, a letter comes first, then the shortest.
+    Of several symbols for one structure, a letter comes first, then the shortest. Caps whose point
+    is not R2 at an acyl group, or R1 elsewhere, come last: they continue no chain.
 
     Args:
         given: monomers beside those of helmkit's library.
@@ -53,7 +57,7 @@ def symbols_of(given: GivenMonomers | None) -> Mapping[str, Symbol]:
         raise MissingDependencyError(
             f"writing HELM needs helmkit ({error}); install 'pepland-data[build]'"
         ) from error
-    for monomer in sorted(monomers, key=lambda m: (len(m.symbol), m.symbol)):
+    for monomer in sorted(monomers, key=_preference):
         for smiles, symbol in _forms(monomer):
             symbols.setdefault(smiles, symbol)
     return symbols
@@ -66,6 +70,13 @@ def _monomers(given: GivenMonomers | None) -> list[Monomer]:
         if not why:
             monomers[polymer, symbol] = Monomer(polymer, symbol, smiles, caps)
     return [monomer for (polymer, _), monomer in monomers.items() if polymer == "PEPTIDE"]
+
+
+def _preference(monomer: Monomer) -> tuple[bool, int, str]:
+    numbers = [number for number, _ in monomer.caps]
+    is_acyl = Chem.MolFromSmiles(monomer.smiles).HasSubstructMatch(ACYL)
+    misplaced = len(numbers) == 1 and numbers != [2 if is_acyl else 1]
+    return misplaced, len(monomer.symbol), monomer.symbol
 
 
 def _forms(monomer: Monomer) -> Iterator[tuple[str, Symbol]]:

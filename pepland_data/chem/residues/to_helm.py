@@ -53,6 +53,8 @@ def helm_of_molecule(mol: Any, given: GivenMonomers | None = None) -> WrittenHel
             return _written(mol, given)
     except NoHelmError as error:
         return WrittenHelm(None, str(error))
+    except Chem.MolSanitizeException as error:
+        return WrittenHelm(None, f"a part of it cannot stand alone: {error}")
 
 
 def _written(mol: Any, given: GivenMonomers | None) -> WrittenHelm:
@@ -122,6 +124,8 @@ def _whole(
             return {bond}
         for (unit, point), (group, _) in (both, both[::-1]):
             if symbols[group].is_residue or len(symbols[group].numbers) != 1 or unit in whole:
+                continue
+            if point == 2 and symbols[unit].by_name:  # the end of a chain
                 continue
             place = symbols[unit].numbers.index(point)
             found = library.get(joined_form(forms[unit], place, forms[group]))
