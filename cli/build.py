@@ -187,7 +187,10 @@ def text(r: dict[str, Any], verbose: bool = False) -> str:
     if r["resumed_shards"]:
         lines.append(f"{r['resumed_shards']} shards were already converted")
     if r["rejects"]:
-        lines.append(f"{r['rejects']:,} rows rejected (all in rejects.parquet):")
+        lines.append(
+            f"{r['rejects']:,} rows rejected (all in rejects.parquet; `pepland-data read TEXT` "
+            "tries one again):"
+        )
         lines += _counted(r["reasons"], verbose)
     if r["notes"]:
         lines.append("notes (all in notes.parquet):")

@@ -58,6 +58,7 @@ NO_PEPTIDE = {
     "NCC(=O)NCC(=O)O.NCC(=O)NCC(=O)O": "not one molecule",
     "[Na+].[Cl-]": "not one molecule",
     "[Fe]": "atom Fe",
+    "*NCC(=O)NCC(=O)O": "an atom *",
     "NCC(=O)NCC(=O)O[Na]": "atom Na",
     "NCC(=O)N[CH]C(=O)O": "atom C",
     "NCC(=O)NC([2H])C(=O)O": "isotopes",

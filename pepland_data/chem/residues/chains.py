@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from pepland_data.chem.residues.symbols import Symbol
 
@@ -22,32 +22,44 @@ def helm_text(symbols: Sequence[Symbol], bonds: Sequence[tuple[End, End]]) -> st
         symbols: the units.
         bonds: two ends of each bond.
     """
+    chains = _sorted_chains(symbols, bonds)
+    names = _names([symbols[chain[0]].polymer for chain in chains])
+    named = list(zip(names, chains, strict=True))
+    texts = [f"{name}{{{'.'.join(symbols[u].token for u in chain)}}}" for name, chain in named]
+    place = {
+        unit: (number, name, i)
+        for number, (name, chain) in enumerate(named)
+        for i, unit in enumerate(chain, 1)
+    }
+    inside = {pair for chain in chains for pair in pairwise(chain)}
+    links = sorted(_link(*bond, place) for bond in bonds if not _is_inside(*bond, inside))
+    return f"{'|'.join(texts)}${'|'.join(text for _, text in links)}$$$"
+
+
+def _sorted_chains(symbols: Sequence[Symbol], bonds: Sequence[tuple[End, End]]) -> list[list[int]]:
     tokens = [symbol.token for symbol in symbols]
-    peptides = {unit for unit, symbol in enumerate(symbols) if symbol.polymer == "PEPTIDE"}
     after: dict[int, int] = {}
     for one, two in bonds:
         for (unit, from_), (following, to) in ((one, two), (two, one)):
-            if (from_, to) == (2, 1) and {unit, following} <= peptides and unit != following:
+            polymers = {symbols[unit].polymer, symbols[following].polymer}
+            if (from_, to) == (2, 1) and polymers == {"PEPTIDE"} and unit != following:
                 after[unit] = following
-    chains = _chains(tokens, after)
-    chains.sort(key=lambda chain: (
-        symbols[chain[0]].polymer != "PEPTIDE", -len(chain), [tokens[u] for u in chain], chain
-    ))  # fmt: skip
-    place: dict[int, tuple[int, str, int]] = {}
-    texts, counts = [], Counter[str]()
-    for number, chain in enumerate(chains):
-        polymer = symbols[chain[0]].polymer
-        counts[polymer] += 1
-        name = f"{polymer}{counts[polymer]}"
-        texts.append(f"{name}{{{'.'.join(tokens[unit] for unit in chain)}}}")
-        place |= {unit: (number, name, i) for i, unit in enumerate(chain, 1)}
-    inside = {pair for chain in chains for pair in pairwise(chain)}
-    links = sorted(
-        _link(one, two, place)
-        for one, two in bonds
-        if not _continues(one, two, inside) and not _continues(two, one, inside)
-    )
-    return f"{'|'.join(texts)}${'|'.join(text for _, text in links)}$$$"
+
+    def rank(chain: list[int]) -> tuple[Any, ...]:
+        chem = symbols[chain[0]].polymer != "PEPTIDE"
+        return chem, -len(chain), [tokens[unit] for unit in chain], chain
+
+    return sorted(_chains(tokens, after), key=rank)
+
+
+def _names(polymers: Sequence[str]) -> list[str]:
+    """Return the polymers with their numbers: the first peptide is ``PEPTIDE1``."""
+    return [f"{name}{polymers[: i + 1].count(name)}" for i, name in enumerate(polymers)]
+
+
+def _is_inside(one: End, two: End, inside: set[tuple[int, int]]) -> bool:
+    """Return whether a bond continues a chain."""
+    return _continues(one, two, inside) or _continues(two, one, inside)
 
 
 def _continues(one: End, two: End, inside: set[tuple[int, int]]) -> bool:

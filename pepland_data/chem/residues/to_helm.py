@@ -80,6 +80,8 @@ def _check_atoms(mol: Any, smiles: str) -> None:
     """Raise NoHelmError for atoms that no peptide has, and for several molecules."""
     if "." in smiles or not smiles:
         raise NoHelmError("it is not one molecule; --standardize removes salts")
+    if "*" in smiles:
+        raise NoHelmError("it has an atom * that stands for any")
     if USUAL.issuperset(BRACKETS.findall(smiles)):
         return
     for atom in mol.GetAtoms():
