@@ -55,6 +55,12 @@ Examples:
 )
 @options.standardize
 @click.option("--dedup", is_flag=True, help="Keep only the first row of each molecule.")
+@click.option(
+    "--add",
+    type=click.Choice(["helm"]),
+    multiple=True,
+    help="Column to add: helm, the residues of each molecule as HELM, null where there is none.",
+)
 @options.max_reject_frac
 @click.option(
     "--keep-index", is_flag=True,
@@ -90,6 +96,7 @@ def build(
     verbose: bool,
     as_json: bool,
     monomers: tuple[str, ...],
+    add: tuple[str, ...],
     **record: Any,
 ) -> None:
     """Turn SMILES, sequences, HELM or molecules of an SDF file into a store.
@@ -112,6 +119,7 @@ def build(
     engine_options |= {"address": address, "max_reject_frac": max_reject_frac}
     engine_options |= {"rdkit_only": rdkit_only, "check_share": check_share}
     engine_options["monomers"] = options.given_monomers(monomers)
+    record |= {"add": sorted(set(add))} if add else {}
     try:
         with ProgressBars() as progress:
             if append:
@@ -179,7 +187,10 @@ def text(r: dict[str, Any], verbose: bool = False) -> str:
     if r["resumed_shards"]:
         lines.append(f"{r['resumed_shards']} shards were already converted")
     if r["rejects"]:
-        lines.append(f"{r['rejects']:,} rows rejected (all in rejects.parquet):")
+        lines.append(
+            f"{r['rejects']:,} rows rejected (all in rejects.parquet; `pepland-data read TEXT` "
+            "tries one again):"
+        )
         lines += _counted(r["reasons"], verbose)
     if r["notes"]:
         lines.append("notes (all in notes.parquet):")

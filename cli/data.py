@@ -10,6 +10,7 @@ from pepland_cli.output import LazyGroup
 
 COMMANDS = {
     "build": ("pepland_cli.build:build", "Turn SMILES or sequences into a store."),
+    "read": ("pepland_cli.read:read", "Show what is understood of a text."),
     "info": ("pepland_cli.info:info", "Show what is in a store."),
     "verify": ("pepland_cli.verify:verify", "Check every byte of a store."),
     "convert": ("pepland_cli.convert:convert", "Write a store in the other format."),

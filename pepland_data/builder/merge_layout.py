@@ -121,7 +121,9 @@ def _join_columns(stores: Sequence[GraphStore]) -> tuple[dict[str, Any], list[st
 def _whole_types(stores: Sequence[GraphStore], columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return column types after all parts of a build are merged; parts keep numbers as text."""
     types = dict(columns)
-    for name in (n for n, kind in columns.items() if kind == pa.large_string()):
+    added = stores[0].manifest.options.get("add", ())
+    texts = (n for n, kind in columns.items() if kind == pa.large_string() and n not in added)
+    for name in texts:
         shards = ((store, s) for store in stores for s in range(store.num_shards))
         kind = widest({column_kind(store.shard(s).extra[name]) for store, s in shards})
         types[name] = NUMBERS.get(kind, pa.large_string())

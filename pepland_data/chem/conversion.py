@@ -20,6 +20,8 @@ FEATURIZER_VERSION = 1
 record it. Texts that were read as another molecule, or whose atoms were numbered in another way,
 stand in the changelog."""
 CUT_NAMES = ("adafrag", "amiibo")
+ADDED_NAMES = ("helm",)
+"""Columns that a build can add."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class FeaturizeOptions:
     A build enforces the limit, `Featurizer` does not."""
     monomers: GivenMonomers | None = None
     """Monomers of HELM beside the bundled ones; see `monomers.given_files.given_monomers`."""
+    add: tuple[str, ...] = ()
+    """Columns that a build adds: ``helm``, the residues of each molecule, see `chem.residues`."""
     rdkit_only: bool = False
     """Read every SMILES with RDKit, which is slower and gives the same graphs."""
     check_share: float = 0.001
@@ -57,14 +61,17 @@ class FeaturizeOptions:
             )
         if self.cut not in CUT_NAMES:
             raise InputError(f"unknown cut {self.cut!r}; expected one of {', '.join(CUT_NAMES)}")
+        if unknown := [name for name in self.add if name not in ADDED_NAMES]:
+            raise InputError(f"unknown column to add: {unknown[0]!r}; expected helm")
         if not 0 < self.time_limit < float("inf"):
             raise InputError(f"time limit is {self.time_limit}; expected seconds above 0")
         if not 0 <= self.check_share <= 1:
             raise InputError(f"check share is {self.check_share}; expected 0 to 1")
 
     def record(self) -> dict[str, Any]:
-        """Return the options as recorded in a manifest; monomers only if there are some."""
+        """Return the options as recorded in a manifest; monomers and `add` only if given."""
         record = {name: getattr(self, name) for name in _PLAIN}
+        record |= {"add": sorted(set(self.add))} if self.add else {}
         return record if self.monomers is None else record | {"monomers": self.monomers.record()}
 
     @classmethod
@@ -77,10 +84,11 @@ class FeaturizeOptions:
             record: options by name.
             monomers: the recorded monomers, of which a record has only name and checksum.
         """
-        return cls(**{name: record[name] for name in _PLAIN if name in record}, monomers=monomers)
+        given = {name: record[name] for name in _PLAIN if name in record}
+        return cls(**given, add=tuple(record.get("add", ())), monomers=monomers)
 
 
-_NOT_RECORDED = ("monomers", "rdkit_only", "check_share")
+_NOT_RECORDED = ("monomers", "add", "rdkit_only", "check_share")
 _PLAIN = tuple(f.name for f in fields(FeaturizeOptions) if f.name not in _NOT_RECORDED)
 """Options that a manifest records as they are."""
 
@@ -126,6 +134,8 @@ class Converted:
     """Position -> the text after standardization, for texts that it changed."""
     identity: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 16), np.uint8))
     """[K, 16] uint8, equal for graphs of the same molecule; [0, 16] without ``dedup``."""
+    helm: dict[int, str] = field(default_factory=dict)
+    """Position -> HELM of the molecule, where it has one; empty unless `add` has ``helm``."""
 
     @property
     def warnings(self) -> list[tuple[int, str]]:
@@ -151,6 +161,7 @@ def join(parts: Sequence[tuple[int, Converted]]) -> Converted:
         [_moved(note, first) for first, part in parts for note in part.notes],
         {first + i: text for first, part in parts for i, text in part.renamed.items()},
         np.concatenate([part.identity for _, part in parts]),
+        {first + i: helm for first, part in parts for i, helm in part.helm.items()},
     )
 
 

@@ -39,6 +39,8 @@ from pepland_data.chem.notation.parse import (
 from pepland_data.chem.plain_path import check_atom, plain_graph
 from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.chem.reader_choice import choose_readers
+from pepland_data.chem.residues.symbols import symbols_of
+from pepland_data.chem.residues.to_helm import helm_of_molecule
 from pepland_data.chem.smiles.check import GraphCheck
 from pepland_data.chem.smiles.known_pieces import KnownPieces
 from pepland_data.chem.smiles.smiles_path import SmilesBatch
@@ -130,6 +132,7 @@ class Featurizer:
             self._forget()
         parts, kept = [empty_columns()], [np.zeros(0, np.int64)]
         identity: dict[int, bytes] = {}
+        helm: dict[int, str] = {}
         with RdkitMessages() as log:
             self._watch(None)
             feature_factory(), layout_is_known()  # once per process; no text pays for it
@@ -139,6 +142,7 @@ class Featurizer:
                 parts.append(columns)
                 kept.append(np.array([text.position for text in batch], np.int64))
                 identity |= self._identities(batch)
+                helm |= self._helm(batch, log)
             self._watch(None)
         columns, places = concat(parts), np.concatenate(kept)
         order = np.argsort(places)
@@ -147,7 +151,9 @@ class Featurizer:
         rejects = sorted(call.rejects, key=lambda reject: reject.position)
         notes = sorted(call.notes, key=lambda note: note.position)
         identities = identity_array(identity, places.tolist())
-        return Converted(columns, self.tables, places, rejects, notes, call.renamed, identities)
+        return Converted(
+            columns, self.tables, places, rejects, notes, call.renamed, identities, helm
+        )
 
     def _all_graphs(self, call: TextCall) -> Graphs:
         """Read all texts and make their graphs, the sequences first."""
@@ -300,6 +306,19 @@ class Featurizer:
             return identity_of_text(text.text)
         read = Chem.MolFromHELM if helm_residues(text.text) else Chem.MolFromSequence
         return identity_of_molecule(read(text.text))
+
+    def _helm(self, batch: list[ReadText], log: RdkitMessages) -> dict[int, str]:
+        """Return the HELM of the molecules that have one by position; nothing unless asked for."""
+        if "helm" not in self.options.add:
+            return {}
+        self._watch(None)
+        symbols_of(self.options.monomers)  # once per process; no text pays for it
+        found = {}
+        for text in batch:
+            self._watch(text.position)
+            mol = text.mol or self._read_molecule(log, text.position, text.text).mol
+            found[text.position] = helm_of_molecule(mol, self.options.monomers).text
+        return {position: helm for position, helm in found.items() if helm}
 
 
 def _all(wanted: npt.NDArray[np.bool_]) -> list[int]:

@@ -33,7 +33,9 @@ def semantic_faults(
         options = FeaturizeOptions.of_record(dict(store.manifest.options), monomers)
     except InputError as error:
         return 0, [f"this release cannot make the graphs again: {error}"]
-    featurizer = Featurizer(replace(options, standardize=False))  # stored texts are standardized
+    featurizer = Featurizer(
+        replace(options, standardize=False, add=())
+    )  # texts of a store are standardized
     rows = np.random.default_rng(seed).permutation(len(store))[:count].tolist()
     faults = []
     for row in rows:

@@ -52,6 +52,7 @@ NEEDED_OPTIONS = {"cut": text, "rows_per_shard": whole(1), "smiles_column": mayb
 OPTIONS = {
     "input_format": text, "max_atoms": whole(), "standardize": flag, "dedup": flag,
     "time_limit": real, "keep_index": flag,
+    "add": items(text, 1),
     "monomers": items(record({"name": text, "sha256": sha256_hex}), 1),
 }  # fmt: skip
 COUNTS = ("rows", "graphs", "rejects", *(f"{group}s" for group in GROUPS))

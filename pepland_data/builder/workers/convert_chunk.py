@@ -18,7 +18,7 @@ from pepland_data.builder.column_types import KINDS, column_kind
 from pepland_data.builder.workers.engines import versions
 from pepland_data.builder.workers.isolation import IsolatedFeaturizer
 from pepland_data.chem.conversion import FeaturizeOptions, Note, Reject
-from pepland_data.errors import DifferentGraphError
+from pepland_data.errors import DifferentGraphError, InputError
 from pepland_data.files.atomic import file_sha256, unflushed, write_atomic, write_atomic_bytes
 from pepland_data.files.json_forms import checked, mapping, one_of, record, sha256_hex, whole
 from pepland_data.graph.columns import GROUPS, GraphColumns
@@ -121,6 +121,7 @@ def _convert_new(
     chunk = block.parse()
     featurizer = _featurizer(options)
     featurizer.cache_counts.clear()
+    _check_added(options, chunk)
     good = [i for i in range(len(chunk)) if i not in chunk.problems]
     as_helm = chunk.texts_as_helm(options.input_format)
     try:
@@ -145,14 +146,26 @@ def _convert_new(
         converted.columns,
         kept + chunk.first_row,
         texts([renamed[i] for i in kept.tolist()]),
-        {name: _extra(values, kept) for name, values in chunk.extra.items()},
+        {name: _extra(values, kept) for name, values in chunk.extra.items()}
+        | {name: texts([converted.helm.get(i) for i in converted.kept]) for name in options.add},
     )
     write_arrow_shard(target / SHARD_FILE, data, LOCAL_DTYPES)
     write_tables(target, converted.tables)
     write_batch(target / REJECTS_FILE, reject_batch(rejects, chunk.first_row))
     write_batch(target / NOTES_FILE, note_batch(notes, chunk.first_row))
     write_atomic(target / IDENTITY_FILE, lambda file: np.save(file, converted.identity))
-    return _finish(target, number, chunk, data, rejects, notes, dict(featurizer.cache_counts))
+    counts = dict(featurizer.cache_counts)
+    return _finish(target, number, chunk, data, rejects, notes, counts, options.add)
+
+
+def _check_added(options: FeaturizeOptions, chunk: Chunk) -> None:
+    """Refuse a column to add that the input has."""
+    for name in options.add:
+        if name in chunk.extra:
+            raise InputError(
+                f"the input has a column {name!r}, so --add {name} cannot make one; rename it, or "
+                f"leave out --add {name}"
+            )
 
 
 def _in_chunk(reject: Reject, position: int, chunk: Chunk, as_helm: dict[int, str]) -> Reject:
@@ -222,6 +235,7 @@ def _finish(
     rejects: list[Reject],
     notes: list[Note],
     cache: dict[str, int],
+    added: tuple[str, ...],
 ) -> ShardSummary:
     summary = ShardSummary(
         number=number,
@@ -232,7 +246,7 @@ def _finish(
             (f"{r.stage}: {r.reason.partition(': ')[0]}" for r in rejects), "other reasons"
         ),
         largest=largest_indices(data.columns),
-        column_kinds={n: column_kind(a) for n, a in data.extra.items()},
+        column_kinds={n: "text" if n in added else column_kind(a) for n, a in data.extra.items()},
         files={name: file_sha256(target / name) for name in CHUNK_FILES},
         notes=top_counts((_kind_of_note(n) for n in notes), "other notes"),
         cache=cache,
