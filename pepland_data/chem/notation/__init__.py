@@ -1,4 +1,4 @@
-"""A text (SMILES, sequence, HELM or another notation) becomes an RDKit molecule, or an error says why not.
+"""A text in one of several notations becomes an RDKit molecule, or an error says why not.
 
 Read ``parse.py`` first.
 

@@ -87,7 +87,8 @@ def _joined_notation(text: str) -> str:
 @cache
 def _condensed_name() -> re.Pattern[str]:
     """Return the pattern of a cap, or of a residue of several letters with prefix and group."""
-    names = "|".join(re.escape(name) for name in table()["residues"] if "-" not in name)
+    whole = [*table()["residues"], *table()["ambiguous"]]
+    names = "|".join(re.escape(name.rpartition("-")[2]) for name in whole)
     prefix = r"(?:d|Me|\(?N-?Me\)?)"
     return re.compile(
         rf"{CAPS}|{prefix}?(?:{names})(?:\([^()]*\))?|{prefix}[A-Z]|[A-Z](?:\([^()]*\))"
@@ -98,7 +99,7 @@ def _condensed_name() -> re.Pattern[str]:
 def _condensed_word() -> re.Pattern[str]:
     """Return the pattern of a word in condensed notation."""
     letters = r"(?:[A-Z]|\([^()]*\)|\[[^\[\]]*\]){2,}"
-    return re.compile(rf"{_condensed_name().pattern}|Me|NMe|DL|[1-3]|{letters}")
+    return re.compile(rf"{_condensed_name().pattern}|Me|NMe|DL|[1-3]|allo|beta|β|{letters}")
 
 
 def _only_condensed(word: str) -> bool:

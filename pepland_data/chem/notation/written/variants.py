@@ -40,7 +40,8 @@ def smiles_of(monomer: str, given: GivenMonomers | None) -> str:
     with rdBase.BlockLogs():
         found = monomer_in(library_of(given), monomer)
     if not found:
-        raise UnreadableError(f"monomer {monomer!r} is in no library; give it with --monomers FILE")
+        name = monomer[:40]
+        raise UnreadableError(f"monomer {name!r} is in no library; give it with --monomers FILE")
     return found.smiles
 
 
