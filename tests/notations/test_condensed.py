@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from rdkit import Chem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
@@ -117,7 +119,7 @@ REFUSALS = {
     "H-R-G-D-OH": "a free amine or histidine",
     "Ac-DEVD-H": "an aldehyde or histidine",
     "Nal-Gly-Ala": "1-Nal or 2-Nal",
-    "Ala-Foo-Gly-NH2": "",
+    "Ala-Foo-Gly-NH2": "word 2, 'Foo'",
     "D-Hyp-Gly-Ala": "several stereocentres",
     "D-Gly-Ala-NH2": "it has no D form",
     "NMe-Pro-Ala-NH2": "no hydrogen at the nitrogen",
@@ -135,6 +137,8 @@ REFUSALS = {
     "AlaGly(": "a bracket is not closed",
     "Ala--Gly-Phe": "nothing stands at word 2",
     "RQpYEE": "a D residue or a phosphate (pS)",
+    "Ac-ALA-NH2": "ALA is Ala or three residues",
+    "ALA-RGD-NH2": "ALA is Ala or three residues",
     "GPOGPO": "hydroxyproline",
     "ACU": "looks like RNA",
 }
@@ -156,3 +160,26 @@ def test_the_option_is_recorded_only_if_it_is_not_the_default() -> None:
     assert "lowercase" not in FeaturizeOptions().record()
     record = FeaturizeOptions(lowercase="d-amino").record()
     assert FeaturizeOptions.of_record(record).lowercase == "d-amino"
+
+
+CODES = {
+    "A": "Ala", "C": "Cys", "D": "Asp", "E": "Glu", "F": "Phe", "G": "Gly", "H": "His", "I": "Ile",
+    "K": "Lys", "L": "Leu", "M": "Met", "N": "Asn", "P": "Pro", "Q": "Gln", "R": "Arg", "S": "Ser",
+    "T": "Thr", "V": "Val", "W": "Trp", "Y": "Tyr",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_l_and_d_residues_are_those_of_rdkit_in_every_way_of_writing(seed: int) -> None:
+    random = Random(seed)
+    letters = ["R", *random.choices(list(CODES), k=10)]
+    mirrored = [random.random() < 0.4 and letter != "G" for letter in letters]
+    pairs = list(zip(letters, mirrored, strict=True))
+    helm = ".".join(f"[d{a}]" if d else a for a, d in pairs)
+    expected = Chem.MolToSmiles(Chem.MolFromHELM(f"PEPTIDE1{{[ac].{helm}.[am]}}$$$$"))
+    codes = "-".join(f"D-{CODES[a]}" if d else CODES[a] for a, d in pairs)
+    brackets = "".join(f"[d{a}]" if d else a for a, d in pairs)
+    assert smiles(f"Ac-{codes}-NH2") == smiles(f"Ac-{brackets}-NH2") == expected
+    if not set("DFMPEQSTY") & {a for a, d in pairs if d}:
+        small = "".join(a.lower() if d else a for a, d in pairs)
+        assert smiles(f"Ac-{small}-NH2", "three-letter", "d-amino") == expected

@@ -50,12 +50,14 @@ def residues_of(words: Sequence[str], names: Names, d_letters: bool) -> list[Res
 
 
 def _capitalised(words: Sequence[str]) -> Sequence[str]:
-    """Return ``ALA-GLY`` as ``Ala-Gly``, if all words are such codes and there are several."""
-    codes = [word.capitalize() for word in words]
-    three = all(
-        len(w) == 3 and w.isupper() and w.capitalize() in table()["residues"] for w in words
-    )
-    return codes if three and len(words) > 1 else words
+    """Return ``ALA-GLY`` as ``Ala-Gly``; refuse such a code among words that are none."""
+    codes = [word.capitalize() for word in words if len(word) == 3 and word.isupper()]
+    codes = [code for code in codes if code in table()["residues"]]
+    if codes and (len(codes) < len(words) or len(words) == 1):
+        raise UnreadableError(
+            f"{codes[0].upper()} is {codes[0]} or three residues; write {codes[0]}, or HELM"
+        )
+    return codes or words
 
 
 def _next(
