@@ -41,6 +41,7 @@ Examples:
 )
 @options.smiles_column
 @options.input_format
+@options.lowercase
 @options.monomers
 @options.cut
 @click.option("--rows-per-shard", type=click.IntRange(1), default=1000, show_default=True)
@@ -99,7 +100,7 @@ def build(
     add: tuple[str, ...],
     **record: Any,
 ) -> None:
-    """Turn SMILES, sequences, HELM or molecules of an SDF file into a store.
+    """Turn SMILES, sequences, HELM, other notations or molecules of an SDF file into a store.
 
     INPUT is a CSV, TSV, .smi, .txt, SDF, FASTA, Parquet, Arrow or JSON Lines file, compressed or
     not, or - for standard input. Other columns are copied into the store. An interrupted build is

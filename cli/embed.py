@@ -44,6 +44,7 @@ Examples:
 )  # fmt: skip
 @options.smiles_column
 @options.input_format
+@options.lowercase
 @options.monomers
 @options.trained_cut
 @options.max_atoms
@@ -58,8 +59,8 @@ Examples:
 def main(
     source: str | None, checkpoint: str, out: str, predict: bool, texts: tuple[str, ...],
     level: str, view: str, pooling: str, smiles_column: str | None, input_format: str,
-    monomers: tuple[str, ...], cut: str | None, max_atoms: int, standardize: bool, exact: bool,
-    device: str, max_reject_frac: float, as_json: bool,
+    lowercase: str, monomers: tuple[str, ...], cut: str | None, max_atoms: int,
+    standardize: bool, exact: bool, device: str, max_reject_frac: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Write one vector for each peptide of INPUT, in the order of its rows.
 
@@ -82,7 +83,7 @@ def main(
     cut = cut or trained_cut(model_folders(checkpoint)[0] if predict else checkpoint)
     featurize = FeaturizeOptions(
         cut or "adafrag", input_format, max_atoms, standardize,
-        monomers=options.given_monomers(monomers),
+        monomers=options.given_monomers(monomers), lowercase=lowercase,
     )  # fmt: skip
     peptides = EmbedInput(source or "", texts, smiles_column, featurize)
     with progress_bar() as progress:

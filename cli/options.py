@@ -17,11 +17,17 @@ smiles_column = click.option(
 )
 input_format = click.option(
     "--input-format",
-    type=click.Choice(["auto", "smiles", "sequence", "fasta", "helm"]),
+    type=click.Choice(
+        ["auto", "smiles", "sequence", "fasta", "helm", "three-letter", "biln", "proforma"]
+    ),
     default="auto",
     show_default=True,
     help="Format of the texts.",
 )
+lowercase = click.option(
+    "--lowercase", type=click.Choice(["refuse", "d-amino"]), default="refuse", show_default=True,
+    help="Small letters of one-letter codes, as in cyclo(RGDfK): refused, or D residues.",
+)  # fmt: skip
 cut = click.option(
     "--cut", type=click.Choice(["adafrag", "amiibo"]), default="adafrag", show_default=True,
     help="Rule that cuts molecules into fragments.",

@@ -24,15 +24,16 @@ Put texts into single quotes: the shell replaces $ in others.
 @click.argument("text")
 @click.option("-o", "--out", default=None, help="Picture to write, .svg or .png.")
 @options.input_format
+@options.lowercase
 @options.monomers
 @options.cut
 @click.option("--vocab", default=None, help="Vocabulary file with the labels of fragments.")
 @json_option
 def show(
-    text: str, out: str | None, input_format: str, monomers: tuple[str, ...], cut: str,
-    vocab: str | None, as_json: bool,
+    text: str, out: str | None, input_format: str, lowercase: str, monomers: tuple[str, ...],
+    cut: str, vocab: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Show the heterograph of TEXT, a SMILES, sequence or HELM.
+    """Show the heterograph of TEXT, a SMILES, sequence, HELM or another notation.
 
     Fragments are coloured by kind and cuts are marked in red. A long chain is broken into rows:
     (1) at the end of a row continues at (1) of the next row.
@@ -42,7 +43,8 @@ def show(
 
     vocabulary = Vocabulary.from_file(vocab) if vocab else None
     given = options.given_monomers(monomers)
-    shown = examine(text, FeaturizeOptions(cut, input_format, monomers=given), vocabulary)
+    featurize = FeaturizeOptions(cut, input_format, monomers=given, lowercase=lowercase)
+    shown = examine(text, featurize, vocabulary)
     path = str(draw(shown, out)) if out else None
     result = _as_graph(shown) if as_json else _as_summary(shown)
     render({"text": text, "cut": cut, "out": path, **result}, as_json, partial(_text, shown))

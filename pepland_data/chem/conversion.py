@@ -14,7 +14,11 @@ from pepland_data.errors import InputError
 from pepland_data.graph.columns import GraphColumns, concat
 from pepland_data.graph.feature_tables import FeatureTables, merge_tables
 
-INPUT_FORMATS = ("auto", "smiles", "sequence", "fasta", "helm")
+INPUT_FORMATS = (
+    "auto", "smiles", "sequence", "fasta", "helm", "three-letter", "biln", "proforma",
+)  # fmt: skip
+LOWERCASE = ("refuse", "d-amino")
+"""What small letters of one-letter codes are: mistakes, or D residues."""
 FEATURIZER_VERSION = 1
 """Increased whenever graphs change so that old and new ones must not stand in one store; stores
 record it. Texts that were read as another molecule, or whose atoms were numbered in another way,
@@ -34,7 +38,7 @@ class FeaturizeOptions:
     cut: str = "adafrag"
     """``adafrag`` or ``amiibo``."""
     input_format: str = "smiles"
-    """``auto``, ``smiles``, ``sequence``, ``fasta`` or ``helm``."""
+    """One of `INPUT_FORMATS`."""
     max_atoms: int = 5000
     """Molecules with more heavy atoms are rejected."""
     standardize: bool = False
@@ -52,12 +56,19 @@ class FeaturizeOptions:
     """Read every SMILES with RDKit, which is slower and gives the same graphs."""
     check_share: float = 0.001
     """Share of the SMILES read without RDKit whose graph is compared with RDKit's, 0 to 1."""
+    lowercase: str = "refuse"
+    """One of `LOWERCASE`; for ``three-letter`` texts only."""
 
     def __post_init__(self) -> None:
         if self.input_format not in INPUT_FORMATS:
             raise InputError(
                 f"unknown input format {self.input_format!r}; expected one of "
                 f"{', '.join(INPUT_FORMATS)}"
+            )
+        if self.lowercase not in LOWERCASE:
+            raise InputError(
+                f"unknown meaning of small letters {self.lowercase!r}; expected one of "
+                f"{', '.join(LOWERCASE)}"
             )
         if self.cut not in CUT_NAMES:
             raise InputError(f"unknown cut {self.cut!r}; expected one of {', '.join(CUT_NAMES)}")
@@ -69,8 +80,13 @@ class FeaturizeOptions:
             raise InputError(f"check share is {self.check_share}; expected 0 to 1")
 
     def record(self) -> dict[str, Any]:
-        """Return the options as recorded in a manifest; monomers and `add` only if given."""
+        """Return the options as recorded in a manifest.
+
+        Monomers, `add` and the meaning of small letters are recorded only if they are given.
+        """
         record = {name: getattr(self, name) for name in _PLAIN}
+        if self.lowercase == LOWERCASE[0]:
+            del record["lowercase"]
         record |= {"add": sorted(set(self.add))} if self.add else {}
         return record if self.monomers is None else record | {"monomers": self.monomers.record()}
 

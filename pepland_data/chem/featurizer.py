@@ -36,6 +36,7 @@ from pepland_data.chem.notation.parse import (
     check_text,
     parse,
 )
+from pepland_data.chem.notation.written.shapes import NOTATIONS
 from pepland_data.chem.plain_path import check_atom, plain_graph
 from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.chem.reader_choice import choose_readers
@@ -55,6 +56,8 @@ BATCH = 256
 """Molecules that become graphs, or SMILES that are read as written, at once."""
 SEQUENCE_BATCH = 4096
 """Sequences that become graphs at once."""
+NEED_MONOMERS = ("helm", *NOTATIONS)
+"""Notations whose texts are read with a library of monomers."""
 MAX_FRAGMENT_ROWS = 200_000
 """A featurizer with more distinct fragments forgets its tables and caches before the next call."""
 
@@ -249,11 +252,12 @@ class Featurizer:
 
     def _read_molecule(self, log: RdkitMessages, position: int, text: str) -> ReadText:
         options = self.options
-        if detect_notation(text, options.input_format) == "helm":
+        if detect_notation(text, options.input_format) in NEED_MONOMERS:
             self._watch(None)
             load_monomers(options.monomers)
         self._watch(position)
-        mol = parse(text, options.input_format, options.max_atoms, log, options.monomers)
+        form, small = options.input_format, options.lowercase
+        mol = parse(text, form, options.max_atoms, log, options.monomers, small)
         records = read_rdkit_records(mol) if self._fast else None
         if records is None:
             atoms = sorted((a.GetAtomicNum(), int(a.GetChiralTag())) for a in mol.GetAtoms())

@@ -12,8 +12,11 @@ from pepland_data.chem.fast.rdkit_records import layout_is_known
 from pepland_data.chem.fast.sequence_path import helm_residues
 from pepland_data.chem.monomers.library import library_of
 from pepland_data.chem.notation.detect import detect_notation
+from pepland_data.chem.notation.helm import smiles_of_translated
 from pepland_data.chem.notation.helm_smiles import helm_smiles
 from pepland_data.chem.notation.parse import MAX_TEXT
+from pepland_data.chem.notation.written.read import is_written, written_helm
+from pepland_data.errors import InvalidMoleculeError
 
 
 @dataclass
@@ -74,8 +77,19 @@ def _is_linear(text: str, options: FeaturizeOptions) -> bool:
 
 def _smiles(text: str, notation: str, options: FeaturizeOptions) -> str | None:
     """Return the SMILES of a text, None if it has none that may be read as written."""
-    if not text.isascii() or "\0" in text or len(text) > MAX_TEXT:
+    if (not text.isascii() and not is_written(notation)) or "\0" in text or len(text) > MAX_TEXT:
         return None
     if notation == "helm":
         return helm_smiles(text, options.monomers)
+    if is_written(notation):
+        return _smiles_of_written(text, notation, options)
     return text if notation == "smiles" else None
+
+
+def _smiles_of_written(text: str, notation: str, options: FeaturizeOptions) -> str | None:
+    """Return the SMILES of a text in a notation of chemists, None for what `parse` rejects."""
+    form, small, given = options.input_format, options.lowercase, options.monomers
+    try:
+        return smiles_of_translated(text, written_helm(text, notation, form, small, given), given)
+    except InvalidMoleculeError:
+        return None

@@ -81,7 +81,8 @@ def examine(
     """
     graph = Featurizer(options).featurize(text)
     with RdkitMessages() as log:
-        mol = parse(text, options.input_format, options.max_atoms, log, options.monomers)
+        form, small = options.input_format, options.lowercase
+        mol = parse(text, form, options.max_atoms, log, options.monomers, small)
         cuts = sorted(cut_molecule(mol, options.cut).cuts)
     labels = None if vocabulary is None else graph.fragment_label(vocabulary)
     unknown = None if vocabulary is None else vocabulary.unknown

@@ -8,7 +8,7 @@ from collections.abc import Container
 from itertools import chain, count
 from pathlib import Path
 
-from pepland_data.chem.notation.detect import AMINO_ACIDS
+from pepland_data.chem.notation.alphabet import AMINO_ACIDS
 from pepland_data.errors import InputError
 from pepland_data.inputs.text_lines import clean
 from pepland_data.store.arrow_shards import FIXED_COLUMNS

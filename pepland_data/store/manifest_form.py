@@ -51,8 +51,7 @@ PART = {"part": text, "first_row": whole(), "of_rows": whole()}
 NEEDED_OPTIONS = {"cut": text, "rows_per_shard": whole(1), "smiles_column": maybe(text)}
 OPTIONS = {
     "input_format": text, "max_atoms": whole(), "standardize": flag, "dedup": flag,
-    "time_limit": real, "keep_index": flag,
-    "add": items(text, 1),
+    "time_limit": real, "keep_index": flag, "lowercase": text, "add": items(text, 1),
     "monomers": items(record({"name": text, "sha256": sha256_hex}), 1),
 }  # fmt: skip
 COUNTS = ("rows", "graphs", "rejects", *(f"{group}s" for group in GROUPS))

@@ -9,7 +9,7 @@ import pytest
 from pepland_data.chem.conversion import FeaturizeOptions, Reject
 from pepland_data.chem.featurizer import Featurizer
 
-NAMES = {
+READ = {
     "three-letter codes": [
         "Ac-Ala-Gly-Phe-NH2", "H-Tyr-Gly-Gly-Phe-Met-OH", "AlaGlyPhe", "ALA-GLY-PHE", "Ala Gly",
         "H-D-Phe-Pro-Arg-pNA", "pGlu-His-Pro-NH2", "Ac-Ala-NH2",
@@ -20,6 +20,9 @@ NAMES = {
         "ACDE(pS)K", "A[dA]C", "EM[Oxidation]EVEES[Phospho]PEK", "[Acetyl]-EMEVEES[+79.966]PEK",
     ],
     "BILN": ["A-C(1,3)-D-E-C(1,3)", "A-C-D-E"],
+}  # fmt: skip
+"""Texts that other formats read."""
+NAMES = {
     "InChI ": ["InChI=1S/C2H5NO2/c3-1-2(4)5/h1,3H2,(H,4,5)"],
     "InChIKey": ["DHMQDGOQFOQNFH-UHFFFAOYSA-N"],
     "protein accession": [
@@ -50,6 +53,17 @@ def test_a_notation_that_is_not_read_is_named_with_a_remedy(name: str) -> None:
         assert name in rejected(text, "smiles").reason
 
 
+@pytest.mark.parametrize("input_format", ["smiles", "sequence"])
+@pytest.mark.parametrize("name", READ)
+def test_a_notation_of_another_format_is_named_with_that_format(
+    name: str, input_format: str
+) -> None:
+    for text in READ[name]:
+        reason = rejected(text, input_format).reason
+        assert name in reason, text
+        assert "give --input-format" in reason, text
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_where_sequences_are_expected_no_message_speaks_of_smiles(name: str) -> None:
     for text in NAMES[name]:
@@ -70,8 +84,8 @@ def test_a_broken_smiles_is_called_so(text: str) -> None:
     ("text", "said"),
     [
         ("ACX", "'X' stands for any residue"),
-        ("ACU", "'U' stands for selenocysteine"),
-        ("ACO", "'O' stands for pyrrolysine"),
+        ("ACU", "looks like RNA"),
+        ("GPOGPO", "'O' after a residue after G may be hydroxyproline"),
         ("AB", "'B' stands for aspartate or asparagine"),
         ("AZ", "'Z' stands for glutamate or glutamine"),
         ("AJ", "'J' stands for leucine or isoleucine"),

@@ -163,11 +163,11 @@ def test_in_a_column_of_sequences_no_message_speaks_of_smiles(tmp_path: Path) ->
     path = written(tmp_path, "a.csv", "\n".join(["Sequence,y", *(f"{r},1" for r in rows)]).encode())
     build(path, tmp_path / "s", BuildOptions(FeaturizeOptions(input_format="auto")))
     store = open_store(tmp_path / "s")
-    assert list(store.smiles) == ["NCC(=O)O"]
+    assert list(store.smiles) == ["Ac-DEVD-CHO", "NCC(=O)O"]
     reasons = {reject["text"]: reject["reason"] for reject in store.rejects}
     assert not any("SMILES" in reason for reason in reasons.values())
     assert reasons["CC("].startswith("'(' is none of the twenty amino acids")
-    assert "HELM or as a sequence" in reasons["Ac-DEVD-CHO"]
+    assert "HELM or as a sequence" in reasons["oxytocin"]
 
 
 def test_a_text_of_letters_may_be_either_without_a_false_warning() -> None:

@@ -128,9 +128,12 @@ def test_lines_that_may_be_peptides_are_tried(tmp_path: Path, lines: list[str]) 
 
 
 def test_the_case_of_notations(shared_dir: Path, tmp_path: Path) -> None:
-    options = BuildOptions(FeaturizeOptions("adafrag", "auto"))
-    build(shared_dir / "cases" / "notations.txt", tmp_path / "store", options)
-    store = open_store(tmp_path / "store")
-    assert list(store.smiles) == [HELM]
-    assert len(store.rejects) == 7
-    assert not any("RDKit" in reject["reason"] for reject in store.rejects)
+    lines = (shared_dir / "cases" / "notations.txt").read_text(encoding="utf-8").splitlines()
+    for small, refused in (("refuse", ["cyclo(RGDfK)"]), ("d-amino", [])):
+        options = BuildOptions(FeaturizeOptions("adafrag", "auto", lowercase=small))
+        build(shared_dir / "cases" / "notations.txt", tmp_path / small, options)
+        store = open_store(tmp_path / small)
+        assert list(store.smiles) == [line for line in lines if line not in refused]
+        assert [reject["text"] for reject in store.rejects] == refused
+        assert semantic_faults(store, 8) == (8 - len(refused), [])
+    assert HELM in lines

@@ -116,6 +116,12 @@ def in_line(polymer: str, smiles: str) -> dict[str, Any] | None:
     return helmkit_data(monomer) if ends or polymer != "PEPTIDE" else None
 
 
+def monomer_in(library: MonomerLibrary, symbol: str) -> Monomer | None:
+    """Return the peptide monomer of a symbol, None for an unknown one."""
+    data = library.monomers["aa"].get(symbol)
+    return _bundled_monomer("PEPTIDE", symbol, data) if data else None
+
+
 def _bundled() -> Mapping[str, Mapping[str, Any]]:
     from helmkit import load_monomer_library
 

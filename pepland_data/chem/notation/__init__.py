@@ -1,9 +1,11 @@
-"""A text (SMILES, sequence or HELM) becomes an RDKit molecule, or an error says why not.
+"""A text in one of several notations becomes an RDKit molecule, or an error says why not.
 
 Read ``parse.py`` first.
 
 parse.py - check a text and read it with the right reader.
-detect.py - tell SMILES, sequences and HELM apart.
+detect.py - tell notations apart.
+alphabet.py - the letters of residues.
+written/ - three-letter codes, condensed texts, BILN and ProForma become HELM.
 helm.py - read HELM as SMILES, or with RDKit or helmkit.
 helm_smiles.py - write HELM as SMILES.
 monomer_template.py - what a monomer adds to such a SMILES.

@@ -1,30 +1,38 @@
-"""Detect the notation of a text from its characters: SMILES, sequence or HELM."""
+"""Detect the notation of a text from its characters."""
 
 from __future__ import annotations
 
-AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWY")
-NEVER_SMILES = AMINO_ACIDS - frozenset("CFINPS")
-"""Amino acids whose letters are not atoms in SMILES; a text with such a letter is a sequence."""
+from pepland_data.chem.notation.alphabet import (
+    AMINO_ACIDS,
+    NEVER_SMILES,
+    POLYMERS,
+    RARE_AMINO_ACIDS,
+)
+from pepland_data.chem.notation.written.shapes import written_notation
 
-POLYMERS = ("PEPTIDE", "RNA", "CHEM", "BLOB")
-"""The names of polymers that a HELM text can begin with."""
+SEQUENCE_LETTERS = AMINO_ACIDS | RARE_AMINO_ACIDS
 
 
 def detect_notation(text: str, input_format: str) -> str:
-    """Return the notation of a text: ``smiles``, ``sequence``, ``helm`` or ``either``.
+    """Return the notation of a text: ``smiles``, ``sequence``, ``helm``, ``either`` or another.
 
-    Formats other than ``auto`` say it themselves. With ``auto``, a text with ``{`` is HELM if it
+    Formats other than ``auto`` say it themselves; a sequence with ``U`` or ``O`` is read as
+    ``three-letter``. With ``auto``, a text with ``{`` is HELM if it
     contains ``$`` or begins with the name of a polymer. A text of amino acid letters is a sequence
     if one letter is not an atom in SMILES. ``either`` is a text of amino acid letters that are all
-    atoms: it is a SMILES if RDKit can read it, otherwise a sequence.
+    atoms: it is a SMILES if RDKit can read it, otherwise a sequence. Texts that can be no SMILES
+    may be in a notation of `written.shapes`.
     """
+    if input_format in ("sequence", "fasta"):
+        rare = SEQUENCE_LETTERS.issuperset(text) and not AMINO_ACIDS.issuperset(text)
+        return "three-letter" if rare else "sequence"
     if input_format != "auto":
-        return "sequence" if input_format == "fasta" else input_format
+        return input_format
     if "{" in text and ("$" in text or text.startswith(POLYMERS)):
         return "helm"
     if text and AMINO_ACIDS.issuperset(text):
         return "either" if NEVER_SMILES.isdisjoint(text) else "sequence"
-    return "smiles"
+    return written_notation(text) or "smiles"
 
 
 def is_molblock(text: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from pepland_data.chem.notation.detect import NEVER_SMILES, POLYMERS
+from pepland_data.chem.notation.alphabet import NEVER_SMILES, POLYMERS
 from pepland_data.chem.notation.residue_letters import sequence_fault
 
 CODES = (

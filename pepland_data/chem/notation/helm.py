@@ -46,6 +46,23 @@ def read_helm(text: str, given: GivenMonomers | None = None) -> Any:
     return _read_with_helmkit(text, plain, library)
 
 
+def smiles_of_translated(text: str, helm: str, given: GivenMonomers | None) -> str | None:
+    """Return the HELM of a text in another notation as SMILES, None if `read_helm` has to read it.
+
+    Args:
+        text: the text.
+        helm: its HELM.
+        given: monomers beside those of helmkit's library.
+
+    Raises:
+        InvalidMoleculeError: no reader can read it.
+    """
+    smiles = helm_smiles(helm, given, translated=True)
+    if smiles is None and "[*:" in helm:
+        raise InvalidMoleculeError(text, "parse", "its bonds do not fit its monomers; write HELM")
+    return smiles
+
+
 def load_monomers(given: GivenMonomers | None) -> None:
     """Load the library once, so that no text pays for it; without helmkit there is none."""
     with suppress(ImportError):

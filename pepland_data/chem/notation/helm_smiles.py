@@ -37,7 +37,9 @@ class _OtherHelm(Exception):
     """A text has to be read by `helm.read_helm`."""
 
 
-def helm_smiles(text: str, given: GivenMonomers | None = None) -> str | None:
+def helm_smiles(
+    text: str, given: GivenMonomers | None = None, translated: bool = False
+) -> str | None:
     """Return a HELM text as SMILES, None if it has to be read in another way.
 
     So has what RDKit may read as HELM, because RDKit then decides the order of the atoms.
@@ -45,16 +47,18 @@ def helm_smiles(text: str, given: GivenMonomers | None = None) -> str | None:
     Args:
         text: the HELM.
         given: monomers beside those of helmkit's library.
+        translated: whether the HELM is that of another notation; then nothing is left to RDKit,
+            and inline monomers ``[[*:1]...]`` are written too.
     """
     try:
-        return _writer(given).smiles(text)
+        return _writer(given, translated).smiles(text)
     except (_OtherHelm, ImportError):  # ImportError: there is no helmkit
         return None
 
 
 @lru_cache(maxsize=8)
-def _writer(given: GivenMonomers | None) -> _Writer:
-    return _Writer(library_of(given))
+def _writer(given: GivenMonomers | None, translated: bool) -> _Writer:
+    return _Writer(library_of(given), translated)
 
 
 class _Bonds:
@@ -83,9 +87,9 @@ class _Bonds:
 class _Writer:
     """Writes HELM with the monomers of one library."""
 
-    def __init__(self, library: MonomerLibrary) -> None:
-        self._library = library
-        self._template = _known(partial(monomer_template, library.monomers["aa"]))
+    def __init__(self, library: MonomerLibrary, translated: bool) -> None:
+        self._library, self._translated = library, translated
+        self._template = _known(partial(monomer_template, library.monomers["aa"], translated))
         self._is_known_to_rdkit = _known(is_known_to_rdkit)
 
     def smiles(self, text: str) -> str:
@@ -95,7 +99,7 @@ class _Writer:
             raise _OtherHelm
         chains = _chains(match[1])
         links = list(_links(match[2], chains)) if match[2] else []
-        if self._may_be_read_by_rdkit(text, chains, links):
+        if not self._translated and self._may_be_read_by_rdkit(text, chains, links):
             raise _OtherHelm
         bonds = _Bonds(links)
         return ".".join(["".join(self._parts(name, chains[name], bonds)) for name in chains])

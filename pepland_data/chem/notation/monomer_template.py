@@ -8,7 +8,12 @@ from typing import Any
 
 from rdkit import Chem
 
-from pepland_data.chem.monomers.definition import CAP, EXPLICIT_H
+from pepland_data.chem.monomers.definition import (
+    CAP,
+    EXPLICIT_H,
+    helmkit_data,
+    monomer_of,
+)
 
 SYMBOL = re.compile(r"([A-Za-z])|\[([^\[\]{}.|$:\"'\s]+)\]")
 """One letter, or a symbol in brackets; inline SMILES and ambiguous monomers are neither."""
@@ -29,12 +34,18 @@ def is_known_to_rdkit(token: str) -> bool:
 
 
 def monomer_template(
-    library: Mapping[str, Any], token: str, before: bool, after: bool, bonded: tuple[int, ...]
+    library: Mapping[str, Any],
+    inline: bool,
+    token: str,
+    before: bool,
+    after: bool,
+    bonded: tuple[int, ...],
 ) -> str | None:
     """Return a monomer as the SMILES between its neighbours in the chain.
 
     Args:
         library: the peptide monomers as helmkit takes them.
+        inline: whether a token may be a SMILES with ``[*:n]`` in brackets.
         token: the monomer as the text has it.
         before: a monomer is before it, at R1; the SMILES begins with the atom of R1.
         after: a monomer is after it, at R2; the SMILES ends where the next one follows.
@@ -45,6 +56,8 @@ def monomer_template(
     """
     match = SYMBOL.fullmatch(token)
     data = library.get(match[1] or match[2]) if match else None
+    if inline and "[*:" in token:
+        data = helmkit_data(monomer_of("PEPTIDE", "", token[1:-1]))
     points = (1,) * before + (2,) * after + bonded
     mol = _with_neighbours(data, points) if data else None
     template = mol and _written(mol, before, after)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from rdkit import Chem
 
 from pepland_data.chem.monomers.given import GivenMonomers
-from pepland_data.chem.notation.detect import NEVER_SMILES, detect_notation
-from pepland_data.chem.notation.foreign import SMALL_LETTERS, foreign_reason, sequence_reason
-from pepland_data.chem.notation.helm import read_helm
+from pepland_data.chem.notation.alphabet import NEVER_SMILES
+from pepland_data.chem.notation.detect import detect_notation
+from pepland_data.chem.notation.foreign import (
+    MOST,
+    SMALL_LETTERS,
+    foreign_notation,
+    foreign_reason,
+    sequence_reason,
+)
+from pepland_data.chem.notation.helm import read_helm, smiles_of_translated
 from pepland_data.chem.notation.residue_letters import sequence_fault
+from pepland_data.chem.notation.written.read import is_written, written_helm
+from pepland_data.chem.notation.written.shapes import thorough_notation
 from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.errors import InvalidMoleculeError
 
@@ -43,21 +53,26 @@ def parse(
     max_atoms: int,
     log: RdkitMessages,
     monomers: GivenMonomers | None = None,
+    lowercase: str = "refuse",
 ) -> Any:
     """Return the sanitised molecule of a text.
 
     Args:
-        text: SMILES, sequence or HELM.
+        text: SMILES, sequence, HELM, or a notation of `written`.
         input_format: one of `pepland_data.chem.conversion.INPUT_FORMATS`.
         max_atoms: a molecule with more atoms raises an error.
         log: must be entered by the caller; its messages explain a failure.
         monomers: monomers of HELM beside the bundled ones.
+        lowercase: what small letters mean; ``refuse`` or ``d-amino``.
 
     Raises:
         InvalidMoleculeError: with stage ``parse`` or ``limits``.
     """
     check_text(text)
     notation = detect_notation(text, input_format)
+    written = partial(_read_written, text, input_format, max_atoms, lowercase, monomers)
+    if is_written(notation):
+        return written(notation)
     if notation == "smiles":
         if len(text) > max_atoms:  # RDKit needs seconds for polymers
             check_size(text, max(_min_atoms(text), 1), max_atoms)
@@ -66,10 +81,36 @@ def parse(
     if mol is None and notation == "either":
         log.take()  # these messages are about the SMILES
         mol = _read_sequence(text)
+    if mol is None and (notation, input_format) == ("smiles", "auto"):
+        found = thorough_notation(text)
+        if found:
+            return written(found)
     if mol is None:
         explained = f"RDKit cannot read this {_explain(_NAMES[notation], log)}"
         why = (notation != "helm" and _other_notation(text, input_format)) or explained
         raise InvalidMoleculeError(text, "parse", why)
+    check_size(text, mol.GetNumAtoms(), max_atoms)
+    return mol
+
+
+def _read_written(
+    text: str,
+    input_format: str,
+    max_atoms: int,
+    lowercase: str,
+    monomers: GivenMonomers | None,
+    notation: str,
+) -> Any:
+    """Return the molecule of a text in a notation of `written`."""
+    helm = written_helm(text, notation, input_format, lowercase, monomers)
+    smiles = smiles_of_translated(text, helm, monomers)
+    if smiles is None:
+        mol = read_helm(helm, monomers)
+    else:
+        check_size(text, max(_min_atoms(smiles), 1), max_atoms)
+        mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        raise InvalidMoleculeError(text, "parse", "RDKit cannot make a molecule of its monomers")
     check_size(text, mol.GetNumAtoms(), max_atoms)
     return mol
 
@@ -101,7 +142,7 @@ def check_letters(text: str) -> None:
 def check_sequence(text: str) -> None:
     """Raise InvalidMoleculeError if a letter is not one of the twenty amino acids."""
     if sequence_fault(text):
-        raise InvalidMoleculeError(text, "parse", sequence_reason(text))
+        raise InvalidMoleculeError(text, "parse", _other_format(text) or sequence_reason(text))
 
 
 def _read_sequence(text: str) -> Any:
@@ -119,10 +160,19 @@ _NAMES = {"smiles": "SMILES", "sequence": "sequence", "either": "sequence", "hel
 
 def _other_notation(text: str, input_format: str) -> str:
     """Return why a text that RDKit cannot read is no SMILES at all, or ''."""
+    if input_format != "auto" and (other := _other_format(text)):
+        return other
     letters = SEQUENCE_LIKE.fullmatch(text) and not NEVER_SMILES.isdisjoint(text.upper())
     if letters and input_format == "auto":
         return sequence_reason(text, READABLE)
     return foreign_reason(text, READABLE)
+
+
+def _other_format(text: str) -> str:
+    """Return with which format a text can be read, or ''."""
+    found = thorough_notation(text)
+    name = found and foreign_notation(text[:MOST])
+    return f"{name} needs another format; give --input-format {found}" if name else ""
 
 
 def _explain(name: str, log: RdkitMessages) -> str:

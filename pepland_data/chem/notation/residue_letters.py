@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pepland_data.chem.notation.detect import AMINO_ACIDS
+import re
 
+from pepland_data.chem.notation.alphabet import AMINO_ACIDS, RARE_AMINO_ACIDS
+
+LETTERS = AMINO_ACIDS | RARE_AMINO_ACIDS
+HYDROXYPROLINE = re.compile("G[A-Z]O")
+"""How collagen is written, where ``O`` is no pyrrolysine."""
 GAPS = "-.~"
 """Signs for a gap in an alignment."""
 MEANINGS = {
-    "B": "aspartate or asparagine", "J": "leucine or isoleucine", "O": "pyrrolysine",
-    "U": "selenocysteine or uracil", "X": "any residue", "Z": "glutamate or glutamine",
-    "*": "a stop",
+    "B": "aspartate or asparagine", "J": "leucine or isoleucine", "X": "any residue",
+    "Z": "glutamate or glutamine", "*": "a stop",
 }  # fmt: skip
 """Letters of sequences that are none of the twenty amino acids -> what they stand for."""
 SURELY_NUCLEOTIDES = 10
@@ -21,12 +25,10 @@ DNA, RNA = "ACGTN", "ACGUN"
 
 
 def sequence_fault(text: str) -> str:
-    """Return why a text is not a sequence of the twenty amino acids, or ''."""
-    place, letter = next(((i, c) for i, c in enumerate(text, 1) if c not in AMINO_ACIDS), (0, ""))
+    """Return why a text is not a sequence of amino acids, the rare ones included, or ''."""
+    place, letter = next(((i, c) for i, c in enumerate(text, 1) if c not in LETTERS), (0, ""))
     if not letter:
-        return ""
-    if len(text) >= SURELY_NUCLEOTIDES and "U" in text and _all_in(text, RNA):
-        return "looks like RNA, a sequence of A, C, G and U; translate it into residues"
+        return rare_letter_fault(text)
     if letter in GAPS:
         return f"gap {letter!r} at position {place}; remove the gaps of the alignment"
     if letter.upper() in AMINO_ACIDS:
@@ -34,6 +36,15 @@ def sequence_fault(text: str) -> str:
     meaning = MEANINGS.get(letter)
     said = f"stands for {meaning}" if meaning else "is none of the twenty amino acids"
     return f"{letter!r} {said}: position {place}; expected one of the twenty amino acids"
+
+
+def rare_letter_fault(text: str) -> str:
+    """Return why ``U`` or ``O`` may be no selenocysteine or pyrrolysine, or ''."""
+    if "U" in text and _all_in(text, RNA):
+        return "looks like RNA, a sequence of A, C, G and U; translate it, or write HELM"
+    if HYDROXYPROLINE.search(text):
+        return "'O' after a residue after G may be hydroxyproline, as in collagen; write HELM"
+    return ""
 
 
 def nucleotide_note(text: str) -> str:

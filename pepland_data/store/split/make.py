@@ -134,11 +134,12 @@ def scaffolds(store: GraphStore, monomers: GivenMonomers | None = None) -> list[
 
     check_same(store.location, store.manifest.options.get("monomers"), monomers)
     options = FeaturizeOptions.of_record(dict(store.manifest.options), monomers)
+    form, small = options.input_format, options.lowercase
     with RdkitMessages() as log:
         return [
             Chem.MolToSmiles(
                 MurckoScaffold.GetScaffoldForMol(  # type: ignore[no-untyped-call]
-                    parse(text, options.input_format, options.max_atoms, log, monomers)
+                    parse(text, form, options.max_atoms, log, monomers, small)
                 ),
                 isomericSmiles=False,
             )

@@ -1,0 +1,174 @@
+"""Every entry of the table of names is the substance of its name, by mass and stereochemistry."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from rdkit import Chem
+from rdkit.Chem.Descriptors import ExactMolWt
+
+from pepland_data.chem.notation.helm import smiles_of_translated
+from pepland_data.chem.notation.written.name_table import table
+from pepland_data.chem.notation.written.structure import Peptide, token
+
+FORMULAS = {
+    "Ala": "C3H7NO2", "Arg": "C6H14N4O2", "Asn": "C4H8N2O3", "Asp": "C4H7NO4", "Cys": "C3H7NO2S",
+    "Gln": "C5H10N2O3", "Glu": "C5H9NO4", "Gly": "C2H5NO2", "His": "C6H9N3O2", "Ile": "C6H13NO2",
+    "Leu": "C6H13NO2", "Lys": "C6H14N2O2", "Met": "C5H11NO2S", "Phe": "C9H11NO2", "Pro": "C5H9NO2",
+    "Ser": "C3H7NO3", "Thr": "C4H9NO3", "Trp": "C11H12N2O2", "Tyr": "C9H11NO3", "Val": "C5H11NO2",
+    "Sec": "C3H7NO2Se", "Pyl": "C12H21N3O3", "Nle": "C6H13NO2", "Nva": "C5H11NO2",
+    "Orn": "C5H12N2O2", "Dab": "C4H10N2O2", "Dap": "C3H8N2O2", "Dpr": "C3H8N2O2",
+    "Cit": "C6H13N3O3", "Aib": "C4H9NO2", "Abu": "C4H9NO2", "Sar": "C3H7NO2", "Hyp": "C5H9NO3",
+    "Cha": "C9H17NO2", "Chg": "C8H15NO2", "Phg": "C8H9NO2", "Tic": "C10H11NO2", "Pip": "C6H11NO2",
+    "Tle": "C6H13NO2", "Bip": "C15H15NO2", "Pen": "C5H11NO2S", "Hcy": "C4H9NO2S",
+    "Hse": "C4H9NO3", "Aad": "C6H11NO4", "GABA": "C4H9NO2", "bAla": "C3H7NO2",
+    "beta-Ala": "C3H7NO2", "βAla": "C3H7NO2", "β-Ala": "C3H7NO2", "Ahx": "C6H13NO2",
+    "1Nal": "C13H13NO2", "1-Nal": "C13H13NO2", "Nal(1)": "C13H13NO2", "2Nal": "C13H13NO2",
+    "2-Nal": "C13H13NO2", "Nal(2)": "C13H13NO2", "3Pal": "C8H10N2O2", "3-Pal": "C8H10N2O2",
+    "aIle": "C6H13NO2", "aThr": "C4H9NO3", "allo-Ile": "C6H13NO2", "allo-Thr": "C4H9NO3",
+    "pGlu": "C5H7NO3", "Glp": "C5H7NO3", "Pyr": "C5H7NO3", "pSer": "C3H8NO6P",
+    "pThr": "C4H10NO6P", "pTyr": "C9H12NO6P", "pS": "C3H8NO6P", "pT": "C4H10NO6P",
+    "pY": "C9H12NO6P",
+}  # fmt: skip
+"""Formulas of the free amino acids."""
+GROUPS = {
+    "PO3H2": "HPO3", "Phospho": "HPO3", "SO3H": "SO3", "Ac": "C2H2O", "For": "CO", "Me": "CH2",
+    "Me2": "C2H4", "Me3": "C3H7", "Boc": "C5H8O2", "Myr": "C14H26O", "Pal": "C16H30O",
+    "Biotin": "C10H14N2O2S", "GG": "C4H6N2O2", "Propionyl": "C3H4O", "Butyryl": "C4H6O",
+    "Succinyl": "C4H4O3", "Malonyl": "C3H2O3", "Carbamyl": "CHNO", "OMe": "CH2", "OtBu": "C4H8",
+    "OH": "", "tBu": "C4H8", "Acm": "C3H5NO", "Carbamidomethyl": "C2H3NO", "O": "O", "O2": "O2",
+}  # fmt: skip
+"""What a group adds to the formula of its residue; Me3 is a cation."""
+N_CAPS = {
+    "H": "", "H2N": "", "NH2": "", "Ac": "C2H2O", "Acetyl": "C2H2O", "For": "CO", "Formyl": "CO",
+    "Boc": "C5H8O2", "Fmoc": "C15H10O2", "Z": "C8H6O2", "Cbz": "C8H6O2", "Bz": "C7H4O",
+    "Tos": "C7H6SO2", "Suc": "C4H4O3", "MeOSuc": "C5H6O3", "Carbamyl": "CHNO",
+    "Propionyl": "C3H4O", "Biotin": "C10H14N2O2S", "Myr": "C14H26O", "Myristoyl": "C14H26O",
+    "Pal": "C16H30O", "Palmitoyl": "C16H30O",
+}  # fmt: skip
+"""What an acyl group adds in place of a hydrogen."""
+C_CAPS = {
+    "NH2": "H3N", "CONH2": "H3N", "NHMe": "CH5N", "NHEt": "C2H7N", "NMe2": "C2H7N", "OMe": "CH4O",
+    "OEt": "C2H6O", "OtBu": "C4H10O", "OBn": "C7H8O", "AMC": "C10H9NO2", "AFC": "C10H6F3NO2",
+    "pNA": "C6H6N2O2", "CMK": "CH3Cl", "cmk": "CH3Cl", "FMK": "CH3F", "fmk": "CH3F",
+}  # fmt: skip
+"""The amine, alcohol or alkane that takes the place of water."""
+UNIMOD = {
+    "Acetyl": 42.010565, "Amidated": -0.984016, "Carbamidomethyl": 57.021464,
+    "Carbamyl": 43.005814, "Phospho": 79.966331, "Methyl": 14.015650, "Oxidation": 15.994915,
+    "Dimethyl": 28.031300, "Trimethyl": 42.046950, "Sulfo": 79.956815, "Myristoyl": 210.198366,
+    "Palmitoyl": 238.229666, "Propionyl": 56.026215, "Succinyl": 100.016044, "GG": 114.042927,
+    "Formyl": 27.994915, "Dioxidation": 31.989829, "Malonyl": 86.000394, "Butyryl": 70.041865,
+    "Biotin": 226.077598,
+}  # fmt: skip
+"""Monoisotopic masses that Unimod adds."""
+ELECTRON = 0.000548580
+PERIODIC = Chem.GetPeriodicTable()
+
+
+def mass_of(formula: str) -> float:
+    """Return the monoisotopic mass of a formula."""
+    parts = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
+    return sum(PERIODIC.GetMostCommonIsotopeMass(e) * int(n or 1) for e, n in parts)
+
+
+def mol_of(*monomers: str) -> Chem.Mol:
+    """Return the molecule of a chain of monomers."""
+    helm = Peptide([[token(monomer) for monomer in monomers]]).helm()
+    smiles = smiles_of_translated("", helm, None)
+    assert smiles
+    return Chem.MolFromSmiles(smiles)
+
+
+def mass(*monomers: str) -> float:
+    """Return the monoisotopic mass of a chain of monomers, electrons of charges included."""
+    mol = mol_of(*monomers)
+    return ExactMolWt(mol) + ELECTRON * Chem.GetFormalCharge(mol)
+
+
+WATER = mass_of("H2O")
+
+
+def test_the_formulas_cover_the_table() -> None:
+    assert FORMULAS.keys() == table()["residues"].keys()
+    assert N_CAPS.keys() == table()["n_caps"].keys()
+    own = {name for name, cap in table()["c_caps"].items() if cap in ("", "al", "ol")}
+    assert C_CAPS.keys() == table()["c_caps"].keys() - own
+    assert UNIMOD.keys() == table()["proforma"].keys()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_residue_has_its_formula(name: str) -> None:
+    assert mass(table()["residues"][name]) == pytest.approx(mass_of(FORMULAS[name]), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", table()["modified"])
+def test_a_group_adds_its_formula_to_its_residue(name: str) -> None:
+    expected = mass(name[0]) + mass_of(GROUPS[name[2:-1]])
+    assert mass(table()["modified"][name]) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name, cap in table()["n_caps"].items() if cap])
+def test_a_cap_at_the_n_end_adds_its_formula(name: str) -> None:
+    expected = mass("G", "A") + mass_of(N_CAPS[name])
+    assert mass(table()["n_caps"][name], "G", "A") == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", C_CAPS)
+def test_a_cap_at_the_c_end_adds_its_formula_without_water(name: str) -> None:
+    expected = mass("G", "A") + mass_of(C_CAPS[name]) - WATER
+    assert mass("G", "A", table()["c_caps"][name]) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", UNIMOD)
+def test_a_modification_of_proforma_adds_the_mass_of_unimod(name: str) -> None:
+    found = table()["proforma"][name]
+    proton = mass_of("H") if name == "Trimethyl" else 0  # a cation; Unimod counts it as neutral
+    for residue in found.get("residues", ""):
+        changed = mass(table()["modified"][f"{residue}({found['modification']})"])
+        assert changed - mass(residue) - proton == pytest.approx(UNIMOD[name], abs=1e-4)
+    for end, chain in (("n", [0, "G"]), ("c", ["G", 0])):
+        if end in found:
+            cap = table()[f"{end}_caps"][found[end]]
+            changed = mass(*[cap if part == 0 else str(part) for part in chain])
+            assert changed - mass("G") == pytest.approx(UNIMOD[name], abs=1e-4)
+
+
+CHIRAL = {
+    "Orn": "S", "Nle": "S", "Cit": "S", "Abu": "S", "Cha": "S", "Phg": "S", "Tic": "S",
+    "Pip": "S", "Tle": "S", "1Nal": "S", "2Nal": "S", "3Pal": "S", "Pen": "R", "Dab": "S",
+    "Dap": "S", "Sec": "R", "pGlu": "S", "pSer": "S", "pTyr": "S", "Chg": "S", "Hcy": "S",
+    "pThr": "SR", "Hyp": "RS", "aIle": "SR", "aThr": "SS", "Pyl": "RRS",
+}  # fmt: skip
+"""CIP labels of the names, in any order."""
+
+
+@pytest.mark.parametrize("name", CHIRAL)
+def test_a_residue_has_the_stereocentres_of_its_name(name: str) -> None:
+    mol = mol_of(table()["residues"][name])
+    labels = [label for _, label in Chem.FindMolChiralCenters(mol, useLegacyImplementation=False)]
+    assert sorted(labels) == sorted(CHIRAL[name])
+
+
+@pytest.mark.parametrize("name", table()["modified"])
+def test_a_modified_residue_is_an_l_residue(name: str) -> None:
+    mol = mol_of(table()["modified"][name])
+    natural = Chem.MolFromSmarts("N[C@@H](C)C(=O)O")
+    assert mol.HasSubstructMatch(natural, useChirality=True)
+
+
+def test_biotin_is_the_natural_one() -> None:
+    acid = Chem.MolFromSmiles(table()["n_caps"]["Biotin"].replace("[*:2]", "O"))
+    iupac = {"4": "S", "3a": "S", "6a": "R"}  # 3aS,4S,6aR
+    labels = [label for _, label in Chem.FindMolChiralCenters(acid, useLegacyImplementation=False)]
+    assert sorted(labels) == sorted(iupac.values())
+    by_place = {
+        atom.GetIdx(): atom.GetProp("_CIPCode")
+        for atom in acid.GetAtoms()
+        if atom.HasProp("_CIPCode")
+    }
+    chain = acid.GetSubstructMatch(Chem.MolFromSmarts("[CX4;R]([CH2;!R])S"))[0]
+    beside = acid.GetSubstructMatch(Chem.MolFromSmarts("[CX4;R](N)[CH2;R]S"))[0]
+    assert by_place[chain] == "S"
+    assert by_place[beside] == "R"  # C6a
