@@ -15,7 +15,8 @@ from pepland_cli.output import EXIT_FAILED, Command, json_option, say
 EPILOG = """\b
 Examples:
   pepland-data read 'NCC(=O)N[C@@H](C)C(=O)O'
-  pepland-data read ACDEFGHIK 'PEPTIDE1{[ac].A.C.[am]}$$$$'
+  pepland-data read ACDEFGHIK 'Ac-Ala-Gly-Phe-NH2' 'PEPTIDE1{[ac].A.C.[am]}$$$$'
+  pepland-data read 'cyclo(RGDfK)' --lowercase d-amino
   pepland-data read 'PEPTIDE1{A.[X2484].[am]}$$$$' --monomers monomers.csv
   cut -f 2 peptides.tsv | pepland-data read - --json
 
@@ -29,11 +30,12 @@ SHOWN = 100
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @options.input_format
 @options.monomers
+@options.lowercase
 @options.standardize
 @json_option
 def read(
-    texts: tuple[str, ...], input_format: str, monomers: tuple[str, ...], standardize: bool,
-    as_json: bool,
+    texts: tuple[str, ...], input_format: str, monomers: tuple[str, ...], lowercase: str,
+    standardize: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Read each TEXT and show what was understood, or why it is rejected.
 
@@ -50,7 +52,9 @@ def read(
     if not lines:
         raise InputError("standard input holds no text; write one peptide on each line")
     given = options.given_monomers(monomers)
-    chosen = FeaturizeOptions(input_format=input_format, standardize=standardize, monomers=given)
+    chosen = FeaturizeOptions(
+        input_format=input_format, standardize=standardize, monomers=given, lowercase=lowercase
+    )
     answers = [_answer(one) for one in understood(lines, chosen)]
     one_text = len(texts) == 1 and texts[0] != "-"
     if as_json:

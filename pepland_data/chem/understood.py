@@ -93,7 +93,9 @@ def _understood(
     if reject:
         return Understood(text, shown, None, reject, notes)
     read = done.renamed.get(place, text)
-    mol = parse(read, options.input_format, options.max_atoms, log, options.monomers)
+    mol = parse(
+        read, options.input_format, options.max_atoms, log, options.monomers, options.lowercase
+    )
     return Understood(
         text, shown, _facts(mol, helm_of_molecule(mol, options.monomers)), None, notes
     )

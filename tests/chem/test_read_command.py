@@ -40,6 +40,7 @@ def test_one_peptide_in_words() -> None:
         ("NCC(=O)N[C@@H](C)C(=O)O", "SMILES", "PEPTIDE1{G.A}$$$$"),
         ("GA", "sequence", "PEPTIDE1{G.A}$$$$"),
         ("PEPTIDE1{G.A}$$$$V2.0", "HELM", "PEPTIDE1{G.A}$$$$"),
+        ("H-Gly-Ala-OH", "three-letter", "PEPTIDE1{G.A}$$$$"),
     ],
 )
 def test_notations_of_one_molecule(text: str, notation: str, helm: str) -> None:
@@ -53,11 +54,17 @@ def test_notations_of_one_molecule(text: str, notation: str, helm: str) -> None:
 
 
 def test_a_reject_has_stage_and_reason_and_ends_in_exit_code_1() -> None:
-    found = answer("Ac-DEVD-CHO", "CCO", code=1)
+    found = answer("cyclo(RGDfK)", "CCO", code=1)
     assert [one["reject"] is None for one in found] == [False, True]
     assert found[0]["reject"]["stage"] == "parse"
-    assert "named ends" in found[0]["reject"]["reason"]
+    assert "--lowercase d-amino" in found[0]["reject"]["reason"]
     assert found[0]["molecule"] is None
+
+
+def test_small_letters_are_d_residues_where_that_is_said() -> None:
+    found = answer("cyclo(RGDfK)", "--lowercase", "d-amino")
+    assert found["molecule"]["helm"] == "PEPTIDE1{D.[dF].K.R.G}$PEPTIDE1,PEPTIDE1,5:R2-1:R1$$$"
+    assert found["molecule"]["formula"] == "C27H41N9O7"
     done = cli("read", "C((")
     assert done.returncode == 1
     assert "rejected" in done.stdout.decode()
