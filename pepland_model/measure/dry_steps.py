@@ -178,15 +178,15 @@ def dry_runs(
     memory.note(tensors_of(tables), "tables")
     with dry_card(counter.launched), counter, kept:
         dry = build()
-        with dry.divided(counter):
+        with dry.divided(counter), no_collection():
             for number, size in enumerate(sizes):
                 set_sizes(dry.program, size, tables, counter)
                 if dry.warms_up and not number:
                     dry.run()
-                with no_collection():
-                    counter.clear()
-                    memory.forget()
-                    dry.run()
+                gc.collect(0)  # the cycles of the run before
+                counter.clear()
+                memory.forget()
+                dry.run()
                 parts = {part: counter.parts[part] for part in PARTS}
                 found.append(DryRun(parts, memory.peak, gradients(dry.module)))
     return found
@@ -195,7 +195,6 @@ def dry_runs(
 @contextmanager
 def no_collection() -> Iterator[None]:
     """Let no cycle of objects end at a moment that depends on what ran before."""
-    gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()
     try:
