@@ -12,7 +12,8 @@ from rdkit.Chem import Descriptors, rdMolDescriptors
 from pepland_data.chem.conversion import Converted, FeaturizeOptions, Reject
 from pepland_data.chem.featurizer import Featurizer
 from pepland_data.chem.notation.detect import detect_notation, is_molblock
-from pepland_data.chem.notation.parse import parse
+from pepland_data.chem.notation.parse import MAX_TEXT, parse
+from pepland_data.chem.notation.written.shapes import thorough_notation
 from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.chem.residues.to_helm import WrittenHelm, helm_of_molecule
 
@@ -86,6 +87,8 @@ def _understood(
 ) -> Understood:
     notes = [note.note for note in done.notes if note.position == place]
     notation = detect_notation(text, options.input_format)
+    if (notation, options.input_format) == ("smiles", "auto") and not _is_smiles(text):
+        notation = thorough_notation(text) or notation
     if notation == "either":
         notation, other = _meant(text)
         notes.append(AMBIGUOUS.format(_shown(notation), other))
@@ -103,8 +106,11 @@ def _understood(
 
 def _meant(text: str) -> tuple[str, str]:
     """Return the notation of a text of letters that are all atoms, and the other one."""
-    is_smiles = Chem.MolFromSmiles(text) is not None
-    return ("smiles", "sequence") if is_smiles else ("sequence", "smiles")
+    return ("smiles", "sequence") if _is_smiles(text) else ("sequence", "smiles")
+
+
+def _is_smiles(text: str) -> bool:
+    return len(text) <= MAX_TEXT and Chem.MolFromSmiles(text) is not None
 
 
 def _shown(notation: str) -> str:
