@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rdkit import Chem
+from rdkit import Chem, rdBase
 from rdkit.Chem import Descriptors, rdMolDescriptors
 
 from pepland_data.chem.conversion import Converted, FeaturizeOptions, Reject
@@ -110,7 +110,8 @@ def _meant(text: str) -> tuple[str, str]:
 
 
 def _is_smiles(text: str) -> bool:
-    return len(text) <= MAX_TEXT and Chem.MolFromSmiles(text) is not None
+    with rdBase.BlockLogs():
+        return len(text) <= MAX_TEXT and Chem.MolFromSmiles(text) is not None
 
 
 def _shown(notation: str) -> str:

@@ -55,7 +55,9 @@ def test_notations_of_one_molecule(text: str, notation: str, helm: str) -> None:
 
 @pytest.mark.parametrize("text", ["H-Sec-OH", "ACDE(pS)K", "CCO"])
 def test_the_notation_is_the_one_that_the_text_was_read_in(text: str) -> None:
-    assert answer(text)["notation"] == ("SMILES" if text == "CCO" else "three-letter")
+    found = answer(text)
+    assert found["notation"] == ("SMILES" if text == "CCO" else "three-letter")
+    assert not found["notes"]
 
 
 def test_a_reject_has_stage_and_reason_and_ends_in_exit_code_1() -> None:

@@ -84,6 +84,7 @@ def parse(
     if mol is None and (notation, input_format) == ("smiles", "auto"):
         found = thorough_notation(text)
         if found:
+            log.take()  # the same
             return written(found)
     if mol is None:
         explained = f"RDKit cannot read this {_explain(_NAMES[notation], log)}"
