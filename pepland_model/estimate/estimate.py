@@ -52,6 +52,8 @@ BATCHES = (64, 512, 1024, 2048, 4096, 8192)
 """Of the memory."""
 TIMED = (64, 512, 2048, 8192)
 """Of the speed."""
+MOST = 262_144
+"""Graphs of the largest batch that may be asked for: its arrays are made on this machine."""
 MAIN = "rtx-4090"
 """Card of the short table, if it is among those asked for."""
 PUBLISHED = ((1_000_000, 50), (500_000, 25))
@@ -88,6 +90,10 @@ class Request:
                 raise InputError(f"{name} is {getattr(self, name)}; give one number for each stage")
         if not self.cards:
             raise InputError("no card to estimate for; give one")
+        if max(self.batches, default=1) > MOST:
+            raise InputError(
+                f"a batch of {max(self.batches):,} is not estimated; at most {MOST:,} is"
+            )
 
     @property
     def main(self) -> Card:

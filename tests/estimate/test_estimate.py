@@ -282,6 +282,10 @@ def test_a_batch_that_fits_nowhere_is_refused_with_the_largest_that_fits(small_s
     assert {row["bf16"] for row in rows} == {64}
 
 
+def test_a_batch_of_millions_is_refused_before_its_arrays_are_made(small_store) -> None:
+    assert "at most 262,144" in refused(small_store.path, *FEW, "--batch-size", 9_000_000)
+
+
 def test_a_request_needs_a_card() -> None:
     with pytest.raises(InputError, match="no card to estimate for"):
         Request([])
