@@ -62,7 +62,7 @@ def test_a_bond_from_end_to_end_closes_a_ring() -> None:
 )
 def test_wrong_biln_is_refused_with_its_place(text: str, said: str) -> None:
     reason = refused(text, "biln")
-    assert reason.startswith("BILN: ")
+    assert reason.startswith("no readable BILN: ")
     assert said in reason
 
 
@@ -112,5 +112,5 @@ def test_the_ends_of_proforma_are_those_of_condensed_texts() -> None:
 )
 def test_proforma_without_one_structure_is_refused_by_name(text: str, said: str) -> None:
     reason = refused(text, "proforma")
-    assert reason.startswith("ProForma: ")
+    assert reason.startswith("no readable ProForma: ")
     assert said in reason

@@ -147,7 +147,7 @@ REFUSALS = {
 @pytest.mark.parametrize("text", REFUSALS)
 def test_what_is_wrong_or_unclear_is_refused_with_a_sentence(text: str) -> None:
     reason = refused(text, "three-letter")
-    assert reason.startswith("three-letter or condensed notation: ")
+    assert reason.startswith("no readable three-letter or condensed notation: ")
     assert REFUSALS[text] in reason
 
 

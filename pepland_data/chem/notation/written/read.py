@@ -48,7 +48,9 @@ def written_helm(
     try:
         return _peptide(text.strip(), notation, input_format, lowercase, given).helm()
     except UnreadableError as error:
-        raise InvalidMoleculeError(text, "parse", f"{CALLED[notation]}: {error}") from None
+        raise InvalidMoleculeError(
+            text, "parse", f"no readable {CALLED[notation]}: {error}"
+        ) from None
 
 
 def _peptide(
