@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -111,12 +110,13 @@ def build(
     from pepland_data.builder.options import options_of
     from pepland_data.errors import TooManyRejectsError
     from pepland_data.inputs.part import Part
+    from pepland_data.loader.prefetch import usable_cores
 
     if append and part:
         raise click.UsageError(
             "--append and --part exclude each other; build the parts, then merge"
         )
-    engine_options = {"workers": workers or len(os.sched_getaffinity(0)), "engine": engine}
+    engine_options = {"workers": workers or usable_cores(), "engine": engine}
     engine_options |= {"address": address, "max_reject_frac": max_reject_frac}
     engine_options |= {"rdkit_only": rdkit_only, "check_share": check_share}
     engine_options["monomers"] = options.given_monomers(monomers)

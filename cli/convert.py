@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from functools import partial
 
@@ -30,8 +29,9 @@ Examples:
 def convert(store: str, out: str, kind: str, workers: int | None, as_json: bool) -> None:
     """Write STORE in another format to OUT, a new folder; converting back gives the same bytes."""
     from pepland_data.builder.convert_format import convert as convert_store
+    from pepland_data.loader.prefetch import usable_cores
 
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or usable_cores()
     with ProgressBars() as progress:
         report = convert_store(store, out, kind, workers, partial(progress, "write"))
     render(

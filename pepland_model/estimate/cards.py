@@ -16,6 +16,7 @@ from typing import Any
 
 from pepland_data.errors import InputError
 from pepland_model.estimate.answer import Answer
+from pepland_model.run.config import read_toml
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 POSITIVE = ("memory_gib", "bandwidth_gb_per_s", "power_w", "pcie_gb_per_s")
@@ -91,7 +92,7 @@ def read_card(path: str | Path) -> Card:
     Raises:
         InputError: the file cannot be read, or a figure is missing or not allowed.
     """
-    document = _read(path)
+    document = read_toml(path, "card", "cards.toml")
     sources = document.pop("sources", {})
     document.pop("date", None)
     tables = {name: table for name, table in document.items() if isinstance(table, dict)}
@@ -214,12 +215,3 @@ def _checked(values: dict[str, Any], where: str) -> dict[str, Any]:
 def _document() -> dict[str, Any]:
     text = files("pepland_model.estimate").joinpath("cards.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
-
-
-def _read(path: str | Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"cannot read card {path}: {error}; expected a TOML file of the form of cards.toml"
-        ) from error

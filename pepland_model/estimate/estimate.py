@@ -175,9 +175,7 @@ class Estimate:
                 raise InputError(
                     f"{name} is {getattr(request, name)}, and stage 2 has no store; give --stage2"
                 )
-        corpora: dict[tuple[str, ...], Corpus] = {}
-        for paths in stores:
-            corpora.setdefault(tuple(paths), Corpus(paths, self.model))
+        corpora = {paths: Corpus(paths, self.model) for paths in dict.fromkeys(map(tuple, stores))}
         self.corpora = [corpora[tuple(paths)] for paths in stores]
         self.calibration = self._calibration()
         speeds = {

@@ -236,14 +236,21 @@ def from_toml(path: str | Path) -> TrainConfig:
     return from_dict(read_toml(path), str(path))
 
 
-def read_toml(path: str | Path) -> dict[str, Any]:
-    """Return the sections of a TOML file; InputError if it cannot be read."""
+def read_toml(
+    path: str | Path, what: str = "configuration", like: str = "the config.toml of a run"
+) -> dict[str, Any]:
+    """Return the sections of a TOML file; InputError if it cannot be read.
+
+    Args:
+        path: the file.
+        what: name of its content, for the error.
+        like: a file of the same form, for the error.
+    """
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"cannot read configuration {path}: {error}; expected a TOML file such as the "
-            "config.toml of a run"
+            f"cannot read {what} {path}: {error}; expected a TOML file such as {like}"
         ) from error
 
 
