@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from pepland_data.errors import InputError
 from pepland_data.files.atomic import file_sha256, write_json
-from pepland_data.files.json_forms import any_real, anything, mapping, maybe, record
+from pepland_data.files.json_forms import any_real, anything, items, mapping, maybe, record, text
 from pepland_data.loader.graph_loader import GraphLoader
+from pepland_model.finetune.baseline import NOT_INSTALLED, baseline, has_trees
 from pepland_model.finetune.confidence_interval import interval
+from pepland_model.finetune.ensemble import ensemble
 from pepland_model.finetune.run_predictions import join_predictions, write_seed_predictions
 from pepland_model.finetune.seed_run import SeedRun
 from pepland_model.finetune.task_data import TaskData, open_task
@@ -46,7 +49,8 @@ from pepland_model.train.pretrain_network import build_encoder, recompute_attent
 DONE = "done.json"
 MODEL_FOLDER = "model"
 RUN_FORM = record({"fingerprint": mapping(anything)})
-DONE_FORM = record({"metrics": mapping(mapping(maybe(any_real)))})
+FIGURES = mapping(mapping(maybe(any_real)))
+DONE_FORM = record({"metrics": FIGURES, "warnings": items(text)}, {"baseline": FIGURES})
 """What ``done.json`` of a finished seed holds."""
 
 
@@ -136,7 +140,7 @@ def check_run(run: Path, config: TrainConfig, must_resume: bool) -> None:
 def _all_seeds(
     config: TrainConfig, run: Path, device: torch.device, progress: Progress, stop: StopRequest
 ) -> dict[str, Any]:
-    seeds = [config.run.seed + i for i in range(config.finetune.seeds)]
+    seeds = [config.run.seed + i for i in range(config.finetune.runs)]
     provenance = write_run_files(run, config, open_task(config, seeds[0]))
     features: dict[str, Tensor] = {}
     status = "finished"
@@ -187,10 +191,6 @@ def _one_seed(
         if key not in features:
             features.clear()
             features[key] = all_features(network, data, config, device)
-        train = torch.from_numpy(data.sets["train"]).to(device)
-        network.head.fit_inputs(features[key][train])
-    else:  # from the weights before training, so that a resumed run computes the same values
-        network.head.fit_inputs(all_features(network, data, config, device, "train"))
     run = SeedRun(config, data, task, network, next(iter(features.values()), None), seed, folder,
                   progress)  # fmt: skip
     progress.total = run.total
@@ -199,6 +199,9 @@ def _one_seed(
     if result is None:
         return False
     predictions = result.pop("predictions")
+    if has_trees():
+        balanced = config.finetune.class_weights == "balanced"
+        result["baseline"] = baseline(data, balanced, seed)
     write_seed_predictions(folder / "predictions.parquet", seed, data, task, predictions)
     save_task(network, task, folder / MODEL_FOLDER, {"seed": seed, "cut": common_cut(data.stores)})
     write_json(folder / DONE, result)
@@ -219,9 +222,8 @@ def make_network(config: TrainConfig, seed: int, outputs: int, device: torch.dev
     elif config.optim.activation_checkpointing:
         recompute_attention(encoder)
     torch.manual_seed(seed)  # the same head with and without init_from
-    width = m.hidden * (2 if f.view == "both" else 1)
     head = HeadConfig(
-        width, outputs, f.head_width, f.head_layers, f.dropout, f.view, f.pooling,
+        m.hidden, outputs, f.head_width, f.head_layers, f.dropout, f.view, f.pooling,
         config.run.freeze,
     )  # fmt: skip
     return TaskNetwork(encoder, head).to(device)
@@ -236,14 +238,11 @@ def enable_gradients(encoder: PharmHGT) -> PharmHGT:
 
 @torch.no_grad()
 def all_features(
-    network: TaskNetwork, data: TaskData, config: TrainConfig, device: torch.device, part: str = ""
+    network: TaskNetwork, data: TaskData, config: TrainConfig, device: torch.device
 ) -> Tensor:
-    """Return the pooled views of all peptides, or of the set `part`. [G, width] float32."""
+    """Return the pooled views of all peptides. [G, inputs] float32."""
     network.eval()
-    loader = GraphLoader(
-        data.stores, 256, shuffle=False, device=device, tier=config.data.tier,
-        subset=data.subset(part) if part else None,
-    )  # fmt: skip
+    loader = GraphLoader(data.stores, 256, shuffle=False, device=device, tier=config.data.tier)
     return torch.cat([network.features(batch).float() for batch in loader])
 
 
@@ -254,23 +253,34 @@ def finish(
     folders = [run / f"seed-{seed}" for seed in seeds if (run / f"seed-{seed}" / DONE).is_file()]
     done = [read_run_json(folder / DONE, DONE_FORM) for folder in folders]
     files = {"run": str(run)}
+    joined: dict[str, Any] = {}
     if done:
         files["predictions"] = str(join_predictions(run, folders))
+        joined = ensemble(pq.read_table(files["predictions"]))
+    metrics = [one["metrics"] for one in done]
+    trees = [one["baseline"] for one in done if "baseline" in one]
+    warned = [f"seed {one['seed']}: {text}" for one in done for text in one.get("warnings", [])]
     summary = {
         "status": status, "exit_code": EXIT_CODES.get(status, 0),
         "task": config.finetune.task, "target": config.finetune.target,
-        "seeds": len(seeds), "seeds_done": len(done), "metrics": mean_over_seeds(done),
+        "seeds": len(seeds), "seeds_done": len(done), "metrics": mean_over_seeds(metrics),
+        "ensemble": joined, "baseline": mean_over_seeds(trees),
+        "warnings": warned if not done or trees else [*warned, NOT_INSTALLED],
         "by_seed": done, **provenance,
     }  # fmt: skip
     write_json(run / "summary.json", summary)
     return {**summary, "files": files}
 
 
-def mean_over_seeds(done: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return set -> metric -> mean over the seeds with its confidence interval."""
+def mean_over_seeds(by_seed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return set -> metric -> mean over the seeds with its confidence interval.
+
+    Args:
+        by_seed: set -> metric -> value of each seed.
+    """
     found: dict[str, dict[str, list[float]]] = {}
-    for result in done:
-        for name, metrics in result["metrics"].items():
+    for result in by_seed:
+        for name, metrics in result.items():
             for key, value in metrics.items():
                 number = np.nan if value is None else value
                 found.setdefault(name, {}).setdefault(key, []).append(number)

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
+Metrics = dict[str, float]
+"""Name -> value; NaN if undefined."""
+BETTER_HIGH = ("r2", "spearman", "roc_auc", "pr_auc", "mcc", "accuracy")
+"""Metrics of which the highest value is the best one; of the others it is the lowest."""
 NAN = float("nan")
 
 
 def rmse(target: Numbers, prediction: Numbers) -> float:
     """Return the root mean squared error, in the unit of the target."""
     return float(np.sqrt(np.mean((target - prediction) ** 2)))
+
+
+def mae(target: Numbers, prediction: Numbers) -> float:
+    """Return the mean absolute error, in the unit of the target."""
+    return float(np.mean(np.abs(target - prediction)))
 
 
 def r2(target: Numbers, prediction: Numbers) -> float:
@@ -70,18 +80,34 @@ def pr_auc(positive: npt.NDArray[np.bool_], score: Numbers) -> float:
 
 
 def mcc(target: Labels, prediction: Labels, classes: int) -> float:
-    """Return Matthews' correlation for any number of classes (Gorodkin 2004); 0 if undefined."""
+    """Return Matthews' correlation for any number of classes (Gorodkin 2004).
+
+    It is NaN if all targets, or all predictions, are of one class.
+    """
     confusion = np.zeros((classes, classes))
     np.add.at(confusion, (target, prediction), 1)
     correct, total = np.trace(confusion), confusion.sum()
     actual, predicted = confusion.sum(1), confusion.sum(0)
     cross = correct * total - actual @ predicted
     scale = np.sqrt(total**2 - predicted @ predicted) * np.sqrt(total**2 - actual @ actual)
-    return float(cross / scale) if scale > 0 else 0.0
+    return float(cross / scale) if scale > 0 else NAN
 
 
-def regression_metrics(target: Numbers, prediction: Numbers) -> dict[str, float]:
-    """Return RMSE, R2 and Spearman's rank correlation.
+def metrics_of(target: npt.NDArray[Any], predictions: Numbers, classes: Sequence[str]) -> Metrics:
+    """Return the metrics of a set.
+
+    Args:
+        target: [N] values, or classes.
+        predictions: [N, 1] values, or [N, C] probabilities.
+        classes: names of the classes; empty for regression.
+    """
+    if classes:
+        return classification_metrics(target, predictions)
+    return regression_metrics(target, predictions[:, 0])
+
+
+def regression_metrics(target: Numbers, prediction: Numbers) -> Metrics:
+    """Return MAE, RMSE, R2 and Spearman's rank correlation.
 
     Args:
         target: [N].
@@ -89,13 +115,14 @@ def regression_metrics(target: Numbers, prediction: Numbers) -> dict[str, float]
     """
     target, prediction = target.astype(np.float64), prediction.astype(np.float64)
     return {
+        "mae": mae(target, prediction),
         "rmse": rmse(target, prediction),
         "r2": r2(target, prediction),
         "spearman": spearman(target, prediction),
     }
 
 
-def classification_metrics(target: Labels, probability: Numbers) -> dict[str, float]:
+def classification_metrics(target: Labels, probability: Numbers) -> Metrics:
     """Return the areas under the ROC and precision-recall curves, MCC and accuracy.
 
     For two classes, the areas are those of class 1. For more classes, they are means over the

@@ -112,7 +112,7 @@ class Predictor:
         rows = []
         for digest, task, network in self._networks:
             key = (digest, network.config.view, network.config.pooling)
-            if key not in seen:
+            if key not in seen or not network.config.frozen:
                 seen[key] = network.features(batch).float()
             rows.append(task.predictions(network.head(seen[key])))
         joined = torch.cat(rows, 1).cpu().numpy()
@@ -123,11 +123,10 @@ def _check_head(
     folder: Path, hidden: int, task: Task, config: HeadConfig, weights: Mapping[str, torch.Tensor]
 ) -> None:
     """Raise CheckpointError if a head does not fit its weights, its encoder or its task."""
-    width = hidden * (2 if config.view == "both" else 1)
     try:
         with torch.device("meta"):  # shapes without memory: the sizes may be too large
             head = TaskHead(config)
-        fits = (config.width, config.outputs) == (width, task.outputs)
+        fits = (config.hidden, config.outputs) == (hidden, task.outputs)
         head.load_state_dict(dict(weights), assign=True)
     except (RuntimeError, ValueError):
         fits = False

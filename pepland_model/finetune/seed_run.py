@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pepland_data.files.json_forms import any_real, maybe, record, whole
+from pepland_data.files.json_forms import any_real, items, maybe, record, text, whole
 from pepland_data.loader.graph_loader import GraphLoader
-from pepland_model.finetune.metrics import classification_metrics, regression_metrics
+from pepland_model.finetune.metrics import BETTER_HIGH, Metrics, metrics_of
+from pepland_model.finetune.readout import fit_statistics
 from pepland_model.finetune.task_data import TaskData
 from pepland_model.finetune.task_network import Task, TaskNetwork
 from pepland_model.finetune.task_step import TaskUpdater
+from pepland_model.finetune.trouble import (
+    constant_predictions,
+    no_better_than_mean,
+    vanished_gradient,
+)
 from pepland_model.finetune.vector_loader import VectorLoader
 from pepland_model.run.checkpoint import (
     latest_checkpoint,
@@ -50,7 +57,10 @@ class SeedState:
     step: int = 0
     evaluated_epoch: int = -1
     """Last evaluated epoch."""
+    best_value: float | None = None
+    """Validation figure of the best epoch, see `TaskConfig.monitor`."""
     best_loss: float | None = None
+    """Its validation loss."""
     best_epoch: int = -1
     without_gain: int = 0
     """Epochs since the best one."""
@@ -58,20 +68,25 @@ class SeedState:
     """Loss sum since the last line of metrics."""
     window_weight: float = 0.0
     """Weight sum of these losses."""
+    warnings: list[str] = field(default_factory=list)
+    """What was said about a training that does not learn."""
     best: dict[str, Tensor] = field(default_factory=dict)
-    """Trained weights of the best epoch."""
+    """Trained weights of the best epoch, and statistics of the head."""
 
     def values(self) -> dict[str, Any]:
         """Return the JSON values, which are all but the tensors."""
         return {key: value for key, value in vars(self).items() if key != "best"}
 
 
+SAMPLE = 4096
+"""Training peptides that the statistics of the head are taken from."""
 SEED = record(
     {
         **dict.fromkeys(("step", "without_gain"), whole()),
         **dict.fromkeys(("evaluated_epoch", "best_epoch"), whole(-1)),
         **dict.fromkeys(("window_loss", "window_weight"), any_real),
-        "best_loss": maybe(any_real),
+        **dict.fromkeys(("best_value", "best_loss"), maybe(any_real)),
+        "warnings": items(text),
         "feed": FEED,
     },
     {"threads": maybe(whole())},
@@ -107,18 +122,20 @@ class SeedRun:
         self.total = config.run.max_steps or config.run.epochs * steps
         self.targets = torch.from_numpy(data.targets).to(self.device)
         self.updater = TaskUpdater(network, task, self.targets, config, self.total)
+        buffers = dict(network.head.named_buffers(prefix="head"))
+        self.kept: dict[str, Tensor] = {**self.updater.named, **buffers}
         remedy = "try a lower --lr or --head-lr, or --precision fp32, with another --out"
         self.guard = NonFiniteGuard(folder, ProcessGroup(0, 1, self.device), True, remedy)
         self.state = SeedState()
         self._set_loaders: dict[str, Any] = {}
         self._saved_at = time.perf_counter()
 
-    def _loader(self, name: str, shuffle: bool = False) -> Any:
+    def _loader(self, name: str, shuffle: bool = False, size: int = 0) -> Any:
+        size = size or self.part
         if self.features is not None:
-            rows = self.data.sets[name]
-            return VectorLoader(self.features, rows, self.part, shuffle, self.seed)
+            return VectorLoader(self.features, self.data.sets[name], size, shuffle, self.seed)
         return GraphLoader(
-            self.data.stores, self.part, shuffle=shuffle, seed=self.seed, device=self.device,
+            self.data.stores, size, shuffle=shuffle, seed=self.seed, device=self.device,
             tier=self.config.data.tier, subset=list(self.data.subset(name)),
         )  # fmt: skip
 
@@ -129,6 +146,7 @@ class SeedRun:
             NonFiniteError: the loss became NaN or infinite.
             OSError: the checkpoint after a signal could not be written.
         """
+        self._fit_statistics()
         self._resume()
         log = RunLog(self.folder)
         try:
@@ -166,7 +184,7 @@ class SeedRun:
         self.state = SeedState(**values, best=tensors.get("best", {}))
         with refused_if_unusable(found.path):
             for weights in filter(None, (self.state.best, tensors["weights"])):
-                self._load_weights(weights)
+                self._load(weights)
             load_optimizer_tensors(
                 self.updater.optimizer, self.updater.named, tensors.get("optimizer", {})
             )
@@ -174,12 +192,18 @@ class SeedRun:
             restore_generators(tensors["generators"], self.device)
         self.progress.say(f"seed {self.seed}: resuming from step {self.state.step}")
 
-    def _load_weights(self, weights: dict[str, Tensor]) -> None:
+    def _load(self, weights: dict[str, Tensor]) -> None:
         with torch.no_grad():
-            for name, parameter in self.updater.named.items():
-                if weights[name].shape != parameter.shape:
+            for name, kept in self.kept.items():
+                if weights[name].shape != kept.shape:
                     raise ValueError(f"{name} has shape {tuple(weights[name].shape)}")
-                parameter.copy_(weights[name])
+                kept.copy_(weights[name])
+
+    def _fit_statistics(self) -> None:
+        """Set the statistics of the head from `SAMPLE` training peptides."""
+        loader = self._loader("train", shuffle=True, size=256)
+        loader.set_epoch(0)
+        fit_statistics(self.network, islice(loader, SAMPLE // 256))
 
     def _step(self, log: RunLog) -> None:
         self.network.train()
@@ -196,6 +220,7 @@ class SeedRun:
             loss = self.state.window_loss / self.state.window_weight
             log.write("train", self.state.step, {"epoch": epoch, "loss": loss, "lr": result.lr})
             self.progress.update(self.state.step, f"seed {self.seed} loss {loss:.4f}")
+            self._warn(log, vanished_gradient(float(result.gradient_norm)))
             self.state.window_loss = self.state.window_weight = 0.0
 
     def _end_of_epoch(self, log: RunLog) -> None:
@@ -209,16 +234,37 @@ class SeedRun:
         self.guard.check()
         state = self.state
         state.evaluated_epoch = self.step_batches.epoch
-        found: dict[str, float] = {}
+        self._fit_statistics()
+        found: Metrics = {}
         if "valid" in self.data.sets:
             predictions, loss = self.predict("valid")
             found = {"loss": loss, **self.metrics("valid", predictions)}
             log.write("eval", state.step, {"epoch": self.step_batches.epoch, **nan_as_none(found)})
+            target = self.data.targets[self.data.sets["valid"]]
+            self._warn(log, constant_predictions(self.task, predictions, target))
         state.without_gain += 1
-        if not found or state.best_loss is None or found["loss"] < state.best_loss:
+        if not found or self._is_better(found):
             state.without_gain = 0
             state.best_loss, state.best_epoch = found.get("loss"), self.step_batches.epoch
-            state.best = {n: p.detach().cpu().clone() for n, p in self.updater.named.items()}
+            state.best = {n: p.detach().cpu().clone() for n, p in self.kept.items()}
+
+    def _is_better(self, found: Metrics) -> bool:
+        """Return whether these figures are the best so far, and remember them if so."""
+        monitor = self.config.finetune.monitor
+        value = -found[monitor] if monitor in BETTER_HIGH else found[monitor]
+        best = self.state.best_value
+        if best is not None and not value < best:
+            return False
+        self.state.best_value = None if value != value else value
+        return True
+
+    def _warn(self, log: RunLog, sentence: str) -> None:
+        """Say a sentence, unless it is empty or something like it was said before."""
+        said = {text.split()[:4] == sentence.split()[:4] for text in self.state.warnings}
+        if sentence and True not in said:
+            self.state.warnings.append(sentence)
+            log.write("warning", self.state.step, {"text": sentence})
+            self.progress.say(f"seed {self.seed}, step {self.state.step}: {sentence}")
 
     @torch.no_grad()
     def predict(self, name: str) -> tuple[npt.NDArray[np.float32], float]:
@@ -238,19 +284,17 @@ class SeedRun:
         order = np.argsort(np.concatenate(index))  # the rows of a set are ascending
         return np.concatenate(parts)[order], loss / weight
 
-    def metrics(self, name: str, predictions: npt.NDArray[np.float32]) -> dict[str, float]:
+    def metrics(self, name: str, predictions: npt.NDArray[np.float32]) -> Metrics:
         """Return the metrics of a set."""
         target = self.data.targets[self.data.sets[name]]
-        if self.task.kind == "regression":
-            return regression_metrics(target, predictions[:, 0].astype(np.float64))
-        return classification_metrics(target, predictions.astype(np.float64))
+        return metrics_of(target, predictions.astype(np.float64), self.task.classes)
 
     def _save(self, final: bool = False) -> None:
         """Write a checkpoint. If the disk is full, warn; OSError for a final checkpoint."""
         self.guard.check()
         named = self.updater.named
         tensors: dict[str, dict[str, Tensor]] = {
-            "weights": {name: p.detach() for name, p in named.items()},
+            "weights": {name: kept.detach() for name, kept in self.kept.items()},
             "best": self.state.best,
             "generators": generator_states(self.device),
             "optimizer": optimizer_tensors(self.updater.optimizer, named),
@@ -269,16 +313,21 @@ class SeedRun:
 
     def _finish(self) -> dict[str, Any]:
         """Load the weights of the best epoch; return their metrics and predictions."""
-        self._load_weights(self.state.best)
+        self._load(self.state.best)
         predictions = {name: self.predict(name)[0] for name in self.data.sets}
+        if "valid" in self.data.sets:
+            constant = self.task.constant_loss(self.targets, self.data.sets)
+            sentence = no_better_than_mean(self.task, self.state.best_loss, constant)
+            self.state.warnings += [sentence] if sentence else []
         return {
             "seed": self.seed, "steps": self.state.step, "epochs": self.step_batches.epoch + 1,
             "best_epoch": self.state.best_epoch, "best_loss": self.state.best_loss,
+            "warnings": self.state.warnings,
             "metrics": {n: nan_as_none(self.metrics(n, p)) for n, p in predictions.items()},
             "predictions": predictions,
         }  # fmt: skip
 
 
-def nan_as_none(metrics: dict[str, float]) -> dict[str, float | None]:
+def nan_as_none(metrics: Metrics) -> dict[str, float | None]:
     """Return metrics for a JSON file, with None for NaN."""
     return {key: None if value != value else value for key, value in metrics.items()}

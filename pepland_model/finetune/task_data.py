@@ -123,6 +123,8 @@ def _sets_of(
     """Return the sets of a store and their origin; `part` is the set of a whole store, or ''."""
     if part:
         return {part: np.arange(len(store))}, "folders"
+    if config.finetune.folds:
+        return fold_sets(store, config, seed)
     wanted = config.finetune.split.replace("{seed}", str(seed))
     if wanted == "default" and wanted not in split_names(store):
         sets = random_sets(store, RANDOM_SHARES, config.data.split_seed)
@@ -141,6 +143,29 @@ def _sets_of(
     if not len(found.get("valid", ())):
         found["train"], found["valid"] = hold_out(found["train"], config.data)
     return found, origin
+
+
+def fold_sets(store: GraphStore, config: TrainConfig, seed: int) -> tuple[dict[str, Rows], str]:
+    """Return the sets of a fold of the cross-validation, and their origin, for people."""
+    count, name = config.finetune.folds, config.finetune.split
+    shares = {f"fold-{i}": 1 / count for i in range(count)}
+    fold, origin = random_sets(store, shares, config.data.split_seed), "drawn at random"
+    if name != "default":
+        split = open_split(store, name)
+        if len(split.sets) != count:
+            raise InputError(
+                f"split {name!r} of {store.path} has {len(split.sets)} sets and --folds is {count};"
+                " record one set per fold: pepland-data split --fractions a=0.2,b=0.2,..."
+            )
+        fold, origin = split.assignment, f"{name} by {split.method}, recorded"
+    number = (seed - config.run.seed) % count
+    rest = np.flatnonzero((fold != number) & (fold < count))
+    train, valid = hold_out(rest, config.data)
+    if count > 2:
+        in_next = fold[rest] == (number + 1) % count
+        train, valid = rest[~in_next], rest[in_next]
+    found = {"train": train, "valid": valid, "test": np.flatnonzero(fold == number)}
+    return found, f"fold {number} of {count}, {origin}"
 
 
 def column_of(store: GraphStore, name: str) -> Values:

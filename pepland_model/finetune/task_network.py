@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.files.json_forms import flag, items, maybe, one_of, real, record, text, whole
+from pepland_model.finetune.readout import Normalize, Readout
 from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.pooling import pooled_views, run_views
 from pepland_model.run.checkpoint import write_checkpoint
@@ -32,9 +36,9 @@ SAVED = record(
         ),
         "head": record(
             {
-                "width": whole(1, WIDEST),
-                "outputs": whole(1, WIDEST),
                 "hidden": whole(1, WIDEST),
+                "outputs": whole(1, WIDEST),
+                "units": whole(1, WIDEST),
                 "layers": whole(0, 1000),
                 "dropout": real,
                 "view": one_of("both", "atom", "fragment"),
@@ -88,6 +92,22 @@ class Task:
             return torch.tensor(float(len(target)), device=target.device)
         return torch.tensor(self.weights, device=target.device)[target].sum()
 
+    def constant_loss(self, targets: Tensor, sets: Mapping[str, npt.NDArray[np.int64]]) -> float:
+        """Return the validation loss of the constant that fits the training targets best.
+
+        Args:
+            targets: [G] of all peptides.
+            sets: rows of ``train`` and ``valid``.
+        """
+        train, valid = (targets.cpu()[torch.from_numpy(sets[name])] for name in ("train", "valid"))
+        if self.kind == "regression":
+            outputs = torch.zeros(1, 1)
+        else:
+            counts = torch.bincount(train, minlength=self.outputs) * torch.tensor(self.weights)
+            outputs = (counts / counts.sum()).clamp(min=1e-12).log().unsqueeze(0)
+        loss = self.loss_sum(outputs.expand(len(valid), -1), valid) / self.weight_sum(valid)
+        return float(loss)
+
     def predictions(self, outputs: Tensor) -> Tensor:
         """Return values in the unit of the column [G, 1], or probabilities [G, C]. float32."""
         if self.kind == "regression":
@@ -106,16 +126,24 @@ class Task:
 class HeadConfig:
     """Sizes and inputs of the head."""
 
-    width: int
-    """Number of inputs per peptide: the widths of its pooled views together."""
+    hidden: int
+    """Width of the encoder's states."""
     outputs: int
-    hidden: int = 256
+    units: int = 256
+    """Width of the hidden layers."""
     layers: int = 1
     dropout: float = 0.1
     view: str = "both"
     pooling: str = "mean"
     frozen: bool = False
-    """Whether the encoder is frozen; then each input is standardized on its own."""
+    """Whether the encoder is frozen; then the inputs are its pooled states as they are."""
+
+    @property
+    def inputs(self) -> int:
+        """Number of inputs per peptide."""
+        if self.frozen:
+            return self.hidden * (2 if self.view == "both" else 1)
+        return Readout.width(self.hidden, self.view)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -123,58 +151,25 @@ class HeadConfig:
         return cls(**{f.name: values[f.name] for f in fields(cls)})
 
 
-class Standardize(nn.Module):
-    """Subtract the mean over the training peptides, and divide by the standard deviation.
-
-    The differences between the pooled vectors of peptides are about a tenth of their common part,
-    which layer norm would not remove. Mean and deviation are computed once, before the training.
-
-    Args:
-        width: number of inputs per peptide.
-        each: whether each input has its own deviation. Otherwise all share the mean deviation: if
-            the encoder is trained, an input that hardly varied at first would change too much in
-            units of its own deviation.
-    """
-
-    def __init__(self, width: int, each: bool) -> None:
-        super().__init__()
-        self.each = each
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("std", torch.ones(width))
-
-    def fit(self, features: Tensor) -> None:
-        """Store mean and deviation of [N, width] features; a tiny deviation is replaced by 1."""
-        wide = features.double()
-        std = wide.std(0, correction=0)
-        if not self.each:
-            std = std.mean().expand_as(std)
-        floor = 0.01 * std.median()
-        self.mean.copy_(wide.mean(0))
-        self.std.copy_(torch.where(std > floor, std, torch.ones_like(std)))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the standardized features. [N, width]."""
-        return (features - self.mean) / self.std
-
-
-class TaskHead(nn.Sequential):
-    """Standardized inputs, hidden layers with ReLU and dropout, and a linear layer."""
+class TaskHead(nn.Module):
+    """The readout, normalized inputs, hidden layers with ReLU and dropout, and a linear layer."""
 
     def __init__(self, config: HeadConfig) -> None:
-        parts: list[nn.Module] = [Standardize(config.width, config.frozen)]
-        width = config.width
+        super().__init__()
+        parts: list[nn.Module] = [Normalize(config.inputs)]
+        width = config.inputs
         for _ in range(config.layers):
-            parts += [nn.Linear(width, config.hidden), nn.ReLU(), nn.Dropout(config.dropout)]
-            width = config.hidden
-        super().__init__(*parts, nn.Linear(width, config.outputs))
+            parts += [nn.Linear(width, config.units), nn.ReLU(), nn.Dropout(config.dropout)]
+            width = config.units
+        self.layers = nn.Sequential(*parts, nn.Linear(width, config.outputs))
+        self.readout = None
+        if not config.frozen:
+            self.readout = Readout(config.hidden, config.view, config.pooling)
 
-    def fit_inputs(self, features: Tensor) -> None:
-        """Set mean and deviation of the inputs from [N, width] features of training peptides."""
-        inputs = self[0]
-        assert isinstance(inputs, Standardize)
-        inputs.fit(features)
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the outputs. [G, outputs]."""
+        outputs: Tensor = self.layers(features)
+        return outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,11 +201,14 @@ class TaskNetwork(nn.Module):
         self.head = TaskHead(config)
 
     def features(self, batch: HeteroBatch | VectorBatch) -> Tensor:
-        """Return the concatenated pooled views of each peptide. [G, width]."""
+        """Return the inputs of the head for each peptide. [G, inputs]."""
         if isinstance(batch, VectorBatch):
             return batch.features
         view = self.config.view
         out = run_views(self.encoder, batch, view != "fragment", view != "atom")
+        if self.head.readout is not None:
+            inputs: Tensor = self.head.readout(batch, out)
+            return inputs
         return torch.cat(pooled_views(batch, out, self.config.view, self.config.pooling), 1)
 
     def forward(self, batch: HeteroBatch | VectorBatch) -> Tensor:

@@ -9,6 +9,11 @@ from pepland_data.errors import InputError
 from pepland_model.run.config_option import NOT_NEGATIVE, POSITIVE, SHARE_BELOW_1, option
 
 TASKS = ("pretrain", "regression", "classification")
+MONITORS = (
+    "loss", "mae", "rmse", "r2", "spearman", "roc_auc", "pr_auc", "mcc", "accuracy",
+)  # fmt: skip
+OF_KIND = {"regression": MONITORS[:5], "classification": ("loss", *MONITORS[5:])}
+"""Task -> figures that it has."""
 DEFAULTS: dict[str, Any] = {
     "batch_size": 32, "lr": 1e-4, "optimizer": "adamw", "weight_decay": 0.01, "patience": 10,
     "checkpoint_minutes": 1.0, "clip": 1.0, "warmup_steps": 20,
@@ -26,9 +31,15 @@ class TaskConfig:
     target: str = option("", "Column of the store to predict (fine-tuning only).")
     split: str = option(
         "default", "Name of a split recorded in the store. {seed} in it becomes the seed number.")
+    folds: int = option(
+        0, "Cross-validation in this number of parts: each is the test set once, and the next one "
+        "the validation set. The parts are random, or the sets of --split. 0 means none.",
+        NOT_NEGATIVE)
     seeds: int = option(
-        1, "Number of fine-tuning runs, each with the next seed. With several, the results have "
-        "confidence intervals.", POSITIVE)
+        1, "Number of fine-tuning runs, each with the next seed; with --folds, of each fold. "
+        "Several give confidence intervals, and their mean is a better prediction.", POSITIVE)
+    monitor: str = option(
+        "loss", "Validation figure that decides the best epoch and --patience.", MONITORS)
     view: str = option(
         "both", "Input of the head: the pooled atom vectors, the pooled fragment vectors, or both "
         "concatenated.", ("both", "atom", "fragment"))
@@ -45,6 +56,11 @@ class TaskConfig:
         "or one number per class, comma-separated: 1,3.")
 
     @property
+    def runs(self) -> int:
+        """Number of models that are trained."""
+        return self.seeds * max(1, self.folds)
+
+    @property
     def finetunes(self) -> bool:
         """Whether this is fine-tuning."""
         return self.task != "pretrain"
@@ -55,6 +71,13 @@ def check_task(task: TaskConfig) -> None:
     """Raise InputError where the keys do not fit together."""
     if task.finetunes and not task.target:
         raise InputError(f"--task {task.task} needs --target, a column of the store")
+    if task.finetunes and task.monitor not in OF_KIND[task.task]:
+        raise InputError(
+            f"monitor is {task.monitor!r}; for {task.task} choose from "
+            f"{', '.join(OF_KIND[task.task])}"
+        )
+    if task.folds == 1:
+        raise InputError("folds is 1; choose 2 or more, or 0 for none")
     given = [f.name for f in fields(task) if getattr(task, f.name) != f.default]
     if given and not task.finetunes:
         raise InputError(

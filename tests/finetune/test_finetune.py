@@ -15,6 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from safetensors.torch import load_file
+from torch.nn.functional import batch_norm
 
 from pepland_cli.train import main
 from pepland_data import open_store
@@ -24,11 +25,15 @@ from pepland_data.store.split.recorded import open_split, write_split
 from pepland_model.finetune import finetune as finetune_module
 from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
+from pepland_model.finetune.readout import Normalize, fit_statistics
 from pepland_model.finetune.task_data import TaskData, class_weights, targets_of
-from pepland_model.finetune.task_network import HeadConfig, Task, TaskHead
+from pepland_model.finetune.task_network import HeadConfig, Task, TaskNetwork
 from pepland_model.finetune.task_step import TaskUpdater
+from pepland_model.network.config import PharmHGTConfig
+from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.run.config import task_defaults, with_flags
 from pepland_model.train.nonfinite import NonFiniteError
+from tests.helpers.pretrain_data import golden_batch
 from tests.helpers.train_worker import end, finetune_small, start
 
 
@@ -105,37 +110,34 @@ def test_vectors_kept_for_a_frozen_encoder_change_nothing(store, encoder, tmp_pa
     np.testing.assert_allclose(kept, plain, rtol=1e-4)
 
 
-def test_the_head_sees_inputs_of_mean_0_and_deviation_1() -> None:
-    features = torch.randn(50, 6) * torch.tensor([1, 1e-3, 5, 1, 1, 0.0]) + 3
-    features[:, 5] = 7.0
-    head = TaskHead(HeadConfig(6, 1, frozen=True))
-    head.fit_inputs(features)
-    seen = head[0](features)
-    torch.testing.assert_close(seen[:, [0, 2, 3, 4]].std(0, correction=0), torch.ones(4))
-    torch.testing.assert_close(seen.mean(0), torch.zeros(6), atol=1e-5, rtol=0)
-    # Next to nothing, or nothing at all, is not blown up.
-    assert seen[:, 1].std() < 0.01
-    assert seen[:, 5].abs().max() < 1e-5
+def test_the_readout_turns_states_that_hardly_differ_into_inputs_of_one_unit() -> None:
+    batch = golden_batch(list(range(12)))
+    network = TaskNetwork(PharmHGT(PharmHGTConfig(hidden=16, heads=4)), HeadConfig(16, 1))
+    fit_statistics(network, [batch])
+    assert not network.training
+    inputs = network.features(batch)
+    seen = network.head.layers[0](inputs)
+    torch.testing.assert_close(seen.mean(0), torch.zeros(34), atol=0.05, rtol=0)
+    varies = inputs.std(0) > 1e-3
+    assert varies.sum() > 20
+    torch.testing.assert_close(seen.std(0)[varies], torch.ones(34)[varies], atol=0.1, rtol=0)
 
 
-def test_inputs_of_an_encoder_that_is_trained_share_one_unit() -> None:
-    features = torch.randn(50, 3) * torch.tensor([0.5, 1e-3, 1.5]) + 30
-    head = TaskHead(HeadConfig(3, 1))
-    head.fit_inputs(features)
-    seen = head[0](features)
-    torch.testing.assert_close(seen.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
-    torch.testing.assert_close(seen.std(0, correction=0).mean(), torch.tensor(1.0))
-    torch.testing.assert_close(
-        seen[:, 0].std() / seen[:, 2].std(), features[:, 0].std() / features[:, 2].std()
-    )
+def test_statistics_do_not_depend_on_what_was_seen_before() -> None:
+    batch = golden_batch([0, 1, 2, 3])
+    network = TaskNetwork(PharmHGT(PharmHGTConfig(hidden=16, heads=4)), HeadConfig(16, 1))
+    fit_statistics(network, [batch])
+    before = {name: value.clone() for name, value in network.head.named_buffers()}
+    network.train()
+    network(golden_batch([4, 5, 6, 7]))
+    fit_statistics(network, [batch])
+    for name, value in network.head.named_buffers():
+        torch.testing.assert_close(value, before[name])
 
 
-def test_an_encoder_trained_along_starts_from_inputs_around_zero(store, tmp_path) -> None:
-    finetune_small(store, tmp_path / "run", epochs=1, seeds=1)
-    head = load_file(tmp_path / "run" / "seed-0" / "model" / "head.safetensors")
-    assert head["0.mean"].abs().max() > 0
-    assert len(head["0.std"].unique()) == 1
-    assert head["0.std"][0] != 1
+def test_a_batch_of_one_peptide_is_trained_on(store, tmp_path) -> None:
+    summary = finetune_small(store, tmp_path / "run", epochs=1, seeds=1, batch_size=1)
+    assert np.isfinite(summary["metrics"]["test"]["rmse"]["mean"])
 
 
 def test_a_new_encoder_differs_between_seeds(store, tmp_path) -> None:
@@ -184,7 +186,14 @@ def test_a_weighted_loss_is_that_of_repeated_rows() -> None:
     )
 
 
-def test_accumulated_parts_make_the_same_step(store, tmp_path) -> None:
+def test_accumulated_parts_with_the_same_statistics_make_the_same_step(
+    store, tmp_path, monkeypatch
+) -> None:
+    def as_in_evaluation(self: Normalize, rows: torch.Tensor) -> torch.Tensor:
+        known = self.running_mean, self.running_var, self.weight, self.bias
+        return batch_norm(rows, *known, training=False, eps=self.eps)
+
+    monkeypatch.setattr(Normalize, "forward", as_in_evaluation)
     flags = {"seeds": 1, "dropout": 0.0, "epochs": 2, "batch_size": 8}
     finetune_small(store, tmp_path / "one", **flags)
     finetune_small(store, tmp_path / "two", **flags, accumulate=2)
@@ -280,7 +289,7 @@ def test_the_command_prints_metrics_with_intervals(store, encoder, tmp_path) -> 
                  encoder, "--freeze", "--epochs", 2, "--seeds", 2]  # fmt: skip
     result = call(*arguments, "--out", tmp_path / "a")
     assert result.exit_code == 0, result.output
-    assert "regression of affinity, 2 of 2 seeds" in result.stdout
+    assert "regression of affinity, 2 of 2 models" in result.stdout
     assert "test rmse" in result.stdout
     again = call("--config", tmp_path / "a" / "config.toml", "--out", tmp_path / "b", "--json")
     summary = json.loads(again.stdout)

@@ -1,0 +1,113 @@
+"""What boosted trees make of fragment counts, on the same peptides: the baseline of a fine-tuning.
+
+Features are the number of each fragment in a peptide, and its numbers of atoms and fragments. The
+trees are scikit-learn's histogram gradient boosting, stopped early on the validation set.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pepland_data.graph.columns import GraphColumns
+from pepland_data.graph.feature_tables import FeatureTables
+from pepland_data.store.graph_store import GraphStore
+from pepland_model.finetune.metrics import Metrics, metrics_of
+from pepland_model.finetune.task_data import TaskData
+
+MOST_FRAGMENTS = 1000
+"""Fragments that are counted: the most frequent ones of the stores."""
+NOT_INSTALLED = (
+    "no baseline of boosted trees: scikit-learn is not installed; pip install pepland-data[train]"
+)
+
+
+def has_trees() -> bool:
+    """Return whether scikit-learn is installed."""
+    return importlib.util.find_spec("sklearn") is not None
+
+
+def baseline(data: TaskData, balanced: bool, seed: int) -> dict[str, dict[str, float | None]]:
+    """Return set -> metrics that the trees reach; empty if the training set has one class.
+
+    Args:
+        data: targets and sets.
+        balanced: whether each class has the same total weight.
+        seed: random seed of the trees.
+    """
+    seen = np.unique(data.targets[data.sets["train"]])
+    if data.classes and len(seen) < 2:
+        return {}
+    found = boosted_trees(composition(data.stores), data, balanced, seed)
+    return {n: {k: None if v != v else v for k, v in m.items()} for n, m in found.items()}
+
+
+def composition(stores: tuple[GraphStore, ...]) -> npt.NDArray[np.float32]:
+    """Return fragment counts, and numbers of atoms and fragments. [G, fragments + 2] float32."""
+    opened = [(store.gather(np.arange(len(store))), store.tables) for store in stores]
+    totals: Counter[str] = Counter()
+    for columns, tables in opened:
+        counts = np.bincount(columns.fragment_code, minlength=len(tables.fragment_smiles))
+        totals.update(dict(zip(map(str, tables.fragment_smiles), counts.tolist(), strict=True)))
+    place = {name: i for i, (name, _) in enumerate(totals.most_common(MOST_FRAGMENTS))}
+    return np.concatenate([_counted(columns, tables, place) for columns, tables in opened])
+
+
+def _counted(
+    columns: GraphColumns, tables: FeatureTables, place: dict[str, int]
+) -> npt.NDArray[np.float32]:
+    """Return the rows of one store; `place` has the column of each fragment that is counted."""
+    column = np.array([place.get(str(name), -1) for name in tables.fragment_smiles])
+    column = column[columns.fragment_code]
+    owner = np.repeat(np.arange(len(columns)), columns.sizes("fragment"))
+    counts = np.zeros((len(columns), len(place)), np.float32)
+    np.add.at(counts, (owner[column >= 0], column[column >= 0]), 1)
+    return np.column_stack([counts, columns.sizes("atom"), columns.sizes("fragment")])
+
+
+def boosted_trees(
+    features: npt.NDArray[np.float32], data: TaskData, balanced: bool, seed: int
+) -> dict[str, Metrics]:
+    """Fit the trees on the training set; return set -> metrics for the other sets.
+
+    Args:
+        features: [G, F] of `composition`.
+        data: targets and sets.
+        balanced: whether each class has the same total weight.
+        seed: random seed of the trees.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    settings: dict[str, Any] = {"learning_rate": 0.05, "max_iter": 500, "random_state": seed}
+    held: dict[str, Any] = {}
+    x, y = features, data.targets
+    train, valid = data.sets["train"], data.sets.get("valid")
+    if valid is not None:
+        valid = valid[np.isin(y[valid], y[train])] if data.classes else valid
+    if valid is not None and len(valid):
+        settings |= {"early_stopping": True, "n_iter_no_change": 20}
+        held = {"X_val": x[valid], "y_val": y[valid]}
+    if data.classes:
+        weight = "balanced" if balanced else None
+        trees = HistGradientBoostingClassifier(class_weight=weight, **settings)
+    else:
+        trees = HistGradientBoostingRegressor(**settings)
+    trees.fit(x[train], y[train], **held)
+    return {
+        name: metrics_of(y[rows], _predictions(trees, x[rows], len(data.classes)), data.classes)
+        for name, rows in data.sets.items()
+        if name != "train"
+    }
+
+
+def _predictions(trees: Any, x: npt.NDArray[np.float32], classes: int) -> npt.NDArray[np.float64]:
+    """Return values [N, 1], or probabilities [N, C]; a class that was not seen has 0."""
+    if not classes:
+        return np.asarray(trees.predict(x), np.float64)[:, None]
+    shares = np.zeros((len(x), classes))
+    shares[:, trees.classes_] = trees.predict_proba(x)
+    return shares
