@@ -214,7 +214,7 @@ def test_the_best_epoch_is_that_of_the_monitored_figure(store, tmp_path) -> None
     ("flags", "words"),
     [
         ({"monitor": "mcc"}, "for regression choose from loss, mae"),
-        ({"folds": 1}, "choose 2 or more folds"),
+        ({"folds": 1}, "choose 2 or more, or 0"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(flags, words) -> None:
