@@ -52,9 +52,19 @@ def nucleotide_note(text: str) -> str:
 
     Repeats of one or two residues, as in poly-alanine or silk, are peptides.
     """
-    if len(text) < SURELY_NUCLEOTIDES or not _all_in(text, DNA) or len(set(text) - {"N"}) < 3:
-        return ""
-    return "looks like nucleotides: only A, C, G, T and N; it was read as residues"
+    if _surely(text, DNA):
+        return "looks like nucleotides: only A, C, G, T and N; it was read as residues"
+    return ""
+
+
+def looks_like_nucleotides(text: str) -> bool:
+    """Return whether a text is DNA or RNA, in small letters too, and no peptide by accident."""
+    return _surely(text.upper(), DNA) or _surely(text.upper(), RNA)
+
+
+def _surely(text: str, letters: str) -> bool:
+    enough = len(text) >= SURELY_NUCLEOTIDES and len(set(text) - {"N"}) >= 3
+    return enough and _all_in(text, letters)
 
 
 def _all_in(text: str, letters: str) -> bool:

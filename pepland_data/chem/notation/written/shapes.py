@@ -64,6 +64,17 @@ def thorough_notation(text: str) -> str:
     return _joined_notation(start) or NAMES.get(found, "")
 
 
+def may_be_smiles(text: str) -> bool:
+    """Return whether the first word of a text may be a SMILES; True for every SMILES.
+
+    A number of a ring stands at two atoms, so each digit is there an even number of times.
+    """
+    word = text.split(maxsplit=1)[0] if text.strip() else ""
+    rest = BRACKETS.sub("", word)
+    letters = any(letter.isalpha() for letter in word)
+    return letters and not NEVER.search(rest) and all(rest.count(d) % 2 == 0 for d in "0123456789")
+
+
 def _is_mixed(text: str) -> bool:
     """Return whether a text is one-letter codes of which fewer than half are small letters."""
     small = sum(letter.islower() for letter in text)
