@@ -19,8 +19,8 @@ from pepland_data.chem.notation.residue_letters import looks_like_nucleotides
 from pepland_data.chem.notation.written.shapes import BRACKETS, may_be_smiles, thorough_notation
 from pepland_data.inputs.line_block import Block
 
-FIRST_TEXTS = 1000
-"""Texts that are judged; empty ones do not count."""
+FIRST_ROWS = 1000
+"""Rows whose texts are judged; empty texts do not count."""
 MIN_SHARE, FEWEST = 0.1, 10
 """Share and number of texts from which on something is said."""
 LONG, USUAL = 100, 15
@@ -47,12 +47,10 @@ def warn_early(blocks: Iterable[B], options: FeaturizeOptions) -> tuple[list[str
     """
     blocks = iter(blocks)
     first, texts = list[B](), list[str]()
-    for block in blocks:
+    while len(texts) < FIRST_ROWS and (block := next(blocks, None)):
         first.append(block)
-        texts += [text for text in block.first_texts(FIRST_TEXTS) if text.strip()]
-        if len(texts) >= FIRST_TEXTS:
-            break
-    notes = early_notes(texts[:FIRST_TEXTS], options)
+        texts += block.first_texts(FIRST_ROWS - len(texts))
+    notes = early_notes([text for text in texts if text.strip()], options)
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return notes, chain(first, blocks)
