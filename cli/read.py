@@ -94,7 +94,7 @@ def _text(answer: dict[str, Any]) -> str:
 
 def _facts(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield name and value of each line below a text."""
-    yield "tried as" if answer["reject"] else "notation", answer["notation"]
+    yield "looks like" if answer["reject"] else "notation", answer["notation"]
     if molecule := answer["molecule"]:
         yield "SMILES", molecule["smiles"]
         yield "HELM", molecule["helm"] or f"none: {molecule['no_helm']}"

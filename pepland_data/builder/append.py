@@ -166,4 +166,5 @@ def _report(out: Path, manifest: Manifest, added: BuildReport | None) -> BuildRe
         seconds=added.seconds if added else 0.0,
         nothing_to_do=added is None,
         resumed_shards=added.resumed_shards if added else 0,
+        early_notes=added.early_notes if added else [],
     )

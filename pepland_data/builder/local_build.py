@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pepland_data.builder.write_zarr import write_zarr
 from pepland_data.errors import BuildError, InputError
 from pepland_data.files.atomic import file_sha256
 from pepland_data.files.folder_lock import BuildLock
+from pepland_data.inputs.early_notes import warn_early
 from pepland_data.inputs.line_block import Block, FileSpan, LineBlock, changed
 from pepland_data.inputs.read_input import (
     check_input,
@@ -68,6 +69,8 @@ class BuildReport:
     """``kind: note`` -> rows: what standardization changed and what RDKit warned about."""
     cache: dict[str, int] = field(default_factory=dict)
     """Pieces of molecules ``asked`` for, and those ``known`` from earlier molecules."""
+    early_notes: list[str] = field(default_factory=list)
+    """What the first rows show; also a warning before they are converted."""
 
     @property
     def reject_fraction(self) -> float:
@@ -106,11 +109,12 @@ def _build_locked(
             lock.release(clear=True)
             return report
         start_or_resume(work, recipe)
-        summaries, resumed = _convert(path, work, options, rows_of(recipe), progress)
+        summaries, early = _convert(path, work, options, rows_of(recipe), progress)
         if file_state(path) != before and file_sha256(path) != recipe["input"]["sha256"]:
             raise changed(path)
         if not summaries:
             raise InputError(f"{source} holds no rows; expected one peptide per row")
+        resumed = sum(summary.resumed for summary in summaries)
         if options.featurize.dedup:
             run = partial(options.runner.run, ordered=True)
             summaries = drop_duplicates(work, summaries, run)
@@ -124,7 +128,7 @@ def _build_locked(
     write_manifest(out, manifest)
     delete_chunks(work, options.runner)
     lock.release(clear=True)
-    return _report(out, manifest, summaries, start, resumed)
+    return replace(_report(out, manifest, summaries, start, resumed), early_notes=early)
 
 
 def _check_folder(out: Path) -> None:
@@ -171,13 +175,14 @@ def _delete_if_empty(out: Path, work: Path, lock: BuildLock) -> None:
 
 def _convert(
     path: Path, work: Path, options: BuildOptions, part: range | None, progress: StageProgress
-) -> tuple[list[ShardSummary], int]:
-    """Return the summaries of all chunks in order, and the number of resumed ones."""
+) -> tuple[list[ShardSummary], list[str]]:
+    """Return the summaries of all chunks in order, and what is said about the first rows."""
     input_format, by_place = options.featurize.input_format, options.engine == "local"
     blocks = read_blocks(
         path, options.rows_per_shard, options.smiles_column, input_format, part, by_place,
         options.keep_index,
     )  # fmt: skip
+    notes, blocks = _early_notes(blocks, work, options)
     groups = task_blocks(blocks, options, part, path.stat().st_size)
     tasks = ((group, options.featurize, work.absolute()) for group in groups)
     summaries: list[ShardSummary] = []
@@ -191,7 +196,16 @@ def _convert(
             rows += summary.rows
             progress("convert", rows, None if part is None else len(part))
             first_rows.add(summary)
-    return sorted(summaries, key=lambda s: s.number), sum(s.resumed for s in summaries)
+    return sorted(summaries, key=lambda s: s.number), notes
+
+
+def _early_notes(
+    blocks: Iterator[Block], work: Path, options: BuildOptions
+) -> tuple[list[str], Iterator[Block]]:
+    """Warn of what the first rows show, unless they were converted by an interrupted build."""
+    if (work / f"{0:06d}" / DONE_FILE).exists():
+        return [], blocks
+    return warn_early(blocks, options.featurize)
 
 
 def task_blocks(

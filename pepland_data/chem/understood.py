@@ -11,8 +11,8 @@ from rdkit.Chem import Descriptors, rdMolDescriptors
 
 from pepland_data.chem.conversion import Converted, FeaturizeOptions, Reject
 from pepland_data.chem.featurizer import Featurizer
-from pepland_data.chem.notation.detect import detect_notation, is_molblock
-from pepland_data.chem.notation.parse import MAX_TEXT, parse
+from pepland_data.chem.notation.detect import SEQUENCE_LETTERS, detect_notation, is_molblock
+from pepland_data.chem.notation.parse import MAX_TEXT, parse, recognised
 from pepland_data.chem.notation.written.shapes import thorough_notation
 from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.chem.residues.to_helm import WrittenHelm, helm_of_molecule
@@ -50,7 +50,8 @@ class Understood:
 
     text: str
     notation: str
-    """``SMILES``, ``sequence``, ``HELM``..., as it was read or tried."""
+    """``SMILES``, ``sequence``, ``HELM``..., as it was read or tried; for a reject also the name of
+    a notation that is not read."""
     molecule: Molecule | None
     """None for a reject."""
     reject: Reject | None = None
@@ -93,6 +94,10 @@ def _understood(
         notation, other = _meant(text)
         notes.append(AMBIGUOUS.format(_shown(notation), other))
     shown = "mol block" if is_molblock(text) else _shown(notation)
+    if SEQUENCE_LETTERS.issuperset(text) and notation == "three-letter" != options.input_format:
+        shown = "sequence"  # with U or O
+    if reject and shown == "SMILES" and not _is_smiles(text):
+        shown = recognised(text) or shown
     if reject:
         return Understood(text, shown, None, reject, notes)
     read = done.renamed.get(place, text)

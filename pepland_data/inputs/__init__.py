@@ -12,6 +12,7 @@ sdf.py        - records of SDF files, with their properties as columns
 fasta.py, typed_tables.py, json_lines.py - readers of the other formats
 header.py     - column names, and which column holds the text
 text_lines.py - lines of a file as bytes, and bytes that are not text
+early_notes.py - what the first rows show, before all are converted
 part.py       - `Part`: which rows one job of an array job builds
 synthetic.py  - synthetic peptides as an input file
 """

@@ -57,6 +57,10 @@ class Chunk:
             return reason
         return sequence_reason(self.texts[position]) or reason
 
+    def first_texts(self, count: int) -> list[str]:
+        """Return the texts of the first rows, at most so many."""
+        return self.texts[:count]
+
     def parse(self) -> Chunk:
         """Return the chunk itself, which is parsed already (see `LineBlock.parse`)."""
         return self

@@ -70,10 +70,19 @@ class LineBlock:
         Raises:
             InputError: the file has changed since the block was made.
         """
+        return self._chunk(list(self._rows()))
+
+    def first_texts(self, count: int) -> list[str]:
+        """Return the texts of the first rows, at most so many; InputError as for `parse`."""
+        return self._chunk(list(islice(self._rows(), count))).texts
+
+    def _chunk(self, rows: list[Row]) -> Chunk:
+        return chunk_of(rows, list(self.names), self.text_at, self.first_row)
+
+    def _rows(self) -> Iterator[Row]:
         data = self.lines if isinstance(self.lines, bytes) else self._read(self.lines)
         lines = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
-        rows = _csv_rows(lines, self.delimiter) if self.delimiter else plain_rows(lines)
-        return chunk_of(list(rows), list(self.names), self.text_at, self.first_row)
+        return _csv_rows(lines, self.delimiter) if self.delimiter else plain_rows(lines)
 
     def _read(self, span: FileSpan) -> bytes:
         data = span.read()

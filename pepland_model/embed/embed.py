@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pepland_data
 from pepland_data.chem.conversion import FeaturizeOptions
+from pepland_data.inputs.early_notes import warn_early
 from pepland_data.inputs.read_input import read_chunks, spool, standard_input_at
 from pepland_model.embed.encoder import Encoder
 from pepland_model.embed.rows import (
@@ -135,7 +136,7 @@ def embedded_parts(
             spool(sys.stdin.buffer, path)
         with standard_input_at(scratch / "stdin.txt"):
             chunks = read_chunks(path, ROWS, source.column, options.input_format)
-            yield from embed_texts(encoder, chunks, options, pooling)
+            yield from embed_texts(encoder, warn_early(chunks, options)[1], options, pooling)
 
 
 def _general(reason: str) -> str:

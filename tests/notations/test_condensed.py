@@ -135,7 +135,7 @@ REFUSALS = {
     "CAAAC (disulfide bridge: 1-9)": "there are 5 residues, no 9",
     "ACK(Foo)": "neither a residue nor a group",
     "AlaGly(": "a bracket is not closed",
-    "Ala--Gly-Phe": "nothing stands at word 2",
+    "Ala--Gly-Phe": "word 2 is empty; delete the hyphen",
     "RQpYEE": "a D residue or a phosphate (pS)",
     "Ac-ALA-NH2": "ALA is Ala or three residues",
     "ALA-RGD-NH2": "ALA is Ala or three residues",

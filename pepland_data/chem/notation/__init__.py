@@ -12,6 +12,7 @@ monomer_template.py - what a monomer adds to such a SMILES.
 plain_helm.py - write out repeats of HELM, and leave out annotations and hydrogen bonds.
 molblock.py - a record of an SDF file becomes a SMILES.
 foreign.py - name the notation of a text that could not be read.
+odd_letters.py - name a letter outside of ASCII.
 residue_letters.py - what is wrong with a sequence; sequences that look like nucleotides.
 standardize.py - remove salts and charges from a SMILES.
 molecule_identity.py - 16 bytes that are equal for equal molecules.

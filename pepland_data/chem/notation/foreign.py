@@ -18,18 +18,20 @@ CODES = (
 BARE = f"(?i:{CODES})"
 CODE = f"(?<![A-Za-z]){BARE}(?![A-Za-z])"
 CAPS = (
-    r"(?:Ac|H|Me|For|Bz|Bn|Boc|Fmoc|Cbz|Z|Tos|Suc|MeOSuc|Glutaryl|Biotin\w*|FITC|TAMRA|\d-FAM|FAM|"
+    r"(?:Ac|H|H2N|Me|For|Bz|Bn|Boc|Fmoc|Cbz|Z|Tos|Suc|MeOSuc|Glutaryl|Biotin\w*|FITC|TAMRA|\d-FAM|FAM|"
     r"Dansyl|Dabcyl|DOTA|Abz|Mca|Myr|Pal|Palmitoyl|Stearyl|Lipoyl|Ahx|pGlu|Pyr|OH|NH2|CHO|CONH2|"
     r"COOH|AMC|AFC|ACC|pNA|[fcFC]MK|FMK|OMe|OEt|OtBu|OBn|NHMe|NHEt|NMe2|OSu|al|ol)"
 )
 """Names of groups at the ends of a peptide."""
 LETTERS = "[ACDEFGHIKLMNPQRSTVWYacdefghiklmnpqrstvwy]"
+CYCLIC = "a cyclic peptide written as cyclo(...)"
 SMALL_LETTERS = re.compile(r"[acdefghiklmnpqrstvwy]{2,}")
 SHAPES = (
-    (r"(?i:nan|null|none|n/a|missing)", "a missing value"),
+    (r"(?i:nan|null|none|n/a|n\.a\.|missing|#(?:n/a|name\?|ref!|value!|div/0!|num!|null!))|[?.-]+|\\N",
+     "a missing value"),
     (r"[-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?", "a number"),
-    (r"InChI=1S?/.*", "InChI"),
-    (r"[A-Z]{14}-[A-Z]{10}-[A-Z]", "an InChIKey"),
+    (r"(?:InChI=)?1S?/[A-Z].*", "InChI"),
+    (r"(?:InChIKey=)?[A-Z]{14}-[A-Z]{10}-[A-Z]", "an InChIKey"),
     (r">.*", "a FASTA header line"),
     (r"#.*", "a comment"),
     (r"\$\$\$\$|M  (?:END|CHG|V30).*|.*V[23]000|(?:-?\d+\.\d{3,}\s+){3}.*",
@@ -37,7 +39,7 @@ SHAPES = (
     (rf"(?:{'|'.join(POLYMERS)})\d+.*|.*\$\$\$\$(?:V2\.0)?", "incomplete HELM"),
     (r"\d{2,7}-\d\d-\d", "a CAS number"),
     (r"(?i:cyclo|cyc)[- ]?[(\[{].*|c[(\[](?=[^)\]]*[ADEGHKLMQRTVWY]).*[)\]].*",
-     "a cyclic peptide written as cyclo(...)"),
+     CYCLIC),
     (r".*\(\d+,\d+\).*", "BILN"),
     (rf".*?{CODE}.*?{CODE}.*|(?:{CAPS}-)*(?:[DL]-)?{CODE}(?:-{CAPS})*|(?:{BARE}){{2,}}",
      "a peptide in three-letter codes"),
@@ -47,12 +49,26 @@ SHAPES = (
     (r"(?:sp|tr|ref|gb|emb|pdb)\|.+|[OPQ]\d[A-Z\d]{3}\d(?:[-.]\d+)?|"
      r"[A-NR-Z]\d(?:[A-Z][A-Z\d]{2}\d){1,2}(?:[-.]\d+)?|[A-Z\d]{1,10}_[A-Z\d]{3,5}|"
      r"[ANXYW]P_\d{6,9}(?:\.\d+)?|UPI[\dA-F]{10}|UniRef\d+_\w+", "a protein accession"),
+    (r"CHEMBL\d+|CHEBI:\d+|DB\d{5}|CID:? ?\d+|ZINC\d+|[1-9][A-Z\d]{3}(?:[_:.][A-Za-z])?",
+     "a name of a database entry"),
+    (r"(?=\D*\d)C\d*H\d*(?:(?:Br|Cl|Na|[BCFINOPS])\d*)*", "a molecular formula"),
+    (r"[^<>\s]*(?<!-)>[^<>\s]*(?<!-)>[^<>\s]*", "a reaction"),
 )  # fmt: skip
 """Pattern of a whole text -> the name of its notation; the first that fits counts."""
 BRACKETS = re.compile(r"\[[^\[\]]*\]|\((?:[^()]|\([^()]*\))*\)|\{[^{}]*\}|<[^<>]*>")
 WORD = re.compile(r"(?=[a-z]*[^bcnops\W\d_])[A-Za-z]?[a-z]{4,}")
 """Small letters that no SMILES has in a row."""
+NAME = re.compile(r"(?=[A-Z]*[ADEGHKLMQRTVWY])[A-Z]{2,6}-\d{1,4}[A-Za-z]?")
+"""Letters and a number, as in GLP-1."""
+SMARTS = re.compile(r"\[[^\[\]\s]+[;!&][^\[\]]*\]|\[[$!]")
+UNSURE = (
+    "a name in words", "SMARTS", "a name of a database entry", "a molecular formula", "a reaction",
+)  # fmt: skip
+"""Names for what fits no other pattern; the text may still be in a notation that is read."""
 REMEDIES = {
+    "a name of a database entry": "look up its structure",
+    "an InChIKey": "look up its structure", "a CAS number": "look up its structure",
+    "a reaction": "give the peptide alone",
     "a protein accession": "fetch its sequence", "a comment": "delete the line",
     "a FASTA header line": "give the file the suffix .fasta",
     "a line of a mol block": "give the whole SDF file", "a missing value": "leave the row out",
@@ -71,7 +87,9 @@ def foreign_notation(text: str) -> str:
             return name
     if _is_sequence_with_brackets(stripped):
         return "a sequence with modified residues in brackets"
-    return "a name in words" if WORD.search(stripped) else ""
+    if SMARTS.search(stripped):
+        return "SMARTS"
+    return "a name in words" if WORD.search(stripped) or NAME.fullmatch(stripped) else ""
 
 
 def foreign_reason(text: str, readable: str) -> str:
@@ -84,7 +102,16 @@ def foreign_reason(text: str, readable: str) -> str:
     name = foreign_notation(text[:MOST])
     if not name:
         return ""
+    if name == CYCLIC:
+        return (
+            "a cyclic peptide is not read in this form; write it as cyclo(...), in round brackets"
+        )
     return f"{name} is not read; {REMEDIES.get(name, f'write the peptide as {readable}')}"
+
+
+def is_small_sequence(text: str) -> bool:
+    """Return whether a text is small letters that are all residues, rather than a missing value."""
+    return bool(SMALL_LETTERS.fullmatch(text)) and text != "nan"
 
 
 def sequence_reason(text: str, readable: str = "HELM or as a sequence") -> str:
@@ -94,7 +121,7 @@ def sequence_reason(text: str, readable: str = "HELM or as a sequence") -> str:
         text: a text that could not be read.
         readable: notations in which another notation can be written.
     """
-    if SMALL_LETTERS.fullmatch(text):
+    if is_small_sequence(text):
         return sequence_fault(text)
     return foreign_reason(text, readable) or sequence_fault(text)
 

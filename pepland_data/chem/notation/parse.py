@@ -16,9 +16,11 @@ from pepland_data.chem.notation.foreign import (
     SMALL_LETTERS,
     foreign_notation,
     foreign_reason,
+    is_small_sequence,
     sequence_reason,
 )
 from pepland_data.chem.notation.helm import read_helm, smiles_of_translated
+from pepland_data.chem.notation.odd_letters import odd_letter
 from pepland_data.chem.notation.residue_letters import sequence_fault
 from pepland_data.chem.notation.written.read import is_written, written_helm
 from pepland_data.chem.notation.written.shapes import thorough_notation
@@ -30,8 +32,11 @@ MAX_TEXT = 100_000
 MAX_REASON = 200
 """RDKit's messages are shortened to this many characters."""
 BRACKET_ATOM = re.compile(r"\[[^\]]*\]")
-SEQUENCE_LIKE = re.compile(rf"[A-Z*\-.~]{{2,}}|{SMALL_LETTERS.pattern}")
-"""Letters, gaps and stop signs: the text may be intended as a sequence."""
+SEQUENCE_LIKE = re.compile(rf"[A-Z\d\s*\-.~,;:/|_']{{2,}}|{SMALL_LETTERS.pattern}")
+"""Letters, gaps, stop signs and what may stand between: perhaps intended as a sequence."""
+NO_ATOMS = NEVER_SMILES | frozenset("XJZU")
+"""Capital letters that are no atoms of SMILES."""
+QUOTES = "\"'`"
 READABLE = "HELM or SMILES"
 ORGANIC_ATOM = re.compile(r"[BCNOPSFIbcnops]")
 
@@ -136,7 +141,7 @@ def check_letters(text: str) -> None:
         return
     for letter in text.split(maxsplit=1)[0]:  # a name may follow
         if not letter.isascii():
-            why = foreign_reason(text, READABLE) or f"{letter!a} stands for nothing in a SMILES"
+            why = foreign_reason(text, READABLE) or odd_letter(text)
             raise InvalidMoleculeError(text, "parse", why)
 
 
@@ -163,10 +168,37 @@ def _other_notation(text: str, input_format: str) -> str:
     """Return why a text that RDKit cannot read is no SMILES at all, or ''."""
     if input_format != "auto" and (other := _other_format(text)):
         return other
-    letters = SEQUENCE_LIKE.fullmatch(text) and not NEVER_SMILES.isdisjoint(text.upper())
-    if letters and input_format == "auto":
+    if input_format == "auto" and is_like_sequence(text):
         return sequence_reason(text, READABLE)
-    return foreign_reason(text, READABLE)
+    return foreign_reason(text, READABLE) or _around(text) or _features(text)
+
+
+def recognised(text: str) -> str:
+    """Return what a text is that could not be read as SMILES: ``sequence``, another name, or ''."""
+    name = "" if is_small_sequence(text) else foreign_notation(text[:MOST])
+    return name or ("sequence" if is_like_sequence(text) else "")
+
+
+def is_like_sequence(text: str) -> bool:
+    """Return whether a text that could not be read is more like a sequence than like a SMILES."""
+    return bool(SEQUENCE_LIKE.fullmatch(text)) and not NO_ATOMS.isdisjoint(text.upper())
+
+
+def _around(text: str) -> str:
+    """Return what stands around or in a text and is no part of a SMILES, or ''."""
+    if text[0] in QUOTES and text[-1] == text[0]:
+        return "the text is in quotes; delete them"
+    if text[-1] in ",;":
+        return f"the text ends with {text[-1]!r}; delete it"
+    return odd_letter(text)
+
+
+def _features(text: str) -> str:
+    """Return that the CXSMILES behind a readable SMILES is wrong, or ''."""
+    smiles, bar, _ = text.partition(" |")
+    if bar and Chem.MolFromSmiles(smiles) is not None:
+        return "what stands behind the SMILES is no CXSMILES; delete it"
+    return ""
 
 
 def _other_format(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pepland_data.chem.notation.alphabet import AMINO_ACIDS, RARE_AMINO_ACIDS
+from pepland_data.chem.notation.odd_letters import odd_letter
 
 LETTERS = AMINO_ACIDS | RARE_AMINO_ACIDS
 HYDROXYPROLINE = re.compile("G[A-Z]O")
@@ -31,7 +32,11 @@ def sequence_fault(text: str) -> str:
         return rare_letter_fault(text)
     if letter in GAPS:
         return f"gap {letter!r} at position {place}; remove the gaps of the alignment"
+    if not letter.isascii():
+        return odd_letter(text)
     if letter.upper() in AMINO_ACIDS:
+        if looks_like_nucleotides(text):
+            return "looks like nucleotides in small letters; translate them"
         return f"{letter!r} is a small letter; a sequence has capital letters"
     meaning = MEANINGS.get(letter)
     said = f"stands for {meaning}" if meaning else "is none of the twenty amino acids"
@@ -52,9 +57,19 @@ def nucleotide_note(text: str) -> str:
 
     Repeats of one or two residues, as in poly-alanine or silk, are peptides.
     """
-    if len(text) < SURELY_NUCLEOTIDES or not _all_in(text, DNA) or len(set(text) - {"N"}) < 3:
-        return ""
-    return "looks like nucleotides: only A, C, G, T and N; it was read as residues"
+    if _surely(text, DNA):
+        return "looks like nucleotides: only A, C, G, T and N; it was read as residues"
+    return ""
+
+
+def looks_like_nucleotides(text: str) -> bool:
+    """Return whether a text is DNA or RNA, in small letters too, and no peptide by accident."""
+    return any(_surely(text, letters) for letters in (DNA, RNA, DNA.lower(), RNA.lower()))
+
+
+def _surely(text: str, letters: str) -> bool:
+    enough = len(text) >= SURELY_NUCLEOTIDES and _all_in(text, letters)
+    return enough and len(set(text) - {"N", "n"}) >= 3
 
 
 def _all_in(text: str, letters: str) -> bool:

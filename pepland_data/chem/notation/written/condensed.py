@@ -52,7 +52,7 @@ def _words(text: str) -> list[str]:
     if any(map(CYCLE.match, words[1:])):
         raise UnreadableError("a ring inside of a chain is not read; write it as HELM")
     if "" in words:
-        raise UnreadableError(f"nothing stands at word {words.index('') + 1}, between two hyphens")
+        raise UnreadableError(f"word {words.index('') + 1} is empty; delete the hyphen beside it")
     return words
 
 

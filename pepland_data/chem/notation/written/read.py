@@ -7,10 +7,11 @@ from functools import lru_cache
 
 from pepland_data.chem.monomers.given import GivenMonomers
 from pepland_data.chem.notation.written.biln import read_biln
+from pepland_data.chem.notation.written.bridges import plain
 from pepland_data.chem.notation.written.condensed import read_condensed
 from pepland_data.chem.notation.written.names import Names
 from pepland_data.chem.notation.written.proforma import read_proforma
-from pepland_data.chem.notation.written.shapes import BILN_BOND, NOTATIONS
+from pepland_data.chem.notation.written.shapes import BILN_BOND, NOTATIONS, SEQUENCE
 from pepland_data.chem.notation.written.structure import Peptide, UnreadableError
 from pepland_data.errors import InvalidMoleculeError
 
@@ -48,9 +49,9 @@ def written_helm(
     try:
         return _peptide(text.strip(), notation, input_format, lowercase, given).helm()
     except UnreadableError as error:
-        raise InvalidMoleculeError(
-            text, "parse", f"no readable {CALLED[notation]}: {error}"
-        ) from None
+        rare = SEQUENCE.issuperset(text) and input_format != notation  # a sequence with U or O
+        called = "" if rare else f"no readable {CALLED[notation]}: "
+        raise InvalidMoleculeError(text, "parse", f"{called}{error}") from None
 
 
 def _peptide(
@@ -58,6 +59,7 @@ def _peptide(
 ) -> Peptide:
     names = _names(given)
     if notation == "biln":
+        text = plain(text)
         if input_format == "auto":
             _check_clear(text)
         return read_biln(text, names)

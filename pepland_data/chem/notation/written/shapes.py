@@ -6,17 +6,21 @@ import re
 from functools import cache
 
 from pepland_data.chem.notation.alphabet import AMINO_ACIDS, RARE_AMINO_ACIDS
-from pepland_data.chem.notation.foreign import CAPS, MOST, foreign_notation
+from pepland_data.chem.notation.foreign import CAPS, MOST, UNSURE, foreign_notation
 from pepland_data.chem.notation.written.bridges import plain, without_bridges
 from pepland_data.chem.notation.written.name_table import table
 
 NOTATIONS = ("three-letter", "biln", "proforma")
 OFTEN = re.compile("[ADEGKLMQRTVWYy]")
 """Letters that few SMILES have; a text without them is not looked at further."""
+CARBONYL = "C(=O)"
+"""What most SMILES of peptides have and no readable text of the notations; quicker to find."""
 BRACKETS = re.compile(r"\[[^\[\]]*\]")
 GROUPS = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}|<[^<>]*>")
 NEVER = re.compile(r"[ADEGHKLMQRTVWY]|(?<!C)l|(?<!B)r|[adefghijkmqtuvwxyz]|\d,\d")
 """What no SMILES has outside of brackets."""
+NO_ATOM = frozenset("ADEGHKLMQRTVWYadefghijklmqrtuvwxyz")
+"""The same letters, of a text without ``Cl`` and ``Br``."""
 SEQUENCE = AMINO_ACIDS | RARE_AMINO_ACIDS
 BILN_BOND = re.compile(r"\(\d+,-?\d+\)(?:[-.(]|$)")
 BILN_WORD = re.compile(r"\w+(?:\([\w-]+\))?")
@@ -40,7 +44,7 @@ NAMES = {
 
 def written_notation(text: str) -> str:
     """Return ``three-letter``, ``biln`` or ``proforma``; '' for any other text, and SMILES."""
-    return thorough_notation(text) if OFTEN.search(text) else ""
+    return "" if CARBONYL in text or not OFTEN.search(text) else thorough_notation(text)
 
 
 def thorough_notation(text: str) -> str:
@@ -57,11 +61,24 @@ def thorough_notation(text: str) -> str:
         return "proforma"
     start, bridges = without_bridges(start)
     found = foreign_notation(start)
-    if found not in (*NAMES, "", "a name in words"):
+    if found not in (*NAMES, "", *UNSURE):
         return ""
     if _is_mixed(start) or (bridges and AMINO_ACIDS.issuperset(start)):
         return "three-letter"
     return _joined_notation(start) or NAMES.get(found, "")
+
+
+def may_be_smiles(text: str) -> bool:
+    """Return whether the first word of a text may be a SMILES; True for every SMILES.
+
+    A number of a ring stands at two atoms, so each digit is there an even number of times.
+    """
+    word = text.split(maxsplit=1)[0] if text.strip() else ""
+    rest = BRACKETS.sub("", word).replace("Cl", "").replace("Br", "")
+    letters = any(letter.isalpha() for letter in word)
+    return (
+        letters and NO_ATOM.isdisjoint(rest) and all(rest.count(d) % 2 == 0 for d in "0123456789")
+    )
 
 
 def _is_mixed(text: str) -> bool:
