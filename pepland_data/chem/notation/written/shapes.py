@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from pepland_data.chem.notation.alphabet import AMINO_ACIDS, RARE_AMINO_ACIDS
-from pepland_data.chem.notation.foreign import CAPS, MOST, foreign_notation
+from pepland_data.chem.notation.foreign import CAPS, CHANGED_PARENT, MOST, foreign_notation
 from pepland_data.chem.notation.written.bridges import plain, without_bridges
 from pepland_data.chem.notation.written.name_table import table
 
@@ -22,13 +22,15 @@ BILN_BOND = re.compile(r"\(\d+,-?\d+\)(?:[-.(]|$)")
 BILN_WORD = re.compile(r"\w+(?:\([\w-]+\))?")
 TAG = re.compile(
     r"^\[[^\[\]]{2,}\][-?]|-\[[^\[\]]{2,}\]$|^\{|^<|"
-    r"\[(?:[UMRXG]|UNIMOD|MOD|RESID|XLMOD|GNO|Formula|Glycan|Obs|INFO):|\[[+-]\d|#|\[[A-Z][a-z]{4,}"
+    r"\[(?:[UMRXG]|UNIMOD|MOD|RESID|XLMOD|GNO|Formula|Glycan|Obs|INFO):|\[[+-]\d|#|\[[A-Z][a-z]{4,}|"
+    r"\[Gl[nu]->|\[(?:[\w',()]+-)*L-[a-z]{5,}[ \w]*\]|\[half cystine\]"
 )
 """What stands in brackets in ProForma, and not in other notations."""
 LETTERS_OF_PROFORMA = re.compile(r"[-?/+()\d]*(?:[A-Z][-?/+()\d]*){2,}")
 MIXED = re.compile(r"(?=[^a-z]*[a-z])[ACDEFGHIKLMNPQRSTVWYacdefghiklmnpqrstvwy]{3,}")
 NAMES = {
     "a cyclic peptide written as cyclo(...)": "three-letter",
+    "a parent peptide with changed residues": "three-letter",
     "a peptide in three-letter codes": "three-letter",
     "a sequence with named ends": "three-letter",
     "a sequence with modified residues in brackets": "three-letter",
@@ -53,6 +55,8 @@ def thorough_notation(text: str) -> str:
     start = plain(text[:MOST])
     if BILN_BOND.search(start) and "-" in start:
         return "biln"
+    if CHANGED_PARENT.fullmatch(start):
+        return "three-letter"
     if TAG.search(start) and LETTERS_OF_PROFORMA.fullmatch(GROUPS.sub("", start)):
         return "proforma"
     start, bridges = without_bridges(start)
@@ -99,7 +103,7 @@ def _condensed_name() -> re.Pattern[str]:
 def _condensed_word() -> re.Pattern[str]:
     """Return the pattern of a word in condensed notation."""
     letters = r"(?:[A-Z]|\([^()]*\)|\[[^\[\]]*\]){2,}"
-    return re.compile(rf"{_condensed_name().pattern}|Me|NMe|DL|[1-3]|allo|beta|β|{letters}")
+    return re.compile(rf"{_condensed_name().pattern}|Me|NMe|DL|[1-3]|allo|beta|gamma|β|γ|{letters}")
 
 
 def _only_condensed(word: str) -> bool:

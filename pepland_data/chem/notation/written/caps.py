@@ -1,0 +1,63 @@
+"""Caps at the ends of a chain, of one word or several: ``Ac``, ``5-FAM``, ``NH-CH3``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pepland_data.chem.notation.alphabet import AMINO_ACIDS, RARE_AMINO_ACIDS
+from pepland_data.chem.notation.written.name_table import table
+from pepland_data.chem.notation.written.structure import UnreadableError
+
+MOST_WORDS = 2
+LIKE_LETTERS = frozenset({"ACC", "DOTA", "EDANS", "MCA", "NHOH"})
+"""Caps that may be residues of one letter; among codes of three letters they are caps."""
+PREFIXES = frozenset("DLN1234omp")
+PLACES = frozenset("1234omp")
+"""Words before a code: forms of a residue, and places in its ring."""
+LETTERS = AMINO_ACIDS | RARE_AMINO_ACIDS
+
+
+def leading_cap(words: Sequence[str]) -> int:
+    """Return the number of words of the cap before a chain, 0 if there is none.
+
+    Raises:
+        UnreadableError: the cap has several structures.
+    """
+    for count in range(min(MOST_WORDS, len(words)), 0, -1):
+        name = "-".join(words[:count])
+        if LETTERS.issuperset(name) and "-".join(words[count:]) in table()["c_caps"]:
+            continue  # FAM-NH2 is Phe-Ala-Met
+        if name in table()["n_caps"]:
+            return count
+        if name in table()["ambiguous_caps"]:
+            raise UnreadableError(f"{name!r} is ambiguous: {table()['ambiguous_caps'][name]}")
+    return 0
+
+
+def trailing_cap(words: Sequence[str]) -> int:
+    """Return the number of words of the cap behind a chain, 0 if there is none."""
+    for count in range(min(MOST_WORDS, len(words) - 1), 0, -1):
+        if "-".join(words[-count:]) in table()["c_caps"]:
+            return count
+    return 0
+
+
+def check_like_letters(words: Sequence[str], caps: Sequence[str]) -> None:
+    """Refuse caps that may be residues too, where other words are residues of one letter.
+
+    Args:
+        words: the words between the caps.
+        caps: the names of both caps.
+    """
+    for cap in LIKE_LETTERS.intersection(caps):
+        if has_letters(words) or any(len(w) > 1 and LETTERS.issuperset(w) for w in words):
+            raise UnreadableError(f"{cap!r} is a cap or {len(cap)} residues; write HELM")
+
+
+def has_letters(words: Sequence[str]) -> bool:
+    """Return whether a word is one letter of a residue; D, L, N and places before a code are not."""
+    after = [*words[1:], ""]
+    return any(
+        len(word) == 1 and not (word in PREFIXES and (len(follows) > 1 or follows in PLACES))
+        for word, follows in zip(words, after, strict=True)
+    )
