@@ -16,9 +16,11 @@ BRIDGES = re.compile(
     rf"| ?\((?P<alone>{WORDS})\)$"
 )
 ENDS = re.compile(r"(?:D-)?([A-Za-z]*)(\d+)(?:-|&| and )(?:D-)?([A-Za-z]*)(\d+)")
+LAST = (")", "e", "m", "E", "M", "s", "S", "d", "D")
+"""The last letters of a text with such a bond."""
 LONGEST = 200
 """Characters at the end in which bonds are looked for."""
-SIGNS = {
+SIGNS: dict[int, int | str] = {
     **str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789"),
     **dict.fromkeys(map(ord, "‐‑–−→"), "-"),
     **dict.fromkeys(map(ord, "′’"), "'"),
@@ -48,6 +50,8 @@ def without_bridges(text: str) -> tuple[str, list[Bridge]]:
 
     A disulfide without places has the places 0.
     """
+    if not text.endswith(LAST):
+        return text, []
     found = BRIDGES.search(text, max(1, len(text) - LONGEST))
     if not found:
         return text, []

@@ -11,6 +11,10 @@ from pepland_data.chem.notation.written.structure import UnreadableError
 MOST_WORDS = 2
 LIKE_LETTERS = frozenset({"ACC", "DOTA", "EDANS", "MCA", "NHOH"})
 """Caps that may be residues of one letter; among codes of three letters they are caps."""
+PLACES = frozenset("1234")
+"""Words that are places in a ring."""
+LETTERS = frozenset({"ACC", "DOTA", "EDANS", "MCA", "NHOH"})
+"""Caps that may be residues of one letter; among codes of three letters they are caps."""
 PREFIXES = frozenset("DLN1234omp")
 PLACES = frozenset("1234omp")
 """Words before a code: forms of a residue, and places in its ring."""
@@ -25,7 +29,11 @@ def leading_cap(words: Sequence[str]) -> int:
     """
     for count in range(min(MOST_WORDS, len(words)), 0, -1):
         name = "-".join(words[:count])
-        if LETTERS.issuperset(name) and "-".join(words[count:]) in table()["c_caps"]:
+        if (
+            len(name) > 1
+            and LETTERS.issuperset(name)
+            and "-".join(words[count:]) in table()["c_caps"]
+        ):
             continue  # FAM-NH2 is Phe-Ala-Met
         if name in table()["n_caps"]:
             return count
@@ -42,7 +50,7 @@ def trailing_cap(words: Sequence[str]) -> int:
     return 0
 
 
-def check_like_letters(words: Sequence[str], caps: Sequence[str]) -> None:
+def check_no_letters(words: Sequence[str], caps: Sequence[str]) -> None:
     """Refuse caps that may be residues too, where other words are residues of one letter.
 
     Args:
@@ -55,9 +63,12 @@ def check_like_letters(words: Sequence[str], caps: Sequence[str]) -> None:
 
 
 def has_letters(words: Sequence[str]) -> bool:
-    """Return whether a word is one letter of a residue; D, L, N and places before a code are not."""
-    after = [*words[1:], ""]
-    return any(
-        len(word) == 1 and not (word in PREFIXES and (len(follows) > 1 or follows in PLACES))
-        for word, follows in zip(words, after, strict=True)
-    )
+    """Return whether a word is a residue of one letter; D, L, N, places before a code are not."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return any(len(word) == 1 and not _is_prefix(word, follows) for word, follows in pairs)
+
+
+def _is_prefix(word: str, follows: str) -> bool:
+    if word in "omp":
+        return len(follows) > 1 and follows in table()["ring_groups"]
+    return word in "DLN1234" and (len(follows) > 1 or follows in PLACES)

@@ -11,7 +11,8 @@ from pepland_data.chem.notation.residue_letters import rare_letter_fault
 from pepland_data.chem.notation.written.brackets import check_brackets, end_of_group, split_at
 from pepland_data.chem.notation.written.bridges import plain, without_bridges
 from pepland_data.chem.notation.written.caps import (
-    check_like_letters,
+    LIKE_LETTERS,
+    check_no_letters,
     has_letters,
     leading_cap,
     trailing_cap,
@@ -81,12 +82,12 @@ def _peptide(text: str, names: Names, d_letters: bool) -> Peptide:
 
 def _is_ring(text: str) -> bool:
     """Return whether a word is a ring, and nothing else."""
-    found = CYCLE.match(text)
+    found = CYCLE.match(text) if text.endswith((")", "]")) else None
     return found is not None and end_of_group(text, found.end()) == len(text) - 1
 
 
 def _words(text: str) -> list[str]:
-    words = split_at(CYCLE_HYPHEN.sub(r"\1", text), "- ")
+    words = split_at(CYCLE_HYPHEN.sub(r"\1", text) if "yc" in text else text, "- ")
     if "" in words:
         raise UnreadableError(f"nothing stands at word {words.index('') + 1}, between two hyphens")
     return words
@@ -141,6 +142,8 @@ def _with_rings(
     words: list[str], names: Names, d_letters: bool
 ) -> tuple[list[Residue], list[Pair]]:
     """Return the residues of words, and first and last residue of each ring among them."""
+    if not any(map(_is_ring, words)):
+        return residues_of(words, names, d_letters), []
     residues: list[Residue] = []
     rings: list[Pair] = []
     for is_ring, group in groupby(enumerate(words), lambda word: _is_ring(word[1])):
@@ -168,13 +171,18 @@ def _caps(words: list[str]) -> tuple[list[str], str, str]:
     words, tail = words[: len(words) - count], "-".join(words[len(words) - count :])
     if not words or words == [""]:
         raise UnreadableError("no residue stands between the ends")
-    flat = [part for word in words for part in (_inside(word) if _is_ring(word) else [word])]
-    check_like_letters(flat, (head, tail))
-    if head == "H" and has_letters(flat):
+    if not LIKE_LETTERS.isdisjoint((head, tail)):
+        check_no_letters(_flat(words), (head, tail))
+    if head == "H" and has_letters(_flat(words)):
         raise UnreadableError("H at the beginning is a free amine or histidine; write His or HELM")
     if words[-1] == "H" and not tail and any(len(word) > 1 for word in words):
         raise UnreadableError("H at the end is an aldehyde or histidine; write al or His")
     return words, head, tail
+
+
+def _flat(words: Sequence[str]) -> list[str]:
+    """Return words, those of rings included."""
+    return [part for word in words for part in (_inside(word) if _is_ring(word) else [word])]
 
 
 def _check_pyroglutamate(residues: Sequence[Residue]) -> None:

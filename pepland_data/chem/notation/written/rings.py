@@ -108,12 +108,13 @@ def _first_number(residues: Sequence[Residue]) -> int:
 
 def check_numbers(residues: Sequence[Residue]) -> None:
     """Refuse residues whose numbers in the text are not consecutive, or may be repeats."""
-    first = _first_number(residues)
     numbered = [residue for residue in residues if residue.number]
-    if 0 < len(numbered) < FEWEST_NUMBERS:
+    if not numbered:
+        return
+    if len(numbered) < FEWEST_NUMBERS:
         name = f"{numbered[0].name}{numbered[0].number}"
         raise UnreadableError(f"{name!r} may be a residue and its place, or a repeat; write HELM")
-    for number, residue in enumerate(residues, first):
+    for number, residue in enumerate(residues, _first_number(residues)):
         if residue.number and residue.number != number:
             raise UnreadableError(f"{residue.name!r} is at place {number} of its numbers")
 

@@ -23,7 +23,7 @@ BILN_WORD = re.compile(r"\w+(?:\([\w-]+\))?")
 TAG = re.compile(
     r"^\[[^\[\]]{2,}\][-?]|-\[[^\[\]]{2,}\]$|^\{|^<|"
     r"\[(?:[UMRXG]|UNIMOD|MOD|RESID|XLMOD|GNO|Formula|Glycan|Obs|INFO):|\[[+-]\d|#|\[[A-Z][a-z]{4,}|"
-    r"\[Gl[nu]->|\[(?:[\w',()]+-)*L-[a-z]{5,}[ \w]*\]|\[half cystine\]"
+    r"\[Gl[nu]->|\[(?:[\w',()]+-)*L-[a-z]{5,}[ \w]*\]|\[half cystine\]|\[2-pyrrolidone"
 )
 """What stands in brackets in ProForma, and not in other notations."""
 LETTERS_OF_PROFORMA = re.compile(r"[-?/+()\d]*(?:[A-Z][-?/+()\d]*){2,}")
