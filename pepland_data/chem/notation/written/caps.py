@@ -65,7 +65,10 @@ def check_no_letters(words: Sequence[str], caps: Sequence[str]) -> None:
 def has_letters(words: Sequence[str]) -> bool:
     """Return whether a word is a residue of one letter; D, L, N, places before a code are not."""
     pairs = zip(words, [*words[1:], ""], strict=True)
-    return any(len(word) == 1 and not _is_prefix(word, follows) for word, follows in pairs)
+    return any(
+        len(word) == 1 and word.isascii() and not _is_prefix(word, follows)
+        for word, follows in pairs
+    )
 
 
 def _is_prefix(word: str, follows: str) -> bool:

@@ -6,7 +6,8 @@ import re
 from functools import cache
 
 from pepland_data.chem.notation.alphabet import AMINO_ACIDS, RARE_AMINO_ACIDS
-from pepland_data.chem.notation.foreign import CAPS, CHANGED_PARENT, MOST, foreign_notation
+from pepland_data.chem.notation.foreign import CAPS, CHANGED_PARENT, CODES, MOST, foreign_notation
+from pepland_data.chem.notation.written.brackets import split_at
 from pepland_data.chem.notation.written.bridges import plain, without_bridges
 from pepland_data.chem.notation.written.name_table import table
 
@@ -17,6 +18,8 @@ BRACKETS = re.compile(r"\[[^\[\]]*\]")
 GROUPS = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}|<[^<>]*>")
 NEVER = re.compile(r"[ADEGHKLMQRTVWY]|(?<!C)l|(?<!B)r|[adefghijkmqtuvwxyz]|\d,\d")
 """What no SMILES has outside of brackets."""
+RING = re.compile(rf"c\[(?:[DL]-)?(?:{CODES})-")
+"""A ring of codes, which is no atom in brackets."""
 SEQUENCE = AMINO_ACIDS | RARE_AMINO_ACIDS
 BILN_BOND = re.compile(r"\(\d+,-?\d+\)(?:[-.(]|$)")
 BILN_WORD = re.compile(r"\w+(?:\([\w-]+\))?")
@@ -48,7 +51,7 @@ def written_notation(text: str) -> str:
 def thorough_notation(text: str) -> str:
     """Return the same as `written_notation`, also for texts with few of the letters."""
     words = text[:MOST].split()
-    if not words or not NEVER.search(BRACKETS.sub("", words[0])):
+    if not words or not (NEVER.search(BRACKETS.sub("", words[0])) or RING.search(words[0])):
         return ""
     if SEQUENCE.issuperset(text):
         return "" if AMINO_ACIDS.issuperset(text) else "three-letter"
@@ -76,7 +79,7 @@ def _is_mixed(text: str) -> bool:
 
 def _joined_notation(text: str) -> str:
     """Return the notation of one-letter codes, names and caps joined by hyphens, or ''."""
-    words = text.split("-")
+    words = split_at(text, "-")
     others = [word for word in words if word not in AMINO_ACIDS]
     if others and all(map(_condensed_word().fullmatch, others)) and len(text) > 1:
         named = any(map(_condensed_name().fullmatch, others))
