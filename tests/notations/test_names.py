@@ -247,6 +247,17 @@ def test_a_modified_residue_is_an_l_residue(name: str) -> None:
     assert mol.HasSubstructMatch(natural, useChirality=True)
 
 
+@pytest.mark.parametrize("section", ["residues", "modified", "n_caps", "c_caps"])
+def test_rings_have_five_or_six_atoms_but_the_macrocycle_of_dota(section: str) -> None:
+    sizes = {
+        (name, len(ring))
+        for name, monomer in table()[section].items()
+        if "[*:" in monomer
+        for ring in Chem.GetSymmSSSR(Chem.MolFromSmiles(monomer))
+    }
+    assert {(name, size) for name, size in sizes if size not in (5, 6)} <= {("DOTA", 12)}
+
+
 def test_biotin_is_the_natural_one() -> None:
     acid = Chem.MolFromSmiles(table()["n_caps"]["Biotin"].replace("[*:2]", "O"))
     iupac = {"4": "S", "3a": "S", "6a": "R"}  # 3aS,4S,6aR

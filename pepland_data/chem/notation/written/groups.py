@@ -72,22 +72,30 @@ def branch_of(group: str, named: Named) -> tuple[str, ...]:
     cap, count = _cap(words)
     residues = _residues(words[count:], named)
     if residues is not None:
-        _check_acid(residues)
-        return tuple(monomer for monomer in (cap, *residues) if monomer)
+        _check_bonds(residues, bool(cap))
+        return tuple(monomer for monomer in (cap, *(r.monomer for r in residues)) if monomer)
     for count in range(1, len(words)):
         cap, taken = _cap(words[count:])
-        links = _residues(words[:count], named) if cap and taken == len(words) - count else None
-        if links and {table()["residues"][name] for name in OUTWARDS}.issuperset(links):
+        ends = cap and taken == len(words) - count
+        links = [residue.monomer for residue in _residues(words[:count], named) or ()]
+        if ends and links and _outwards().issuperset(links):
             return (cap, *reversed(links))
     return ()
 
 
-def _check_acid(residues: Sequence[str]) -> None:
-    """Refuse a chain whose last residue may be bonded by either of two acids."""
-    if residues and residues[-1] in ("D", "E"):
+def _outwards() -> set[str]:
+    return {table()["residues"][name] for name in OUTWARDS}
+
+
+def _check_bonds(residues: Sequence[Residue], capped: bool) -> None:
+    """Refuse a last residue that either of two acids may bond, and pyroglutamate inside."""
+    if residues and residues[-1].base in ("D", "E", "Aad"):
         raise UnreadableError(
             "it may be bonded by the acid of the side chain; write γ-Glu, or HELM"
         )
+    for residue in residues[not capped :]:
+        if residue.monomer == "Glp":
+            raise UnreadableError(f"{residue.name!r} has no amine, so nothing can stand before it")
 
 
 def _cap(words: Sequence[str]) -> tuple[str, int]:
@@ -98,9 +106,9 @@ def _cap(words: Sequence[str]) -> tuple[str, int]:
     return str(table()["n_caps"].get("-".join(words[:count]), "")), count
 
 
-def _residues(words: Sequence[str], named: Named) -> list[str] | None:
-    """Return the monomers of words, None if they are no residues."""
-    found: list[str] = []
+def _residues(words: Sequence[str], named: Named) -> list[Residue] | None:
+    """Return the residues of words, None if they are none."""
+    found: list[Residue] = []
     place = 0
     while place < len(words):
         for count in range(MOST_WORDS, 0, -1):
@@ -109,7 +117,7 @@ def _residues(words: Sequence[str], named: Named) -> list[str] | None:
                 break
         else:
             return None
-        found.append(residue.monomer)
+        found.append(residue)
         place += count
     return found
 

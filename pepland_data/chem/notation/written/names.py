@@ -114,10 +114,12 @@ class Names:
             return None
         branch = branch_of(group, self.residue)
         changed = replace(residue, branch=branch, modified=True)
-        if len(branch) == 1 and branch[0].startswith(ARYL):
-            monomer = with_cap(residue.monomer, 3, branch[0], self.given)
-            return replace(changed, monomer=monomer, branch=())
-        return changed if branch else None
+        if not branch or not branch[0].startswith(ARYL):
+            return changed if branch else None
+        cap, *others = branch
+        if others:
+            return replace(changed, branch=(with_cap(others[0], 1, cap, self.given), *others[1:]))
+        return replace(changed, branch=(), monomer=with_cap(residue.monomer, 3, cap, self.given))
 
     def capped(self, residues: Sequence[Residue], cap: str) -> tuple[list[Residue], str]:
         """Return residues and the monomer of the cap before them; an aryl cap is in the first."""
