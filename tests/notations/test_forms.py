@@ -9,6 +9,7 @@ from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 from tests.notations.test_condensed import read, refused, smiles
 
 MT_II = "Ac-Nle-c[Asp-His-D-Phe-Arg-Trp-Lys]-NH2"
+AOD_9604 = "Tyr-Leu-Arg-Ile-Val-Gln-Cys-Arg-Ser-Val-Glu-Gly-Ser-Cys-Gly-Phe"
 LIRAGLUTIDE = (
     "H-His-Ala-Glu-Gly-Thr-Phe-Thr-Ser-Asp-Val-Ser-Ser-Tyr-Leu-Glu-Gly-Gln-Ala-Ala-"
     "Lys({})-Glu-Phe-Ile-Ala-Trp-Leu-Val-Arg-Gly-Arg-Gly-OH"
@@ -21,6 +22,7 @@ SUBSTANCES = {
     "H-Tyr-c[D-Pen-Gly-Phe-D-Pen]-OH": "C30H39N5O7S2",  # DPDPE
     "H-D-2-Nal-c[Cys-Tyr-D-Trp-Lys-Val-Cys]-Thr-NH2": "C54H69N11O10S2",  # lanreotide
     "Ac-Arg-Cys-D-Ala-His-D-Phe-Arg-Trp-Cys-NH2 (2-8 disulfide)": "C49H68N18O9S2",  # setmelanotide
+    f"{AOD_9604} (Disulfide bridge Cys7-Cys14)": "C78H123N23O23S2",
     "DOTA-D-Phe-c[Cys-Tyr-D-Trp-Lys-Thr-Cys]-Thr-OH": "C65H90N14O19S2",  # oxodotreotide
     "Mca-Ala-Pro-Lys(Dnp)-OH": "C32H36N6O12",
     "Mca-YVADAPK(Dnp)-OH": "C53H64N10O19",
@@ -64,6 +66,7 @@ def test_bonds_are_those_of_helm(text: str) -> None:
 SAME = {
     MT_II: [
         "Ac-Nle4-c[Asp5-His6-D-Phe7-Arg8-Trp9-Lys10]-NH2",
+        "Ac-Nle-cyclo[Asp-His-D-Phe-Arg-Trp-Lys]-NH₂",
         "Ac-Nle-cyclo-(Asp-His-D-Phe-Arg-Trp-Lys)-NH2",
         "Ac-Nle-Asp-His-D-Phe-Arg-Trp-Lys-NH2 (lactam bridge: Asp2-Lys7)",
         "Ac-Nle-Asp-His-D-Phe-Arg-Trp-Lys-NH2 (Asp2-Lys7 lactam)",
@@ -135,6 +138,7 @@ REFUSALS = {
     "Ac-Asp-Ala-Lys-NH2 (lactam bridge: 2-3)": "between 'Ala' and 'Lys' is not certain",
     "Ac-Asp-Ala-Lys-NH2 (disulfide bridge: 1-3)": "residue 1, 'Asp', has no thiol",
     "Ac-Asp-Ala-Lys-NH2 (lactam)": "write it as (lactam bridge: 2-7)",
+    "Ala-Cys-Ser-Cys (Disulfide bridge: Cys182-Cys184)": "there are 4 residues, no 182",
     "CAACAC (disulfide bond)": "write it as (disulfide bridge: 2-7)",
     "CACAC (disulfide bridge: 1-3, 3-5)": "two bonds are at the side chain of residue 3",
     "Ac-Nle4-Asp5-His6-Lys8-NH2": "'Lys' is at place 7 of its numbers",

@@ -21,7 +21,7 @@ LAST = (")", "e", "m", "E", "M", "s", "S", "d", "D")
 LONGEST = 200
 """Characters at the end in which bonds are looked for."""
 SIGNS: dict[int, int | str] = {
-    **str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789"),
+    **str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "0123456789" * 2),
     **dict.fromkeys(map(ord, "‐‑–−→"), "-"),
     **dict.fromkeys(map(ord, "′’"), "'"),
 }
