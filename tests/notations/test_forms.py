@@ -6,6 +6,9 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
+from pepland_data.chem.notation.parse import parse
+from pepland_data.chem.notation.written.variants import with_cap
+from pepland_data.chem.rdkit_messages import RdkitMessages
 from tests.notations.test_condensed import read, refused, smiles
 
 MT_II = "Ac-Nle-c[Asp-His-D-Phe-Arg-Trp-Lys]-NH2"
@@ -175,3 +178,10 @@ def test_letters_that_are_also_a_cap_stay_residues_where_nothing_else_is(text: s
     caps = ("[ac]." * text.startswith("Ac"), ".[am]" * text.endswith("NH2"))
     helm = f"PEPTIDE1{{{caps[0]}{'.'.join(sequence)}{caps[1]}}}$$$$"
     assert smiles(text, "three-letter") == Chem.MolToSmiles(Chem.MolFromHELM(helm))
+
+
+def test_a_cap_at_an_aromatic_ring_gives_no_note() -> None:
+    with_cap.cache_clear()
+    with RdkitMessages() as log:
+        parse("Dnp-Ala-Lys(Dnp)-OH", "auto", 5000, log)
+        assert not log.take()

@@ -123,7 +123,8 @@ def with_cap(monomer: str, point: int, cap: str, given: GivenMonomers | None) ->
         smiles_of(monomer, given).replace(f"[*:{point}]", zipped),
         cap.replace("[*:2]", zipped),
     )
-    return str(Chem.MolToSmiles(Chem.molzip(Chem.MolFromSmiles(".".join(parts)))))
+    with rdBase.BlockLogs():  # a message about the other points
+        return str(Chem.MolToSmiles(Chem.molzip(Chem.MolFromSmiles(".".join(parts)))))
 
 
 def _symbol_or_smiles(
