@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from rdkit import Chem
+from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
-from tests.notations.test_condensed import refused, smiles
+from tests.notations.test_condensed import read, refused, smiles
 
 BILN = {
     "A-am": "C[C@H](N)C(N)=O",
@@ -82,7 +83,12 @@ def test_proforma_is_its_structure() -> None:
         "N[C@@H](CCC(=O)O)C(=O)N[C@@H](CCC(=O)O)C(=O)N[C@@H](COP(=O)(O)O)C(=O)N1CCC[C@H]1C(=O)"
         "N[C@@H](CCC(=O)O)C(=O)N[C@@H](CCCCN)C(=O)O"
     )
-    same = ["EM[U:Oxidation]EVEES[UNIMOD:21]PEK", "EM[MOD:00719]EVEES[MOD:00046]PEK"]
+    same = [
+        "EM[U:Oxidation]EVEES[UNIMOD:21]PEK",
+        "EM[MOD:00719]EVEES[MOD:00046]PEK",
+        "EM[L-methionine sulfoxide]EVEES[O-phospho-L-serine]PEK",
+        "EM[M:L-methionine sulfoxide]EVEES[M:O-phospho-L-serine]PEK",
+    ]
     assert {smiles(text) for text in [PHOSPHO, *same]} == {Chem.CanonSmiles(expected)}
 
 
@@ -91,9 +97,41 @@ def test_the_ends_of_proforma_are_those_of_condensed_texts() -> None:
     assert smiles("PEPTIDE", "proforma") == Chem.MolToSmiles(Chem.MolFromSequence("PEPTIDE"))
 
 
+INSULIN = (
+    "FVNQHLC[MOD:00034#XL1]GSHLVEALYLVC[MOD:00034#XL2]GERGFFYTPKT//"
+    "GIVEQC[MOD:00034#XL3]C[#XL1]TSIC[#XL3]SLYQLENYC[#XL2]N"
+)
+
+
+def test_disulfides_of_proforma_join_one_chain_or_several() -> None:
+    names = ("XLMOD:02009", "MOD:00034", "L-cystine (cross-link)", "X:Disulfide", "Disulfide")
+    expected = smiles("EVTSEKCLEMSCEFD (disulfide bridge: 7-12)")
+    assert {smiles(f"EVTSEKC[{name}#XL1]LEMSC[#XL1]EFD") for name in names} == {expected}
+    assert CalcMolFormula(read(INSULIN)) == "C257H383N65O77S6"  # human insulin
+
+
+def test_pyroglutamate_is_the_first_residue_of_proforma() -> None:
+    gln = ["[Gln->pyro-Glu]-QPEPK", "Q[Gln->pyro-Glu]PEPK", "Q[UNIMOD:28]PEPK", "Q[MOD:00040]PEPK"]
+    assert {smiles(text) for text in (*gln, "E[Glu->pyro-Glu]PEPK")} == {smiles("pGlu-PEPK")}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("EVTSEKC[half cystine]LEMSC[half cystine]EFD", "half a disulfide; write C[MOD:00034#XL1]"),
+        ("C[MOD:00034#XL1]AC", "'XL1' needs two cysteines"),
+        ("C[#XL1]AC[#XL1]", "'XL1' needs two cysteines and one name"),
+        ("C[MOD:00034#XL1]AC[#XL1]AC[#XL1]", "'XL1' needs two cysteines"),
+        ("C[MOD:00034#XL1]AC[#XL1][Acetyl]", "at residue 3, 'C' is no one known structure"),
+        ("K[MOD:00034#XL1]AC[#XL1]", "at residue 1 is no free cysteine"),
+        ("EVTK[X:DSS#XL1]LEK[#XL1]SEFD", "only disulfides are read"),
+        ("ACD//CAE", "no bond joins chain 2"),
+        ("AQ[Gln->pyro-Glu]PEPK", "nothing can stand before it"),
+        ("[Acetyl]-Q[Gln->pyro-Glu]PEPK", "nothing can stand before it"),
+        ("[Gln->pyro-Glu]-EPEPK", "no one known structure there"),
+        ("EM[Oxidation]EVEESPEK/2", "'/2' is a charge"),
+        ("EM[U:L-methionine sulfoxide]K", "no one known structure there"),
+        ("PER[Methyl]K", "no one known structure there"),
         ("[Acetyl]-EMEVEES[+79.966]PEK", "[+79.966] at residue 7, 'S' is a mass"),
         ("EM[Oxidation]EVEES[#g1]PEK", "a group of places"),
         ("[Phospho]?EMEVTSESPEK", "a modification of unknown place"),

@@ -19,6 +19,8 @@ TEXTS = [
     "Ac-Ala-Gly-Phe-NH2", "H-D-Phe-Pip-Arg-pNA", "cyclo(Arg-Gly-Asp-D-Phe-NMeVal)", "Ac-DEVD-CHO",
     "ACDE(pS)K", "βAla-His", "A-C(1,3)-D-E-C(1,3)", "ac-A-K-C-am", "EM[Oxidation]EVEES[Phospho]PEK",
     "H-Pro-Pro-OH", "ACDU", "CYIQNCPLG-NH2 (1-6)", "Biotin-Ahx-GRGDS-NH2",
+    "Ac-Nle-c[Asp-His-D-Phe-Arg-Trp-Lys]-NH2", "Dnp-Lys(Pal-γGlu)-Phe(4-Cl)-OH",
+    "Cinnamoyl-Ala-Gly", "c[Ala-Gly-Pro]", "EC[MOD:00034#XL1]LEMS//AC[#XL1]K",
 ]  # fmt: skip
 AUTO = FeaturizeOptions(input_format="auto")
 
@@ -87,7 +89,11 @@ HOSTILE = [
     "A-" * 5_000 + "B(1,3)", "A[" + "dA" * 5_000 + "]", "MeMeMeMe" * 1_250 + "-Ala-Gly",
     "cyclo(" * 1_600, "A(1,3)" * 1_600, "ACDE\u202e(pS)K", "Ala-\u0000Gly", "Ala-Gly-\U0001f600",
     "A " + "1-1, " * 2_000 + "disulfide", "AK[" + "|" * 9_000 + "]", "[]-A", "A-[]", "K()", "A[](",
-    "cyclo()", "cyclo(A)", "Ac-NH2", "H-OH", "A.B.C-D", "{" * 5_000 + "A-C",
+    "cyclo()", "cyclo(A)", "Ac-NH2", "H-OH", "A.B.C-D", "{" * 5_000 + "A-C", "K(-)", "K(Ac-)",
+    "Ac-c[]-NH2", "Ac-c[A]", "c[" * 3_000 + "C" + "]" * 3_000, "-c[" * 600 + "A",
+    "Lys(" + "Gly-" * 2_000 + "Gly)", "Ala-" * 500 + "c[Cys-Cys]", "Asp1-" * 1_000 + "Ala",
+    "Ala (" + "1-2, " * 2_000 + "1-3 lactam)", "Gly (disulfide)", "[" + "Ala2," * 2_000 + "]-x",
+    "C[#XL1]" * 1_000, "A//" * 2_000, "A/" * 3_000 + "2", "[Gln->pyro-Glu]-",
 ]  # fmt: skip
 
 

@@ -19,10 +19,22 @@ BARE = f"(?i:{CODES})"
 CODE = f"(?<![A-Za-z]){BARE}(?![A-Za-z])"
 CAPS = (
     r"(?:Ac|H|H2N|Me|For|Bz|Bn|Boc|Fmoc|Cbz|Z|Tos|Suc|MeOSuc|Glutaryl|Biotin\w*|FITC|TAMRA|\d-FAM|FAM|"
-    r"Dansyl|Dabcyl|DOTA|Abz|Mca|Myr|Pal|Palmitoyl|Stearyl|Lipoyl|Ahx|pGlu|Pyr|OH|NH2|CHO|CONH2|"
-    r"COOH|AMC|AFC|ACC|pNA|[fcFC]MK|FMK|OMe|OEt|OtBu|OBn|NHMe|NHEt|NMe2|OSu|al|ol)"
+    r"Dansyl|Dns|D[Aa][Bb][Cc][Yy][Ll]|DOTA|(?:2-)?Abz|Mca|Dnp|Myr|Myristoyl|Pal|Palmitoyl|Stearo?yl|Lauroyl|"
+    r"Decanoyl|Octanoyl|Hexanoyl|Caproyl|(?:Iso)?[Bb]utyryl|Isovaleryl|Acetyl|Formyl|Propionyl|"
+    r"17-carboxyheptadecanoyl|Benzoyl|Tosyl|Succinyl|Malonyl|Alloc|Nicotinoyl|Cinnamoyl|"
+    r"Lipoyl|Ahx|pGlu|Pyr|OH|NH2|CHO|CONH2|COOH|AMC|MCA|AFC|ACC|pNA|[βb]NA|4MβNA|EDANS|[fcFC]MK|"
+    r"FMK|OMe|OEt|OtBu|OBn|OBzl|SBzl|NH-?Me|NH-?CH3|NH-?Et|NH-?NH2|NHOH|NMe2|OSu|al|ol)"
 )
 """Names of groups at the ends of a peptide."""
+CHANGE = (
+    rf"(?:(?:[DL]|[Dd]es|NMe|Me|\d|allo|β|α)-?){{0,4}}(?:{CODES})"
+    r"(?:\([^()]*\))?(?:-[A-Za-z]{1,8})?\d{1,3}"
+)
+CHANGED_PARENT = re.compile(
+    rf"(?:\w{{1,12}}-)?[(\[](?P<changes>{CHANGE}(?:[,;] ?{CHANGE})*)[)\]][- ]?"
+    r"(?P<parent>(?=.*[A-Za-zα-ω]{3}).+)"
+)
+"""A name that changes residues of a parent peptide, as ``[D-Ala2,Leu5]-enkephalin``."""
 LETTERS = "[ACDEFGHIKLMNPQRSTVWYacdefghiklmnpqrstvwy]"
 CYCLIC = "a cyclic peptide written as cyclo(...)"
 SMALL_LETTERS = re.compile(r"[acdefghiklmnpqrstvwy]{2,}")
@@ -38,8 +50,9 @@ SHAPES = (
      "a line of a mol block"),
     (rf"(?:{'|'.join(POLYMERS)})\d+.*|.*\$\$\$\$(?:V2\.0)?", "incomplete HELM"),
     (r"\d{2,7}-\d\d-\d", "a CAS number"),
-    (r"(?i:cyclo|cyc)[- ]?[(\[{].*|c[(\[](?=[^)\]]*[ADEGHKLMQRTVWY]).*[)\]].*",
+    (r"(?i:cyclo|cyc)[- ]?[(\[{].*|(?:\S+-)?c[(\[](?=[^)\]]*[ADEGHKLMQRTVWY]).*[)\]].*",
      CYCLIC),
+    (CHANGED_PARENT.pattern, "a parent peptide with changed residues"),
     (r".*\(\d+,\d+\).*", "BILN"),
     (rf".*?{CODE}.*?{CODE}.*|(?:{CAPS}-)*(?:[DL]-)?{CODE}(?:-{CAPS})*|(?:{BARE}){{2,}}",
      "a peptide in three-letter codes"),

@@ -8,11 +8,17 @@ et al. 2023, doi 10.1186/s13321-023-00748-2).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from pepland_data.chem.notation.written.brackets import check_brackets, split_at
 from pepland_data.chem.notation.written.names import Names
-from pepland_data.chem.notation.written.structure import End, Peptide, UnreadableError, token
+from pepland_data.chem.notation.written.structure import (
+    End,
+    Peptide,
+    UnreadableError,
+    check_connected,
+    token,
+)
 from pepland_data.chem.notation.written.variants import points_of
 
 BOND = re.compile(r"\(([1-9]\d{0,3}),([1-9])\)$")
@@ -37,7 +43,7 @@ def read_biln(text: str, names: Names) -> Peptide:
     for number, part in enumerate(split_at(text, ".")):
         chains.append(_chain(part, number, bonds, names))
     links = list(_links(bonds))
-    _check_connected(len(chains), links)
+    check_connected(len(chains), links)
     return Peptide(chains, links)
 
 
@@ -91,15 +97,3 @@ def _links(bonds: Bonds) -> Iterator[tuple[End, End]]:
         if ends[0][:2] == ends[1][:2]:
             raise UnreadableError(f"bond {bond} joins a monomer to itself")
         yield ends[0], ends[1]
-
-
-def _check_connected(count: int, links: Iterable[tuple[End, End]]) -> None:
-    """Refuse chains that no bond joins to the first."""
-    joined = {0}
-    for _ in range(count):
-        for one, two in links:
-            if joined & {one[0], two[0]}:
-                joined |= {one[0], two[0]}
-    if len(joined) < count:
-        alone = min(set(range(count)) - joined) + 1
-        raise UnreadableError(f"no bond joins chain {alone} to the others")

@@ -8,6 +8,7 @@ from pepland_data.chem.notation.written.structure import UnreadableError
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 CLOSING = frozenset(PAIRS.values())
+BRACKETS = CLOSING.union(PAIRS)
 
 
 def check_brackets(text: str) -> None:
@@ -34,6 +35,8 @@ def end_of_group(text: str, start: int) -> int:
 
 def split_at(text: str, marks: str) -> list[str]:
     """Return the parts of a checked text between marks that are in no brackets."""
+    if BRACKETS.isdisjoint(text):
+        return re.split(f"[{re.escape(marks)}]", text)
     depth, start, parts = 0, 0, []
     for found in re.finditer(rf"[()\[\]{{}}{re.escape(marks)}]", text):
         letter = found[0]

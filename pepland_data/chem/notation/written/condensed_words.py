@@ -4,36 +4,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 
 from pepland_data.chem.notation.alphabet import AMINO_ACIDS
 from pepland_data.chem.notation.written.brackets import end_of_group
+from pepland_data.chem.notation.written.groups import ring_leaders
 from pepland_data.chem.notation.written.name_table import table
 from pepland_data.chem.notation.written.names import (
     METHYL,
     PREFIXES,
     Names,
-    Residue,
     letter_monomers,
 )
-from pepland_data.chem.notation.written.structure import UnreadableError
+from pepland_data.chem.notation.written.structure import Residue, UnreadableError
 
 MOST_WORDS = 4
 """Words of one residue: ``N-Me-D-Phe``."""
 CODES = re.compile(r"[A-Z][a-z]{2}")
+NUMBERED = re.compile(r"(.{2,}[^\d])([1-9]\d{0,3})")
+"""A residue and its place in a parent peptide."""
 SMALL = frozenset(letter.lower() for letter in AMINO_ACIDS)
 OTHER_NAMES = re.compile("^fM|^p[EQ]|p[STY]|d[A-Z]")
 """Formylmethionine, pyroglutamate, phosphates, and D residues with a prefix."""
+OTHER_ACIDS = ("γGlu", "γ-Glu", "gGlu", "gamma-Glu", "βAsp", "β-Asp", "beta-Asp", "isoAsp", "AEEA")
+"""Residues that are often bonded to a side chain."""
 OPTION = "--lowercase d-amino reads small letters as D residues"
 
 
-def residues_of(words: Sequence[str], names: Names, d_letters: bool) -> list[Residue]:
+def residues_of(
+    words: Sequence[str], names: Names, d_letters: bool, first: int = 0
+) -> list[Residue]:
     """Return the residues of words that hyphens or blanks separate.
 
     Args:
         words: the words, without caps.
         names: the names of the library in use.
         d_letters: whether a small letter is a D residue.
+        first: the number of words before them, for the messages.
 
     Raises:
         UnreadableError: a word is unknown or means two things.
@@ -43,7 +51,9 @@ def residues_of(words: Sequence[str], names: Names, d_letters: bool) -> list[Res
         try:
             count, residues = _next(words, place, names, d_letters)
         except UnreadableError as error:
-            raise UnreadableError(f"word {place + 1}, {words[place][:40]!r}: {error}") from None
+            raise UnreadableError(
+                f"word {first + place + 1}, {words[place][:40]!r}: {error}"
+            ) from None
         found += residues
         place += count
     return found
@@ -71,7 +81,7 @@ def _next(
         joined = "-".join(words[place : place + count])
         if d_letters and re.fullmatch("d[A-Z]", joined):
             raise UnreadableError("it is a D residue or, with small letters as D residues, two")
-        if residue := names.residue(joined):
+        if residue := names.residue(joined) or _numbered(joined, names):
             return count, [residue]
     word, after = words[place], words[place + 1 : place + 2]
     if word in ("D", "L") and after and len(after[0]) == 1:
@@ -82,11 +92,18 @@ def _next(
     return 1, list(_letters(word, names, d_letters))
 
 
+def _numbered(word: str, names: Names) -> Residue | None:
+    """Return the residue of ``Asp5`` with its number, None if it is none."""
+    found = NUMBERED.fullmatch(word)
+    residue = names.residue(found[1]) if found else None
+    return replace(residue, number=int(found[2])) if found and residue else None
+
+
 @cache
 def _leaders() -> frozenset[str]:
     """Return the words that may be the first of several that name one residue."""
     names = [name for name in (*table()["residues"], *PREFIXES) if "-" in name]
-    return frozenset(name.partition("-")[0] for name in names)
+    return frozenset(name.partition("-")[0] for name in names) | ring_leaders()
 
 
 def _code(code: str, names: Names) -> Residue:
@@ -109,8 +126,8 @@ def _letters(word: str, names: Names, d_letters: bool) -> Iterator[Residue]:
         if letter in "([" and inside in METHYL:
             methyl = True
             continue
-        modified = before and not methyl and names.modified(before, inside)
-        if letter in "([" and modified:
+        grouped = letter in "([" and before and not methyl
+        if grouped and before and (modified := _with_group(before, inside, names)):
             before = modified
             continue
         if before:
@@ -122,6 +139,25 @@ def _letters(word: str, names: Names, d_letters: bool) -> Iterator[Residue]:
         raise UnreadableError("no residue follows 'NMe'")
     if before:
         yield before
+
+
+def _with_group(residue: Residue, inside: str, names: Names) -> Residue | None:
+    """Return a residue with the group in brackets behind it, None if this is a residue or unknown.
+
+    Raises:
+        UnreadableError: it may be both.
+    """
+    if found := names.modified(residue, inside):
+        return found
+    if len(inside) < 2 or not names.has_amine(residue):
+        return None
+    if names.residue(inside, in_brackets=True) is None:
+        return names.branched(residue, inside)
+    if inside in OTHER_ACIDS:
+        raise UnreadableError(
+            f"{inside!r} may be a residue or a group of the one before; write HELM"
+        )
+    return None
 
 
 def _check_small_letters(word: str) -> None:

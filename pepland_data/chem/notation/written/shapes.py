@@ -6,7 +6,15 @@ import re
 from functools import cache
 
 from pepland_data.chem.notation.alphabet import AMINO_ACIDS, RARE_AMINO_ACIDS
-from pepland_data.chem.notation.foreign import CAPS, MOST, UNSURE, foreign_notation
+from pepland_data.chem.notation.foreign import (
+    CAPS,
+    CHANGED_PARENT,
+    CODES,
+    MOST,
+    UNSURE,
+    foreign_notation,
+)
+from pepland_data.chem.notation.written.brackets import split_at
 from pepland_data.chem.notation.written.bridges import plain, without_bridges
 from pepland_data.chem.notation.written.name_table import table
 
@@ -21,18 +29,22 @@ NEVER = re.compile(r"[ADEGHKLMQRTVWY]|(?<!C)l|(?<!B)r|[adefghijkmqtuvwxyz]|\d,\d
 """What no SMILES has outside of brackets."""
 NO_ATOM = frozenset("ADEGHKLMQRTVWYadefghijklmqrtuvwxyz")
 """The same letters, of a text without ``Cl`` and ``Br``."""
+RING = re.compile(rf"c\[(?:[DL]-)?(?:{CODES})-")
+"""A ring of codes, which is no atom in brackets."""
 SEQUENCE = AMINO_ACIDS | RARE_AMINO_ACIDS
 BILN_BOND = re.compile(r"\(\d+,-?\d+\)(?:[-.(]|$)")
 BILN_WORD = re.compile(r"\w+(?:\([\w-]+\))?")
 TAG = re.compile(
     r"^\[[^\[\]]{2,}\][-?]|-\[[^\[\]]{2,}\]$|^\{|^<|"
-    r"\[(?:[UMRXG]|UNIMOD|MOD|RESID|XLMOD|GNO|Formula|Glycan|Obs|INFO):|\[[+-]\d|#|\[[A-Z][a-z]{4,}"
+    r"\[(?:[UMRXG]|UNIMOD|MOD|RESID|XLMOD|GNO|Formula|Glycan|Obs|INFO):|\[[+-]\d|#|\[[A-Z][a-z]{4,}|"
+    r"\[Gl[nu]->|\[(?:[\w',()]+-)*L-[a-z]{5,}[ \w]*\]|\[half cystine\]|\[2-pyrrolidone"
 )
 """What stands in brackets in ProForma, and not in other notations."""
 LETTERS_OF_PROFORMA = re.compile(r"[-?/+()\d]*(?:[A-Z][-?/+()\d]*){2,}")
 MIXED = re.compile(r"(?=[^a-z]*[a-z])[ACDEFGHIKLMNPQRSTVWYacdefghiklmnpqrstvwy]{3,}")
 NAMES = {
     "a cyclic peptide written as cyclo(...)": "three-letter",
+    "a parent peptide with changed residues": "three-letter",
     "a peptide in three-letter codes": "three-letter",
     "a sequence with named ends": "three-letter",
     "a sequence with modified residues in brackets": "three-letter",
@@ -50,13 +62,15 @@ def written_notation(text: str) -> str:
 def thorough_notation(text: str) -> str:
     """Return the same as `written_notation`, also for texts with few of the letters."""
     words = text[:MOST].split()
-    if not words or not NEVER.search(BRACKETS.sub("", words[0])):
+    if not words or not (NEVER.search(BRACKETS.sub("", words[0])) or RING.search(words[0])):
         return ""
     if SEQUENCE.issuperset(text):
         return "" if AMINO_ACIDS.issuperset(text) else "three-letter"
     start = plain(text[:MOST])
     if BILN_BOND.search(start) and "-" in start:
         return "biln"
+    if CHANGED_PARENT.fullmatch(start):
+        return "three-letter"
     if TAG.search(start) and LETTERS_OF_PROFORMA.fullmatch(GROUPS.sub("", start)):
         return "proforma"
     start, bridges = without_bridges(start)
@@ -89,7 +103,7 @@ def _is_mixed(text: str) -> bool:
 
 def _joined_notation(text: str) -> str:
     """Return the notation of one-letter codes, names and caps joined by hyphens, or ''."""
-    words = text.split("-")
+    words = split_at(text, "-")
     others = [word for word in words if word not in AMINO_ACIDS]
     if others and all(map(_condensed_word().fullmatch, others)) and len(text) > 1:
         named = any(map(_condensed_name().fullmatch, others))
@@ -116,7 +130,7 @@ def _condensed_name() -> re.Pattern[str]:
 def _condensed_word() -> re.Pattern[str]:
     """Return the pattern of a word in condensed notation."""
     letters = r"(?:[A-Z]|\([^()]*\)|\[[^\[\]]*\]){2,}"
-    return re.compile(rf"{_condensed_name().pattern}|Me|NMe|DL|[1-3]|allo|beta|β|{letters}")
+    return re.compile(rf"{_condensed_name().pattern}|Me|NMe|DL|[1-3]|allo|beta|gamma|β|γ|{letters}")
 
 
 def _only_condensed(word: str) -> bool:

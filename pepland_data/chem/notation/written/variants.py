@@ -12,6 +12,8 @@ from pepland_data.chem.monomers.library import library_of, monomer_in
 from pepland_data.chem.notation.written.structure import UnreadableError
 
 SULFUR = 16
+POINTS = 10
+"""More than the number of an attachment point."""
 KEPT = 4096
 """Answers that are remembered."""
 TWO_CENTRES = ("I", "T")
@@ -111,6 +113,18 @@ def reduced(monomer: str, end: str, given: GivenMonomers | None) -> str:
             Chem.SanitizeMol(mol)
             return str(Chem.MolToSmiles(mol))
     raise UnreadableError(f"it has no acid that could be an {end!r}")
+
+
+@lru_cache(KEPT)
+def with_cap(monomer: str, point: int, cap: str, given: GivenMonomers | None) -> str:
+    """Return a monomer with a cap, a SMILES with ``[*:2]``, at one of its attachment points."""
+    zipped = f"[*:{POINTS + point}]"
+    parts = (
+        smiles_of(monomer, given).replace(f"[*:{point}]", zipped),
+        cap.replace("[*:2]", zipped),
+    )
+    with rdBase.BlockLogs():  # a message about the other points
+        return str(Chem.MolToSmiles(Chem.molzip(Chem.MolFromSmiles(".".join(parts)))))
 
 
 def _symbol_or_smiles(
