@@ -104,15 +104,21 @@ def measure() -> dict[str, Any]:
     with rdBase.BlockLogs():
         found = [(row, outcome(row)) for row in strings()]
     counts = Counter((row["notation"], one.name) for row, one in found)
-    checked = Counter((row["notation"], row["by"]) for row, one in found if one.name == "agree")
     return {
         "counts": {n: {name: counts[n, name] for name in OUTCOMES} for n in FORMATS},
-        "agreement_with": {
-            n: {by: count for (of, by), count in checked.most_common() if of == n} for n in FORMATS
-        },
+        "agreement_with": _counted(found, "agree", "by"),
+        "refused_rightly": _counted(found, "refused rightly", "unclear"),
         "differ": _listed(found, "differ"),
         "gaps": _listed(found, "gap"),
     }
+
+
+def _counted(
+    found: list[tuple[dict[str, str], Outcome]], name: str, key: str
+) -> dict[str, dict[str, int]]:
+    """Return how often each value of a column has an outcome, for each notation."""
+    counts = Counter((row["notation"], row[key]) for row, one in found if one.name == name)
+    return {n: {of: k for (by, of), k in counts.most_common() if by == n} for n in FORMATS}
 
 
 def _listed(found: list[tuple[dict[str, str], Outcome]], name: str) -> list[dict[str, str]]:
