@@ -122,7 +122,7 @@ def _counted(
 
 
 def _listed(found: list[tuple[dict[str, str], Outcome]], name: str) -> list[dict[str, str]]:
-    kept = ("notation", "text", "expected", "by", "source")
+    kept = ("notation", "text", "source")
     return [
         {key: row[key] for key in kept} | {"reason": one.reason}
         for row, one in found
