@@ -94,6 +94,8 @@ def outcome(row: dict[str, str]) -> Outcome:
         return Outcome("refused rightly" if row["unclear"] else "gap", why)
     if row["unclear"]:
         return Outcome("differ", f"read, although it is {row['unclear']}")
+    if not row["kind"]:
+        return Outcome("differ", "read, but nothing says what it is")
     if agrees(mol, row["expected"], row["kind"]):
         return Outcome("agree")
     return Outcome("differ", row["cause"])
