@@ -54,14 +54,14 @@ def _chain(text: str, number: int, bonds: Bonds, names: Names) -> list[str]:
     for place, word in enumerate(words):
         name, points = _parts(word)
         where = f"monomer {place + 1}, {word[:40]!r}" if word else f"monomer {place + 1}"
+        if not name:
+            raise UnreadableError(f"{where}: it has no name")
         if place and place == len(words) - 1 and name in ENDS and not points:
             name = ENDS[name]
         if name:
             used = [1] * (place > 0) + [2] * (place + 1 < len(words)) + [r for _, r in points]
             _check_points(name, used, where, names)
             monomers.append(token(name))
-        elif not word or points:
-            raise UnreadableError(f"{where}: it has no name")
         for bond, point in points:
             bonds.setdefault(bond, []).append((number, place, point))
     return monomers

@@ -84,6 +84,9 @@ def _next(
         if residue := names.residue(joined) or _numbered(joined, names):
             return count, [residue]
     word, after = words[place], words[place + 1 : place + 2]
+    single = {other for other in words if len(other) == 1}
+    if word in "RS" and after and CODES.match(after[0]) and single <= {"R", "S"}:
+        raise UnreadableError(f"{word}-{after[0]} is a residue behind {word}, or one ({word}) form")
     if word in ("D", "L") and after and len(after[0]) == 1:
         name = {"D": "Asp", "L": "Leu"}[word]
         raise UnreadableError(f"{word}-{after[0]} is {name} and a residue, or one {word} residue")
@@ -115,6 +118,8 @@ def _code(code: str, names: Names) -> Residue:
 
 def _letters(word: str, names: Names, d_letters: bool) -> Iterator[Residue]:
     """Yield the residues of one-letter codes and brackets."""
+    if word.islower() and word.capitalize() in table()["residues"]:
+        raise UnreadableError(f"it is {word.capitalize()} or several D residues; write one of them")
     if d_letters:
         _check_small_letters(word)
     before: Residue | None = None
