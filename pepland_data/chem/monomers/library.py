@@ -24,6 +24,8 @@ NAME = re.compile(r"[^\[\](){}.|$,:\"]+")
 """What may be a symbol in a HELM text."""
 MISREAD = frozenset(("Nal", "seC"))
 """Symbols that RDKit 2026.9 misreads: it leaves out Nal, and takes seC for selenomethionine."""
+LETTERS = {"U": "seC", "O": "Pyl"}
+"""Letters of selenocysteine and pyrrolysine, which helmkit's library has under other symbols."""
 MIRRORED = frozenset(("RSpabCNA", "SRpabCNA", "Smc"))
 """Nucleotides of helmkit's library that it would mirror; see `definition.with_stereo`."""
 CONTEXTS = {
@@ -126,7 +128,9 @@ def _bundled() -> Mapping[str, Mapping[str, Any]]:
     from helmkit import load_monomer_library
 
     library: Mapping[str, Mapping[str, Any]] = load_monomer_library()
-    return library
+    residues = library["aa"]
+    letters = {letter: residues[name] for letter, name in LETTERS.items() if name in residues}
+    return {**library, "aa": {**residues, **letters}}
 
 
 @lru_cache(maxsize=8)

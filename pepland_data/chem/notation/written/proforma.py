@@ -232,9 +232,15 @@ def _mod(tag: str, where: str) -> Mod:
     accession = ACCESSION.fullmatch(tag)
     if accession:
         return _of_number(SECTIONS[kind]).get(int(accession[2]), {})
-    name = tag.partition(":")[2] if kind in ("u", "m") else tag
+    name = (tag.partition(":")[2] if kind in ("u", "m") else tag).lower()
     sections = [SECTIONS[kind]] if kind in ("u", "m") else list(NUMBERS)
-    return next((table()[s][name] for s in sections if name in table()[s]), {})
+    return next((_of_name(s)[name] for s in sections if name in _of_name(s)), {})
+
+
+@cache
+def _of_name(section: str) -> dict[str, Mod]:
+    """Return the modifications by name, in small letters: case does not matter."""
+    return {name.lower(): mod for name, mod in table()[section].items()}
 
 
 @cache
