@@ -9,19 +9,31 @@ import click
 from pepland_cli.output import LazyGroup
 
 COMMANDS = {
-    "build": ("pepland_cli.build:build", "Turn SMILES or sequences into a store."),
-    "read": ("pepland_cli.read:read", "Show what is understood of a text."),
-    "info": ("pepland_cli.info:info", "Show what is in a store."),
-    "verify": ("pepland_cli.verify:verify", "Check every byte of a store."),
-    "convert": ("pepland_cli.convert:convert", "Write a store in the other format."),
-    "merge": ("pepland_cli.merge:merge", "Join stores, or the parts of one build."),
-    "split": ("pepland_cli.split:split", "Assign graphs to train, valid and test; record it."),
-    "show": ("pepland_cli.show:show", "Draw one peptide, or print its graph."),
-    "monomers": ("pepland_cli.monomers:monomers", "List the monomers of HELM libraries."),
-    "export": ("pepland_cli.export:export", "Write Parquet, DGL or PyG files."),
-    "synth": ("pepland_cli.synth:synth", "Write synthetic peptides."),
-    "tier": ("pepland_cli.tier:tier", "Show where the loader would keep a store, and why."),
-    "vocab": ("pepland_cli.vocab:vocab", "Count fragments; make or check a vocabulary."),
+    "build": ("pepland_cli.data_commands.build:build", "Turn SMILES or sequences into a store."),
+    "read": ("pepland_cli.data_commands.read:read", "Show what is understood of a text."),
+    "info": ("pepland_cli.data_commands.info:info", "Show what is in a store."),
+    "verify": ("pepland_cli.data_commands.verify:verify", "Check every byte of a store."),
+    "convert": ("pepland_cli.data_commands.convert:convert", "Write a store in the other format."),
+    "merge": ("pepland_cli.data_commands.merge:merge", "Join stores, or the parts of one build."),
+    "split": (
+        "pepland_cli.data_commands.split:split",
+        "Assign graphs to train, valid and test; record it.",
+    ),
+    "show": ("pepland_cli.data_commands.show:show", "Draw one peptide, or print its graph."),
+    "monomers": (
+        "pepland_cli.data_commands.monomers:monomers",
+        "List the monomers of HELM libraries.",
+    ),
+    "export": ("pepland_cli.data_commands.export:export", "Write Parquet, DGL or PyG files."),
+    "synth": ("pepland_cli.data_commands.synth:synth", "Write synthetic peptides."),
+    "tier": (
+        "pepland_cli.data_commands.tier:tier",
+        "Show where the loader would keep a store, and why.",
+    ),
+    "vocab": (
+        "pepland_cli.data_commands.vocab:vocab",
+        "Count fragments; make or check a vocabulary.",
+    ),
 }
 
 

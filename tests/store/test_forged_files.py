@@ -22,7 +22,7 @@ pytest.importorskip("zarr")
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pepland_cli.info import text
+from pepland_cli.data_commands.info import text
 from pepland_data import BuildOptions, GraphLoader, build, open_store
 from pepland_data.batch.export import export
 from pepland_data.builder.convert_format import convert

@@ -7,7 +7,7 @@ from functools import partial
 
 import click
 
-from pepland_cli.build import ProgressBars
+from pepland_cli.data_commands.build import ProgressBars
 from pepland_cli.output import Command, json_option, render
 
 EPILOG = """\b

@@ -1,0 +1,1 @@
+"""The commands of ``pepland-data``, one file each; `pepland_cli.data` names them all."""
