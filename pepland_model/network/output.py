@@ -8,6 +8,16 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
+class Round:
+    """The states f_h of the nodes of a view after one round of message passing."""
+
+    states: Tensor
+    """[S, d]; equal states may be one row."""
+    rows: Tensor | None
+    """[N] int64, row of each node; None where node v has row v."""
+
+
+@dataclass(frozen=True, eq=False)
 class PharmHGTOutput:
     """The four states of a batch; `PharmHGTConfig.output` decides which form the embedding."""
 
@@ -21,6 +31,10 @@ class PharmHGTOutput:
     """[P, d], j_h of the fragments; None with output ``homo``."""
     output: str
     """``homo``, ``checkpoint`` or ``fused``."""
+    atom_rounds: tuple[Round, ...] = ()
+    """The atoms after each round, if they were asked for."""
+    fragment_rounds: tuple[Round, ...] = ()
+    """The same for the fragments."""
 
     @property
     def atom_embedding(self) -> Tensor:
