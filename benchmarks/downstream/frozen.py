@@ -60,6 +60,12 @@ def summary(
     }
 
 
+def spread(names: list[str], most: int) -> list[str]:
+    """Return at most so many names at even distances, the last one among them."""
+    count = min(most, len(names))
+    return [names[round((i + 1) * len(names) / count) - 1] for i in range(count)]
+
+
 def of_splits(
     cells: Cells, task: Task, features: Features, seeds: int, splits: list[str], part: str,
     figure: str,
@@ -77,7 +83,7 @@ def of_splits(
 @click.option("--checkpoint", "checkpoints", multiple=True, help="Trained encoder; repeat it.")
 @click.option("--task", "tasks", multiple=True, type=click.Choice(TASKS), help="Default: all.")
 @click.option("--seeds", default=2, show_default=True)
-@click.option("--splits", default=ALL, help="Most splits of a task, the last ones; default: all.")
+@click.option("--splits", default=ALL, help="Most splits of a task, evenly spread; default: all.")
 @click.option("--hidden", default=PharmHGTConfig().hidden, show_default=True,
               help="Width of the untrained networks.")  # fmt: skip
 @click.option("--scratch", help="Folder for stores and finished fits; else a new one.")
@@ -99,7 +105,7 @@ def frozen(
         folder.mkdir(parents=True, exist_ok=True)
         cells = Cells(folder / "cells.jsonl")
         read = [read_task(task, Path(data)) for task in tasks or TASKS]
-        chosen = {task.name: list(task.splits)[-splits:] for task in read}
+        chosen = {task.name: spread(list(task.splits), splits) for task in read}
         for seed in range(seeds):
             for task in read:
                 for features in rows:

@@ -102,7 +102,7 @@ class Embedder:
         return self.encoder.width
 
     def names(self, readout: str, view: str = "both") -> tuple[str, ...]:
-        """Return the name of each number of a vector, such as ``atom round 1 mean 0``.
+        """Return the name of each number of a vector, such as ``atom round 0 mean 0``.
 
         Args:
             readout: ``mean``, ``rounds`` or ``full``.

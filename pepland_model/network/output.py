@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """The states f_h of the nodes of a view after one round of message passing."""
+    """The inputs f of the nodes of a view (round 0), or their states f_h after a round."""
 
     states: Tensor
     """[S, d]; equal states may be one row."""
@@ -32,7 +32,7 @@ class PharmHGTOutput:
     output: str
     """``homo``, ``checkpoint`` or ``fused``."""
     atom_rounds: tuple[Round, ...] = ()
-    """The atoms after each round, if they were asked for."""
+    """The atoms before the first round and after each, if they were asked for."""
     fragment_rounds: tuple[Round, ...] = ()
     """The same for the fragments."""
 

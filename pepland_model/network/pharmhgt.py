@@ -157,7 +157,8 @@ class PharmHGT(PharmHGTLayers):
                 runs on these atoms only. Where K is 0, the atom view is not run.
             fragment_rows: [L] int64, the same for fragments.
             plan: what `plan` returned for this batch.
-            rounds: whether the states of all nodes after each round are returned too.
+            rounds: whether the inputs of all nodes and their states after each round are returned
+                too.
         """
         atoms, fragments = (rows is None or len(rows) > 0 for rows in (atom_rows, fragment_rows))
         plan = plan or self.plan(batch, atoms, fragments)
@@ -173,14 +174,13 @@ class PharmHGT(PharmHGTLayers):
         f_a, f_p = relu(self.w_atom(atom_x)), relu(self.w_pharm(fragment_x))
         x_b, x_r = relu(self.w_bond(bond_x)), relu(self.w_reac(bond_x))
         atom, fragment = f_a[:0], f_p[:0]
-        of_a, of_p = list[Round](), list[Round]()
+        of_a = [Round(f_a, batch.atom_code.long())] if rounds else None
+        of_p = [Round(f_p, batch.fragment_code.long())] if rounds else None
         if atoms:
-            passed = of_a if rounds else None
-            atom = self._view(ATOMS, f_a, x_b, batch, plan.atoms, atom_rows, passed)
+            atom = self._view(ATOMS, f_a, x_b, batch, plan.atoms, atom_rows, of_a)
         if fragments:
-            passed = of_p if rounds else None
-            fragment = self._view(FRAGMENTS, f_p, x_r, batch, plan.fragments, fragment_rows, passed)
-        after = tuple(of_a), tuple(of_p)
+            fragment = self._view(FRAGMENTS, f_p, x_r, batch, plan.fragments, fragment_rows, of_p)
+        after = tuple(of_a or ()), tuple(of_p or ())
         if plan.junction is None:
             return PharmHGTOutput(atom, fragment, None, None, self.config.output, *after)
         j_a, j_p = junction_states(self, atom_x, fragment_x, f_a, f_p, plan.junction)

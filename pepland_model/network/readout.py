@@ -1,7 +1,8 @@
 """Vectors of peptides that hold more than the mean over the last states.
 
-``rounds`` holds, for atoms and for fragments, the mean and the sum over the nodes after every round
-of message passing and of the embedding, then log(1 + n) of the n atoms and of the n fragments.
+``rounds`` holds, for atoms and for fragments, the mean and the sum over the nodes of their inputs
+(round 0), of their states after every round of message passing, and of the embedding, then
+log(1 + n) of the n atoms and of the n fragments.
 ``full`` also counts each fragment of a fixed list, and all others together.
 """
 
@@ -39,9 +40,9 @@ def rounds_vectors(batch: HeteroBatch, out: PharmHGTOutput, view: str) -> Tensor
 
 
 def rounds_names(view: str, rounds: int, hidden: int) -> Iterator[str]:
-    """Yield the name of each number of `rounds_vectors`, such as ``atom round 1 mean 0``."""
+    """Yield the name of each number of `rounds_vectors`, such as ``atom round 0 mean 0``."""
     for name in nodes_of(view):
-        for when in (*(f"round {i + 1}" for i in range(rounds)), "embedding"):
+        for when in (*(f"round {i}" for i in range(rounds + 1)), "embedding"):
             for how in SUMMARIES:
                 yield from (f"{name} {when} {how} {k}" for k in range(hidden))
     yield from ("log(1 + atoms)", "log(1 + fragments)")

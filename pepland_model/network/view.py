@@ -93,7 +93,7 @@ def view_states(
         plan: rows of each round.
         rows: [K] int64, nodes to return; None means all.
         kept: states of earlier batches; the rows of the plan are appended to them.
-        passed: gets the states of all nodes after each round, if it is given.
+        passed: the states of all nodes after each round are appended to it, if it is given.
     """
     attend = cast(Attention, layers.mp.attn[view.attention])
     joint = attend.joint() if kernels.runs_on(f.device) else None
@@ -105,7 +105,8 @@ def view_states(
         f_h = f_h if kept is None else kept.add("nodes", i, f_h)
         h = edge_states(cast(nn.Linear, layer), f_h, h, x, plan.edges[i], kept)
         h = h if kept is None else kept.add("edges", i, h)
-        after.append(f_h)
+        if passed is not None:
+            after.append(f_h)
     owns = [level.own for level in plan.nodes[1:]]
     if kept is not None:
         owns = [kept.add_own(i, own) for i, own in enumerate(owns)]

@@ -29,7 +29,8 @@ VIEWS = {"atom": ("aba", "a"), "fragment": ("prp", "p")}
 
 
 def plain_rounds(plain: PlainPharmHGT, batch, name: str) -> tuple[list[torch.Tensor], object]:
-    """States of all nodes after each round, as the plain network hands them on, and its output."""
+    """Inputs of all nodes and their states after each round, as the plain network hands them on,
+    and its output."""
     attention, last = VIEWS[name]
     seen: list[torch.Tensor] = []
     hooks = [
@@ -41,7 +42,7 @@ def plain_rounds(plain: PlainPharmHGT, batch, name: str) -> tuple[list[torch.Ten
     out = plain(batch)
     for hook in hooks:
         hook.remove()
-    return seen[1:], out  # the first round begins with the inputs
+    return seen, out
 
 
 def expected(batch, output: str) -> np.ndarray:
@@ -88,14 +89,14 @@ def test_states_kept_by_the_readout_mean_serve_the_readout_rounds() -> None:
 
 def test_every_number_has_a_name_of_its_own_in_the_order_of_the_vector() -> None:
     names = list(rounds_names("both", 2, 3))
-    assert len(set(names)) == len(names) == 2 * 3 * 2 * 3 + 2
-    assert names[:2] == ["atom round 1 mean 0", "atom round 1 mean 1"]
-    assert names[3] == "atom round 1 sum 0"
-    assert names[12] == "atom embedding mean 0"
-    assert names[18] == "fragment round 1 mean 0"
+    assert len(set(names)) == len(names) == 2 * 4 * 2 * 3 + 2
+    assert names[:2] == ["atom round 0 mean 0", "atom round 0 mean 1"]
+    assert names[3] == "atom round 0 sum 0"
+    assert names[18] == "atom embedding mean 0"
+    assert names[24] == "fragment round 0 mean 0"
     assert names[-2:] == ["log(1 + atoms)", "log(1 + fragments)"]
     one = list(rounds_names("fragment", 2, 3))
-    assert one == names[18:]
+    assert one == names[24:]
 
 
 def test_fragments_are_counted_by_their_label() -> None:
