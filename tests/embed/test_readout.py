@@ -187,6 +187,16 @@ def test_files_name_every_number(bare, small_store, tmp_path, exact) -> None:
     assert table["embedding"].type.list_size == len(names)
 
 
+def test_a_zarr_group_names_every_number(folder, small_store, tmp_path) -> None:
+    zarr = pytest.importorskip("zarr")
+    out = tmp_path / "e.zarr"
+    embed(folder, EmbedInput(str(small_store.path)), out, Pooling(readout="rounds"), "cpu")
+    group = zarr.open_group(out, mode="r")
+    names = Embedder(folder, device="cpu").names("rounds")
+    assert group.attrs["dimensions"] == list(names)
+    assert group["embedding"].shape == (len(small_store), len(names))
+
+
 def test_a_store_and_its_texts_have_one_vector(folder, small_store, tmp_path) -> None:
     out = tmp_path / "e.npz"
     embed(folder, EmbedInput(str(small_store.path)), out, Pooling(readout="full"), "cpu")
