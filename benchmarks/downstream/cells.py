@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.downstream.features import Features, Matrix, task_store
 from benchmarks.downstream.tasks import Task
 from pepland_model.finetune.metrics import r2
 
+Rows = npt.NDArray[np.int64]
 SETTINGS = {"n_estimators": 200, "learning_rate": 0.1, "num_leaves": 15, "max_bin": 63,
             "min_child_samples": 20, "n_jobs": 1, "enable_bundle": False, "force_col_wise": True,
             "bin_construct_sample_cnt": 1000}  # fmt: skip
@@ -60,31 +62,41 @@ def fit_all(
     """Fit what is not done of a task, row and seed; return how many fits that were."""
     todo = [s for s in splits if cells.get(key_of(task, features, seed, s)) is None]
     if todo:
-        x = features.matrix(task, task_store(task, scratch), seed)
+        fits = Fits(task, features.matrix(task, task_store(task, scratch), seed), seed)
     for split in todo:
-        cells.put(key_of(task, features, seed, split), both_figures(task, x, split, seed))
+        train, valid, test = task.splits[split].values()
+        found = {
+            "valid": fits.figures(train, valid),
+            "test": fits.figures(np.concatenate([train, valid]), test),
+        }
+        cells.put(key_of(task, features, seed, split), found)
     return len(todo)
 
 
-def both_figures(task: Task, x: Matrix, split: str, seed: int) -> dict[str, dict[str, float]]:
-    """Return figures of the validation set, fitted on train, and of the test set, on both."""
-    train, valid, test = task.splits[split].values()
-    return {
-        "valid": figures(task, x, train, valid, seed),
-        "test": figures(task, x, np.concatenate([train, valid]), test, seed),
-    }
+class Fits:
+    """LightGBM on one matrix; splits with the same training rows share a model."""
 
+    def __init__(self, task: Task, x: Matrix, seed: int) -> None:
+        self.task, self.x, self.seed = task, x, seed
+        self._models: dict[bytes, Any] = {}
 
-def figures(task: Task, x: Matrix, fitted: Any, scored: Any, seed: int) -> dict[str, float]:
-    """Fit LightGBM on some rows, and score others."""
-    from lightgbm import LGBMClassifier, LGBMRegressor
-    from sklearn.metrics import matthews_corrcoef, mean_absolute_error
+    def figures(self, fitted: Rows, scored: Rows) -> dict[str, float]:
+        """Fit some rows, and score others."""
+        from sklearn.metrics import matthews_corrcoef, mean_absolute_error
 
-    share = min(1.0, COLUMNS_PER_TREE / x.shape[1])
-    kind, y = LGBMRegressor if task.regression else LGBMClassifier, task.targets
-    model = kind(**SETTINGS, colsample_bytree=share, random_state=seed, verbosity=-1)
-    model.fit(x[fitted], y[fitted])
-    found = np.asarray(model.predict(x[scored]))
-    if not task.regression:
-        return {"mcc": float(matthews_corrcoef(y[scored], found))}
-    return {"mae": float(mean_absolute_error(y[scored], found)), "r2": r2(y[scored], found)}
+        found, y = np.asarray(self.model(fitted).predict(self.x[scored])), self.task.targets[scored]
+        if not self.task.regression:
+            return {"mcc": float(matthews_corrcoef(y, found))}
+        return {"mae": float(mean_absolute_error(y, found)), "r2": r2(y, found)}
+
+    def model(self, fitted: Rows) -> Any:
+        """Return the model of some rows."""
+        from lightgbm import LGBMClassifier, LGBMRegressor
+
+        if fitted.tobytes() not in self._models:
+            kind = LGBMRegressor if self.task.regression else LGBMClassifier
+            share = min(1.0, COLUMNS_PER_TREE / self.x.shape[1])
+            model = kind(**SETTINGS, colsample_bytree=share, random_state=self.seed, verbosity=-1)
+            model.fit(self.x[fitted], self.task.targets[fitted])
+            self._models[fitted.tobytes()] = model
+        return self._models[fitted.tobytes()]

@@ -5,9 +5,9 @@ and valid, the Matthews correlation (MCC) of the test set, the mean over thresho
 permeability has mean absolute error (MAE) and R2. They search the settings of LightGBM with 100
 trials. Here they are fixed (`cells.SETTINGS`), and the same for every row. A seed draws the weights
 of an untrained network, and the columns that a tree sees. The validation figures, fitted on train
-only, are there to choose a readout. Intervals are Student's 95 % over the splits of a task, each
-the mean of its seeds; splits of one task overlap. A run that is stopped goes on where it was with
-the same ``--scratch``.
+only, are there to choose a readout. All thresholds of a task have nearly the same training set, and
+test sets that overlap; so the intervals are Student's 95 % over the seeds, each the mean of its
+splits. A run that is stopped goes on where it was with the same ``--scratch``.
 """
 
 from __future__ import annotations
@@ -70,12 +70,13 @@ def of_splits(
     cells: Cells, task: Task, features: Features, seeds: int, splits: list[str], part: str,
     figure: str,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return mean and interval over the splits, and the mean of the seeds for each split."""
-    values = {}
-    for split in splits:
-        keys = [key_of(task, features, seed, split) for seed in range(seeds)]
-        values[split] = fmean((cells.get(key) or {})[part][figure] for key in keys)
-    return {**interval(list(values.values())), "by_split": values}
+    """Return mean and interval over the seeds, and the mean of the seeds for each split."""
+    by_seed = [
+        [(cells.get(key_of(task, features, seed, s)) or {})[part][figure] for s in splits]
+        for seed in range(seeds)
+    ]
+    by_split = dict(zip(splits, map(fmean, zip(*by_seed, strict=True)), strict=True))
+    return {**interval([fmean(values) for values in by_seed]), "by_split": by_split}
 
 
 @click.command()
@@ -83,7 +84,9 @@ def of_splits(
 @click.option("--checkpoint", "checkpoints", multiple=True, help="Trained encoder; repeat it.")
 @click.option("--task", "tasks", multiple=True, type=click.Choice(TASKS), help="Default: all.")
 @click.option("--seeds", default=2, show_default=True)
-@click.option("--splits", default=ALL, help="Most splits of a task, evenly spread; default: all.")
+@click.option(
+    "--splits", default=ALL, help="Most splits of permeability, evenly spread; default: all."
+)
 @click.option("--hidden", default=PharmHGTConfig().hidden, show_default=True,
               help="Width of the untrained networks.")  # fmt: skip
 @click.option("--scratch", help="Folder for stores and finished fits; else a new one.")
@@ -105,7 +108,10 @@ def frozen(
         folder.mkdir(parents=True, exist_ok=True)
         cells = Cells(folder / "cells.jsonl")
         read = [read_task(task, Path(data)) for task in tasks or TASKS]
-        chosen = {task.name: spread(list(task.splits), splits) for task in read}
+        chosen = {
+            task.name: spread(list(task.splits), splits if task.regression else ALL)
+            for task in read
+        }
         for seed in range(seeds):
             for task in read:
                 for features in rows:

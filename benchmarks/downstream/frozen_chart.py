@@ -21,13 +21,15 @@ def draw(tasks: dict[str, Any], path: Path) -> None:
 
 
 def draw_task(axes: Any, name: str, found: dict[str, Any]) -> None:
-    """Draw one task: rows from top to bottom, published figures last and hollow."""
+    """Draw one task: means with the intervals of the seeds, ticks for splits, published hollow."""
     key = next(iter(next(iter(found["rows"].values()))["test"]))
     labels = [*found["rows"], *(f"{other} (published)" for other in found["published"])]
     for i, row in enumerate(found["rows"].values()):
         value = row["test"][key]
         half = 0 if value["low"] is None else value["high"] - value["mean"]
         axes.errorbar(value["mean"], i, xerr=half, fmt="o", color=OURS, capsize=3)
+        by_split = list(value["by_split"].values())
+        axes.plot(by_split, [i + 0.22] * len(by_split), "|", color=OURS, alpha=0.6, ms=5)
     for i, value in enumerate(found["published"].values(), len(found["rows"])):
         axes.plot(value[key], i, "o", mfc="white", color=OTHERS)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
