@@ -20,6 +20,7 @@ from pepland_data.files.atomic import file_sha256
 from pepland_data.store.graph_store import GraphStore, open_store
 from pepland_model import PharmHGT, PharmHGTConfig
 from pepland_model.embed.embed import EmbedInput, embed
+from pepland_model.finetune.baseline import composition
 from pepland_model.network.model_files import MODEL
 from pepland_model.network.pooling import READOUTS, Pooling
 from pepland_model.run.load_encoder import source_folder
@@ -53,7 +54,7 @@ def all_features(config: PharmHGTConfig, checkpoints: list[str]) -> list[Feature
         digest = file_sha256(source_folder(path) / MODEL)
         made += [Features(f"{Path(path).name}: {r}", digest, of_model(path, r)) for r in READOUTS]
     ecfp = Features(ECFP, f"{RADIUS} {BITS}", lambda task, store, seed: count_ecfp(task.smiles))
-    return [*made, Features(COUNTS, "", lambda task, store, seed: composition(store)), ecfp]
+    return [*made, Features(COUNTS, "", lambda task, store, seed: composition((store,))), ecfp]
 
 
 def task_store(task: Task, folder: Path) -> GraphStore:
@@ -90,15 +91,6 @@ def vectors(checkpoint: str | Path, store: GraphStore, readout: str) -> Matrix:
         out = Path(folder) / "vectors.npz"
         embed(checkpoint, EmbedInput(str(store.path)), out, Pooling(readout=readout), "cpu")
         return np.load(out)["embedding"]
-
-
-def composition(store: GraphStore) -> Matrix:
-    """Return fragment counts, and numbers of atoms and fragments. [G, fragments + 2]."""
-    columns = store.gather(np.arange(len(store)))
-    owner = np.repeat(np.arange(len(columns)), columns.sizes("fragment"))
-    counts = np.zeros((len(columns), len(store.tables.fragment_smiles)), np.float32)
-    np.add.at(counts, (owner, columns.fragment_code), 1)
-    return np.column_stack([counts, columns.sizes("atom"), columns.sizes("fragment")])
 
 
 def count_ecfp(smiles: list[str]) -> Matrix:

@@ -24,15 +24,14 @@ import torch
 
 from benchmarks.common import record
 from benchmarks.common.training_data import SHARED
-from benchmarks.downstream.features import composition
 from pepland_data import BuildOptions, build
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.store.graph_store import GraphStore, open_store
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import write_split
+from pepland_model.finetune.baseline import baseline
 from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.finetune import finetune
-from pepland_model.finetune.metrics import classification_metrics, regression_metrics
 from pepland_model.finetune.task_data import open_task
 from pepland_model.run.config import task_defaults, with_flags
 
@@ -75,28 +74,10 @@ def tuned(config: Any) -> list[dict[str, float]]:
     return [one["metrics"]["test"] for one in summary["by_seed"]]
 
 
-def boosted(name: str, store: GraphStore, seeds: int) -> list[dict[str, float]]:
-    """Fit gradient boosting on composition; return the test figures of each seed."""
-    from sklearn.ensemble import (
-        HistGradientBoostingClassifier,
-        HistGradientBoostingRegressor,
-    )
-
-    x, found = composition(store), []
-    for seed in range(seeds):
-        data = open_task(configured(name, store, Path("unused"), 1), seed)
-        (train, valid, test), y = (data.sets[s] for s in ("train", "valid", "test")), data.targets
-        regression = not data.classes
-        cls = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
-        weight = {} if regression else {"class_weight": "balanced"}
-        model = cls(learning_rate=0.05, max_iter=500, early_stopping=True, n_iter_no_change=20,
-                    random_state=seed, **weight)  # fmt: skip
-        model.fit(x[train], y[train], X_val=x[valid], y_val=y[valid])
-        if regression:
-            found.append(regression_metrics(y[test], model.predict(x[test])))
-        else:
-            found.append(classification_metrics(y[test], model.predict_proba(x[test])))
-    return found
+def boosted(name: str, store: GraphStore, seeds: int) -> list[dict[str, Any]]:
+    """Return the test figures of boosted trees on composition for each seed."""
+    config = configured(name, store, Path("unused"), 1)
+    return [baseline(open_task(config, seed), True, seed)["test"] for seed in range(seeds)]
 
 
 def one_task(
