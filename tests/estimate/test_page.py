@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pepland_data.draw.figures import COLORS, INK, spread
 from pepland_model.estimate.answer import Answer
 from pepland_model.estimate.show.charts import MOST_LINES, pictures
-from pepland_model.estimate.show.drawing import COLORS, INK, spread
 from pepland_model.estimate.show.page import write_page
 from tests.helpers.bare_checkout import HIDE
 from tests.helpers.paths import ROOT

@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Any
 
 from pepland_data.errors import MissingDependencyError
-from pepland_model.estimate.show.tables import cell
 
 INK = "#010203"
 """Colour of text and axes while drawing; `currentColor` in the SVG."""
@@ -57,6 +56,20 @@ class Line:
     """x -> least and greatest y; empty for a line that was measured."""
     is_reference: bool = False
     """Whether it is what others are compared with."""
+
+
+def number_text(value: float) -> str:
+    """Return a number as text: integers exactly, others with three digits, or four from 1,000.
+
+    "-" stands for numbers that are not finite.
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return "-"
+    if abs(value) < 999.5:
+        return f"{value:.3g}"
+    return f"{float(f'{value:.4g}'):,.0f}"
 
 
 @contextmanager
@@ -115,7 +128,7 @@ def _set_ticks(axes: Any, x: Sequence[float], log: bool) -> None:
     axes.set_xticks(x[:: -math.ceil(len(x) / MOST_TICKS)])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: cell(float(value))))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: number_text(float(value))))
     if log:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
 
@@ -192,7 +205,7 @@ def _draw_bars(
     for i, (name, bars) in enumerate(panel.items()):
         y = [rows.index(row) + (i + 0.5) * thickness - 0.4 for row in bars]
         drawn = axes.barh(y, list(bars.values()), 0.9 * thickness, color=next(colors), label=name)
-        axes.bar_label(drawn, [cell(length) for length in bars.values()], padding=2, size="small")
+        axes.bar_label(drawn, [number_text(length) for length in bars.values()], padding=2, size="small")
     axes.set_yticks(range(len(rows)), rows)
     axes.set(ylim=(len(rows) - 0.5, -0.5), xmargin=0.25)
     axes.locator_params(axis="x", nbins=4)
