@@ -15,7 +15,7 @@ from pepland_data.store.split.recorded import Split, open_split, split_names
 
 SHAPES, RESIDUES = 20_000, 2_000
 """Most peptides whose rings, and whose residues, are counted."""
-GALLERY, LARGEST = 12, 250
+GALLERY, LARGEST = 12, 200
 """Peptides that are drawn, and the most heavy atoms of one."""
 MOST_SPLITS = 4
 

@@ -49,7 +49,7 @@ def residue_numbers(store: GraphStore, rows: Rows, options: FeaturizeOptions) ->
     return {
         "peptides": len(rows),
         "with_helm": len(chains),
-        "source": "column helm" if _has_column(store) else "texts",
+        "source": "the column helm" if _has_column(store) else "their texts",
         "lengths": tally([len(chain) for chain in chains]),
         "residues": total,
         "distinct": len(counts),

@@ -74,7 +74,8 @@ def near_duplicates(
     """Return a nearly equal row for each row, and an equal one. Two [N] int64, -1 for none.
 
     Nearly equal are peptides that share a key of `split.similar_groups`: they differ by at most
-    one residue. Equal are those with the same residues bound in the same way.
+    one residue. Equal are those with the same residues bound in the same way. Fragments have no
+    stereo centres, so D and L residues are equal.
 
     Args:
         store: an opened store.
