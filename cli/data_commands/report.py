@@ -38,14 +38,15 @@ def report(
     """
     from pepland_data import Vocabulary, open_store
     from pepland_data.report.numbers import build_options, corpus_numbers
+    from pepland_data.report.page import check_packages, write_page
 
+    if out:
+        check_packages()
     vocabulary = Vocabulary.from_file(vocab) if vocab else None
     given = options.given_monomers(monomers)
     first, second = open_store(store), open_store(store2) if store2 else None
     numbers = corpus_numbers(first, second, vocabulary, given)
     if out:
-        from pepland_data.report.page import write_page
-
         write_page(numbers, out, build_options(first, given))
     render({"out": out, **numbers}, as_json, _text)
 

@@ -139,7 +139,7 @@ def molecule_svg(shown: ShownPeptide) -> str:
         InputError: the molecule is too large.
     """
     mol, size = _laid_out(shown)
-    canvas = rdMolDraw2D.MolDraw2DSVG(*map(int, size))
+    canvas = rdMolDraw2D.MolDraw2DSVG(int(size[0]), int(size[1]))
     _draw_molecule(canvas, shown, mol, colours(shown.kinds))
     canvas.FinishDrawing()
     return str(canvas.GetDrawingText())

@@ -86,7 +86,7 @@ def style() -> Iterator[None]:
     except ImportError as error:
         raise MissingDependencyError(
             f"pictures need matplotlib ({error}); "
-            "install it with `pip install 'pepland-data[train]'`"
+            "install it with `pip install 'pepland-data[report]'`"
         ) from error
     with matplotlib.style.context(["default", STYLE]):
         yield
@@ -245,7 +245,9 @@ def _draw_bars(
     for i, (name, bars) in enumerate(panel.items()):
         y = [rows.index(row) + (i + 0.5) * thickness - 0.4 for row in bars]
         drawn = axes.barh(y, list(bars.values()), 0.9 * thickness, color=next(colors), label=name)
-        axes.bar_label(drawn, [number_text(length) for length in bars.values()], padding=2, size="small")
+        axes.bar_label(
+            drawn, [number_text(length) for length in bars.values()], padding=2, size="small"
+        )
     axes.set_yticks(range(len(rows)), rows)
     axes.set(ylim=(len(rows) - 0.5, -0.5), xmargin=0.25)
     axes.locator_params(axis="x", nbins=4)

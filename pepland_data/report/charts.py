@@ -81,7 +81,11 @@ def _sizes(unit: str, tallies: Mapping[str, Numbers]) -> Picture | None:
     heights = {name: _percent(_binned(one, edges)) for name, one in known.items()}
     figure, _ = figure_of_histograms(edges.tolist(), heights, unit, "peptides, %")
     title = f"{unit.capitalize()} of a peptide"
-    note = f"The last bin holds all larger ones; the largest has {largest:,}." if largest > edges[-1] else ""
+    note = (
+        f"The last bin holds all larger ones; the largest has {largest:,}."
+        if largest > edges[-1]
+        else ""
+    )
     return Picture(title, note, as_svg(figure, unit, title))
 
 

@@ -36,7 +36,7 @@ def fragment_svg(smiles: str) -> str:
     if mol is None:
         return ""
     canvas = rdMolDraw2D.MolDraw2DSVG(*FRAGMENT_SIZE)
-    options = canvas.drawOptions()
+    options: Any = canvas.drawOptions()
     options.useBWAtomPalette()
     options.clearBackground = False
     options.fixedBondLength = BOND_LENGTH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ from pepland_data.files.atomic import write_atomic_bytes
 
 TEXT = 240
 """Characters of a text; the rest is left out."""
+
+
+def check_packages() -> None:
+    """Raise MissingDependencyError if matplotlib or Jinja2 is not installed."""
+    if missing := [name for name in ("matplotlib", "jinja2") if not find_spec(name)]:
+        raise MissingDependencyError(
+            f"pages need {' and '.join(missing)}; install 'pepland-data[report]'"
+        )
 
 
 def write_page(numbers: Mapping[str, Any], path: str | Path, options: FeaturizeOptions) -> None:
@@ -27,9 +36,9 @@ def write_page(numbers: Mapping[str, Any], path: str | Path, options: FeaturizeO
     Raises:
         MissingDependencyError: matplotlib or Jinja2 is not installed.
     """
-    template = _template()
+    check_packages()
     stores = _named(numbers["stores"])
-    page = template.render(
+    page = _template().render(
         numbers=numbers, stores=stores, store=numbers["stores"][0], **_pictures(numbers, stores),
         gallery=_gallery(numbers["stores"][0]["gallery"], options),
     )  # fmt: skip
@@ -85,8 +94,8 @@ def percent(share: float | None) -> str:
     if share is None:
         return "-"
     if 0 < share < 0.0005:
-        return "< 0.1 %"
-    return "> 99.9 %" if 0.9995 < share < 1 else f"{100 * share:.3g} %"
+        return "<\u00a00.1\u00a0%"
+    return ">\u00a099.9\u00a0%" if 0.9995 < share < 1 else f"{100 * share:.3g}\u00a0%"
 
 
 def shortened(text: str) -> str:
@@ -99,12 +108,8 @@ def _number(value: float | None) -> str:
 
 
 def _template() -> Any:
-    try:
-        from jinja2 import Environment, StrictUndefined
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"pages need Jinja2 ({error}); install it with `pip install 'pepland-data[report]'`"
-        ) from error
+    from jinja2 import Environment, StrictUndefined
+
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

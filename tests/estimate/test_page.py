@@ -249,4 +249,4 @@ def test_pictures_without_matplotlib_say_how_to_install_it() -> None:
         "try:\n    pictures({})\nexcept MissingDependencyError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert "pip install 'pepland-data[train]'" in done.stdout, done.stderr
+    assert "pip install 'pepland-data[report]'" in done.stdout, done.stderr
