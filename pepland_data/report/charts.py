@@ -26,7 +26,7 @@ TAIL = 0.995
 """Share of the peptides before the end of a histogram of sizes; its last bin holds the others."""
 NEAR_END = 1.3
 """Times that end; if no peptide is larger, all are inside."""
-MOST_BARS = 24
+MOST_BARS = 20
 LABEL = 22
 """Characters of a name beside a bar."""
 
@@ -107,16 +107,18 @@ def _percent(counts: Any) -> list[float]:
 
 
 def residue_picture(stores: Mapping[str, Numbers]) -> Picture | None:
-    """Draw the shares of the most frequent residues."""
+    """Draw the shares of the residues that are frequent in one of the stores."""
     shares = {name: _residue_shares(one) for name, one in stores.items()}
-    if not any(shares.values()):
+    most = {
+        r: max(part.get(r, 0.0) for part in shares.values()) for p in shares.values() for r in p
+    }
+    if not most:
         return None
-    first = next(part for part in shares.values() if part)
-    rows = list(first)[:MOST_BARS]
-    panel = {name: {short(row): part.get(row, 0.0) for row in rows}
-             for name, part in shares.items()}  # fmt: skip
+    rows = sorted(most, key=lambda residue: (-most[residue], residue))[:MOST_BARS]
     title = "Residues"
-    figure = figure_of_bars({"residues, %": panel})
+    figure = _bars(
+        "residues, %", rows, {n: [p.get(r, 0.0) for r in rows] for n, p in shares.items()}
+    )
     return Picture(title, "", as_svg(figure, "residue_shares", title))
 
 
@@ -167,9 +169,8 @@ def _label(one: Numbers) -> Picture:
         heights = {name: _percent(part["counts"]) for name, part in sets.items()}
         figure, _ = figure_of_histograms(one["edges"], heights, title, "peptides, %")
     else:
-        panel = {name: dict(zip(map(short, one["classes"]), _percent(part["counts"]), strict=True))
-                 for name, part in sets.items()}  # fmt: skip
-        figure = figure_of_bars({"peptides, %": panel})
+        shares = {name: _percent(part["counts"]) for name, part in sets.items()}
+        figure = _bars("peptides, %", one["classes"], shares)
     return Picture(title, "", as_svg(figure, f"label-{title}", title))
 
 
@@ -184,10 +185,23 @@ def difference_pictures(drift: Numbers, names: Sequence[str]) -> list[Picture]:
 
 def _differences(rows: Sequence[Numbers], names: Sequence[str], key: str, title: str) -> Picture:
     keys = zip(names, ("first_share", "second_share"), strict=True)
-    panel = {name: {short(row["name"]): 100 * row[share] for row in rows} for name, share in keys}
-    return Picture(title, "", as_svg(figure_of_bars({f"{key}, %": panel}), f"differ-{key}", title))
+    shares = {name: [100 * row[share] for row in rows] for name, share in keys}
+    figure = _bars(f"{key}, %", [row["name"] for row in rows], shares)
+    return Picture(title, "", as_svg(figure, f"differ-{key}", title))
 
 
-def short(name: str) -> str:
-    """Return a name that fits beside a bar."""
-    return name if len(name) <= LABEL else f"{name[: LABEL - 1]}…"
+def _bars(label: str, rows: Sequence[str], lengths: Mapping[str, Sequence[float]]) -> Any:
+    """Return a figure with the lengths of each row, under names that fit beside the bars."""
+    short = short_names(rows)
+    panel = {name: dict(zip(short, part, strict=True)) for name, part in lengths.items()}
+    return figure_of_bars({label: panel})
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names of at most `LABEL` characters, and a number behind those that are then equal."""
+    found: list[str] = []
+    for name in names:
+        short = name if len(name) <= LABEL else f"{name[: LABEL - 1]}…"
+        again = sum(one == short or one.startswith(f"{short} (") for one in found)
+        found.append(f"{short} ({again + 1})" if short in found else short)
+    return found

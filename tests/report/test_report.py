@@ -14,6 +14,7 @@ from pepland_data import BuildOptions, FeaturizeOptions, Vocabulary, build, open
 from pepland_data.builder.convert_format import convert
 from pepland_data.errors import InputError
 from pepland_data.report import numbers
+from pepland_data.report.charts import LABEL, short_names
 from pepland_data.report.counting import columns, leakage
 from pepland_data.report.numbers import build_options, corpus_numbers
 from pepland_data.report.page import percent, write_page
@@ -106,6 +107,25 @@ def test_the_page_says_where_only_a_sample_was_counted(
     assert "the nearest of 2 peptides of train, a sample, so they are lower bounds" in sampled
     assert "looked for in 3 of its peptides" in sampled
     assert "6 peptides, a sample" in sampled
+
+
+def test_notes_are_shown_by_kind(tmp_path) -> None:
+    (tmp_path / "in.smi").write_text("CC(=O)[O-].[Na+]\nNCC(=O)[O-].[Na+]\nNCC(=O)O\n")
+    options = BuildOptions(FeaturizeOptions(standardize=True))
+    build(tmp_path / "in.smi", tmp_path / "store", options)
+    page = written(tmp_path / "page.html", open_store(tmp_path / "store"))
+    assert "There are no notes." not in page
+    notes = page.split("<h2>Notes</h2>")[1].split("</section>")[0]
+    assert "<td>changed</td>" in notes
+    assert "CC(=O)[O-].[Na+]" in notes
+
+
+def test_names_beside_bars_are_short_and_differ() -> None:
+    names = ["A", "x" * 40 + "1", "x" * 40 + "2", "y", "x" * 40 + "3"]
+    short = short_names(names)
+    assert len(set(short)) == len(names)
+    assert max(map(len, short)) <= LABEL + 4
+    assert (short[0], short[3]) == ("A", "y")
 
 
 def test_a_second_store_adds_the_drift_and_its_lines(peptides, small_store, tmp_path) -> None:
