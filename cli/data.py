@@ -12,6 +12,10 @@ COMMANDS = {
     "build": ("pepland_cli.data_commands.build:build", "Turn SMILES or sequences into a store."),
     "read": ("pepland_cli.data_commands.read:read", "Show what is understood of a text."),
     "info": ("pepland_cli.data_commands.info:info", "Show what is in a store."),
+    "report": (
+        "pepland_cli.data_commands.report:report",
+        "Show on one page what is in a store, or how two differ.",
+    ),
     "verify": ("pepland_cli.data_commands.verify:verify", "Check every byte of a store."),
     "convert": ("pepland_cli.data_commands.convert:convert", "Write a store in the other format."),
     "merge": ("pepland_cli.data_commands.merge:merge", "Join stores, or the parts of one build."),
