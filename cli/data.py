@@ -19,6 +19,10 @@ COMMANDS = {
     "verify": ("pepland_cli.data_commands.verify:verify", "Check every byte of a store."),
     "convert": ("pepland_cli.data_commands.convert:convert", "Write a store in the other format."),
     "merge": ("pepland_cli.data_commands.merge:merge", "Join stores, or the parts of one build."),
+    "exclude": (
+        "pepland_cli.data_commands.exclude:exclude",
+        "Leave out the peptides of other files, and near ones.",
+    ),
     "split": (
         "pepland_cli.data_commands.split:split",
         "Assign graphs to train, valid and test; record it.",
