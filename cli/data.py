@@ -35,6 +35,7 @@ COMMANDS = {
         "pepland_cli.data_commands.vocab:vocab",
         "Count fragments; make or check a vocabulary.",
     ),
+    "card": ("pepland_cli.data_commands.card:card", "Write a dataset card for a store."),
     "doctor": ("pepland_cli.data_commands.doctor:doctor", "Check what works on this machine."),
 }
 
