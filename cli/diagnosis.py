@@ -196,7 +196,10 @@ def memory() -> Finding:
     """Return the memory that this process can get; the limit of a container counts."""
     from pepland_data.loader.tiers.choice import free_host_bytes
 
-    return room("memory", free_host_bytes(), LEAST_MEMORY, "use fewer --workers")
+    free = free_host_bytes()
+    if not free:
+        return Finding("memory", OK, "the system does not tell")
+    return room("memory", free, LEAST_MEMORY, "use fewer --workers")
 
 
 def cores() -> Finding:
@@ -224,19 +227,24 @@ def numba_cache() -> Iterator[Finding]:
     """Yield where compiled functions are kept; nothing where Numba does not work."""
     try:
         from pepland_data.chem.smiles.rings import bonds_of_atoms
-    except ImportError:
+    except Exception:  # `optional_findings` says why
         return
-    kept = bonds_of_atoms.stats.cache_path  # type: ignore[attr-defined]
-    if kept:
-        yield Finding("numba cache", OK, f"{kept} can be written")
+    stats = getattr(bonds_of_atoms, "stats", None)
+    if stats is None:
+        yield Finding("numba cache", NOTE, "Numba is switched off, which makes builds slow",
+                      "unset NUMBA_DISABLE_JIT")  # fmt: skip
+    elif stats.cache_path:
+        yield Finding("numba cache", OK, f"{stats.cache_path} can be written")
     else:
         yield Finding("numba cache", NOTE, "no folder can be written, so every process compiles",
                       "set NUMBA_CACHE_DIR to a folder that can be written")  # fmt: skip
 
 
 def shared_memory() -> Finding:
-    """Return the free room in /dev/shm."""
-    free = shutil.disk_usage(SHM).free if SHM.is_dir() else 0
+    """Return the free room in /dev/shm; only Linux has it."""
+    if not SHM.is_dir():
+        return Finding(str(SHM), OK, "not on this system")
+    free = shutil.disk_usage(SHM).free
     return room(str(SHM), free, LEAST_SHM, "give the container more, such as --shm-size 1g")
 
 

@@ -139,6 +139,31 @@ def test_little_shared_memory_is_a_note(
     assert diagnosis.shared_memory().state == state
 
 
+@pytest.mark.parametrize(("variables", "state", "word"), [
+    ({}, OK, "can be written"),
+    ({"NUMBA_DISABLE_JIT": "1"}, NOTE, "unset NUMBA_DISABLE_JIT"),
+])  # fmt: skip
+def test_whether_compiled_functions_are_kept(
+    variables: dict[str, str], state: str, word: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("numba", reason="Numba is not installed")
+    program = "from pepland_cli.diagnosis import *; print(*next(numba_cache()).__dict__.values())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "NUMBA_CACHE_DIR": str(tmp_path), **variables},
+    )  # fmt: skip
+    assert f" {state} " in done.stdout
+    assert word in done.stdout
+
+
+def test_what_a_system_without_these_files_shows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(diagnosis, "SHM", tmp_path / "shm")
+    monkeypatch.setattr("pepland_data.loader.tiers.choice.free_host_bytes", lambda: 0)
+    assert (diagnosis.shared_memory().state, diagnosis.memory().state) == (OK, OK)
+
+
 @pytest.mark.parametrize(("line", "quota"), [
     ("150000 100000\n", 1.5), ("max 100000\n", None), ("", None), (None, None),
 ])  # fmt: skip
