@@ -7,6 +7,7 @@ import os
 import click
 
 from pepland_cli.output import LazyGroup
+from pepland_cli.versions import version_option
 
 COMMANDS = {
     "build": ("pepland_cli.data_commands.build:build", "Turn SMILES or sequences into a store."),
@@ -42,6 +43,8 @@ COMMANDS = {
         "pepland_cli.data_commands.vocab:vocab",
         "Count fragments; make or check a vocabulary.",
     ),
+    "card": ("pepland_cli.data_commands.card:card", "Write a dataset card for a store."),
+    "doctor": ("pepland_cli.data_commands.doctor:doctor", "Check what works on this machine."),
 }
 
 
@@ -52,7 +55,7 @@ COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: pepland-data build peptides.csv --out data/ --workers 32",
 )
-@click.version_option(package_name="pepland-data")
+@version_option
 @click.option(
     "--cache", metavar="DIR", envvar="PEPLAND_CACHE",
     help="Folder for what is fetched from URLs, and for builds to them [~/.cache/pepland-data].",

@@ -11,6 +11,7 @@ import click
 
 from pepland_cli import options
 from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
+from pepland_cli.versions import version_option
 
 EPILOG = """\b
 Examples:
@@ -62,6 +63,7 @@ PLAIN = ("peptide", "both", "mean", "mean")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @options.max_reject_frac
 @json_option
+@version_option
 def main(
     source: str | None, checkpoint: str, out: str, predict: bool, texts: tuple[str, ...],
     level: str, view: str, pooling: str, readout: str, smiles_column: str | None, input_format: str,
