@@ -86,7 +86,10 @@ OPTIONAL = (
     Package("dgl", "dgl", "export --to dgl, and HeteroBatch.to_dgl"),
     Package("torch_geometric", "", "export --to pyg, and HeteroBatch.to_pyg"),
     Package("tensorboard", "train", "the event files of pepland-train"),
-    Package("matplotlib", "train", "loss.png, and pepland-bench estimate --report"),
+    Package(
+        "matplotlib", "train", "loss.png, pepland-data report, pepland-bench estimate --report"
+    ),
+    Package("jinja2", "report", "pepland-data report, and pepland-bench estimate --report"),
     Package("scikit-learn", "train", "the boosted trees beside a fine-tuned model", "sklearn"),
     Package("dask", "distributed", "build --engine dask", "distributed"),
     Package("ray", "", "build --engine ray"),
