@@ -153,27 +153,23 @@ def summary_text(summary: dict[str, Any]) -> str:
 
 def finetune_text(summary: dict[str, Any]) -> str:
     """Return the result of a fine-tuning run as a few lines."""
+    from pepland_model.finetune.report import figure_text
+
     lines = [f"{summary['status']}: {summary['task']} of {summary['target']}, "
              f"{summary['seeds_done']} of {summary['seeds']} models"]  # fmt: skip
     for name, metrics in summary["metrics"].items():
-        lines += [f"  {name} {key.replace('_', ' ')}: {mean_text(f)}" for key, f in metrics.items()]
+        lines += [
+            f"  {name} {key.replace('_', ' ')}: {figure_text(f)}" for key, f in metrics.items()
+        ]
     for title, found in (
         ("mean prediction of the models", summary["ensemble"].get("test", {})),
         ("boosted trees on fragment counts", summary["baseline"].get("test", {})),
     ):
-        figures = ", ".join(f"{k.replace('_', ' ')} {mean_text(v)}" for k, v in found.items())
+        figures = ", ".join(f"{k.replace('_', ' ')} {figure_text(v)}" for k, v in found.items())
         lines += [f"  {title}, test: {figures}"] if figures else []
     lines += [f"  note: {text}" for text in summary["warnings"]]
     lines += [f"  {name}: {path}" for name, path in summary["files"].items()]
     return "\n".join(lines)
-
-
-def mean_text(found: dict[str, Any] | float | None) -> str:
-    """Return a figure, or a mean with its interval, as text."""
-    if not isinstance(found, dict):
-        return "undefined" if found is None else f"{found:.4f}"
-    width = "" if found["low"] is None else f" ({found['low']:.4f} to {found['high']:.4f})"
-    return mean_text(found["mean"]) + width
 
 
 @main.command(

@@ -26,6 +26,7 @@ from pepland_data.loader.graph_loader import GraphLoader
 from pepland_model.finetune.baseline import NOT_INSTALLED, baseline, has_trees
 from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.ensemble import ensemble
+from pepland_model.finetune.report import write_finetune_report
 from pepland_model.finetune.run_predictions import join_predictions, write_seed_predictions
 from pepland_model.finetune.seed_run import SeedRun
 from pepland_model.finetune.task_data import TaskData, open_task
@@ -269,6 +270,7 @@ def finish(
         "by_seed": done, **provenance,
     }  # fmt: skip
     write_json(run / "summary.json", summary)
+    files["report"] = str(write_finetune_report(run, summary))
     return {**summary, "files": files}
 
 

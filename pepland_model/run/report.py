@@ -26,9 +26,12 @@ h1{font-size:1.5rem;margin-bottom:0}
 h2{font-size:1.1rem;margin-top:2rem;border-bottom:1px solid #d8dee6}
 table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left;
 vertical-align:top}td.n{font-variant-numeric:tabular-nums}
-.grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr))}
-svg{width:100%;height:auto}figure{margin:0}figcaption{font-weight:600}
-pre{background:#f4f6f9;padding:.8rem;overflow:auto}.muted{color:#5d6b7a}
+.wide{overflow-x:auto}.grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr))}
+svg{width:100%;height:auto;fill:#5d6b7a}pre{background:#f4f6f9;padding:.8rem;overflow:auto}
+.muted{color:#5d6b7a}figure{margin:0}figcaption{font-weight:600}
+@media(prefers-color-scheme:dark){body{color:#dbe3ec;background:#12181f}
+h2{border-color:#33404e}pre{background:#1c2530}.muted{color:#9aa8b8}
+svg path[stroke="#e3e8ee"]{stroke:#2a3541}svg{fill:#9aa8b8}}
 """
 
 
@@ -37,17 +40,31 @@ def write_report(run: str | Path) -> Path:
     run = Path(run)
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     train, evaluation = list(events(run, "train")), list(events(run, "eval"))
-    body = [
-        f"<h1>{html.escape(run.resolve().name)}</h1>",
-        f"<p class=muted>{html.escape(str(summary.get('status', '')))}</p>",
+    return write_page(run, summary, [
         "<h2>Result</h2>",
         table(_result_rows(summary, evaluation)),
-        "<h2>Curves</h2><div class=grid>",
-        *(_figure(title, lines) for title, lines in curves(train, evaluation, summary)),
-        "</div><h2>Data</h2>",
+        "<h2>Curves</h2>",
+        figures(curves(train, evaluation, summary)),
+        "<h2>Data</h2>",
         table(summary.get("data", {}).items()),
         "<h2>Speed</h2>",
         table(_speed_rows(train)),
+    ])  # fmt: skip
+
+
+def write_page(run: Path, summary: Mapping[str, Any], parts: Sequence[str]) -> Path:
+    """Write ``report.html`` into a run folder and return its path.
+
+    Args:
+        run: the run folder.
+        summary: content of ``summary.json``; status and versions are shown.
+        parts: HTML between the status and the versions.
+    """
+    name = html.escape(run.resolve().name)
+    body = [
+        f"<h1>{name}</h1>",
+        f"<p class=muted>{html.escape(str(summary.get('status', '')))}</p>",
+        *parts,
         "<h2>Versions</h2>",
         table(summary.get("versions", {}).items()),
         "<h2>Configuration</h2>",
@@ -56,11 +73,15 @@ def write_report(run: str | Path) -> Path:
     page = (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width'>"
-        f"<title>{html.escape(run.resolve().name)}</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(body)}</body></html>\n"
+        f"<title>{name}</title><style>{STYLE}</style></head><body>{''.join(body)}</body></html>\n"
     )
     write_atomic_bytes(run / "report.html", page.encode())
     return run / "report.html"
+
+
+def figures(titled: Sequence[tuple[str, Lines]]) -> str:
+    """Return charts side by side."""
+    return f"<div class=grid>{''.join(_figure(title, lines) for title, lines in titled)}</div>"
 
 
 def curves(
@@ -111,7 +132,7 @@ def chart(lines: Lines, width: int = 520, height: int = 274) -> str:
         y = bottom - (point[1] - y0) / (y1 - y0) * (bottom - top)
         return f"{x:.1f},{y:.1f}"
 
-    parts = [f'<svg viewBox="0 0 {width} {height}" role="img" font-size="11" fill="#5d6b7a">']
+    parts = [f'<svg viewBox="0 0 {width} {height}" role="img" font-size="11">']
     for value in y_ticks:
         y = at((x0, value)).split(",")[1]
         parts.append(f'<path d="M{left} {y}H{right}" stroke="#e3e8ee"/>')

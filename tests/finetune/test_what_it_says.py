@@ -21,6 +21,7 @@ from pepland_model.finetune import baseline as baseline_module
 from pepland_model.finetune.baseline import boosted_trees, composition
 from pepland_model.finetune.ensemble import calibration_error, ensemble, uncertainty
 from pepland_model.finetune.metrics import regression_metrics
+from pepland_model.finetune.report import figure_text
 from pepland_model.finetune.task_data import open_task
 from pepland_model.finetune.task_network import Task
 from pepland_model.finetune.task_step import TaskUpdater
@@ -255,3 +256,29 @@ def test_a_target_that_cannot_be_learned_is_one_sentence(
 ) -> None:
     with pytest.raises(InputError, match=words):
         finetune_small(ugly, tmp_path / "run", target=target, task=task, seeds=1, epochs=1)
+
+
+def test_the_report_has_every_figure_and_warning(regression) -> None:
+    out, summary = regression
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for name, metrics in summary["metrics"].items():
+        assert f"Set: {name}" in page
+        for found in metrics.values():
+            assert figure_text(found) in page
+    for found in summary["baseline"].get("test", {}).values():
+        assert figure_text(found) in page
+    assert page.count("<svg") == 2
+    assert "seed 1" in page
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (None, "undefined"),
+        (0.25, "0.2500"),
+        ({"mean": 1.0, "low": 0.5, "high": 1.5}, "1.0000 (0.5000 to 1.5000)"),
+        ({"mean": None, "low": None, "high": None}, "undefined"),
+    ],
+)
+def test_figures_are_written_with_their_interval(found, text) -> None:
+    assert figure_text(found) == text
