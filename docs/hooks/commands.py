@@ -9,7 +9,7 @@ import html
 import importlib
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class Markdown(click.HelpFormatter):
             self.write(code(paragraph) if is_example(paragraph) else f"{escaped(paragraph)}\n\n")
 
     def write_dl(
-        self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
         """Write a list of terms, such as options, and what they are for."""
         for term, told in rows:

@@ -39,5 +39,5 @@ def kind(value: Any) -> int:
 
 def is_documented(value: Any) -> bool:
     """Return whether a function or class has a docstring of its own, not that of `dataclass`."""
-    told = vars(value).get("__doc__") if isinstance(value, type) else value.__doc__
-    return bool(told) and not told.startswith(f"{value.__name__}(")
+    told = (vars(value).get("__doc__") if isinstance(value, type) else value.__doc__) or ""
+    return told != "" and not told.startswith(f"{value.__name__}(")

@@ -23,16 +23,17 @@ PROGRAMS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
 ]
 SMALLER = {
     "--count 200": "--count 40",
-    "--max-steps 60 --eval-every 20": "--max-steps 1",
-    "--hidden 64": "--hidden 16 --depth 2",
-    "--epochs 10 --seeds 3": "--epochs 1 --seeds 1",
+    "--hidden 64 --depth 3": "--hidden 16 --depth 2",
+    "--max-steps 200 --eval-every 50": "--max-steps 1",
+    "--epochs 20 --seeds 3": "--epochs 1 --seeds 1",
 }
 
 
 def typed(page: Path) -> list[str]:
     """Return the commands of a page: the lines of its consoles after a prompt."""
     blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    return [line[2:] for block in blocks for line in block.split("\n") if line.startswith("$ ")]
+    lines = "".join(blocks).replace("\\\n", " ").split("\n")
+    return [line[2:] for line in lines if line.startswith("$ ")]
 
 
 def parse(words: list[str]) -> None:
