@@ -8,7 +8,7 @@ DEMO   ?= demo
 SMALL  ?= small-test
 SAMPLE := pepland_data/resources/sample.csv
 
-.PHONY: demo small-test test unit test-all test-gpu check lint types docs format bench readme clean
+.PHONY: demo small-test test unit test-all test-gpu check lint types docs format bench tables clean
 
 # The virtual environment, made again when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -58,13 +58,13 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed  ## the figures of the README
+bench: $(VENV)/.installed  ## the figures of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.bench_featurize
 	$(BIN)/python -m benchmarks.bench_loader
-	$(MAKE) readme
+	$(MAKE) tables
 
-readme: $(VENV)/.installed  ## the README's tables, made from benchmarks/results
-	$(BIN)/python -m benchmarks.readme_table
+tables: $(VENV)/.installed  ## the tables of docs/benchmarks.md and docs/gpu.md, made from benchmarks/results
+	$(BIN)/python -m benchmarks.page_tables
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(SMALL) build site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pepland_cli.output import LazyGroup
+from pepland_cli.versions import version_option
 
 COMMANDS = {
     "estimate": (
@@ -28,7 +29,7 @@ COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: pepland-bench loader data/ --max-wait 1%",
 )
-@click.version_option(package_name="pepland-data")
+@version_option
 def main() -> None:
     """Measure the parts of a training run separately."""
 

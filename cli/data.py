@@ -7,14 +7,23 @@ import os
 import click
 
 from pepland_cli.output import LazyGroup
+from pepland_cli.versions import version_option
 
 COMMANDS = {
     "build": ("pepland_cli.data_commands.build:build", "Turn SMILES or sequences into a store."),
     "read": ("pepland_cli.data_commands.read:read", "Show what is understood of a text."),
     "info": ("pepland_cli.data_commands.info:info", "Show what is in a store."),
+    "report": (
+        "pepland_cli.data_commands.report:report",
+        "Show on one page what is in a store, or how two differ.",
+    ),
     "verify": ("pepland_cli.data_commands.verify:verify", "Check every byte of a store."),
     "convert": ("pepland_cli.data_commands.convert:convert", "Write a store in the other format."),
     "merge": ("pepland_cli.data_commands.merge:merge", "Join stores, or the parts of one build."),
+    "exclude": (
+        "pepland_cli.data_commands.exclude:exclude",
+        "Leave out the peptides of other files, and near ones.",
+    ),
     "split": (
         "pepland_cli.data_commands.split:split",
         "Assign graphs to train, valid and test; record it.",
@@ -34,6 +43,8 @@ COMMANDS = {
         "pepland_cli.data_commands.vocab:vocab",
         "Count fragments; make or check a vocabulary.",
     ),
+    "card": ("pepland_cli.data_commands.card:card", "Write a dataset card for a store."),
+    "doctor": ("pepland_cli.data_commands.doctor:doctor", "Check what works on this machine."),
 }
 
 
@@ -44,7 +55,7 @@ COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: pepland-data build peptides.csv --out data/ --workers 32",
 )
-@click.version_option(package_name="pepland-data")
+@version_option
 @click.option(
     "--cache", metavar="DIR", envvar="PEPLAND_CACHE",
     help="Folder for what is fetched from URLs, and for builds to them [~/.cache/pepland-data].",

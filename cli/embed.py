@@ -11,6 +11,7 @@ import click
 
 from pepland_cli import options
 from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
+from pepland_cli.versions import version_option
 
 EPILOG = """\b
 Examples:
@@ -19,6 +20,7 @@ Examples:
   pepland-embed --checkpoint fine/ new.csv --predict -o predictions.csv
   pepland-embed --checkpoint run/ --text 'NCC(=O)NCC(=O)O' --text ACDEFGH -o two.npz
 """
+PLAIN = ("peptide", "both", "mean", "mean")
 
 
 @click.command(cls=Command, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,6 +44,11 @@ Examples:
     "--pooling", type=click.Choice(["mean", "max"]), default="mean", show_default=True,
     help="How the nodes of a view are pooled.",
 )  # fmt: skip
+@click.option(
+    "--readout", type=click.Choice(["mean", "rounds", "full"]), default="mean",
+    show_default=True, help="What the vector of a peptide holds: the pooled states; or means and "
+    "sums of the states after every round, and sizes; full: fragment counts too.",
+)  # fmt: skip
 @options.smiles_column
 @options.input_format
 @options.lowercase
@@ -56,9 +63,10 @@ Examples:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @options.max_reject_frac
 @json_option
+@version_option
 def main(
     source: str | None, checkpoint: str, out: str, predict: bool, texts: tuple[str, ...],
-    level: str, view: str, pooling: str, smiles_column: str | None, input_format: str,
+    level: str, view: str, pooling: str, readout: str, smiles_column: str | None, input_format: str,
     lowercase: str, monomers: tuple[str, ...], cut: str | None, max_atoms: int,
     standardize: bool, exact: bool, device: str, max_reject_frac: float, as_json: bool,
 ) -> None:  # fmt: skip
@@ -69,9 +77,9 @@ def main(
     """
     if (source is None) == (not texts):
         raise click.UsageError("pass either INPUT or --text")
-    if predict and (level, view, pooling) != ("peptide", "both", "mean"):
+    if predict and (level, view, pooling, readout) != PLAIN:
         raise click.UsageError(
-            "--predict pools as its model does; leave out --level, --view and --pooling"
+            "--predict pools as its model does; leave out --level, --view, --pooling and --readout"
         )
     from pepland_data.chem.conversion import FeaturizeOptions
     from pepland_model.embed.embed import EmbedInput, embed
@@ -90,7 +98,7 @@ def main(
         if predict:
             report = run_predict(checkpoint, peptides, out, device, exact, progress)
         else:
-            which = Pooling(level, view, pooling)
+            which = Pooling(level, view, pooling, readout)
             report = embed(checkpoint, peptides, out, which, device, exact, progress)
     render(report, as_json, summary)
     if report["rejected"] > max_reject_frac * report["rows"] or not report["embedded"]:

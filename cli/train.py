@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pepland_cli.output import Command, json_option, render
+from pepland_cli.versions import version_option
 
 EPILOG = """\b
 Examples:
@@ -105,6 +106,7 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
 @click.option("--resume", is_flag=True, help="Fail if there is no checkpoint to resume from.")
 @config_options
 @json_option
+@version_option
 @click.pass_context
 def main(
     ctx: click.Context, config_file: str | None, resume: bool, as_json: bool, **flags: Any

@@ -15,7 +15,7 @@ from typing import Any
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 PACKAGES = ("pepland-data", "torch", "triton", "numpy", "pyarrow", "rdkit", "dgl", "zarr",
-            "torch_geometric", "lmdb", "litdata")  # fmt: skip
+            "torch_geometric", "lmdb", "litdata", "lightgbm")  # fmt: skip
 
 
 def cpu_name() -> str:

@@ -149,7 +149,13 @@ def _given(record: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in record.items() if source(k) is not ParameterSource.DEFAULT}
 
 
-UNITS = {"convert": " rows", "compress": " objects", "upload": " files", "write": " files"}
+UNITS = {
+    "convert": " rows",
+    "read": " rows",
+    "compress": " objects",
+    "upload": " files",
+    "write": " files",
+}
 """Stage -> unit of its progress bar; other stages count shards."""
 
 

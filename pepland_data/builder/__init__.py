@@ -11,6 +11,7 @@ column_types.py - int, float or text for a pass-through column
 duplicates.py   - reject graphs of molecules that occur in an earlier row (``--dedup``)
 append.py       - add rows to a store
 merge.py, merge_layout.py, merge_write.py - join stores: checks, contents of each shard, files
+exclude.py, like_stores.py, exclude_write.py - a store without the peptides of other files
 convert_format.py, write_zarr.py - a store in the other format, Arrow or Zarr
 publish.py      - upload a store to a URL, the manifest last
 """

@@ -167,8 +167,16 @@ def joined_input(manifests: Sequence[Manifest]) -> dict[str, Any]:
 
 
 def input_parts(manifest: Manifest) -> list[dict[str, Any]]:
-    """Return name, SHA-256 and rows of each input that a store was made from."""
-    return [dict(part) for part in manifest.input.get("parts", [manifest.input])]
+    """Return name, SHA-256 and rows of each input that a store was made from.
+
+    What was excluded from a merged store was excluded from each of its parts.
+    """
+    whole = manifest.input
+    if "parts" not in whole:
+        return [dict(whole)]
+    excluded = whole.get("excluded", [])
+    found = [(part, [*part.get("excluded", []), *excluded]) for part in whole["parts"]]
+    return [{**part, **({"excluded": all_of} if all_of else {})} for part, all_of in found]
 
 
 def _write_rows(path: Path, target: MergeTarget) -> int:

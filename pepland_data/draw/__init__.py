@@ -1,7 +1,8 @@
-"""Pictures of one peptide: fragments coloured, cuts marked, a legend below; and of monomers.
+"""Pictures: one peptide with its fragments, monomers side by side, and charts.
 
 - `drawing`: from a text to an SVG or PNG file. Read it first.
 - `atom_places`: coordinates of all atoms, the least crowded of several layouts.
 - `backbone`: the zigzag and the circle that a backbone is drawn as.
 - `monomer_grid`: monomers side by side.
+- `figures`: lines and bars of matplotlib as SVG for a page.
 """

@@ -118,15 +118,8 @@ def draw(shown: ShownPeptide, path: str | Path) -> Path:
     canvas_of = {".svg": rdMolDraw2D.MolDraw2DSVG, ".png": rdMolDraw2D.MolDraw2DCairo}
     if path.suffix.lower() not in canvas_of:
         raise InputError(f"{path.name} cannot be drawn; name a file that ends in .svg or .png")
-    if shown.mol.GetNumAtoms() > MAX_DRAWN_ATOMS:
-        raise InputError(
-            f"a picture of {shown.mol.GetNumAtoms():,} atoms cannot be read; at most "
-            f"{MAX_DRAWN_ATOMS:,} are drawn; --json prints the whole graph"
-        )
-    with RdkitMessages():  # RDKit also warns about layouts that are not taken
-        mol = lay_out(shown.mol, shown.cuts)
-    size = np.ptp(mol.GetConformer().GetPositions()[:, :2], axis=0) * PIXELS + 2 * MARGIN
-    grid = _LegendGrid.fit(legend(shown), _headline(shown), float(size[0]))
+    mol, size = _laid_out(shown)
+    grid = _LegendGrid.fit(legend(shown), _headline(shown), size[0])
     width, height = int(max(size[0], grid.width)), int(size[1])
     total = height + (grid.lines + 1) * LINE + MARGIN // 2
     canvas = canvas_of[path.suffix.lower()](width, total, width, height)
@@ -137,6 +130,32 @@ def draw(shown: ShownPeptide, path: str | Path) -> Path:
     drawing = canvas.GetDrawingText()
     path.write_bytes(drawing.encode() if isinstance(drawing, str) else drawing)
     return path
+
+
+def molecule_svg(shown: ShownPeptide) -> str:
+    """Return the picture of a peptide without its legend as SVG.
+
+    Raises:
+        InputError: the molecule is too large.
+    """
+    mol, size = _laid_out(shown)
+    canvas = rdMolDraw2D.MolDraw2DSVG(int(size[0]), int(size[1]))
+    _draw_molecule(canvas, shown, mol, colours(shown.kinds))
+    canvas.FinishDrawing()
+    return str(canvas.GetDrawingText())
+
+
+def _laid_out(shown: ShownPeptide) -> tuple[Any, tuple[float, float]]:
+    """Return the molecule with the coordinates of its atoms, and width and height (pixels)."""
+    if shown.mol.GetNumAtoms() > MAX_DRAWN_ATOMS:
+        raise InputError(
+            f"a picture of {shown.mol.GetNumAtoms():,} atoms cannot be read; at most "
+            f"{MAX_DRAWN_ATOMS:,} are drawn; --json prints the whole graph"
+        )
+    with RdkitMessages():  # RDKit also warns about layouts that are not taken
+        mol = lay_out(shown.mol, shown.cuts)
+    size = np.ptp(mol.GetConformer().GetPositions()[:, :2], axis=0) * PIXELS + 2 * MARGIN
+    return mol, (float(size[0]), float(size[1]))
 
 
 @dataclass(frozen=True)

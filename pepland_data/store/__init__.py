@@ -12,5 +12,5 @@ In: a folder or a URL. Out: graphs, texts and columns by row number. Read `graph
 - `mirror`: remote stores and inputs, copied to a cache folder.
 - `split`: which graph belongs to train, valid and test.
 - `verify`: all checks of a store; `consistency` and `featurize_again` are two of them.
-- `summary`: counts and distributions.
+- `summary`: counts and distributions. `card`: the README.md of a store.
 """

@@ -45,9 +45,14 @@ inner_file = pattern(
 )
 """A file that the manifest may list: plain names, in the store, and neither split nor manifest."""
 
+LIKE_COUNTS = ("rows", "rejects", "same", "near")
 ENTRY = record({"file": inner_file, "rows": whole(), "bytes": whole(), "sha256": sha256_hex})
 INPUT = {"name": any_text, "rows": whole(), "sha256": sha256_hex}
+LIKE = {"name": any_text, "sha256": sha256_hex, **dict.fromkeys(LIKE_COUNTS, whole())}
+EXCLUDED = record({"like": items(record(LIKE), 1), "threshold": maybe(real)})
+"""What `pepland-data exclude` took out of a store."""
 PART = {"part": text, "first_row": whole(), "of_rows": whole()}
+MORE = {**PART, "excluded": items(EXCLUDED, 1)}
 NEEDED_OPTIONS = {"cut": text, "rows_per_shard": whole(1), "smiles_column": maybe(text)}
 OPTIONS = {
     "input_format": text, "max_atoms": whole(), "standardize": flag, "dedup": flag,
@@ -65,7 +70,10 @@ MANIFEST = record(
     {
         "versions": both(settings, record({"rdkit": text, "featurizer": text})),
         "options": both(settings, record(NEEDED_OPTIONS, OPTIONS)),
-        "input": both(settings, record(INPUT, {**PART, "parts": items(record(INPUT, PART), 1)})),
+        "input": both(
+            settings,
+            record(INPUT, {**MORE, "parts": items(record(INPUT, MORE), 1)}),
+        ),
         "counts": record(dict.fromkeys(COUNTS, whole())),
         "columns": items(text),
         "dtypes": record(DTYPES),

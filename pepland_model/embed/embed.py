@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 import pepland_data
 from pepland_data.chem.conversion import FeaturizeOptions
+from pepland_data.graph.vocabulary import Vocabulary
 from pepland_data.inputs.early_notes import warn_early
 from pepland_data.inputs.read_input import read_chunks, spool, standard_input_at
+from pepland_data.store.graph_store import open_store
 from pepland_model.embed.encoder import Encoder
 from pepland_model.embed.rows import (
     ROWS,
@@ -91,9 +93,21 @@ def embed(
         "checkpoint": str(checkpoint), "model": encoder.model.config.to_dict(),
         "pooling": asdict(pooling), "exact": exact, "version": pepland_data.__version__,
     }  # fmt: skip
-    writer = writer_for(Path(out), encoder.width, pooling.level, about)
+    if pooling.readout != "mean":
+        encoder.vocabulary = encoder.vocabulary or store_vocabulary(source)
+        about["dimensions"] = encoder.names(pooling)
+    width = encoder.width_of(pooling)
+    writer = writer_for(Path(out), width, pooling.level, about)
     report = write_all(encoder, source, pooling, writer, progress)
-    return {"out": str(out), **report, "width": encoder.width, **asdict(pooling)}
+    return {"out": str(out), **report, "width": width, **asdict(pooling)}
+
+
+def store_vocabulary(source: EmbedInput) -> Vocabulary | None:
+    """Return the fragments of a store, in alphabetical order; None for another input."""
+    if source.texts or source.path == "-" or not Path(source.path).is_dir():
+        return None
+    smiles = open_store(source.path).tables.fragment_smiles
+    return Vocabulary(tuple(sorted(smiles[1:])))  # row 0 is the mask row
 
 
 def write_all(

@@ -98,8 +98,20 @@ class Embedder:
 
     @property
     def width(self) -> int:
-        """Numbers per vector."""
+        """Numbers per vector of the readout ``mean``, and per node."""
         return self.encoder.width
+
+    def names(self, readout: str, view: str = "both") -> tuple[str, ...]:
+        """Return the name of each number of a vector, such as ``atom round 0 mean 0``.
+
+        Args:
+            readout: ``mean``, ``rounds`` or ``full``.
+            view: as for `embed`.
+
+        Raises:
+            InputError: readout or view is unknown, or ``full`` has no vocabulary.
+        """
+        return self.encoder.names(Pooling(view=view, readout=readout))
 
     def embed(
         self,
@@ -107,6 +119,7 @@ class Embedder:
         level: str = "peptide",
         view: str = "both",
         pooling: str = "mean",
+        readout: str = "mean",
     ) -> Embeddings:
         """Return the vectors of texts; a text without vectors does not affect the others.
 
@@ -115,13 +128,16 @@ class Embedder:
             level: ``peptide``, ``atom`` (RDKit order) or ``fragment`` (order of ``GetMolFrags``).
             view: at level ``peptide``: ``atom``, ``fragment`` or ``both``, the mean of the two.
             pooling: ``mean`` or ``max`` over the nodes of a view.
+            readout: at level ``peptide``: ``mean``, ``rounds`` or ``full``; see `names`.
 
         Raises:
-            InputError: level, view or pooling is unknown, or a text is not a string.
+            InputError: an argument is unknown or does not fit the others, or a text is not a
+                string.
         """
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
             raise InputError("expected a sequence of texts; put a single text into a list")
-        which = Pooling(level, view, pooling)
+        which = Pooling(level, view, pooling, readout)
+        width = self.encoder.width_of(which)
         with self._lock:
             cached = {text: self.cache.get((which, text)) for text in dict.fromkeys(texts)}
             results = {text: result for text, result in cached.items() if result is not None}
@@ -130,7 +146,7 @@ class Embedder:
                 for text, result in self._compute(missing[start : start + BATCH], which):
                     results[text] = result
                     self.cache.put((which, text), result)
-        return embeddings_of([results[text] for text in texts], which, self.width)
+        return embeddings_of([results[text] for text in texts], which, width)
 
     def vector(
         self, text: str, view: str = "both", pooling: str = "mean"

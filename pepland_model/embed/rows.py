@@ -104,8 +104,7 @@ def embed_texts(
         pairs = ahead(((chunk, convert(chunk, featurizer)) for chunk in chunks), PARTS_AHEAD)
         with closing(cast(Generator[tuple[Chunk, Converted], None, None], pairs)) as parts:
             for chunk, converted in parts:
-                results = results_of(chunk, converted, encoder, pooling)
-                embeddings = embeddings_of(results, pooling, encoder.width)
+                embeddings = chunk_embeddings(chunk, converted, encoder, pooling)
                 row_id = chunk.first_row + np.arange(len(chunk))
                 yield EmbeddedRows(row_id, _shown(chunk, converted), embeddings)
 
@@ -130,9 +129,9 @@ def _shown(chunk: Chunk, converted: Converted) -> list[str]:
     return [smiles.get(i, t) if is_molblock(t) else t for i, t in enumerate(chunk.texts)]
 
 
-def results_of(
+def chunk_embeddings(
     chunk: Chunk, converted: Converted, encoder: Runner, pooling: Pooling
-) -> list[Result]:
+) -> Embeddings:
     """Return the vectors of each row of a chunk, or the reason why it has none."""
     vectors = encoder.nodes(converted.columns, converted.tables, pooling)
     results: list[Result] = [f"read: {chunk.problems.get(i)}" for i in range(len(chunk))]
@@ -140,7 +139,7 @@ def results_of(
         results[reject.position] = reason_of(reject)
     for graph, position in enumerate(converted.kept.tolist()):
         results[position] = vectors[graph]
-    return results
+    return embeddings_of(results, pooling, vectors.rows.shape[1])
 
 
 def text_chunks(texts: Sequence[str]) -> Iterator[Chunk]:

@@ -141,6 +141,8 @@ class ParquetWriter(Writer):
 class NpzWriter(Writer):
     """Arrays ``embedding``, ``row_id``, ``valid``, ``reason``, ``about``; and ``ptr`` for nodes.
 
+    ``dimensions`` has the names of the numbers of a vector, where `about` has them.
+
     All vectors stay in memory until the end; use Parquet or Zarr for millions of peptides.
     """
 
@@ -162,6 +164,8 @@ class NpzWriter(Writer):
             "reason": np.array(reasons, np.str_),
             "about": np.array(json.dumps(self.about)),
         }
+        if "dimensions" in self.about:
+            arrays["dimensions"] = np.array(self.about["dimensions"], np.str_)
         if self.level != "peptide":
             arrays["ptr"] = np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))
         with self.temporary.open("wb") as file:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, smooth_l1_loss
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.files.json_forms import flag, items, maybe, one_of, real, record, text, whole
@@ -20,6 +20,8 @@ from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.pooling import pooled_views, run_views
 from pepland_model.run.checkpoint import write_checkpoint
 
+HUBER = 0.5
+"""Deviations of the training targets from which an error counts linearly."""
 WIDEST = 2**16
 """Most units of a layer of the head."""
 SAVED = record(
@@ -75,14 +77,18 @@ class Task:
         return len(self.classes) if self.kind == "classification" else 1
 
     def loss_sum(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Return squared error in units of `std`, or weighted cross entropy, summed over rows.
+        """Return the Huber loss in units of `std`, or weighted cross entropy, summed over rows.
+
+        The Huber loss is the squared error up to `HUBER` deviations, and grows linearly beyond:
+        a few outliers, such as values at a limit of detection, do not decide what is learned.
 
         Args:
             outputs: [G, outputs] of the head.
             target: [G] float32 in the unit of the column, or int64 class.
         """
         if self.kind == "regression":
-            return ((outputs.squeeze(1) - (target - self.mean) / self.std) ** 2).sum()
+            scaled = (target - self.mean) / self.std
+            return smooth_l1_loss(outputs.squeeze(1), scaled, reduction="sum", beta=HUBER)
         weights = torch.tensor(self.weights, device=outputs.device)
         return cross_entropy(outputs, target, weight=weights, reduction="sum")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,14 +22,16 @@ class TaskUpdater(WeightUpdater):
         task: the task.
         targets: [G] targets of all peptides, on the device.
         config: the run.
-        total: steps of the whole run, for the cosine schedule.
+        total: steps of the whole run, for the cosine schedule; a tenth of them may be warm-up.
     """
 
     def __init__(
         self, network: TaskNetwork, task: Task, targets: Tensor, config: TrainConfig, total: int
     ) -> None:
         head_lr = config.finetune.head_lr
-        super().__init__(network, config.optim, targets.device, total, head_lr=head_lr)
+        warmup = min(config.optim.warmup_steps, total // 10)
+        optim = replace(config.optim, warmup_steps=warmup)
+        super().__init__(network, optim, targets.device, total, head_lr=head_lr)
         self.task, self.targets = task, targets
 
     def step(self, number: int, parts: Sequence[Any]) -> StepResult:

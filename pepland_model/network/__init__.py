@@ -8,7 +8,7 @@ pharmhgt.py - the fast network: plan, forward pass, save and load.
 view.py - message passing among atoms or fragments. junction.py - between them.
 attention.py, segments.py, edges.py - the operations that these use.
 takers.py - who takes a row of an index: gradients without sorting.
-pooling.py - one vector per peptide. heads.py - the heads of pre-training.
+pooling.py, readout.py - one vector per peptide. heads.py - the heads of pre-training.
 fixed_program.py - a program of fixed shapes, recorded as a CUDA graph.
 cuda_graph.py - inference as such a program.
 model_files.py - a model folder. published_names.py - names of published weights.

@@ -8,6 +8,16 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
+class Round:
+    """The inputs f of the nodes of a view (round 0), or their states f_h after a round."""
+
+    states: Tensor
+    """[S, d]; equal states may be one row."""
+    rows: Tensor | None
+    """[N] int64, row of each node; None where node v has row v."""
+
+
+@dataclass(frozen=True, eq=False)
 class PharmHGTOutput:
     """The four states of a batch; `PharmHGTConfig.output` decides which form the embedding."""
 
@@ -21,6 +31,10 @@ class PharmHGTOutput:
     """[P, d], j_h of the fragments; None with output ``homo``."""
     output: str
     """``homo``, ``checkpoint`` or ``fused``."""
+    atom_rounds: tuple[Round, ...] = ()
+    """The atoms before the first round and after each, if they were asked for."""
+    fragment_rounds: tuple[Round, ...] = ()
+    """The same for the fragments."""
 
     @property
     def atom_embedding(self) -> Tensor:

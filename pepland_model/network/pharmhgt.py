@@ -29,7 +29,7 @@ from pepland_model.network.model_files import (
     read_weights,
     save_model,
 )
-from pepland_model.network.output import PharmHGTOutput
+from pepland_model.network.output import PharmHGTOutput, Round
 from pepland_model.network.published_names import encoder_weights
 from pepland_model.network.segments import take
 from pepland_model.network.states.device_search import search, search_junction
@@ -147,6 +147,7 @@ class PharmHGT(PharmHGTLayers):
         atom_rows: Tensor | None = None,
         fragment_rows: Tensor | None = None,
         plan: Plan | None = None,
+        rounds: bool = False,
     ) -> PharmHGTOutput:
         """Return the states of the atoms and fragments of a batch.
 
@@ -156,6 +157,8 @@ class PharmHGT(PharmHGTLayers):
                 runs on these atoms only. Where K is 0, the atom view is not run.
             fragment_rows: [L] int64, the same for fragments.
             plan: what `plan` returned for this batch.
+            rounds: whether the inputs of all nodes and their states after each round are returned
+                too.
         """
         atoms, fragments = (rows is None or len(rows) > 0 for rows in (atom_rows, fragment_rows))
         plan = plan or self.plan(batch, atoms, fragments)
@@ -171,16 +174,19 @@ class PharmHGT(PharmHGTLayers):
         f_a, f_p = relu(self.w_atom(atom_x)), relu(self.w_pharm(fragment_x))
         x_b, x_r = relu(self.w_bond(bond_x)), relu(self.w_reac(bond_x))
         atom, fragment = f_a[:0], f_p[:0]
+        of_a = [Round(f_a, batch.atom_code.long())] if rounds else None
+        of_p = [Round(f_p, batch.fragment_code.long())] if rounds else None
         if atoms:
-            atom = self._view(ATOMS, f_a, x_b, batch, plan.atoms, atom_rows)
+            atom = self._view(ATOMS, f_a, x_b, batch, plan.atoms, atom_rows, of_a)
         if fragments:
-            fragment = self._view(FRAGMENTS, f_p, x_r, batch, plan.fragments, fragment_rows)
+            fragment = self._view(FRAGMENTS, f_p, x_r, batch, plan.fragments, fragment_rows, of_p)
+        after = tuple(of_a or ()), tuple(of_p or ())
         if plan.junction is None:
-            return PharmHGTOutput(atom, fragment, None, None, self.config.output)
+            return PharmHGTOutput(atom, fragment, None, None, self.config.output, *after)
         j_a, j_p = junction_states(self, atom_x, fragment_x, f_a, f_p, plan.junction)
         j_a = take(j_a, *chosen(plan.junction.index("atom_rows"), atom_rows))
         j_p = take(j_p, *chosen(plan.junction.index("fragment_rows"), fragment_rows))
-        return PharmHGTOutput(atom, fragment, j_a, j_p, self.config.output)
+        return PharmHGTOutput(atom, fragment, j_a, j_p, self.config.output, *after)
 
     def _tables(self, batch: HeteroBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Return the atom, fragment and bond table in the dtype of the weights."""
@@ -199,22 +205,23 @@ class PharmHGT(PharmHGTLayers):
         batch: HeteroBatch,
         plan: ViewPlan | None,
         rows: Tensor | None,
+        passed: list[Round] | None = None,
     ) -> Tensor:
         """Return the states of a view; without a plan, from states kept from earlier batches."""
         if plan is not None:
-            return view_states(self, view, f, x, plan, rows)
+            return view_states(self, view, f, x, plan, rows, passed=passed)
         code, edges = view.codes(batch), view.directed_edges(batch)
         tables = [getattr(batch.tables, f"{view.nodes}_x"), batch.tables.bond_x]
         with self.cache.held() as free:
             if not free:  # another thread uses the cache
                 plan = distinct_plan(code, edges, self.config.rounds, MAX_SHARE)
-                return view_states(self, view, f, x, plan, rows)
+                return view_states(self, view, f, x, plan, rows, passed=passed)
             kept = self.cache.view(view.nodes, view.weights(self), tables, self.config.rounds)
             plan = distinct_plan(code, edges, self.config.rounds, 1.0, kept.levels)
             if plan.rows is None:
                 self.cache.forget(view.nodes)
-                return view_states(self, view, f, x, plan, rows)
-            return view_states(self, view, f, x, plan, rows, kept)
+                return view_states(self, view, f, x, plan, rows, passed=passed)
+            return view_states(self, view, f, x, plan, rows, kept, passed)
 
     def load_upstream_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load weights under the published names.

@@ -20,6 +20,7 @@ from pepland_model.network.segments import segment_sum
 LEVELS = ("peptide", "atom", "fragment")
 VIEWS = ("both", "atom", "fragment")
 POOLINGS = ("mean", "max")
+READOUTS = ("mean", "rounds", "full")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Pooling:
     """``atom``, ``fragment``, or ``both``: the mean of the two pooled views."""
     how: str = "mean"
     """``mean`` or ``max`` over the nodes of a view."""
+    readout: str = "mean"
+    """At level ``peptide``: ``mean``, the vector that `view` and `how` describe; ``rounds`` or
+    ``full``, see `readout`, where ``both`` joins the two views."""
 
     @property
     def views(self) -> tuple[bool, bool]:
@@ -40,16 +44,25 @@ class Pooling:
         return nodes != "fragment", nodes != "atom"
 
     def __post_init__(self) -> None:
-        known = {"level": LEVELS, "view": VIEWS, "how": POOLINGS}
+        known = {"level": LEVELS, "view": VIEWS, "how": POOLINGS, "readout": READOUTS}
         for name, choices in known.items():
             if getattr(self, name) not in choices:
                 raise InputError(
                     f"{name} is {getattr(self, name)!r}; choose from {', '.join(choices)}"
                 )
+        if self.readout != "mean" and (self.level, self.how) != ("peptide", "mean"):
+            raise InputError(
+                f"the readout {self.readout!r} gives means and sums of level peptide; choose the "
+                "readout mean, or leave out level and pooling"
+            )
 
 
 def run_views(
-    model: Callable[..., PharmHGTOutput], batch: HeteroBatch, atoms: bool, fragments: bool
+    model: Callable[..., PharmHGTOutput],
+    batch: HeteroBatch,
+    atoms: bool,
+    fragments: bool,
+    rounds: bool = False,
 ) -> PharmHGTOutput:
     """Run a model on a batch, without the last layer of a view that is not needed.
 
@@ -58,12 +71,14 @@ def run_views(
         batch: on the device of the model.
         atoms: whether atoms are needed; otherwise the output holds no atoms.
         fragments: the same for fragments.
+        rounds: whether the output holds the states after each round.
     """
     none = torch.zeros(0, dtype=torch.int64, device=batch.device)
     return model(
         batch,
         atom_rows=None if atoms else none,
         fragment_rows=None if fragments else none,
+        rounds=rounds,
     )
 
 

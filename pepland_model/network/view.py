@@ -13,6 +13,7 @@ their numbers, so equal states can be computed once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -26,6 +27,7 @@ from pepland_model.network.attention import Attention, Joint
 from pepland_model.network.edges import Edges, view_edges
 from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.layers import PharmHGTLayers
+from pepland_model.network.output import Round
 from pepland_model.network.segments import segment_sum, take
 from pepland_model.network.states.kept_states import KeptStates
 from pepland_model.network.states.plan import EdgeLevel, NodeLevel, ViewPlan
@@ -79,6 +81,7 @@ def view_states(
     plan: ViewPlan,
     rows: Tensor | None,
     kept: KeptStates | None = None,
+    passed: list[Round] | None = None,
 ) -> Tensor:
     """Return the states of nodes after all rounds and the last layer.
 
@@ -90,17 +93,25 @@ def view_states(
         plan: rows of each round.
         rows: [K] int64, nodes to return; None means all.
         kept: states of earlier batches; the rows of the plan are appended to them.
+        passed: the states of all nodes after each round are appended to it, if it is given.
     """
     attend = cast(Attention, layers.mp.attn[view.attention])
     joint = attend.joint() if kernels.runs_on(f.device) else None
     rounds = layers.mp.mp_list[view.attention]
     last = cast(nn.Linear, layers.mp.node_last_layer[view.last])
-    f_h, h = f, x
+    f_h, h, after = f, x, list[Tensor]()
     for i, layer in enumerate(cast(nn.ModuleList, rounds)):
         f_h = node_states(attend, f_h, h, plan.nodes[i], joint, last.weight.dtype, kept)
         f_h = f_h if kept is None else kept.add("nodes", i, f_h)
         h = edge_states(cast(nn.Linear, layer), f_h, h, x, plan.edges[i], kept)
         h = h if kept is None else kept.add("edges", i, h)
+        if passed is not None:
+            after.append(f_h)
+    owns = [level.own for level in plan.nodes[1:]]
+    if kept is not None:
+        owns = [kept.add_own(i, own) for i, own in enumerate(owns)]
+    if passed is not None:
+        passed += rounds_of(after, owns, plan.rows)
     level, row_of_node = plan.nodes[-1], plan.rows
     if row_of_node is None:
         return last_states(last, f_h, h, f, level, rows)
@@ -110,6 +121,24 @@ def view_states(
     out = last_states(last, f_h, h, f, level, None)
     out = out if kept is None else kept.add("nodes", len(plan.edges), out)
     return take(out, *chosen(plan.index("rows"), rows))
+
+
+def rounds_of(
+    after: Sequence[Tensor], owns: Sequence[Tensor | None], rows: Tensor | None
+) -> list[Round]:
+    """Return the states after each round, and which of them each node has.
+
+    Args:
+        after: [S, d] states after each round, first round first.
+        owns: [K] int64, for the rows of each level but the first: their rows at the level below;
+            None where row k has row k.
+        rows: [N] int64, row of the last level for each node; None where node v has row v.
+    """
+    found = []
+    for states, own in zip(reversed(after), reversed(owns), strict=True):
+        rows = own if rows is None else rows if own is None else own.index_select(0, rows)
+        found.append(Round(states, rows))
+    return found[::-1]
 
 
 def node_states(

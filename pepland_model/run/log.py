@@ -1,4 +1,4 @@
-"""Write the metrics of a run to ``metrics.jsonl``, TensorBoard and MLflow, if installed.
+"""Write the metrics of a run to ``metrics.jsonl``, and to TensorBoard and trackers, if installed.
 
 Loss curves and the report are made from the JSONL file. Each line is one event with ``kind``
 (``train``, ``eval``, ``start``) and ``step``.
@@ -26,6 +26,7 @@ from pepland_data.files.json_forms import (
     whole,
 )
 from pepland_model.run.mlflow_log import MlflowLog
+from pepland_model.run.wandb_log import WandbLog
 
 METRICS = "metrics.jsonl"
 EVENT = both(record({"kind": text, "step": whole()}), mapping(either(text, maybe(any_real))))
@@ -39,7 +40,7 @@ class RunLog:
         self.path = run / METRICS
         self._file = self.path.open("a", encoding="utf-8")
         self._board = tensorboard_writer(run)
-        self._mlflow = MlflowLog(run)
+        self._trackers = (MlflowLog(run), WandbLog(run))
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Append one event. If the disk is full, warn and continue without it."""
@@ -59,14 +60,16 @@ class RunLog:
         if self._board is not None:
             for name, value in numbers.items():
                 self._board.add_scalar(name, value, step)
-        self._mlflow.write(numbers, step)
+        for tracker in self._trackers:
+            tracker.write(numbers, step)
 
     def close(self) -> None:
         """Close all files."""
         self._file.close()
         if self._board is not None:
             self._board.close()
-        self._mlflow.close()
+        for tracker in self._trackers:
+            tracker.close()
 
 
 def tensorboard_writer(run: Path) -> Any | None:

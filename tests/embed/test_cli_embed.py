@@ -96,7 +96,8 @@ def test_rows_keep_their_order_rejects_are_null_and_an_old_file_is_replaced(
     np.testing.assert_allclose(rows, expected.vectors, atol=1e-6)
     assert reasons == [reason or "" for reason in expected.reasons]
     assert about["checkpoint"] == str(model)
-    assert about["pooling"] == {"level": "peptide", "view": "both", "how": "max"}
+    pooling = {"level": "peptide", "view": "both", "how": "max", "readout": "mean"}
+    assert about["pooling"] == pooling
     assert about["model"]["hidden"] == 16
     assert "old" not in about
     assert os.listdir(tmp_path) == [out.name]

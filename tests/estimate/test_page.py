@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pepland_data.draw.figures import COLORS, INK, spread
 from pepland_model.estimate.answer import Answer
 from pepland_model.estimate.show.charts import MOST_LINES, pictures
-from pepland_model.estimate.show.drawing import COLORS, INK, spread
 from pepland_model.estimate.show.page import write_page
 from tests.helpers.bare_checkout import HIDE
 from tests.helpers.paths import ROOT
@@ -249,4 +249,4 @@ def test_pictures_without_matplotlib_say_how_to_install_it() -> None:
         "try:\n    pictures({})\nexcept MissingDependencyError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert "pip install 'pepland-data[train]'" in done.stdout, done.stderr
+    assert "pip install 'pepland-data[report]'" in done.stdout, done.stderr

@@ -9,7 +9,7 @@ from tests.helpers.paths import ROOT
 
 ABSENT = {"rdkit", "scipy", "joblib", "tqdm", "helmkit", "zarr", "fsspec", "s3fs", "dgl", "pandas",
           "matplotlib", "tensorboard", "dask", "distributed", "sklearn", "torch_geometric",
-          "psutil", "mlflow", "moto", "lightning"}  # fmt: skip
+          "psutil", "mlflow", "wandb", "moto", "lightning"}  # fmt: skip
 HIDE = f"""
 import sys
 from importlib.machinery import PathFinder

@@ -17,6 +17,7 @@ import pytest
 from pepland_data import BuildOptions, GraphLoader, build, open_store
 from pepland_data.batch.export import export
 from pepland_data.builder.convert_format import convert
+from pepland_data.builder.exclude import exclude
 from pepland_data.builder.merge import merge
 from pepland_data.errors import (
     BuildError,
@@ -43,7 +44,7 @@ from tests.helpers.object_store import (
     make_bucket,
     s3_server,
 )
-from tests.helpers.stores import files_of, write_csv
+from tests.helpers.stores import built_store, files_of, sixty_smiles, write_csv
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
@@ -246,6 +247,28 @@ def test_an_input_at_a_url_gives_the_same_store(kind, here, source, tmp_path) ->
     build(f"file://{source}", f"file://{tmp_path}/file", options(kind))
     assert files_of(tmp_path / "file") == files_of(here[kind])
     assert len(open_store(f"file://{tmp_path}/file")) == COUNT
+
+
+def test_exclude_reads_and_writes_urls(tmp_path) -> None:
+    """The store, a file and another store are at URLs, and the result is."""
+    stores = [
+        built_store(tmp_path, name, rows) for name, rows in (("a", range(20)), ("b", range(2)))
+    ]
+    for path in stores:
+        merge([path], f"s3://peptides/exclude/{path.name}")
+    (tmp_path / "test.csv").write_text(f"smiles\n{sixty_smiles()[4]}\n")
+    RemoteFolder("s3://peptides/exclude").upload(tmp_path / "test.csv", "test.csv")
+    at = [f"s3://peptides/exclude/{name}" for name in ("a", "b", "test.csv")]
+    report = exclude(at[0], at[1:], "s3://peptides/exclude/less")
+    assert [(one.name, one.same) for one in report.like] == [("b", 2), ("test.csv", 1)]
+    exclude(stores[0], [stores[1], tmp_path / "test.csv"], tmp_path / "less")
+    local = open_store(tmp_path / "less")
+    assert remote_files(report.path).keys() == files_of(tmp_path / "less").keys()
+    assert [g == h for g, h in zip(open_store(report.path), local, strict=True)] == [True] * len(
+        local
+    )
+    with pytest.raises(BuildError, match="is there already"):
+        exclude(at[0], at[1:], report.path)
 
 
 def test_convert_and_merge_write_to_urls(here, tmp_path) -> None:

@@ -9,4 +9,6 @@ In: an opened store. Out: a `recorded.Split`, kept in the folder ``splits`` of t
 - `piece_graph`: peptides as graphs of residues and amides, for the two groupings.
 - `similar_groups`: groups of peptides that differ by one residue.
 - `identity_groups`: groups of peptides above a threshold of sequence identity.
+- `near_rows`: graphs of a store that would be grouped with graphs of other stores, for `exclude`.
+- `same_molecules`: which of these are the same molecule.
 """

@@ -46,8 +46,7 @@ def identity_groups(store: GraphStore, threshold: float) -> Rows:
     Raises:
         InputError: the threshold is outside this range.
     """
-    if not LOWEST <= threshold <= 1:
-        raise InputError(f"threshold {threshold}; expected an identity from {LOWEST} to 1")
+    check_threshold(threshold)
     groups = similar_groups(store)
     if not len(store):
         return groups
@@ -61,7 +60,7 @@ def identity_groups(store: GraphStore, threshold: float) -> Rows:
             rows.append(owner + start)
         owners.append(pieces.owner + start)
         labels.append(pieces.label)
-        leaves.append(np.bincount(pieces.owner[pieces.neighbours == 1], minlength=pieces.graphs))
+        leaves.append(pieces.leaves)
     composition = Composition(
         np.concatenate(owners), np.concatenate(labels), np.concatenate(leaves), threshold
     )
@@ -75,6 +74,12 @@ def identity_groups(store: GraphStore, threshold: float) -> Rows:
             np.concatenate([groups, right[alike]]),
         )
     return groups
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise InputError for an identity outside `LOWEST` to 1."""
+    if not LOWEST <= threshold <= 1:
+        raise InputError(f"threshold {threshold}; expected an identity from {LOWEST} to 1")
 
 
 def edits(residues: int, threshold: float) -> int:

@@ -41,6 +41,12 @@ class PieceGraph:
         found: Rows = np.diff(self.bonds.indptr).astype(np.int64)
         return found
 
+    @property
+    def leaves(self) -> Rows:
+        """How many pieces of each peptide have one neighbour: ends and side branches. [G] int64."""
+        found: Rows = np.bincount(self.owner[self.neighbours == 1], minlength=self.graphs)
+        return found
+
 
 def piece_graphs(store: GraphStore) -> Iterator[tuple[int, PieceGraph]]:
     """Yield the first row and the pieces of each shard."""

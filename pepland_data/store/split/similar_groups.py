@@ -51,7 +51,8 @@ def graph_keys(p: PieceGraph) -> tuple[Hashes, Rows]:
     """Return the keys of all graphs, and the graph of each key.
 
     The keys of a graph leave out nothing, each piece, each piece with its neighbours, and each
-    piece beside an end of a chain with all pieces two bonds away or nearer.
+    piece beside an end of a chain with all pieces two bonds away or nearer. The first G keys leave
+    out nothing, one for each graph in order.
     """
     token = salted(mix(p.label + p.bonds @ salted(p.label, 1)), 2)
     total = sums(p.graphs, p.owner, token)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pepland_model.estimate.show.drawing import (
+from pepland_data.draw.figures import (
     Line,
     as_svg,
     draw_levels,
@@ -38,7 +38,7 @@ class Picture:
     note: str
     """What a reader must know, a plain text; may be ""."""
     svg: str
-    """An ``<svg>`` element, see `drawing.as_svg`."""
+    """An ``<svg>`` element, see `figures.as_svg`."""
 
 
 def pictures(document: Mapping[str, Any]) -> list[Picture]:

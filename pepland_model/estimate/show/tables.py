@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pepland_data.draw.figures import number_text
 from pepland_model.estimate.answer import Answer
 
 TITLE = "What a run costs"
@@ -90,21 +91,13 @@ def cell(value: object, key: str = "") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return f"{value:.0%}" if key.endswith(SHARES) else _number(value)
+        return f"{value:.0%}" if key.endswith(SHARES) else number_text(value)
     if isinstance(value, Mapping):
         return "; ".join(f"{heading(str(k))}: {cell(v, str(k))}" for k, v in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(cell, value))
     printable = "".join(c if c.isprintable() else " " for c in str(value))
     return " ".join(printable.split()) or "-"
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    if abs(value) < 999.5:
-        return f"{value:.3g}"
-    return f"{float(f'{value:.4g}'):,.0f}"
 
 
 def is_numeric(answer: Answer, key: str) -> bool:

@@ -49,10 +49,16 @@ class KeptStates:
     def __init__(self, rounds: int) -> None:
         self.levels = fresh_levels(rounds)
         self._states: dict[tuple[str, int], GrowingRows] = {}
+        self._owns: dict[int, GrowingRows] = {}
 
     def add(self, kind: str, level: int, new: Tensor) -> Tensor:
         """Append the states of the new rows of a level, and return all states of the level."""
         return self._states.setdefault((kind, level), GrowingRows(new[:0])).add(new)
+
+    def add_own(self, level: int, new: Tensor | None) -> Tensor:
+        """Append the rows below of the new rows of a level of nodes, and return all. [S] int64."""
+        assert new is not None  # a plan of distinct states names them
+        return self._owns.setdefault(level, GrowingRows(new[:0])).add(new)
 
     @property
     def rows(self) -> int:

@@ -1,4 +1,4 @@
-"""Write the tables of measured figures in the README and in docs/gpu.md from the result files."""
+"""Write the tables of figures in docs/benchmarks.md and docs/gpu.md from the result files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.common.record import RESULTS
 
 ROOT = Path(__file__).resolve().parent.parent
-README, CARDS = ROOT / "README.md", ROOT / "docs" / "gpu.md"
+PAGE, CARDS = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "gpu.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 PEERS = (
     ("cuik_molmaker", "NVIDIA cuik-molmaker (C++)"),
@@ -179,8 +179,8 @@ def card(document: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Replace the tables between the markers in the README and in the page of GPUs."""
-    write(README, table())
+    """Replace the tables between the markers of the two pages."""
+    write(PAGE, table())
     cards = [
         json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("gpu-*.json"))
     ]

@@ -13,14 +13,15 @@ from itertools import pairwise
 from typing import Any
 
 from pepland_data.errors import MissingDependencyError
-from pepland_model.estimate.show.tables import cell
 
 INK = "#010203"
 """Colour of text and axes while drawing; `currentColor` in the SVG."""
 COLORS = ("#2f7fd0", "#d2691e", "#2a9a5b", "#a05cc8", "#d0485a", "#1797a6", "#9c8410", "#c9559a")
 """Contrast of at least 3 with white and with dark grey."""
 MARKS = "os^DvPX*"
-WIDTH, HEIGHT, BAR_HEIGHT = 5.0, 3.6, 0.17
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+"""Kinds of lines, for readers who see no difference in colour."""
+WIDTH, HEIGHT, HISTOGRAM_HEIGHT, BAR_HEIGHT = 5.0, 3.6, 2.6, 0.17
 """Inches."""
 TEXT_HEIGHT = 0.058
 """Height of a line of text as a share of the axes."""
@@ -59,6 +60,20 @@ class Line:
     """Whether it is what others are compared with."""
 
 
+def number_text(value: float) -> str:
+    """Return a number as text: integers exactly, others with three digits, or four from 1,000.
+
+    "-" stands for numbers that are not finite.
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return "-"
+    if abs(value) < 999.5:
+        return f"{value:.3g}"
+    return f"{float(f'{value:.4g}'):,.0f}"
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Let matplotlib draw in the style of these pictures, whatever its settings.
@@ -71,10 +86,51 @@ def style() -> Iterator[None]:
     except ImportError as error:
         raise MissingDependencyError(
             f"pictures need matplotlib ({error}); "
-            "install it with `pip install 'pepland-data[train]'`"
+            "install it with `pip install 'pepland-data[report]'`"
         ) from error
     with matplotlib.style.context(["default", STYLE]):
         yield
+
+
+def empty_figure(x: str, y: str, height: float = HEIGHT) -> tuple[Any, Any]:
+    """Return a figure and its axes.
+
+    Args:
+        x: label of the axis.
+        y: label of the axis.
+        height: inches.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.add_subplot(xlabel=x, ylabel=y)
+
+
+def figure_of_histograms(
+    edges: Sequence[float], heights: Mapping[str, Sequence[float]], x: str, y: str
+) -> tuple[Any, Any]:
+    """Draw outlines of histograms over each other and return the figure and its axes.
+
+    Args:
+        edges: [B+1] edges of the bins.
+        heights: name -> [B]. Several names have a legend, and lines of different kinds.
+        x: label of the axis.
+        y: label of the axis.
+    """
+    figure, axes = empty_figure(x, y, HISTOGRAM_HEIGHT)
+    for i, (name, values) in enumerate(heights.items()):
+        color = COLORS[i % len(COLORS)]
+        axes.stairs(values, edges, fill=True, color=color, alpha=0.15)
+        dash = DASHES[i % len(DASHES)]
+        axes.stairs(values, edges, color=color, label=name, linestyle=dash, linewidth=1.6)
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, None))
+    if len(heights) > 1:
+        _draw_legend(axes, len(heights))
+    return figure, axes
+
+
+def _draw_legend(axes: Any, names: int) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=min(names, 4))
 
 
 def figure_of_lines(lines: Sequence[Line], x: str, y: str, log: bool) -> tuple[Any, Any]:
@@ -86,10 +142,7 @@ def figure_of_lines(lines: Sequence[Line], x: str, y: str, log: bool) -> tuple[A
         y: label of the axis.
         log: whether the axes are logarithmic.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    axes = figure.add_subplot(xlabel=x, ylabel=y)
+    figure, axes = empty_figure(x, y)
     if log:
         axes.set(xscale="log", yscale="log")
     for i, line in enumerate(lines):
@@ -115,7 +168,7 @@ def _set_ticks(axes: Any, x: Sequence[float], log: bool) -> None:
     axes.set_xticks(x[:: -math.ceil(len(x) / MOST_TICKS)])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: cell(float(value))))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: number_text(float(value))))
     if log:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
 
@@ -192,13 +245,15 @@ def _draw_bars(
     for i, (name, bars) in enumerate(panel.items()):
         y = [rows.index(row) + (i + 0.5) * thickness - 0.4 for row in bars]
         drawn = axes.barh(y, list(bars.values()), 0.9 * thickness, color=next(colors), label=name)
-        axes.bar_label(drawn, [cell(length) for length in bars.values()], padding=2, size="small")
+        axes.bar_label(
+            drawn, [number_text(length) for length in bars.values()], padding=2, size="small"
+        )
     axes.set_yticks(range(len(rows)), rows)
     axes.set(ylim=(len(rows) - 0.5, -0.5), xmargin=0.25)
     axes.locator_params(axis="x", nbins=4)
     axes.grid(axis="y", visible=False)
     if len(panel) > 1:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=len(panel))
+        _draw_legend(axes, len(panel))
 
 
 def as_svg(figure: Any, name: str, title: str) -> str:

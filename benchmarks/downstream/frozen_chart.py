@@ -1,0 +1,39 @@
+"""The picture of ``bench_downstream frozen``: test figures and intervals, published figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+OURS, OTHERS = "#0b6fb8", "#d1495b"
+
+
+def draw(tasks: dict[str, Any], path: Path) -> None:
+    """Draw the first test figure of every row of every task."""
+    from matplotlib.figure import Figure
+
+    most = max(len(found["rows"]) + len(found["published"]) for found in tasks.values())
+    figure = Figure(figsize=(6.4, (0.28 * most + 0.8) * len(tasks)), layout="constrained")
+    grid = figure.subplots(len(tasks), 1, squeeze=False)[:, 0]
+    for axes, (name, found) in zip(grid, tasks.items(), strict=True):
+        draw_task(axes, name, found)
+    figure.savefig(path, dpi=130)
+
+
+def draw_task(axes: Any, name: str, found: dict[str, Any]) -> None:
+    """Draw one task: means with the intervals of the seeds, ticks for splits, published hollow."""
+    key = next(iter(next(iter(found["rows"].values()))["test"]))
+    labels = [*found["rows"], *(f"{other} (published)" for other in found["published"])]
+    for i, row in enumerate(found["rows"].values()):
+        value = row["test"][key]
+        half = 0 if value["low"] is None else value["high"] - value["mean"]
+        axes.errorbar(value["mean"], i, xerr=half, fmt="o", color=OURS, capsize=3)
+        by_split = list(value["by_split"].values())
+        axes.plot(by_split, [i + 0.22] * len(by_split), "|", color=OURS, alpha=0.6, ms=5)
+    for i, value in enumerate(found["published"].values(), len(found["rows"])):
+        axes.plot(value[key], i, "o", mfc="white", color=OTHERS)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.invert_yaxis()
+    better = "lower is better" if key == "mae" else "higher is better"
+    axes.set_title(f"{name}: test {key.upper()}, {better}", fontsize=10)
+    axes.grid(axis="x", alpha=0.3)
