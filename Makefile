@@ -8,7 +8,7 @@ DEMO   ?= demo
 SMALL  ?= small-test
 SAMPLE := pepland_data/resources/sample.csv
 
-.PHONY: demo small-test test unit test-all test-gpu check lint types format bench tables clean
+.PHONY: demo small-test test unit test-all test-gpu check lint types docs format bench tables clean
 
 # The virtual environment, made again when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -39,8 +39,8 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy
 
-test: lint  ## linters, types and all tests that end within minutes
-	$(MAKE) --jobs=2 types unit
+test: lint  ## linters, types, the site and all tests that end within minutes
+	$(MAKE) --jobs=2 types docs unit
 
 unit: $(VENV)/.installed
 	$(BIN)/pytest -n 2 -m "not slow"
@@ -50,6 +50,9 @@ test-all: check  ## also the long campaigns: kills, bit flips, every tripeptide
 
 test-gpu:  ## what needs a CUDA device; torch, numpy, pyarrow, safetensors, click, pytest and hypothesis are enough
 	$(PYTHON) -m pytest -m cuda $$(grep -l "@pytest.mark.cuda" --include='test_*.py' -r tests)
+
+docs: $(VENV)/.installed  ## the documentation as a site, site/index.html; fails on a broken link or a name without docstring
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
@@ -64,4 +67,4 @@ tables: $(VENV)/.installed  ## the tables of docs/benchmarks.md and docs/gpu.md,
 	$(BIN)/python -m benchmarks.page_tables
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(SMALL) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(SMALL) build site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -26,7 +26,7 @@ class GraphDataset(Dataset[HeteroGraph]):
         store: an opened store, or several.
         subset: as of `GraphLoader`.
 
-    Example:
+    Examples:
         >>> data = GraphDataset(open_store("data/"))  # doctest: +SKIP
         >>> DataLoader(data, batch_size=512, collate_fn=data.collate)  # doctest: +SKIP
     """

@@ -82,7 +82,7 @@ class GraphLoader:
     Raises:
         InputError: for an unknown tier or order, sizes below 1, or a graph above the budget.
 
-    Example:
+    Examples:
         >>> loader = GraphLoader(open_store("data/"), batch_size=512)  # doctest: +SKIP
         >>> for batch in loader: ...  # doctest: +SKIP
     """

@@ -63,7 +63,7 @@ def reopened(location: str, cache: str | Path | None, identity: str) -> GraphSto
 class GraphStore:
     """Graphs by row number, with their texts and pass-through columns.
 
-    Example:
+    Examples:
         >>> store = open_store("data/")  # doctest: +SKIP
         >>> store[0].num_atoms, store.columns["affinity"][0]  # doctest: +SKIP
     """

@@ -72,7 +72,7 @@ class Embedder:
         CheckpointError: the model is missing or damaged.
         InputError: there is no such device, or the cut differs from the encoder's.
 
-    Example:
+    Examples:
         >>> embedder = Embedder("run/")  # doctest: +SKIP
         >>> embedder.embed(["NCC(=O)NCC(=O)O", "ACDEFGH"]).vectors.shape  # doctest: +SKIP
         (2, 300)

@@ -51,7 +51,7 @@ training, 499 peptides per batch: 0.187 GFLOP per peptide with 0.9, and 0.200 wi
 class PharmHGT(PharmHGTLayers):
     """The network of PepLand with its three outputs; layers that no output needs are not run.
 
-    Example:
+    Examples:
         >>> import pepland_data
         >>> batch = pepland_data.HeteroBatch.from_graphs([pepland_data.featurize("NCC(=O)O")])
         >>> PharmHGT(PharmHGTConfig())(batch).atom.shape

@@ -61,7 +61,7 @@ def softmax_by_node(score: Tensor, dst: Tensor, num_nodes: int) -> Tensor:
 class PlainPharmHGT(PharmHGTLayers):
     """The same network as `PharmHGT`; every state of every row is computed.
 
-    Example:
+    Examples:
         >>> import pepland_data
         >>> batch = pepland_data.HeteroBatch.from_graphs([pepland_data.featurize("NCC(=O)O")])
         >>> PlainPharmHGT(PharmHGTConfig())(batch).atom.shape
