@@ -22,7 +22,7 @@ from tests.helpers.commands import cli
 from tests.helpers.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-LATER = ("all", "dev")
+LATER = ("all", "dev", "docs")
 DOCTOR = "from pepland_cli.data import main; main()"
 
 
