@@ -21,7 +21,7 @@ def write_finetune_report(run: Path, summary: Mapping[str, Any]) -> Path:
         summary: content of ``summary.json``.
     """
     warnings = [f"<p><b>{html.escape(text)}</b></p>" for text in summary["warnings"]]
-    task = f"{summary['task']} of {summary['target']}, {summary['seeds_done']} models"
+    task = f"{summary['task']} of {summary['target']}, models: {summary['seeds_done']}"
     return write_page(run, summary, [
         f"<p class=muted>{html.escape(task)}</p>",
         *warnings,
