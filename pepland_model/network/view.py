@@ -99,7 +99,8 @@ def view_states(
     joint = attend.joint() if kernels.runs_on(f.device) else None
     rounds = layers.mp.mp_list[view.attention]
     last = cast(nn.Linear, layers.mp.node_last_layer[view.last])
-    f_h, h, after = f, x, list[Tensor]()
+    after: list[Tensor] = []
+    f_h, h = f, x
     for i, layer in enumerate(cast(nn.ModuleList, rounds)):
         f_h = node_states(attend, f_h, h, plan.nodes[i], joint, last.weight.dtype, kept)
         f_h = f_h if kept is None else kept.add("nodes", i, f_h)

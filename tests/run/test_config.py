@@ -72,7 +72,7 @@ def test_a_wrong_value_is_refused_by_name(sections, words) -> None:
 
 def test_a_file_that_names_a_task_starts_from_the_defaults_of_fine_tuning() -> None:
     config = from_dict({"finetune": {"task": "regression", "target": "y"}, "optim": {"clip": 2.0}})
-    assert (config.optim.lr, config.data.batch_size, config.optim.clip) == (1e-4, 32, 2.0)
+    assert (config.optim.lr, config.data.batch_size, config.optim.clip) == (5e-4, 64, 2.0)
     assert from_dict(config.as_dict()) == config
 
 

@@ -151,7 +151,7 @@ def test_the_help_has_the_sections_of_the_configuration() -> None:
     titles = ["Options:", "Data:", "Masks:", "Model:", "Optimization:", "Run:", "Fine-tuning:"]
     places = [text.index(f"\n{title}\n") for title in titles]
     assert places == sorted(places)
-    assert "0.001, fine-tuning 0.0001" in " ".join(text.split()).replace("- ", "-")
+    assert "0.001, fine-tuning 0.0005" in " ".join(text.split()).replace("- ", "-")
 
 
 @pytest.mark.parametrize(
