@@ -46,8 +46,8 @@ PLAIN = ("peptide", "both", "mean", "mean")
 )  # fmt: skip
 @click.option(
     "--readout", type=click.Choice(["mean", "rounds", "full"]), default="mean",
-    show_default=True, help="What the vector of a peptide holds. mean: the pooled states; rounds: "
-    "means and sums of the states after every round, and sizes; full: the same, and fragment counts.",
+    show_default=True, help="What the vector of a peptide holds. mean: the pooled states; "
+    "rounds: means and sums of the states after every round, and sizes; full: fragment counts too.",
 )  # fmt: skip
 @options.smiles_column
 @options.input_format
