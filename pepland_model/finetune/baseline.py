@@ -7,16 +7,14 @@ trees are scikit-learn's histogram gradient boosting, stopped early on the valid
 from __future__ import annotations
 
 import importlib.util
-from collections import Counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pepland_data.graph.columns import GraphColumns
-from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.store.graph_store import GraphStore
-from pepland_model.finetune.metrics import Metrics, metrics_of
+from pepland_data.store.summary import most_frequent
+from pepland_model.finetune.metrics import Metrics, metrics_of, nan_as_none
 from pepland_model.finetune.task_data import TaskData
 
 MOST_FRAGMENTS = 1000
@@ -43,25 +41,19 @@ def baseline(data: TaskData, balanced: bool, seed: int) -> dict[str, dict[str, f
     if data.classes and len(seen) < 2:
         return {}
     found = boosted_trees(composition(data.stores), data, balanced, seed)
-    return {n: {k: None if v != v else v for k, v in m.items()} for n, m in found.items()}
+    return {name: nan_as_none(metrics) for name, metrics in found.items()}
 
 
 def composition(stores: tuple[GraphStore, ...]) -> npt.NDArray[np.float32]:
     """Return fragment counts, and numbers of atoms and fragments. [G, fragments + 2] float32."""
-    opened = [(store.gather(np.arange(len(store))), store.tables) for store in stores]
-    totals: Counter[str] = Counter()
-    for columns, tables in opened:
-        counts = np.bincount(columns.fragment_code, minlength=len(tables.fragment_smiles))
-        totals.update(dict(zip(map(str, tables.fragment_smiles), counts.tolist(), strict=True)))
-    place = {name: i for i, (name, _) in enumerate(totals.most_common(MOST_FRAGMENTS))}
-    return np.concatenate([_counted(columns, tables, place) for columns, tables in opened])
+    place = {name: i for i, name in enumerate(most_frequent(stores, MOST_FRAGMENTS))}
+    return np.concatenate([_counted(store, place) for store in stores])
 
 
-def _counted(
-    columns: GraphColumns, tables: FeatureTables, place: dict[str, int]
-) -> npt.NDArray[np.float32]:
+def _counted(store: GraphStore, place: dict[str, int]) -> npt.NDArray[np.float32]:
     """Return the rows of one store; `place` has the column of each fragment that is counted."""
-    column = np.array([place.get(str(name), -1) for name in tables.fragment_smiles])
+    columns = store.gather(np.arange(len(store)))
+    column = np.array([place.get(name, -1) for name in store.tables.fragment_smiles], np.int64)
     column = column[columns.fragment_code]
     owner = np.repeat(np.arange(len(columns)), columns.sizes("fragment"))
     counts = np.zeros((len(columns), len(place)), np.float32)

@@ -5,14 +5,13 @@ With folds, each peptide is in the test set of one fold, so these are figures ov
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from pepland_model.finetune.metrics import Metrics, metrics_of, spearman
+from pepland_model.finetune.metrics import Metrics, metrics_of, nan_as_none, spearman
 
 SHARE = "probability_"
 KEYS = ["set", "store", "row_id"]
@@ -41,8 +40,7 @@ def ensemble(table: Any) -> dict[str, dict[str, float | None]]:
     for name in grouped.column("set").unique().to_pylist():
         part = grouped.filter(pc.equal(grouped.column("set"), name))
         if len(part.column("seed_count").unique()) == 1:
-            figures = _of_set(part, names, classes)
-            found[name] = {k: None if math.isnan(v) else v for k, v in figures.items()}
+            found[name] = nan_as_none(_of_set(part, names, classes))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -142,6 +143,11 @@ def classification_metrics(target: Labels, probability: Numbers) -> Metrics:
         "mcc": mcc(target, predicted, classes),
         "accuracy": float(np.mean(predicted == target)),
     }
+
+
+def nan_as_none(metrics: Metrics) -> dict[str, float | None]:
+    """Return metrics for a JSON file, with None for NaN."""
+    return {key: None if math.isnan(value) else value for key, value in metrics.items()}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pepland_data.files.json_forms import any_real, items, maybe, record, text, whole
 from pepland_data.loader.graph_loader import GraphLoader
-from pepland_model.finetune.metrics import BETTER_HIGH, Metrics, metrics_of
+from pepland_model.finetune.metrics import BETTER_HIGH, Metrics, metrics_of, nan_as_none
 from pepland_model.finetune.readout import fit_statistics
 from pepland_model.finetune.task_data import TaskData
 from pepland_model.finetune.task_network import Task, TaskNetwork
@@ -326,8 +326,3 @@ class SeedRun:
             "metrics": {n: nan_as_none(self.metrics(n, p)) for n, p in predictions.items()},
             "predictions": predictions,
         }  # fmt: skip
-
-
-def nan_as_none(metrics: Metrics) -> dict[str, float | None]:
-    """Return metrics for a JSON file, with None for NaN."""
-    return {key: None if value != value else value for key, value in metrics.items()}
