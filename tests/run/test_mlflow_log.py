@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.machinery
 import json
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
 from pepland_model.run.log import RunLog, events
+from tests.helpers.fake_client import FakeClient
 
 
-class Server(ModuleType):
-    """Replaces the mlflow package: records the calls, or fails in one of them."""
-
-    def __init__(self, fails: str = "") -> None:
-        super().__init__("mlflow")
-        self.__spec__ = importlib.machinery.ModuleSpec("mlflow", None)
-        self.calls: list[tuple] = []
-        self.fails = fails
-
-    def _do(self, name: str, *what) -> None:
-        if name == self.fails:
-            raise ConnectionError(f"{name}: no server")
-        self.calls.append((name, *what))
+class Server(FakeClient):
+    """Replaces the mlflow package."""
 
     def start_run(self, run_name=None, run_id=None):
         self._do("start", run_name, run_id)
@@ -41,7 +30,7 @@ class Server(ModuleType):
 
 
 def installed(monkeypatch, fails: str = "", address: str = "http://127.0.0.1:1") -> Server:
-    server = Server(fails)
+    server = Server("mlflow", fails)
     monkeypatch.setitem(sys.modules, "mlflow", server)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     return server

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.machinery
 import json
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
 from pepland_model.run.log import RunLog, events
+from tests.helpers.fake_client import FakeClient
 
 
-class Client(ModuleType):
-    """Replaces the wandb package: records the calls, or fails in one of them."""
-
-    def __init__(self, fails: str = "") -> None:
-        super().__init__("wandb")
-        self.__spec__ = importlib.machinery.ModuleSpec("wandb", None)
-        self.calls: list[tuple] = []
-        self.fails = fails
-
-    def _do(self, name: str, *what) -> None:
-        if name == self.fails:
-            raise ConnectionError(f"{name}: no server")
-        self.calls.append((name, *what))
+class Client(FakeClient):
+    """Replaces the wandb package."""
 
     def init(self, *, id, resume, name, dir, config):
         self._do("init", id, resume, name, Path(dir), config)
@@ -42,7 +31,7 @@ class Client(ModuleType):
 
 
 def installed(monkeypatch, fails: str = "", project: str = "peptides") -> Client:
-    client = Client(fails)
+    client = Client("wandb", fails)
     monkeypatch.setitem(sys.modules, "wandb", client)
     monkeypatch.setenv("WANDB_PROJECT", project)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
