@@ -2,8 +2,9 @@
 
 ``c-cpp``, ``nc-cpp``, ``c-antiviral``: IBM/PeptideGeneralizationBenchmarks (MIT; J Cheminf 2025,
 doi 10.1186/s13321-025-01115-z). Its protocol counts the thresholds that are multiples of 0.1, and
-``random``, where the test set has at least 18.5 % of the rows. ``permeability``: CycPeptMPDB with
-the ten random splits of Gobliu/BenchmarkCycPeptMP (PMC12392647).
+``random``, where the test set has at least 18.5 % of the rows. Most rows of these test sets are in
+the training sets of the same partition too, as published. `without_test` takes them out.
+``permeability``: CycPeptMPDB with the ten random splits of Gobliu/BenchmarkCycPeptMP (PMC12392647).
 """
 
 from __future__ import annotations
@@ -12,14 +13,22 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from pepland_model.finetune.metrics import mae, r2
 
 SETS = ("train", "valid", "test")
 CLASSIFIED = ("nc-cpp", "c-cpp", "c-antiviral")
 TASKS = (*CLASSIFIED, "permeability")
 LEAST_TEST_SHARE = 0.185
+FIGURES = {True: ("mae", "r2"), False: ("mcc",)}
+"""Regression or not -> figures."""
+Rows = npt.NDArray[np.int64]
+Sets = dict[str, Rows]
+"""Row numbers of each set."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +38,31 @@ class Task:
     name: str
     file: Path
     """CSV with a column ``smiles``."""
+    column: str
+    """Its column with the targets."""
     smiles: list[str]
     targets: npt.NDArray[np.float64]
     """[N] label 0 or 1, or log permeability."""
-    splits: dict[str, dict[str, npt.NDArray[np.int64]]]
-    """Row numbers of each set of each split."""
+    splits: dict[str, Sets]
 
     @property
     def regression(self) -> bool:
         """Whether the targets are numbers."""
         return self.name not in CLASSIFIED
+
+    def figures(self, rows: Rows, predictions: npt.NDArray[Any]) -> dict[str, float]:
+        """Return how good the predictions for some rows are: MCC, or MAE and R2."""
+        from sklearn.metrics import matthews_corrcoef
+
+        y = self.targets[rows]
+        if not self.regression:
+            return {"mcc": float(matthews_corrcoef(y, predictions))}
+        return {"mae": mae(y, predictions), "r2": r2(y, predictions)}
+
+    def leak(self, split: str) -> float:
+        """Return the share of the test rows of a split that are in its train or valid."""
+        sets = self.splits[split]
+        return float(np.isin(sets["test"], np.concatenate([sets["train"], sets["valid"]])).mean())
 
 
 def read_task(name: str, folder: Path) -> Task:
@@ -46,16 +70,21 @@ def read_task(name: str, folder: Path) -> Task:
     file = folder / f"{name}.csv"
     with file.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    classified = name in CLASSIFIED
-    targets = np.array([float(row["label" if classified else "pampa"]) for row in rows])
-    if classified:
+    if name in CLASSIFIED:
         splits = partitions(folder / f"{name}.partitions.json", len(rows))
     else:
         splits = {key: by_column(rows, key) for key in rows[0] if key.startswith("split")}
-    return Task(name, file, [row["smiles"] for row in rows], targets, splits)
+    column = "label" if name in CLASSIFIED else "pampa"
+    targets = np.array([float(row[column]) for row in rows])
+    return Task(name, file, column, [row["smiles"] for row in rows], targets, splits)
 
 
-def partitions(file: Path, rows: int) -> dict[str, dict[str, npt.NDArray[np.int64]]]:
+def without_test(rows: Rows, test: Rows) -> Rows:
+    """Return the rows that are not in the test set, in their order."""
+    return rows[~np.isin(rows, test)]
+
+
+def partitions(file: Path, rows: int) -> dict[str, Sets]:
     """Return the partitions of a file that the protocol counts."""
     found = json.loads(file.read_text(encoding="utf-8"))
     return {
@@ -70,7 +99,7 @@ def is_tenth(threshold: str) -> bool:
     return threshold == "random" or abs(10 * float(threshold) - round(10 * float(threshold))) < 1e-9
 
 
-def by_column(rows: list[dict[str, str]], key: str) -> dict[str, npt.NDArray[np.int64]]:
+def by_column(rows: list[dict[str, str]], key: str) -> Sets:
     """Return the sets that a column names."""
     named = np.array([row[key] for row in rows])
     return {name: np.flatnonzero(named == name) for name in SETS}

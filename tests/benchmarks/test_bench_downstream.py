@@ -1,4 +1,4 @@
-"""``bench_downstream frozen``: the splits that count, figures of known data, going on."""
+"""``bench_downstream``: the splits that count, figures of known data, leaks, going on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 pytest.importorskip("lightgbm")
@@ -15,7 +16,9 @@ pytest.importorskip("matplotlib")
 from benchmarks.bench_downstream import main
 from benchmarks.downstream.cells import Cells
 from benchmarks.downstream.features import COUNTS, ECFP
-from benchmarks.downstream.tasks import SETS, read_task
+from benchmarks.downstream.tasks import SETS, read_task, without_test
+from benchmarks.downstream.tuned import Tuned, all_tuned
+from pepland_model import PharmHGT, PharmHGTConfig
 
 ROWS = 120
 RESIDUES = ["NCC(=O)", "N[C@@H](C)C(=O)", "N[C@@H](CO)C(=O)", "N[C@@H](CCCCN)C(=O)"]
@@ -44,13 +47,13 @@ def data(tmp_path_factory):
     return folder
 
 
-def run(data, out, *more: str):
+def run(data, out, *more: str, command: str = "frozen"):
     options = ["--data", data, "--hidden", 8, "--results", out, "--scratch", out / "scratch"]
-    command = ["frozen", *map(str, options), "--seeds", "1", *more]
-    result = CliRunner().invoke(main, command, catch_exceptions=False)
+    words = [command, *map(str, options), "--seeds", "1", *more]
+    result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    new = sum(int(n) for n in re.findall(r"(\d+) new fits", result.output))
-    return new, json.loads((out / "downstream_frozen.json").read_text(encoding="utf-8"))
+    new = sum(int(n) for n in re.findall(r"(\d+) new splits", result.output))
+    return new, json.loads((out / f"downstream_{command}.json").read_text(encoding="utf-8"))
 
 
 def test_thresholds_are_tenths_with_a_test_set_that_is_large_enough(data) -> None:
@@ -95,10 +98,6 @@ def test_counts_find_what_is_a_matter_of_composition(data, tmp_path) -> None:
 
 
 def test_a_checkpoint_has_rows_of_its_own_and_a_name_only_once(data, tmp_path) -> None:
-    import torch
-
-    from pepland_model import PharmHGT, PharmHGTConfig
-
     torch.manual_seed(1)
     for folder in ("a/net", "b/net"):
         PharmHGT(PharmHGTConfig(hidden=8, depth=2)).save(tmp_path / folder)
@@ -112,8 +111,59 @@ def test_a_checkpoint_has_rows_of_its_own_and_a_name_only_once(data, tmp_path) -
     assert "same name" in result.output
 
 
-def test_an_empty_file_of_fits_has_none(tmp_path) -> None:
+def test_an_empty_file_has_no_figures(data, tmp_path) -> None:
+    task, row = read_task("nc-cpp", data), Tuned("untrained", "{}")
     cells = Cells(tmp_path / "cells.jsonl")
-    assert cells.get(["a"]) is None
-    cells.put(["a", 0], {"test": {"mcc": 0.5}})
-    assert Cells(tmp_path / "cells.jsonl").get(["a", 0]) == {"test": {"mcc": 0.5}}
+    assert cells.get(task, row, 0, "0.3") is None
+    cells.put(task, row, 0, "0.3", {"test": {"mcc": 0.5}})
+    again = Cells(tmp_path / "cells.jsonl")
+    assert again.get(task, row, 0, "0.3") == {"test": {"mcc": 0.5}}
+    assert again.get(task, row, 1, "0.3") is None
+
+
+def test_clean_figures_do_not_know_the_test_rows(data, tmp_path) -> None:
+    """Labels are drawn by chance: who has seen the test rows can tell them, nobody else can."""
+    folder = tmp_path / "leak"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    lines = (data / "nc-cpp.csv").read_text(encoding="utf-8").splitlines()[1:]
+    texts = sorted({line.split(",")[0] for line in lines})
+    assert len(texts) > 100
+    rows = [f"{text},{rng.integers(0, 2)}" for text in texts]
+    (folder / "nc-cpp.csv").write_text("smiles,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    last = len(texts)
+    sets = {"train": [*range(last - 20)], "valid": [*range(last - 20, last)], "test": [*range(60)]}
+    partitions = json.dumps({"0.5": sets})
+    (folder / "nc-cpp.partitions.json").write_text(partitions, encoding="utf-8")
+    found = run(folder, tmp_path, "--task", "nc-cpp")[1]["results"]["tasks"]["nc-cpp"]
+    assert found["test rows in training"] == {"0.5": 1.0}
+    row = found["rows"][ECFP]
+    assert row["test"]["mcc"]["mean"] > 0.6
+    assert abs(row["clean"]["mcc"]["mean"]) < 0.4
+
+
+def test_without_test_keeps_the_order() -> None:
+    assert without_test(np.array([5, 1, 4, 2]), np.array([4, 9])).tolist() == [5, 1, 2]
+
+
+def test_encoders_are_trained_once_per_training_set_and_kept(data, tmp_path) -> None:
+    few = ("--task", "nc-cpp", "--task", "permeability", "--epochs", "2", "--batch-size", "24")
+    new, found = run(data, tmp_path, *few, command="tuned")
+    assert new == 3 + 1
+    tasks = found["results"]["tasks"]
+    assert found["results"]["settings"]["pepland-train"]["epochs"] == 2
+    assert -1 <= tasks["nc-cpp"]["rows"]["untrained, fine-tuned"]["clean"]["mcc"]["mean"] <= 1
+    assert tasks["permeability"]["rows"]["untrained, fine-tuned"]["test"]["mae"]["mean"] < 5
+    assert len(list((tmp_path / "scratch" / "runs").iterdir())) == 2
+    assert run(data, tmp_path, *few, command="tuned")[0] == 0
+
+
+def test_a_tuned_run_starts_from_a_checkpoint(data, tmp_path) -> None:
+    PharmHGT(PharmHGTConfig(hidden=8, depth=2)).save(tmp_path / "net")
+    rows = all_tuned([str(tmp_path / "net")], {"hidden": 8, "epochs": 1})
+    assert [row.name for row in rows] == ["untrained, fine-tuned", "net, fine-tuned"]
+    assert rows[1].flags["init_from"] == str(tmp_path / "net")
+    task = read_task("nc-cpp", data)
+    found = rows[1].scores(task, 0, tmp_path).of(task.splits["0.5"])
+    assert set(found["test"]) <= {0.0, 1.0}
+    assert len(found["valid"]) == len(task.splits["0.5"]["valid"])

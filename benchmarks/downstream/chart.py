@@ -1,0 +1,50 @@
+"""The picture of a table: test figures with intervals, with and without leaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+OURS, CLEAN, OTHERS = "#0b6fb8", "#e69f00", "#333333"
+
+
+def draw(tasks: dict[str, Any], path: Path) -> None:
+    """Draw the first test figure of every row of every task."""
+    from matplotlib.figure import Figure
+
+    most = max(len(found["rows"]) + len(found["published"]) for found in tasks.values())
+    figure = Figure(figsize=(6.4, (0.34 * most + 0.8) * len(tasks)), layout="constrained")
+    grid = figure.subplots(len(tasks), 1, squeeze=False)[:, 0]
+    for axes, (name, found) in zip(grid, tasks.items(), strict=True):
+        draw_task(axes, name, found)
+    figure.savefig(path, dpi=130)
+
+
+def draw_task(axes: Any, name: str, found: dict[str, Any]) -> None:
+    """Draw one task: means with the intervals of the seeds, ticks for splits, published hollow.
+
+    Squares: the same without test rows in training, where there are such rows.
+    """
+    key = next(iter(next(iter(found["rows"].values()))["test"]))
+    labels = [*found["rows"], *(f"{other} (published)" for other in found["published"])]
+    parts = {"test": ("o", OURS, 0.0), "clean": ("s", CLEAN, 0.3)}
+    if not any(found["test rows in training"].values()):
+        del parts["clean"]
+    for part, (mark, color, down) in parts.items():
+        for i, row in enumerate(found["rows"].values()):
+            draw_row(axes, row[part][key], i + down, mark, color)
+    for i, value in enumerate(found["published"].values(), len(found["rows"])):
+        axes.plot(value[key], i, "o", mfc="white", color=OTHERS)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.invert_yaxis()
+    better = "lower is better" if key == "mae" else "higher is better"
+    axes.set_title(f"{name}: test {key.upper()}, {better}", fontsize=10)
+    axes.grid(axis="x", alpha=0.3)
+
+
+def draw_row(axes: Any, value: Any, y: float, mark: str, color: str) -> None:
+    """Draw a mean with its interval, and the splits below it."""
+    half = 0 if value["low"] is None else value["high"] - value["mean"]
+    axes.errorbar(value["mean"], y, xerr=half, fmt=mark, color=color, capsize=3, ms=5)
+    by_split = list(value["by_split"].values())
+    axes.plot(by_split, [y + 0.15] * len(by_split), "|", color=color, alpha=0.6, ms=4)
