@@ -1,4 +1,4 @@
-"""Write the tables of figures in docs/benchmarks.md and docs/gpu.md from the result files."""
+"""Write the tables of docs/benchmarks.md, docs/gpu.md and docs/results.md from the result files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from benchmarks.common.record import RESULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, CARDS = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "gpu.md"
+WORTH = ROOT / "docs" / "results.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 PEERS = (
     ("cuik_molmaker", "NVIDIA cuik-molmaker (C++)"),
@@ -178,13 +179,52 @@ def card(document: dict[str, Any]) -> Iterator[str]:
     yield f"{about}, driver {driver}, {document['date']}; `{document['command']}`"
 
 
+PARTS = {
+    "clean": "Test sets; their rows are in neither train nor valid",
+    "test": "Test sets as published, for comparison with published figures only",
+    "valid": "Validation sets; only these may choose a row",
+}
+
+
+def worth(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the tables of one kind of rows, frozen or fine-tuned."""
+    tasks = document["results"]["tasks"]
+    names = {name: " (R2)" if name == "permeability" else "" for name in tasks}
+    figures = [f"{n}: {'MAE' if more else 'MCC'}{more}" for n, more in names.items()]
+    for part, title in PARTS.items():
+        yield f"{title}:"
+        yield ""
+        yield f"| | {' | '.join(figures)} |"
+        yield f"| --- |{' --- |' * len(tasks)}"
+        rows = dict.fromkeys(row for found in tasks.values() for row in found["rows"])
+        for row in rows:
+            cells = [worth_of(found["rows"].get(row, {}).get(part)) for found in tasks.values()]
+            yield f"| {row} | {' | '.join(cells)} |"
+        yield ""
+    version = f"LightGBM {document['versions']['lightgbm']}, torch {document['versions']['torch']}"
+    yield f"{version}, {document['date']}; `{document['command']}`"
+
+
+def worth_of(figures: dict[str, Any] | None) -> str:
+    """Return the mean of each figure of a row, task and part."""
+    if not figures:
+        return ""
+    first, *others = [f"{value['mean']:.3f}" for value in figures.values()]
+    return f"{first} ({others[0][:-1]})" if others else first
+
+
 def main() -> None:
-    """Replace the tables between the markers of the two pages."""
+    """Replace the tables between the markers of the pages."""
     write(PAGE, table())
     cards = [
         json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("gpu-*.json"))
     ]
     write(CARDS, "\n\n".join("\n".join(card(document)) for document in cards))
+    kinds = [
+        json.loads((RESULTS / f"downstream_{kind}.json").read_text(encoding="utf-8"))
+        for kind in ("frozen", "tuned")
+    ]
+    write(WORTH, "\n\n".join("\n".join(worth(document)) for document in kinds))
 
 
 def write(page: Path, text: str) -> None:
