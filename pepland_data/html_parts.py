@@ -53,7 +53,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     if not body:
         return ""
     lines = [_line("th", head, body[0]), *(_line("td", row, row) for row in body)]
-    return scrolled(f"<table>{''.join(lines)}</table>")
+    return scrolled(f'<table style="white-space:nowrap">{"".join(lines)}</table>')
 
 
 def _line(tag: str, values: Sequence[Any], like: Sequence[Any]) -> str:

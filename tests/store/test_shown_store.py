@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -53,6 +54,17 @@ def test_names_and_texts_are_escaped(store: GraphStore, monkeypatch) -> None:
     assert "column <b>&name string" in shown(store)
     assert "<img src=x onerror=alert(1)>" in shown(store)
     assert "<img" not in store._repr_html_()
+
+
+def test_a_remote_store_is_shown_without_its_shards(store: GraphStore, monkeypatch) -> None:
+    def fetched(*_: object) -> None:
+        raise AssertionError("a shard was read")
+
+    remote = SimpleNamespace(url="s3://bucket/store")
+    mirror = SimpleNamespace(remote=remote, refresh=lambda folder: None)
+    monkeypatch.setattr(store, "mirror", mirror)
+    monkeypatch.setattr(GraphStore, "shard_array", fetched)
+    assert shown(store).startswith("GraphStore s3://bucket/store: 12 graphs of 12 rows")
 
 
 def test_an_empty_store_is_shown(tmp_path: Path) -> None:
