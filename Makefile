@@ -8,7 +8,7 @@ DEMO   ?= demo
 SMALL  ?= small-test
 SAMPLE := pepland_data/resources/sample.csv
 
-.PHONY: demo small-test test unit test-all test-gpu check lint types docs format bench tables clean
+.PHONY: demo small-test test unit test-all test-gpu check lint types docs notebooks format bench tables clean
 
 # The virtual environment, made again when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -53,6 +53,9 @@ test-gpu:  ## what needs a CUDA device; torch, numpy, pyarrow, safetensors, clic
 
 docs: $(VENV)/.installed  ## the documentation as a site, site/index.html; fails on a broken link or a name without docstring
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+notebooks: $(VENV)/.installed  ## execute examples/notebooks and save them with what they give
+	$(BIN)/python -m examples.notebooks.execute
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

@@ -23,6 +23,7 @@ _HOME = {
     "BuildOptions": "builder.options",
     "open_store": "store.graph_store",
     "GraphStore": "store.graph_store",
+    "graph_svg": "notebook",
     "GraphLoader": "loader.graph_loader",
     "GraphDataset": "loader.graph_dataset",
     "HeteroBatch": "batch.hetero_batch",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from pepland_data.graph.vocabulary import Vocabulary as Vocabulary
     from pepland_data.loader.graph_dataset import GraphDataset as GraphDataset
     from pepland_data.loader.graph_loader import GraphLoader as GraphLoader
+    from pepland_data.notebook import graph_svg as graph_svg
     from pepland_data.store.graph_store import GraphStore as GraphStore
     from pepland_data.store.graph_store import open_store as open_store
 

@@ -21,7 +21,9 @@ _HOME = {
     "PharmHGTOutput": "network.output",
     "PretrainHeads": "network.heads",
     "MaskOptions": "train.mask",
+    "TrainingRun": "run.training_run",
     "mask_batch": "train.mask",
+    "open_run": "run.training_run",
 }
 
 __all__ = sorted(_HOME)
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from pepland_model.network.heads import PretrainHeads as PretrainHeads
     from pepland_model.network.output import PharmHGTOutput as PharmHGTOutput
     from pepland_model.network.pharmhgt import PharmHGT as PharmHGT
+    from pepland_model.run.training_run import TrainingRun as TrainingRun
+    from pepland_model.run.training_run import open_run as open_run
     from pepland_model.train.mask import MaskOptions as MaskOptions
     from pepland_model.train.mask import mask_batch as mask_batch
 

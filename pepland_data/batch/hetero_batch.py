@@ -15,11 +15,14 @@ from pepland_data.batch.pyg_graphs import batch_from_pyg, batch_to_pyg
 from pepland_data.graph.columns import GROUPS, GraphColumns, concat
 from pepland_data.graph.feature_tables import merge_tables
 from pepland_data.graph.heterograph import HeteroGraph
+from pepland_data.html_parts import shown_by
 
 
 @dataclass(frozen=True, eq=False)
 class HeteroBatch(BatchArrays):
     """G graphs as one batch; its fields are those of `BatchArrays`."""
+
+    _repr_html_ = shown_by("pepland_data.notebook", "batch_html")
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[HeteroGraph]) -> HeteroBatch:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pepland_data.graph.columns import GraphColumns
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.graph.vocabulary import Vocabulary
+from pepland_data.html_parts import shown_by
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,8 @@ class HeteroGraph:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    _repr_html_ = shown_by("pepland_data.notebook", "graph_html")
 
     def dense(self) -> dict[str, npt.NDArray[Any]]:
         """Return the graph as plain arrays; the two directions of a bond follow each other.

@@ -16,6 +16,7 @@ from pepland_data.files.remote import RemoteFolder, is_remote, local_path
 from pepland_data.graph.columns import GraphColumns, concat, empty_columns, pointers
 from pepland_data.graph.feature_tables import FeatureTables
 from pepland_data.graph.heterograph import HeteroGraph
+from pepland_data.html_parts import shown_by
 from pepland_data.store.arrow_shards import ArrowShards, ShardData
 from pepland_data.store.manifest import Manifest, manifest_data, parse_manifest
 from pepland_data.store.manifest_form import REJECTS
@@ -91,6 +92,8 @@ class GraphStore:
 
     def __len__(self) -> int:
         return int(self.shard_ptr[-1])
+
+    _repr_html_ = shown_by("pepland_data.notebook", "store_html")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open_store, self.address[:2]

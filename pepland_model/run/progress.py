@@ -1,4 +1,4 @@
-"""A progress line on stderr: one line that is redrawn on a terminal, few lines in a log file."""
+"""A progress line: redrawn on a terminal and in a notebook, few lines in a log file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Progress:
         total: number of steps of the run.
         start: steps already done when the run was resumed.
         enabled: False writes nothing, for ranks other than 0.
-        stream: where to write, by default stderr.
+        stream: where to write, by default stderr; in a notebook stdout, which is not coloured.
         every_s: seconds between lines where the line cannot be redrawn.
     """
 
@@ -33,12 +33,14 @@ class Progress:
         every_s: float = 30.0,
     ) -> None:
         self.total, self.start, self.enabled = total, start, enabled
-        self.stream = sys.stderr if stream is None else stream
-        self.redraw = self.stream.isatty()
+        usual = sys.stdout if in_notebook(sys.stdout) else sys.stderr
+        self.stream = usual if stream is None else stream
+        self.redraw = self.stream.isatty() or in_notebook(self.stream)
         self.every_s = 0.2 if self.redraw else every_s
         self._began = time.monotonic()
         self._shown = 0.0
         self._line_open = False
+        self._length = 0
 
     def update(self, step: int, text: str, force: bool = False) -> None:
         """Write a line for the state after `step` steps, unless the last one is too recent."""
@@ -53,9 +55,15 @@ class Progress:
         text = f"{step}/{self.total} left {duration(left)}, {text}"
         if self.redraw:
             self._line_open = True
-            self._write(CLEAR + fit_line(bar, text, self._columns()))
+            self._redraw(fit_line(bar, text, self._columns()))
         else:
             self._write(f"{bar}{text}\n")
+
+    def _redraw(self, line: str, end: str = "") -> None:
+        """Write over the present line: a terminal clears it, a notebook needs blanks."""
+        written = CLEAR + line if self.stream.isatty() else "\r" + line.ljust(self._length)
+        self._length = 0 if end else len(line)
+        self._write(written + end)
 
     def _write(self, text: str) -> None:
         """Write at once; a terminal that was closed ends the lines, not the run."""
@@ -66,7 +74,9 @@ class Progress:
             self.enabled = self._line_open = False
 
     def _columns(self) -> int:
-        """Return the present width of the terminal in characters."""
+        """Return the present width of the terminal in characters; 80 in a notebook."""
+        if not self.stream.isatty():
+            return 80
         try:
             return os.get_terminal_size(self.stream.fileno()).columns or 80
         except (OSError, ValueError):
@@ -76,13 +86,18 @@ class Progress:
         """Write a message on a line of its own."""
         if self.enabled:
             self._line_open = False
-            self._write(f"{CLEAR if self.redraw else ''}{message}\n")
+            self._redraw(message, "\n") if self.redraw else self._write(f"{message}\n")
 
     def close(self) -> None:
         """End the line that was drawn last."""
         if self._line_open:
             self._line_open = False
             self._write("\n")
+
+
+def in_notebook(stream: TextIO) -> bool:
+    """Return whether a stream is that of a cell of a notebook."""
+    return type(stream).__module__.startswith("ipykernel.")
 
 
 def fit_line(bar: str, text: str, columns: int) -> str:

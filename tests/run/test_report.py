@@ -87,6 +87,20 @@ def test_progress_on_a_terminal_never_wraps(columns, monkeypatch) -> None:
     assert stream.getvalue().endswith("\n")
 
 
+def test_progress_in_a_notebook_is_one_line_without_remains_of_a_longer_one() -> None:
+    cell = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    bar = Progress(total=10, stream=cell)
+    for text in ("loss 1.0, and more", "loss 1.0"):
+        bar.update(5, text, force=True)
+    bar.say("done")
+    first, second, last = cell.getvalue().lstrip("\r").removesuffix("\n").split("\r")
+    assert len(first) == len(second)
+    assert second.rstrip().endswith("loss 1.0")
+    assert last.rstrip() == "done"
+    assert len(last) == len("[########################] 5/10 left 0s, loss 1.0")
+    assert "\x1b" not in cell.getvalue()
+
+
 def test_a_chart_names_its_axis_and_shows_a_single_point() -> None:
     picture = chart({"Learning rate": [(5, 0.1)]})
     assert ">step</text>" in picture
