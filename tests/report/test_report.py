@@ -12,12 +12,13 @@ import pytest
 
 from pepland_data import BuildOptions, FeaturizeOptions, Vocabulary, build, open_store
 from pepland_data.builder.convert_format import convert
+from pepland_data.draw.page import percent
 from pepland_data.errors import InputError
 from pepland_data.report import numbers
 from pepland_data.report.charts import LABEL, short_names
 from pepland_data.report.counting import columns, leakage
 from pepland_data.report.numbers import build_options, corpus_numbers
-from pepland_data.report.page import percent, write_page
+from pepland_data.report.page import write_page
 from tests.helpers.bare_checkout import HIDE
 from tests.helpers.commands import cli
 from tests.helpers.paths import ROOT

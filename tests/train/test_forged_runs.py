@@ -25,7 +25,7 @@ from pepland_model.run.report import write_report
 from pepland_model.train.pretrain import pretrain
 from tests.helpers.golden_store import write_golden_store
 from tests.helpers.json_mutation import mutated, said
-from tests.helpers.train_worker import no_file
+from tests.helpers.train_worker import no_drawing, no_file
 
 EXAMPLES = int(os.environ.get("FORGED_EXAMPLES", "8"))
 FUZZ = settings(deadline=None, max_examples=EXAMPLES, derandomize=True)
@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def quiet(patch: pytest.MonkeyPatch) -> None:
     """Draw no pictures and write no event files: that takes longer than the runs."""
-    patch.setattr("pepland_model.train.pretrain.write_loss_curve", no_file)
+    patch.setattr("pepland_model.run.report.missing_packages", no_drawing)
     patch.setattr("pepland_model.run.log.tensorboard_writer", no_file)
 
 
