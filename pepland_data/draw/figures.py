@@ -238,13 +238,14 @@ def figure_of_curves(panels: Mapping[str, Sequence[Line]], x: str, log: bool = F
     """Draw panels side by side, each with many points per line and a legend, as one figure.
 
     Args:
-        panels: label of the axis -> lines. A reference is dashed, at the height of its first point.
+        panels: label of the axis -> lines; at least one. A reference is dashed, at the height of
+            its first point.
         x: label of the other axis.
         log: whether an axis is logarithmic where its values are positive and far apart.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH * max(1, len(panels)), HISTOGRAM_HEIGHT))
+    figure = Figure(figsize=(WIDTH * len(panels), HISTOGRAM_HEIGHT))
     left, bottom, width, height, legend = MARGINS
     for i, (label, lines) in enumerate(panels.items()):
         tall = height + legend * (len(lines) == 1)

@@ -29,7 +29,7 @@ def write_report(run: str | Path) -> dict[str, Path]:
     """Write ``report.html`` and ``loss.png`` from the files of a run folder.
 
     Returns:
-        ``curve`` and ``report`` -> path; empty, and a line on stderr, where `can_draw` is false.
+        ``report``, and ``curve`` if there are losses -> path; empty where `can_draw` is false.
     """
     run = Path(run)
     if not can_draw():
@@ -40,7 +40,7 @@ def write_report(run: str | Path) -> dict[str, Path]:
     result = _result_rows(summary, evaluation)
     template = "pepland_model.run/report.html.j2"
     report = write_page(run, template, summary, found, result=result, speed=_speed_rows(train))
-    return {"curve": _write_loss_curve(run, found), "report": report}
+    return _write_loss_curve(run, found) | {"report": report}
 
 
 def can_draw() -> bool:
@@ -142,8 +142,10 @@ def _speed_rows(train: Records) -> list[tuple[str, Any]]:
     return rows
 
 
-def _write_loss_curve(run: Path, drawn: Curves) -> Path:
+def _write_loss_curve(run: Path, drawn: Curves) -> dict[str, Path]:
     losses = {title: lines for title, lines in drawn.items() if title.endswith("loss")}
+    if not losses:
+        return {}
     with style():
         figure_of_curves(losses, "step", log=True).savefig(run / "loss.png", dpi=120)
-    return run / "loss.png"
+    return {"curve": run / "loss.png"}

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -139,7 +140,7 @@ def test_a_text_that_is_no_configuration_is_refused(tmp_path: Path, text: str) -
     assert len(str(caught.value).splitlines()) == 1
 
 
-@settings(FUZZ, max_examples=40)
+@FUZZ
 @given(data=st.data())
 def test_any_line_of_metrics_is_drawn_or_skipped(
     run: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -149,7 +150,8 @@ def test_any_line_of_metrics_is_drawn_or_skipped(
     with (copied / "metrics.jsonl").open("a") as file:
         for line in lines:
             file.write(json.dumps(data.draw(mutated(line))) + "\n")
-    write_report(copied)
+    with mock.patch("pepland_model.run.report.missing_packages", str):
+        assert write_report(copied)
     drop_events_after(copied, 1)
     assert all(event["step"] <= 1 for event in events(copied))
 
