@@ -24,6 +24,7 @@ import torch
 
 from benchmarks.common import record
 from benchmarks.common.training_data import CORPUS, training_store
+from pepland_data.draw.figures import COLORS
 from pepland_data.store.graph_store import open_store
 from pepland_model import Embedder, PharmHGT, PharmHGTConfig
 from pepland_model.embed.embed import EmbedInput, embed
@@ -93,13 +94,13 @@ def draw(results: dict[str, Any], path: Path) -> None:
     for name, (low, high) in ESTIMATE_MS.items():
         color = "#f3d19c" if name == "cold" else "#bfe3c8"
         left.axvspan(low, high, color=color, label=f"estimate, {name}: {low}-{high} ms")
-    bars = left.barh(names, values, color="#0b6fb8", height=0.55)
+    bars = left.barh(names, values, color=COLORS[0], height=0.55)
     left.bar_label(bars, labels=[f" {v:.3g} ms" for v in values])
     left.set(xscale="log", xlabel="one peptide, median, ms", xlim=(min(values) / 3, 6e3))
     left.invert_yaxis()
     left.legend(frameon=True, fontsize=8, loc="lower right")
     rates = {name: r["peptides_per_s"] for name, r in results["bulk"].items()}
-    bars = right.barh(list(rates), list(rates.values()), color="#2e8b57", height=0.5)
+    bars = right.barh(list(rates), list(rates.values()), color=COLORS[2], height=0.5)
     right.bar_label(bars, fmt=" %.0f")
     right.set(xlabel="peptides per second", xlim=(0, 1.2 * max(rates.values())))
     right.invert_yaxis()

@@ -23,6 +23,7 @@ import torch
 
 from benchmarks.common import record
 from benchmarks.common.training_data import training_store
+from pepland_data.draw.figures import COLORS
 from pepland_model.run.config import TrainConfig, with_flags
 from pepland_model.run.log import events
 from pepland_model.train import pretrain as pretrain_module
@@ -100,7 +101,7 @@ def draw(runs: dict[str, list[dict[str, Any]]], path: Path, every: int) -> None:
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     curves, bars = figure.subplots(1, 2, width_ratios=(3, 2))
-    colors = dict(zip(runs, ("#0b6fb8", "#d1495b"), strict=False))
+    colors = dict(zip(runs, COLORS, strict=False))
     for name, each in runs.items():
         for i, run in enumerate(each):
             steps = [every * (k + 1) for k in range(len(run["curve"]))]

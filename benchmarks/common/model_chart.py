@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-BLUE, RED, GREY = "#0b6fb8", "#d1495b", "#5d6b7a"
+from pepland_data.draw.figures import COLORS
+
+BLUE, RED, GREY = *COLORS[:2], "#5d6b7a"
 
 
 def draw(results: dict[str, Any], path: Path) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-OURS, CLEAN, OTHERS = "#0b6fb8", "#e69f00", "#333333"
+from pepland_data.draw.figures import COLORS
+
+PUBLISHED, CLEAN = COLORS[:2]
+OTHERS = "#333333"
 
 
 def draw(tasks: dict[str, Any], path: Path) -> None:
@@ -27,7 +30,7 @@ def draw_task(axes: Any, name: str, found: dict[str, Any]) -> None:
     """
     key = next(iter(next(iter(found["rows"].values()))["test"]))
     labels = [*found["rows"], *(f"{other} (published)" for other in found["published"])]
-    parts = {"test": ("o", OURS, 0.0), "clean": ("s", CLEAN, 0.3)}
+    parts = {"test": ("o", PUBLISHED, 0.0), "clean": ("s", CLEAN, 0.3)}
     if not any(found["test rows in training"].values()):
         del parts["clean"]
     for part, (mark, color, down) in parts.items():

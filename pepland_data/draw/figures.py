@@ -6,26 +6,36 @@ import html
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from pepland_data.errors import MissingDependencyError
 
 INK = "#010203"
 """Colour of text and axes while drawing; `currentColor` in the SVG."""
-COLORS = ("#2f7fd0", "#d2691e", "#2a9a5b", "#a05cc8", "#d0485a", "#1797a6", "#9c8410", "#c9559a")
-"""Contrast of at least 3 with white and with dark grey."""
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#6c3cfc", "#cc003c", "#6c78fc", "#846084", "#e400c0")
+"""Contrast of at least 3 with white and with dark grey. The first three are of Okabe and Ito.
+
+The least CIE76 difference of two, as people with protanopia or deuteranopia see them (Machado et
+al. 2009), is 37 for the first four and 17 for all.
+"""
 MARKS = "os^DvPX*"
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 """Kinds of lines, for readers who see no difference in colour."""
 WIDTH, HEIGHT, HISTOGRAM_HEIGHT, BAR_HEIGHT = 5.0, 3.6, 2.6, 0.17
 """Inches."""
+MARGINS = 0.13, 0.17, 0.84, 0.69, 0.12
+"""Left, bottom, width and height of the axes of curves, and height of a legend, as shares."""
 TEXT_HEIGHT = 0.058
 """Height of a line of text as a share of the axes."""
 MOST_TICKS = 6
+MOST_MARKS = 30
+"""A curve of more points has no marks."""
+WIDE = 10.0
+"""Largest over least value, above which the axis of losses is logarithmic."""
 STYLE = {
     "text.color": INK,
     "axes.edgecolor": INK,
@@ -58,6 +68,17 @@ class Line:
     """x -> least and greatest y; empty for a line that was measured."""
     is_reference: bool = False
     """Whether it is what others are compared with."""
+
+
+class Picture(NamedTuple):
+    """A picture with its caption."""
+
+    title: str
+    """Heading, a plain text."""
+    note: str
+    """What a reader must know, a plain text; may be ""."""
+    svg: str
+    """An ``<svg>`` element, see `as_picture`."""
 
 
 def number_text(value: float) -> str:
@@ -163,12 +184,17 @@ def _draw(axes: Any, line: Line, color: str, mark: str) -> None:
 
 
 def _set_ticks(axes: Any, x: Sequence[float], log: bool) -> None:
+    axes.set_xticks(x[:: -math.ceil(len(x) / MOST_TICKS)])
+    _set_number_texts(axes, log, number_text)
+
+
+def _set_number_texts(axes: Any, log: bool, text: Callable[[float], str]) -> None:
+    """Write numbers at the ticks of both axes; a logarithmic y axis has them at 1, 2 and 5."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axes.set_xticks(x[:: -math.ceil(len(x) / MOST_TICKS)])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: number_text(float(value))))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: text(float(value))))
     if log:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
 
@@ -206,6 +232,63 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
         heights[i] = min(heights[i], ceiling)
         ceiling = heights[i] - gap
     return heights
+
+
+def figure_of_curves(panels: Mapping[str, Sequence[Line]], x: str, log: bool = False) -> Any:
+    """Draw panels side by side, each with many points per line and a legend, as one figure.
+
+    Args:
+        panels: label of the axis -> lines; at least one. A reference is dashed, at the height of
+            its first point.
+        x: label of the other axis.
+        log: whether an axis is logarithmic where its values are positive and far apart.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH * len(panels), HISTOGRAM_HEIGHT))
+    left, bottom, width, height, legend = MARGINS
+    for i, (label, lines) in enumerate(panels.items()):
+        tall = height + legend * (len(lines) == 1)
+        place = (i + left) / len(panels), bottom, width / len(panels), tall
+        axes = figure.add_axes(place, xlabel=x, ylabel=label)
+        _draw_curves(axes, lines, log and _are_wide(lines))
+    return figure
+
+
+def _are_wide(lines: Sequence[Line]) -> bool:
+    values = [y for line in lines for y in line.points.values()]
+    return min(values) > 0 and max(values) > WIDE * min(values)
+
+
+def _draw_curves(axes: Any, lines: Sequence[Line], log: bool) -> None:
+    for line, color, dash, mark in zip(lines, COLORS, DASHES, MARKS, strict=False):
+        x, y = list(line.points), list(line.points.values())
+        if line.is_reference:
+            axes.axhline(y[0], linestyle="--", color=INK, linewidth=1.2, label=line.name)
+            continue
+        mark = mark if len(x) <= MOST_MARKS else ""
+        axes.plot(x, y, linestyle=dash, color=color, marker=mark, label=line.name)
+    if log:
+        axes.set_yscale("log")
+    _set_number_texts(axes, log, "{:,.6g}".format)
+    axes.locator_params(axis="x", integer=True)
+    if len(lines) > 1:
+        _draw_legend(axes, len(lines))
+
+
+def figure_of_dots(x: Sequence[float], y: Sequence[float], names: tuple[str, str]) -> Any:
+    """Draw a dot for each pair of values, and the dashed line where both are equal.
+
+    Args:
+        x: [N], at least one.
+        y: [N].
+        names: labels of the axes of x and y.
+    """
+    figure, axes = empty_figure(*names)
+    axes.plot(x, y, "o", color=COLORS[0], alpha=0.7, markeredgewidth=0)
+    ends = min(*x, *y), max(*x, *y)
+    axes.plot(ends, ends, "--", color=INK, linewidth=1.2)
+    return figure
 
 
 def draw_levels(axes: Any, levels: Mapping[tuple[float, ...], str]) -> None:
@@ -256,21 +339,21 @@ def _draw_bars(
         _draw_legend(axes, len(panel))
 
 
-def as_svg(figure: Any, name: str, title: str) -> str:
-    """Return a figure as an ``<svg>`` element for a page: the same bytes for the same figures.
+def as_picture(figure: Any, title: str, note: str = "") -> Picture:
+    """Return a figure as a picture for a page: the same bytes for the same figure.
 
     Args:
         figure: a figure of matplotlib.
-        name: different for each picture of a page; the names of its parts depend on it.
-        title: what readers of the page's text are told about the picture.
+        title: different for each picture of a page; the names of its parts depend on it.
+        note: what a reader must know.
     """
     import matplotlib
 
     file = io.StringIO()
     no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": name}):
+    with matplotlib.rc_context({"svg.hashsalt": title}):
         figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)
-    return _for_a_page(file.getvalue(), title)
+    return Picture(title, note, _for_a_page(file.getvalue(), title))
 
 
 def _for_a_page(svg: str, title: str) -> str:

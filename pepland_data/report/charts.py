@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from pepland_data.draw.figures import (
     COLORS,
     DASHES,
     INK,
-    as_svg,
+    Picture,
+    as_picture,
     empty_figure,
     figure_of_bars,
     figure_of_histograms,
@@ -29,16 +30,6 @@ NEAR_END = 1.3
 MOST_BARS = 20
 LABEL = 22
 """Characters of a name beside a bar."""
-
-
-class Picture(NamedTuple):
-    """A picture with its caption."""
-
-    title: str
-    note: str
-    """What a reader must know; may be ""."""
-    svg: str
-    """An ``<svg>`` element, see `figures.as_svg`."""
 
 
 def size_pictures(stores: Mapping[str, Numbers]) -> list[Picture]:
@@ -86,7 +77,7 @@ def _sizes(unit: str, tallies: Mapping[str, Numbers]) -> Picture | None:
         if largest > edges[-1]
         else ""
     )
-    return Picture(title, note, as_svg(figure, unit, title))
+    return as_picture(figure, title, note)
 
 
 def _reached(one: Numbers) -> int:
@@ -119,7 +110,7 @@ def residue_picture(stores: Mapping[str, Numbers]) -> Picture | None:
     figure = _bars(
         "residues, %", rows, {n: [p.get(r, 0.0) for r in rows] for n, p in shares.items()}
     )
-    return Picture(title, "", as_svg(figure, "residue_shares", title))
+    return as_picture(figure, title)
 
 
 def _residue_shares(store: Numbers) -> dict[str, float]:
@@ -144,7 +135,7 @@ def coverage_picture(store: Numbers) -> Picture | None:
                   textcoords="offset points", size="small")  # fmt: skip
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=2)
     note = f"Dotted: {PUBLISHED_SIZE}, the size of the published vocabulary."
-    return Picture(title, note, as_svg(figure, "coverage", title))
+    return as_picture(figure, title, note)
 
 
 def leakage_picture(split: Numbers) -> Picture | None:
@@ -155,7 +146,7 @@ def leakage_picture(split: Numbers) -> Picture | None:
     title = f"Similarity to the nearest peptide of {split['train']}, split {split['name']}"
     heights = {one["set"]: _percent(one["counts"]) for one in sets}
     figure, _ = figure_of_histograms(sets[0]["edges"], heights, "similarity", "peptides, %")
-    return Picture(title, "", as_svg(figure, f"leak-{split['name']}", title))
+    return as_picture(figure, title)
 
 
 def label_pictures(labels: Numbers) -> list[Picture]:
@@ -171,7 +162,7 @@ def _label(one: Numbers) -> Picture:
     else:
         shares = {name: _percent(part["counts"]) for name, part in sets.items()}
         figure = _bars("peptides, %", one["classes"], shares)
-    return Picture(title, "", as_svg(figure, f"label-{title}", title))
+    return as_picture(figure, title)
 
 
 def difference_pictures(drift: Numbers, names: Sequence[str]) -> list[Picture]:
@@ -187,7 +178,7 @@ def _differences(rows: Sequence[Numbers], names: Sequence[str], key: str, title:
     keys = zip(names, ("first_share", "second_share"), strict=True)
     shares = {name: [100 * row[share] for row in rows] for name, share in keys}
     figure = _bars(f"{key}, %", [row["name"] for row in rows], shares)
-    return Picture(title, "", as_svg(figure, f"differ-{key}", title))
+    return as_picture(figure, title)
 
 
 def _bars(label: str, rows: Sequence[str], lengths: Mapping[str, Sequence[float]]) -> Any:

@@ -270,7 +270,7 @@ def finish(
         "by_seed": done, **provenance,
     }  # fmt: skip
     write_json(run / "summary.json", summary)
-    files["report"] = str(write_finetune_report(run, summary))
+    files |= {name: str(path) for name, path in write_finetune_report(run, summary).items()}
     return {**summary, "files": files}
 
 

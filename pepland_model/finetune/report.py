@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
-import html
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
+from pepland_data.draw.figures import Line, Picture, as_picture, figure_of_dots, style
+from pepland_model.finetune.ensemble import KEYS, SHARE
+from pepland_model.finetune.run_predictions import FILE
 from pepland_model.run.log import events
-from pepland_model.run.report import Lines, figures, table, write_page
+from pepland_model.run.report import can_draw, lines_of, write_page
 
 COLUMNS = ("mean of the models", "their mean prediction", "boosted trees on fragment counts")
+MOST_DOTS = 2000
+"""Peptides of the scatter; of more, every n-th is drawn."""
+MOST_CLASSES = 20
+"""A table of more classes is left out."""
 
 
-def write_finetune_report(run: Path, summary: Mapping[str, Any]) -> Path:
-    """Write the report of a run folder and return its path.
+def write_finetune_report(run: Path, summary: Mapping[str, Any]) -> dict[str, Path]:
+    """Write the report of a run folder.
 
     Args:
         run: the run folder.
         summary: content of ``summary.json``.
+
+    Returns:
+        ``report`` -> path; empty where `can_draw` is false.
     """
-    warnings = [f"<p><b>{html.escape(text)}</b></p>" for text in summary["warnings"]]
-    task = f"{summary['task']} of {summary['target']}, models: {summary['seeds_done']}"
-    return write_page(run, summary, [
-        f"<p class=muted>{html.escape(task)}</p>",
-        *warnings,
-        *(part for name in summary["metrics"] for part in _of_set(name, summary)),
-        "<h2>Curves</h2>",
-        figures([("Loss", _losses(run, "train")), ("Validation loss", _losses(run, "eval"))]),
-        "<h2>Data</h2>",
-        table(summary.get("data", {}).items()),
-    ])  # fmt: skip
+    if not can_draw():
+        return {}
+    sets = {name: _rows_of_set(name, summary) for name in summary["metrics"]}
+    losses = {"Loss": _losses(run, "train"), "Validation loss": _losses(run, "eval")}
+    drawn = {title: lines for title, lines in losses.items() if lines}
+    template = "pepland_model.finetune/report.html.j2"
+    shown = _held_out(run, summary) if sets else {"scatter": None, "confusion": {}}
+    report = write_page(run, template, summary, drawn, columns=COLUMNS, sets=sets, **shown)
+    return {"report": report}
 
 
-def _of_set(name: str, summary: Mapping[str, Any]) -> list[str]:
-    """Return the figures of a set beside those of the ensemble and of the baseline."""
-    models, joined, trees = (
-        summary[key].get(name, {}) for key in ("metrics", "ensemble", "baseline")
-    )
-    head = "".join(f"<th>{title}</th>" for title in ("", *COLUMNS))
-    rows = [
-        f"<tr><th>{html.escape(key.replace('_', ' '))}</th>"
-        + "".join(f"<td class=n>{figure_text(side.get(key, ''))}</td>"
-                  for side in (models, joined, trees)) + "</tr>"
-        for key in {**models, **joined}
-    ]  # fmt: skip
-    titled = f"<h2>Set: {html.escape(name)}</h2>"
-    return [titled, f"<div class=wide><table><tr>{head}</tr>{''.join(rows)}</table></div>"]
+def _rows_of_set(name: str, summary: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return metric -> figure of the models, of the ensemble and of the baseline."""
+    sides = [summary[key].get(name, {}) for key in ("metrics", "ensemble", "baseline")]
+    keys = {**sides[0], **sides[1]}
+    return {k.replace("_", " "): [figure_text(side.get(k, "")) for side in sides] for k in keys}
 
 
 def figure_text(found: Mapping[str, Any] | float | str | None) -> str:
@@ -59,11 +60,56 @@ def figure_text(found: Mapping[str, Any] | float | str | None) -> str:
     return figure_text(found["mean"]) + width
 
 
-def _losses(run: Path, kind: str) -> Lines:
+def _held_out(run: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a picture, or a table, of measured and predicted values of the last set."""
+    name = list(summary["metrics"])[-1]
+    table = pq.read_table(run / FILE, filters=[("set", "=", name)])
+    if summary["task"] == "classification":
+        return {"scatter": None, "confusion": confusion(table), "held_out": name}
+    title = f"Measured and predicted, set {name}"
+    return {"scatter": scatter(table, title), "confusion": {}}
+
+
+def scatter(table: Any, title: str) -> Picture:
+    """Draw the mean prediction of the models over the measured value of each peptide.
+
+    Args:
+        table: Arrow table of a regression, as ``predictions.parquet``, of one set.
+        title: heading of the picture.
+    """
+    means = table.group_by(KEYS).aggregate([("target", "min"), ("prediction", "mean")])
+    every = max(1, -(-len(means) // MOST_DOTS))
+    measured, predicted = (
+        means.column(name).to_numpy()[::every] for name in ("target_min", "prediction_mean")
+    )
+    part = "" if every == 1 else f" Every peptide of {every:,} in order is drawn."
+    with style():
+        figure = figure_of_dots(measured, predicted, ("measured", "predicted, mean of the models"))
+        return as_picture(figure, title, f"Dashed: a perfect prediction.{part}")
+
+
+def confusion(table: Any) -> dict[str, list[tuple[int, float]]]:
+    """Return measured class -> for each predicted class: peptides, and their share of the row.
+
+    Args:
+        table: Arrow table of a classification, as ``predictions.parquet``, of one set. A peptide
+            counts once for each model.
+
+    Returns:
+        All classes in order; empty if they are more than `MOST_CLASSES`.
+    """
+    names = [n.removeprefix(SHARE) for n in table.column_names if n.startswith(SHARE)]
+    if len(names) > MOST_CLASSES:
+        return {}
+    pairs = Counter(
+        zip(*(table.column(n).to_pylist() for n in ("target", "prediction")), strict=True)
+    )
+    counts = {name: [pairs[name, other] for other in names] for name in names}
+    return {name: [(n, n / max(1, sum(row))) for n in row] for name, row in counts.items()}
+
+
+def _losses(run: Path, kind: str) -> list[Line]:
     """Return the losses of the first four seeds, by step."""
     folders = sorted(run.glob("seed-*"), key=lambda p: int(p.name.partition("-")[2]))[:4]
-    lines = {
-        folder.name.replace("-", " "): [(e["step"], e["loss"]) for e in events(folder, kind)]
-        for folder in folders
-    }
-    return {name: points for name, points in lines.items() if points}
+    found = {folder.name.replace("-", " "): list(events(folder, kind)) for folder in folders}
+    return lines_of(found, "loss")

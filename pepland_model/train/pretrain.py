@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +19,7 @@ from pepland_model.run.folder import check_folder, locked, write_provenance
 from pepland_model.run.host_memory import keep_freed_memory
 from pepland_model.run.log import RunLog, drop_events_after
 from pepland_model.run.progress import Progress
-from pepland_model.run.report import write_loss_curve, write_report
+from pepland_model.run.report import write_report
 from pepland_model.run.signals import StopRequest
 from pepland_model.train.init_from import carry_over, source_vocabulary, with_source_sizes
 from pepland_model.train.out_of_memory import OutOfMemoryError, general_message, is_out_of_memory
@@ -122,7 +121,7 @@ def make_network(
 
 
 def finish(run: Path, result: RunResult, provenance: dict[str, Any]) -> dict[str, Any]:
-    """Write the summary, the loss curve and the report; return the summary."""
+    """Write the summary and, if it can be drawn, the report; return the summary."""
     summary: dict[str, Any] = {
         **asdict(result),
         "exit_code": EXIT_CODES.get(result.status, 0),
@@ -130,8 +129,5 @@ def finish(run: Path, result: RunResult, provenance: dict[str, Any]) -> dict[str
         **provenance,
     }
     write_json(run / "summary.json", summary)
-    picture, last = write_loss_curve(run), checkpoints(run)[-1]
-    if picture is None:
-        print("no loss.png: matplotlib is not installed; see report.html", file=sys.stderr)
-    files = {"checkpoint": last, "curve": picture, "report": write_report(run)}
-    return summary | {"files": {name: str(path) for name, path in files.items() if path}}
+    files = {"checkpoint": checkpoints(run)[-1], **write_report(run)}
+    return summary | {"files": {name: str(path) for name, path in files.items()}}

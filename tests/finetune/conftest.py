@@ -60,7 +60,7 @@ def regression(store, encoder, tmp_path_factory):
     """A run of two seeds that trains the encoder too, each seed with its own split."""
     out = tmp_path_factory.mktemp("fine") / "run"
     flags = {"init_from": str(encoder), "split": "random-{seed}", "epochs": 20}
-    return out, finetune_small(store, out, **flags)
+    return out, finetune_small(store, out, pictures=True, **flags)
 
 
 @pytest.fixture(scope="session")
@@ -68,4 +68,5 @@ def frozen(store, encoder, tmp_path_factory):
     """A classification of `level` by two seeds with one frozen encoder."""
     out = tmp_path_factory.mktemp("frozen") / "run"
     flags = {"init_from": str(encoder), "freeze": True, "epochs": 3}
-    return out, finetune_small(store, out, task="classification", target="level", **flags)
+    flags |= {"task": "classification", "target": "level", "pictures": True}
+    return out, finetune_small(store, out, **flags)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections import Counter
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -14,6 +17,7 @@ from click.testing import CliRunner
 
 from pepland_cli.train import main
 from pepland_data import open_store
+from pepland_data.draw.figures import COLORS
 from pepland_data.errors import InputError
 from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import write_split
@@ -21,7 +25,14 @@ from pepland_model.finetune import baseline as baseline_module
 from pepland_model.finetune.baseline import boosted_trees, composition
 from pepland_model.finetune.ensemble import calibration_error, ensemble, uncertainty
 from pepland_model.finetune.metrics import regression_metrics
-from pepland_model.finetune.report import figure_text
+from pepland_model.finetune.report import (
+    MOST_CLASSES,
+    MOST_DOTS,
+    confusion,
+    figure_text,
+    scatter,
+    write_finetune_report,
+)
 from pepland_model.finetune.task_data import open_task
 from pepland_model.finetune.task_network import Task
 from pepland_model.finetune.task_step import TaskUpdater
@@ -32,6 +43,7 @@ from pepland_model.finetune.trouble import (
 )
 from pepland_model.run.config import task_defaults, with_flags
 from pepland_model.run.log import events
+from tests.helpers.page_reader import Reader, check_alone
 from tests.helpers.train_worker import finetune_small
 
 REGRESSION = Task("regression", "y", mean=5.0, std=2.0)
@@ -260,15 +272,64 @@ def test_a_target_that_cannot_be_learned_is_one_sentence(
 
 def test_the_report_has_every_figure_and_warning(regression) -> None:
     out, summary = regression
-    page = (out / "report.html").read_text(encoding="utf-8")
+    page = (out / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+    check_alone(page)
     for name, metrics in summary["metrics"].items():
         assert f"Set: {name}" in page
         for found in metrics.values():
             assert figure_text(found) in page
     for found in summary["baseline"].get("test", {}).values():
         assert figure_text(found) in page
-    assert page.count("<svg") == 2
+    assert Reader(page).tags.count("svg") == 3
     assert "seed 1" in page
+
+
+def test_the_scatter_has_a_dot_for_each_test_peptide(regression) -> None:
+    rows = pq.read_table(regression[0] / "predictions.parquet").to_pylist()
+    peptides = {(row["store"], row["row_id"]) for row in rows if row["set"] == "test"}
+    page = (regression[0] / "report.html").read_text(encoding="utf-8")
+    picture = page.split("Measured and predicted, set test")[2].split("</figure>")[0]
+    assert picture.count(f'style="fill: {COLORS[0]}; fill-opacity') == len(peptides)
+
+
+def test_measured_and_predicted_classes_are_counted(frozen) -> None:
+    rows = pq.read_table(frozen[0] / "predictions.parquet", filters=[("set", "=", "test")])
+    pairs = Counter((row["target"], row["prediction"]) for row in rows.to_pylist())
+    found = confusion(rows)
+    assert list(found) == ["high", "low"]
+    for name, cells in found.items():
+        assert [count for count, _ in cells] == [pairs[name, other] for other in found]
+        assert sum(share for _, share in cells) in (0, pytest.approx(1))
+    page = (frozen[0] / "report.html").read_text(encoding="utf-8")
+    assert Reader(page).tags.count("svg") == 2
+    assert "predicted high" in page
+
+
+def test_many_peptides_are_thinned_and_many_classes_left_out() -> None:
+    number = list(range(2 * MOST_DOTS + 1))
+    columns = {"set": ["test"] * len(number), "store": ["s"] * len(number), "row_id": number}
+    numbers = pa.table({**columns, "target": number, "prediction": number})
+    assert "Every peptide of 3" in scatter(numbers, "t").note
+    shares = {f"probability_{i}": [0.0] * len(number) for i in range(MOST_CLASSES + 1)}
+    assert confusion(pa.table({**columns, **shares})) == {}
+
+
+def test_names_in_the_report_stay_texts_and_damaged_metrics_are_skipped(frozen, tmp_path) -> None:
+    run = Path(shutil.copytree(frozen[0], tmp_path / "<u>run"))
+    with (run / "seed-0" / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"kind": "train", "step": 9}\n{"kind": "eval", "step": 9, "loss": "<i>"}\n{\n')
+    hostile = {"target": "<script>", "warnings": ["<i>learned nothing</i>"]}
+    (path,) = write_finetune_report(run, {**frozen[1], **hostile}).values()
+    page = path.read_text(encoding="utf-8")
+    assert not {"script", "i", "u"} & set(Reader(page).tags)
+    assert "&lt;i&gt;learned nothing" in page
+
+
+def test_a_run_that_was_stopped_in_its_first_seed_has_a_report(frozen, tmp_path) -> None:
+    (tmp_path / "config.toml").write_text("", encoding="utf-8")
+    nothing = {"metrics": {}, "ensemble": {}, "baseline": {}, "seeds_done": 0, "warnings": []}
+    (path,) = write_finetune_report(tmp_path, {**frozen[1], **nothing}).values()
+    assert Reader(path.read_text(encoding="utf-8")).tags.count("svg") == 0
 
 
 @pytest.mark.parametrize(

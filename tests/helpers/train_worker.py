@@ -66,7 +66,12 @@ def save_tiny(network, folder) -> None:
 
 
 def no_file(run) -> None:
-    """Replace functions that write pictures for people, which takes longer than a small run."""
+    """Replace functions that write files for people, which takes longer than a small run."""
+
+
+def no_drawing() -> str:
+    """Replace `missing_packages`: drawing a report takes longer than a small run."""
+    return "time"
 
 
 def pretrain_tiny(out: str | Path, pictures: bool = False, **flags):
@@ -77,15 +82,18 @@ def pretrain_tiny(out: str | Path, pictures: bool = False, **flags):
         stack.enter_context(mock.patch.object(pretrain_module, "build_network", build_tiny))
         stack.enter_context(mock.patch("pepland_model.train.trainer.save_network", save_tiny))
         if not pictures:
-            stack.enter_context(mock.patch.object(pretrain_module, "write_loss_curve", no_file))
+            stack.enter_context(mock.patch("pepland_model.run.report.missing_packages", no_drawing))
             stack.enter_context(mock.patch("pepland_model.run.log.tensorboard_writer", no_file))
         return pretrain_module.pretrain(config)
 
 
-def finetune_small(store: str | Path, out: str | Path, **flags):
+def finetune_small(store: str | Path, out: str | Path, pictures: bool = False, **flags):
     """Fine-tune a small network on a store; flags as in `pepland_model.run.config`."""
     given = {**FINETUNE, "shards": (str(store),), "out": str(out), **flags}
-    with mock.patch("pepland_model.run.log.tensorboard_writer", no_file):
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch("pepland_model.run.log.tensorboard_writer", no_file))
+        if not pictures:
+            stack.enter_context(mock.patch("pepland_model.run.report.missing_packages", no_drawing))
         return finetune(with_flags(task_defaults("regression"), given))
 
 

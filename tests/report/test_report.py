@@ -6,51 +6,26 @@ import json
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import pytest
 
 from pepland_data import BuildOptions, FeaturizeOptions, Vocabulary, build, open_store
 from pepland_data.builder.convert_format import convert
+from pepland_data.draw.page import percent
 from pepland_data.errors import InputError
 from pepland_data.report import numbers
 from pepland_data.report.charts import LABEL, short_names
 from pepland_data.report.counting import columns, leakage
 from pepland_data.report.numbers import build_options, corpus_numbers
-from pepland_data.report.page import percent, write_page
+from pepland_data.report.page import write_page
 from tests.helpers.bare_checkout import HIDE
 from tests.helpers.commands import cli
+from tests.helpers.page_reader import Reader, check_alone
 from tests.helpers.paths import ROOT
 from tests.report.conftest import PEPTIDES, write_peptides
 
 SECTIONS = ["overview", "sizes", "residues", "fragments", "splits", "labels", "rejects", "notes",
             "gallery"]  # fmt: skip
-VOID = {"meta", "path", "use", "rect", "ellipse", "br"}
-
-
-class Reader(HTMLParser):
-    """The tags and ids of a page; an element that is closed out of turn is an error."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self._open: list[str] = []
-        self.feed(page)
-        assert not self._open
-
-    def handle_starttag(self, tag, attrs) -> None:
-        self.tags.append(tag)
-        self.ids += [value for name, value in attrs if name == "id"]
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attrs) -> None:
-        self.ids += [value for name, value in attrs if name == "id"]
-
-    def handle_endtag(self, tag) -> None:
-        if tag not in VOID:
-            assert self._open.pop() == tag
 
 
 def written(path, *stores, **given) -> str:
@@ -77,8 +52,7 @@ def test_the_page_draws_charts_fragments_and_peptides(page, peptides) -> None:
 
 
 def test_the_page_needs_no_network(page) -> None:
-    assert not re.search(r'(?:src|href)\s*=\s*"(?!#)|url\((?!#)|@import', page)
-    assert "default-src 'none'" in page
+    check_alone(page)
 
 
 def test_the_page_says_what_leaks_and_what_was_rejected(page) -> None:

@@ -15,7 +15,7 @@ from pepland_model.run.load_encoder import load_encoder
 from pepland_model.run.log import events
 from pepland_model.train.pretrain import pretrain
 from tests.helpers.paths import ROOT
-from tests.helpers.train_worker import no_file
+from tests.helpers.train_worker import no_drawing, no_file
 
 KEPT = Path(__file__).parent / "run-1"
 STORE = ROOT / "tests/store/format-1/arrow"
@@ -40,7 +40,7 @@ def test_the_embedder_takes_a_kept_run() -> None:
 def test_a_kept_run_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(STORE.parent.parent)  # the run names its store relative to this folder
     monkeypatch.setattr("pepland_model.run.log.tensorboard_writer", no_file)
-    monkeypatch.setattr("pepland_model.train.pretrain.write_loss_curve", no_file)
+    monkeypatch.setattr("pepland_model.run.report.missing_packages", no_drawing)
     run = Path(shutil.copytree(KEPT, tmp_path / "run"))
     pretrain(with_flags(from_toml(run / "config.toml"), {"out": str(run), "max_steps": 3}), True)
     assert [event["step"] for event in events(run, "train")] == [1, 2, 3]

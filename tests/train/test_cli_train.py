@@ -15,7 +15,7 @@ from pepland_cli.output import plain_warnings
 from pepland_cli.train import main
 from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.pharmhgt import PharmHGT
-from tests.helpers.train_worker import no_file
+from tests.helpers.train_worker import no_drawing, no_file
 
 SMALL = ["--hidden", "16", "--depth", "2", "--batch-size", "8", "--device", "cpu"]
 SHORT = [*SMALL, "--max-steps", "6", "--log-every", "1", "--valid-fraction", "0.2"]
@@ -28,8 +28,8 @@ def store(small_store):
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch) -> None:
-    """Write no loss curve and no event files: that takes longer than the runs."""
-    monkeypatch.setattr("pepland_model.train.pretrain.write_loss_curve", no_file)
+    """Draw no report and write no event files: that takes longer than the runs."""
+    monkeypatch.setattr("pepland_model.run.report.missing_packages", no_drawing)
     monkeypatch.setattr("pepland_model.run.log.tensorboard_writer", no_file)
 
 

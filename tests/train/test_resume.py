@@ -17,7 +17,7 @@ MOMENTS = {
     "while a checkpoint is half written": "pepland_model.run.checkpoint:write_tensors@9",
     "before a checkpoint is renamed": "pepland_model.run.checkpoint:os.replace@3",
     "between checkpoint and pruning": "pepland_model.train.trainer:prune@3",
-    "in an evaluation": "pepland_model.train.trainer:evaluate@2",
+    "in an evaluation": "pepland_model.train.trainer:Trainer._evaluate@2",
     "while metrics are written": "pepland_model.run.log:RunLog._mirror@25",
     "while the report is written": "pepland_model.train.pretrain:write_report@1",
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pepland_data.draw.figures import (
     Line,
-    as_svg,
+    Picture,
+    as_picture,
     draw_levels,
     figure_of_bars,
     figure_of_lines,
@@ -27,18 +27,6 @@ MOST_NAMES = 2
 """Cards named at a level of memory."""
 SAME = 0.02
 """Relative difference up to which two lines are drawn as one."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture with its caption."""
-
-    title: str
-    """Heading, a plain text."""
-    note: str
-    """What a reader must know, a plain text; may be ""."""
-    svg: str
-    """An ``<svg>`` element, see `figures.as_svg`."""
 
 
 def pictures(document: Mapping[str, Any]) -> list[Picture]:
@@ -71,7 +59,7 @@ def _memory(rows: Sequence[Row], cards: Sequence[Row]) -> Picture | None:
     if levels:
         note = f"Horizontal lines: the memory of cards. {note}"
     title = "Memory by batch"
-    return Picture(title, note.strip(), as_svg(figure, "memory", title))
+    return as_picture(figure, title, note.strip())
 
 
 def _memory_levels(cards: Sequence[Row]) -> dict[tuple[float, ...], str]:
@@ -133,7 +121,7 @@ def _speed(rows: Sequence[Row]) -> Picture | None:
     if any(line.bounds for line in lines):
         note = f"Dashed: calculated, with its bounds. {note}".strip()
     title = f"Training speed by batch, {precision}"
-    return Picture(title, note, as_svg(figure, "speed", title))
+    return as_picture(figure, title, note)
 
 
 def _speed_line(card: str, rows: Sequence[Row]) -> Line:
@@ -164,7 +152,7 @@ def _cost(hours: Sequence[Row], cloud: Sequence[Row], currency: str) -> Picture 
     if not panels:
         return None
     title = "Hours and money by card"
-    return Picture(title, "", as_svg(figure_of_bars(panels), "cost", title))
+    return as_picture(figure_of_bars(panels), title)
 
 
 def _lengths(rows: Sequence[Row], key: str) -> dict[str, float]:
@@ -190,7 +178,7 @@ def _speedup(rows: Sequence[Row]) -> Picture | None:
     figure, axes = figure_of_lines(lines, "cards", "speed-up", log=False)
     name_lines(axes, lines)
     title = "Speed-up by number of cards"
-    return Picture(title, note, as_svg(figure, "speedup", title))
+    return as_picture(figure, title, note)
 
 
 def _speedup_name(row: Row, rows: Sequence[Row]) -> str:
