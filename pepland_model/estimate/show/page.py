@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
+from pepland_data.draw.page import render
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_model.estimate.show.charts import pictures
 from pepland_model.estimate.show.tables import TITLE, answers, cell, columns, heading, is_numeric
@@ -28,25 +26,10 @@ def write_page(document: Mapping[str, Any], path: str | Path) -> None:
         MissingDependencyError: matplotlib is not installed.
     """
     about = document.get("about", {})
-    page = _template().render(
-        title=TITLE,
-        about=about,
-        currency=about.get("currency", ""),
-        answers=sorted(
-            (answer for answer in answers(document) if answer.rows),
-            key=lambda answer: answer.name != FIRST,
-        ),
-        first=FIRST,
-        pictures=pictures(document),
-    )
-    write_atomic_bytes(Path(path), page.encode("utf-8", "replace"))
-
-
-def _template() -> Any:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"cell": cell, "heading": heading, "columns": columns}
-    environment.tests["numeric"] = is_numeric
-    text = files("pepland_model.estimate.show").joinpath("page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(text)
+    shown = [answer for answer in answers(document) if answer.rows]
+    page = render(
+        "pepland_model.estimate.show/page.html.j2", heading=TITLE, about=about,
+        currency=about.get("currency", ""), answers=shown, first=FIRST, drawn=pictures(document),
+        cell=cell, columns=columns, is_numeric=is_numeric, words=heading,
+    )  # fmt: skip
+    write_atomic_bytes(Path(path), page)
