@@ -14,7 +14,7 @@ from pepland_cli.output import Command, json_option, render
 @click.option("--license", "licence", default="", help="Licence of the data, such as cc-by-4.0.")
 @json_option
 def card(store: str, out: str | None, name: str, licence: str, as_json: bool) -> None:
-    """Write the dataset card of STORE, with the metadata that the Hugging Face Hub reads.
+    """Write a README.md for STORE that describes it, with the metadata of the Hugging Face Hub.
 
     A card that was changed by hand is not replaced.
     """

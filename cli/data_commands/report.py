@@ -23,7 +23,8 @@ Examples:
 @click.option("-o", "--out", default=None, help="Page to write, one HTML file.")
 @click.option(
     "--vocab", default=None,
-    help="Vocabulary file; default: the 258 most frequent fragments of a store.",
+    help="File with one fragment per line, as SMILES; the page says what share of the store they "
+    "cover [default: the 258 most frequent ones].",
 )  # fmt: skip
 @options.monomers
 @json_option
@@ -31,7 +32,7 @@ def report(
     store: str, store2: str | None, out: str | None, vocab: str | None,
     monomers: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
-    """Count what is in STORE, and how STORE2 differs, and show it on one page.
+    """Show on one page what is in STORE, a folder made by build, and how STORE2 differs.
 
     The page has sizes, residues, fragments, what the sets of each split share, labels, rejects,
     notes and some peptides. It needs no network. Large stores are sampled, and the page says so.
