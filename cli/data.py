@@ -69,7 +69,7 @@ COMMANDS = {
 )
 @version_option
 @click.option(
-    "--cache", metavar="DIR", envvar="PEPLAND_CACHE",
+    "--cache", type=click.Path(), metavar="DIR", envvar="PEPLAND_CACHE",
     help="Folder for what is fetched from URLs, and for builds to them "
     "[default: ~/.cache/pepland-data].",
 )  # fmt: skip

@@ -27,13 +27,16 @@ PLAIN = ("peptide", "both", "mean", "mean")
     cls=Command, epilog=EPILOG, first=("checkpoint", "out", "predict", "texts", "device"),
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
-@click.argument("source", metavar="[INPUT]", required=False)
+@click.argument("source", type=click.Path(), metavar="[INPUT]", required=False)
 @click.option(
     "--checkpoint",
+    type=click.Path(),
     required=True,
     help="Trained network: a run folder of pepland-train, or one of its checkpoints.",
 )
-@click.option("-o", "--out", required=True, help="File to write: .parquet, .npz or .zarr.")
+@click.option(
+    "-o", "--out", type=click.Path(), required=True, help="File to write: .parquet, .npz or .zarr."
+)
 @click.option(
     "--predict", is_flag=True,
     help="Write the predictions of a fine-tuned run instead of vectors, to .parquet, .csv or .npz.",

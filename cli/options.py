@@ -44,7 +44,7 @@ max_atoms = click.option(
     help="Molecules with more heavy atoms than this are rejected.",
 )  # fmt: skip
 monomers = click.option(
-    "--monomers", multiple=True, metavar="FILE",
+    "--monomers", type=click.Path(), multiple=True, metavar="FILE",
     help="Library of further monomers (residues and caps) for HELM, as XML, JSON, CSV or SDF; may "
     "be repeated, the last file wins.",
 )  # fmt: skip

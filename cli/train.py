@@ -24,6 +24,8 @@ Examples:
 FIRST = (
     "shards", "out", "task", "target", "init_from", "epochs", "batch_size", "device", "dry_run",
 )  # fmt: skip
+PATHS = ("out", "vocab", "init_from")
+"""Keys for which a shell completes the names of files, besides ``shards``."""
 TITLES = {
     "data": "Data", "mask": "Masks", "model": "Model", "optim": "Optimization", "run": "Run",
     "finetune": "Fine-tuning",
@@ -69,8 +71,10 @@ def _config_option(key: Field[Any]) -> Callable[..., Any]:
     if key.name == "weights":
         return click.option(f"--{name}", key.name, callback=_numbers, help=text)
     if isinstance(default, tuple):
-        return click.option(f"--{name}", key.name, multiple=True, type=str, help=text)
-    kind = click.Choice(key.metadata["choices"]) if key.metadata["choices"] else type(default)
+        return click.option(f"--{name}", key.name, multiple=True, type=click.Path(), help=text)
+    kind = click.Path() if key.name in PATHS else type(default)
+    if key.metadata["choices"]:
+        kind = click.Choice(key.metadata["choices"])
     return click.option(f"--{name}", key.name, type=kind, default=None, help=shown)
 
 

@@ -39,14 +39,14 @@ PRICE = click.FloatRange(0, min_open=True)
 
 
 @click.command(cls=Command, epilog=EPILOG, first=("names", "gpus", "samples", "epochs", "page"))
-@click.argument("stores", nargs=-1)
-@click.option("--stage2", multiple=True, metavar="STORE",
+@click.argument("stores", type=click.Path(), nargs=-1)
+@click.option("--stage2", type=click.Path(), multiple=True, metavar="STORE",
               help="Store of a second stage, trained after that on STORES; may be "
               "repeated.")  # fmt: skip
 @click.option("--gpu", "names", multiple=True, metavar="NAME",
               help="Card, such as rtx-4090; may be repeated. Any other word lists the known cards "
               "[default: all of them].")  # fmt: skip
-@click.option("--card", "files", multiple=True, metavar="FILE",
+@click.option("--card", "files", type=click.Path(), multiple=True, metavar="FILE",
               help="Card that is not known: a TOML file, in the form of "
               "pepland_model/estimate/cards.toml; may be repeated.")  # fmt: skip
 @click.option("--gpus", type=Numbers(), default="1,2,4,8", show_default=True,
@@ -81,11 +81,11 @@ PRICE = click.FloatRange(0, min_open=True)
 @click.option("--currency", default=None,
               help="Currency of your prices. Known prices are in US$ and are left out in any "
               "other [default: US$].")  # fmt: skip
-@click.option("--calibration", default=None, metavar="FILE",
+@click.option("--calibration", type=click.Path(), default=None, metavar="FILE",
               help="Measured times to start from: a result of `python -m benchmarks.bench_gpu` on "
               "your card; or none, for limits of data sheets only [default: one of an H100, "
               "in the package].")  # fmt: skip
-@click.option("--report", "page", default=None, metavar="FILE.html",
+@click.option("--report", "page", type=click.Path(), default=None, metavar="FILE.html",
               help="Also write a page with tables and pictures.")  # fmt: skip
 @json_option
 def estimate(

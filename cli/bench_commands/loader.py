@@ -29,7 +29,7 @@ class Share(click.ParamType):
 
 
 @click.command(cls=Command, epilog="Example: pepland-bench loader data/ --step-ms 5 --max-wait 1%")
-@click.argument("stores", nargs=-1, required=True)
+@click.argument("stores", type=click.Path(), nargs=-1, required=True)
 @click.option("--batch-size", type=click.IntRange(1), default=512, show_default=True,
               help="Graphs per step.")  # fmt: skip
 @click.option("--tier", type=click.Choice(TIERS), default="auto", show_default=True,

@@ -18,7 +18,7 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("store", required=False)
+@click.argument("store", type=click.Path(), required=False)
 @click.option("--batch-size", "sizes", type=click.IntRange(1), multiple=True,
               help="Graphs per batch; may be repeated [default: 64 and 512].")  # fmt: skip
 @click.option("--precision", "precisions", multiple=True,

@@ -29,8 +29,8 @@ Examples:
 @click.command(
     cls=Command, epilog=EPILOG, first=("out", "workers", "smiles_column", "input_format", "dedup")
 )
-@click.argument("source", metavar="INPUT")
-@click.option("--out", required=True, help="Folder or URL of the store.")
+@click.argument("source", type=click.Path(), metavar="INPUT")
+@click.option("--out", type=click.Path(), required=True, help="Folder or URL of the store.")
 @options.workers
 @click.option(
     "--engine", type=click.Choice(["local", "dask", "ray"]), default="local", show_default=True,

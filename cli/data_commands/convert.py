@@ -19,8 +19,8 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("store")
-@click.argument("out")
+@click.argument("store", type=click.Path())
+@click.argument("out", type=click.Path())
 @click.option(
     "--format", "kind", type=click.Choice(["arrow", "zarr"]), required=True,
     help="Kind of store: arrow is read in place, without loading it; zarr is compressed.",

@@ -20,12 +20,14 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("store")
+@click.argument("store", type=click.Path())
 @click.option(
-    "--like", required=True, multiple=True, metavar="FILE",
+    "--like", type=click.Path(), required=True, multiple=True, metavar="FILE",
     help="File as for build, or store, whose peptides are excluded; may be repeated.",
 )  # fmt: skip
-@click.option("--out", required=True, help="Folder or URL of the new store; must be new.")
+@click.option(
+    "--out", type=click.Path(), required=True, help="Folder or URL of the new store; must be new."
+)
 @click.option(
     "--threshold", type=click.FloatRange(0.9, 1), metavar="IDENTITY",
     help="Least share of equal residues of two peptides that are near each other [default: they "

@@ -10,9 +10,10 @@ from pepland_cli.output import Command, json_option, render
 
 
 @click.command(cls=Command, epilog="Example: pepland-data info data/ --vocab vocab.txt")
-@click.argument("store")
+@click.argument("store", type=click.Path())
 @click.option(
     "--vocab",
+    type=click.Path(),
     default=None,
     help="File with one fragment per line, as SMILES; say what share of the store they cover.",
 )

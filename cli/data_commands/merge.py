@@ -19,8 +19,10 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("stores", nargs=-1, required=True)
-@click.option("--out", required=True, help="Folder of the joined store; must be new.")
+@click.argument("stores", type=click.Path(), nargs=-1, required=True)
+@click.option(
+    "--out", type=click.Path(), required=True, help="Folder of the joined store; must be new."
+)
 @click.option(
     "--rows-per-shard",
     type=click.IntRange(1),

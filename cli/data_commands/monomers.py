@@ -22,14 +22,16 @@ Found = tuple["Monomer", str, str]
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("files", nargs=-1, metavar="[FILE...]")
+@click.argument("files", type=click.Path(), nargs=-1, metavar="[FILE...]")
 @click.option(
     "--search",
     default="",
     metavar="TEXT",
     help="List only those with this text in symbol, name or SMILES.",
 )
-@click.option("-o", "--draw", "picture", metavar="FILE", help="Picture to write, .svg.")
+@click.option(
+    "-o", "--draw", "picture", type=click.Path(), metavar="FILE", help="Picture to write, .svg."
+)
 @json_option
 def monomers(files: tuple[str, ...], search: str, picture: str | None, as_json: bool) -> None:
     """List the monomers (residues and caps) that HELM can name, as symbol, kind and SMILES.

@@ -23,8 +23,7 @@ Examples:
 @click.option("-o", "--out", default=None, help="Page to write, one HTML file.")
 @click.option(
     "--vocab", default=None,
-    help="File with one fragment per line, as SMILES; the page says what share of the store they "
-    "cover [default: the 258 most frequent ones].",
+    help="Vocabulary file; default: the 258 most frequent fragments of a store.",
 )  # fmt: skip
 @options.monomers
 @json_option
@@ -32,7 +31,7 @@ def report(
     store: str, store2: str | None, out: str | None, vocab: str | None,
     monomers: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
-    """Show on one page what is in STORE, a folder made by build, and how STORE2 differs.
+    """Count what is in STORE, and how STORE2 differs, and show it on one page.
 
     The page has sizes, residues, fragments, what the sets of each split share, labels, rejects,
     notes and some peptides. It needs no network. Large stores are sampled, and the page says so.

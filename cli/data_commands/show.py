@@ -22,13 +22,16 @@ Put texts into single quotes: the shell replaces $ in others.
 
 @click.command(cls=Command, epilog=EPILOG)
 @click.argument("text")
-@click.option("-o", "--out", default=None, help="Picture to write, .svg or .png.")
+@click.option(
+    "-o", "--out", type=click.Path(), default=None, help="Picture to write, .svg or .png."
+)
 @options.input_format
 @options.lowercase
 @options.monomers
 @options.cut
 @click.option(
     "--vocab",
+    type=click.Path(),
     default=None,
     help="File with one fragment per line, as SMILES; its row numbers are shown as labels.",
 )

@@ -40,7 +40,7 @@ def _check_column(by: str, column: str | None) -> None:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("store")
+@click.argument("store", type=click.Path())
 @click.option(
     "--by", type=click.Choice(["random", "similarity", "scaffold", "group", "column", "file"]),
     default="random", show_default=True,
@@ -64,7 +64,9 @@ def _check_column(by: str, column: str | None) -> None:
 )  # fmt: skip
 @click.option("--column", help="Column for --by group or column.")
 @click.option(
-    "--file", help="CSV file for --by file, with a column row_id or smiles, and a column set."
+    "--file",
+    type=click.Path(),
+    help="CSV file for --by file, with a column row_id or smiles, and a column set.",
 )
 @options.monomers
 @json_option

@@ -19,7 +19,7 @@ share, length = click.FloatRange(0, 1), click.IntRange(1)
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("out")
+@click.argument("out", type=click.Path())
 @click.option(
     "--count", type=click.IntRange(0), default=1000, show_default=True, help="Number of peptides."
 )

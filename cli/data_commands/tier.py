@@ -19,7 +19,7 @@ from pepland_data.loader.tiers.choice import (
 
 
 @click.command(cls=Command, epilog="Example: pepland-data tier data/ --memory 24GiB")
-@click.argument("stores", nargs=-1, required=True)
+@click.argument("stores", type=click.Path(), nargs=-1, required=True)
 @click.option(
     "--memory", default=None, help="Free memory of the GPU, such as 24GiB; leave it out for a CPU."
 )

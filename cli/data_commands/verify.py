@@ -12,7 +12,7 @@ from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
 
 
 @click.command(cls=Command, epilog="Example: pepland-data verify data/ --semantic 100")
-@click.argument("store")
+@click.argument("store", type=click.Path())
 @click.option(
     "--semantic", type=click.IntRange(0), default=0, show_default=True, metavar="N",
     help="Number of graphs to make again from their texts and to compare (needs RDKit).",

@@ -10,13 +10,17 @@ from pepland_cli.output import Command, json_option, render
 
 
 @click.command(cls=Command, epilog="Example: pepland-data vocab data/ --top 258 -o vocab.txt")
-@click.argument("store")
+@click.argument("store", type=click.Path())
 @click.option(
     "--top", type=click.IntRange(1), default=258, show_default=True,
     help="Number of fragments in the vocabulary. PepLand has 258.",
 )  # fmt: skip
 @click.option(
-    "-o", "--out", default=None, help="File to write the vocabulary to, one SMILES per line."
+    "-o",
+    "--out",
+    type=click.Path(),
+    default=None,
+    help="File to write the vocabulary to, one SMILES per line.",
 )
 @json_option
 def vocab(store: str, top: int, out: str | None, as_json: bool) -> None:
