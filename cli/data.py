@@ -65,7 +65,7 @@ COMMANDS = {
     modules=COMMANDS,
     renamed={"plan": "tier"},
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: pepland-data build peptides.csv --out data/ --workers 32",
+    epilog="Example: pepland-data build peptides.csv --out data/",
 )
 @version_option
 @click.option(

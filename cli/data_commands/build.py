@@ -17,7 +17,7 @@ from pepland_cli.output import EXIT_REJECTED, Command, fail, json_option, render
 
 EPILOG = """\b
 Examples:
-  pepland-data build peptides.csv --out data/ --workers 32
+  pepland-data build peptides.csv --out data/
   pepland-data build s3://corpus/peptides.csv --out s3://stores/data --format zarr
   zcat peptides.smi.gz | pepland-data build - --out data/
   pepland-data build peptides.csv --out data/ --engine dask --address tcp://host:8786
