@@ -10,15 +10,15 @@ from pepland_cli.versions import version_option
 COMMANDS = {
     "estimate": (
         "pepland_cli.bench_commands.estimate:estimate",
-        "What a training costs on your card.",
+        "What a training costs on a GPU: memory, hours, money.",
     ),
     "loader": (
         "pepland_cli.bench_commands.loader:loader",
-        "How long a training step waits for batches.",
+        "How long a training step waits for its data.",
     ),
     "model": (
         "pepland_cli.bench_commands.model:model",
-        "Peptides per second of the network, and limits.",
+        "Peptides per second that the network computes.",
     ),
 }
 
@@ -27,11 +27,11 @@ COMMANDS = {
     cls=LazyGroup,
     modules=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: pepland-bench loader data/ --max-wait 1%",
+    epilog="Example: pepland-bench estimate data/ --gpu rtx-4090",
 )
 @version_option
 def main() -> None:
-    """Measure the parts of a training run separately."""
+    """Estimate what a training costs, or measure its parts on this machine."""
 
 
 if __name__ == "__main__":

@@ -23,13 +23,23 @@ Examples:
 PLAIN = ("peptide", "both", "mean", "mean")
 
 
-@click.command(cls=Command, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("source", metavar="[INPUT]", required=False)
-@click.option("--checkpoint", required=True, help="Run folder, checkpoint or model folder.")
-@click.option("-o", "--out", required=True, help="File to write: .parquet, .npz or .zarr.")
+@click.command(
+    cls=Command, epilog=EPILOG, first=("checkpoint", "out", "predict", "texts", "device"),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+@click.argument("source", type=click.Path(), metavar="[INPUT]", required=False)
+@click.option(
+    "--checkpoint",
+    type=click.Path(),
+    required=True,
+    help="Trained network: a run folder of pepland-train, or one of its checkpoints.",
+)
+@click.option(
+    "-o", "--out", type=click.Path(), required=True, help="File to write: .parquet, .npz or .zarr."
+)
 @click.option(
     "--predict", is_flag=True,
-    help="Write the predictions of a fine-tuned run instead, to .parquet, .csv or .npz.",
+    help="Write the predictions of a fine-tuned run instead of vectors, to .parquet, .csv or .npz.",
 )  # fmt: skip
 @click.option("--text", "texts", multiple=True, help="A peptide as text; may be repeated.")
 @click.option(
@@ -38,16 +48,17 @@ PLAIN = ("peptide", "both", "mean", "mean")
 )  # fmt: skip
 @click.option(
     "--view", type=click.Choice(["both", "atom", "fragment"]), default="both", show_default=True,
-    help="Nodes that the vector of a peptide is pooled from; both: the mean of the two.",
+    help="Nodes whose vectors become the one of the peptide; both: the mean of the two.",
 )  # fmt: skip
 @click.option(
     "--pooling", type=click.Choice(["mean", "max"]), default="mean", show_default=True,
-    help="How the nodes of a view are pooled.",
+    help="How the vectors of the nodes become one: their mean, or the largest of each number.",
 )  # fmt: skip
 @click.option(
     "--readout", type=click.Choice(["mean", "rounds", "full"]), default="mean",
-    show_default=True, help="What the vector of a peptide holds. mean: the pooled states; "
-    "rounds: means and sums of the states after every round, and sizes; full: fragment counts too.",
+    show_default=True, help="What the vector of a peptide holds. mean: the pooled vectors of its "
+    "nodes; rounds: their means and sums after every round of message passing, and sizes; full: "
+    "fragment counts too.",
 )  # fmt: skip
 @options.smiles_column
 @options.input_format
@@ -72,8 +83,8 @@ def main(
 ) -> None:  # fmt: skip
     """Write one vector for each peptide of INPUT, in the order of its rows.
 
-    INPUT is a store, or a file that pepland-data build can read, or - for standard input. A peptide
-    without a vector is null, with a reason.
+    INPUT is a file of peptides in any notation, or - for standard input, or a store (a folder made
+    by pepland-data build). A peptide without a vector is null, with a reason.
     """
     if (source is None) == (not texts):
         raise click.UsageError("pass either INPUT or --text")

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from pepland_data.chem.monomers.given import GivenMonomers
 
 smiles_column = click.option(
-    "--smiles-column", default=None, help="Column of the texts; found by its name if not given."
-)
+    "--smiles-column", metavar="NAME",
+    help="Column with the peptides, in any notation [default: found by its name].",
+)  # fmt: skip
 input_format = click.option(
     "--input-format",
     type=click.Choice(
@@ -22,7 +23,7 @@ input_format = click.option(
     ),
     default="auto",
     show_default=True,
-    help="Format of the texts.",
+    help="Notation of the peptides. auto recognises it.",
 )
 lowercase = click.option(
     "--lowercase", type=click.Choice(["refuse", "d-amino"]), default="refuse", show_default=True,
@@ -30,19 +31,26 @@ lowercase = click.option(
 )  # fmt: skip
 cut = click.option(
     "--cut", type=click.Choice(["adafrag", "amiibo"]), default="adafrag", show_default=True,
-    help="Rule that cuts molecules into fragments.",
+    help="Rule that divides a molecule into fragments: amiibo cuts on both sides of each amide; "
+    "adafrag cuts what is left as BRICS does, as PepLand was trained.",
 )  # fmt: skip
 trained_cut = click.option(
     "--cut", type=click.Choice(["adafrag", "amiibo"]), default=None,
-    help="Rule that cuts molecules; default: as in the store that the encoder was trained on.",
+    help="Rule that divides a molecule into fragments [default: that of the store that the network "
+    "was trained on].",
 )  # fmt: skip
 max_atoms = click.option(
     "--max-atoms", type=click.IntRange(1), default=5000, show_default=True,
-    help="Molecules with more heavy atoms are rejected.",
+    help="Molecules with more heavy atoms than this are rejected.",
 )  # fmt: skip
 monomers = click.option(
-    "--monomers", multiple=True, metavar="FILE",
-    help="Monomer library for HELM (XML, JSON, CSV or SDF); may be repeated, the last file wins.",
+    "--monomers", type=click.Path(), multiple=True, metavar="FILE",
+    help="Library of further monomers (residues and caps) for HELM, as XML, JSON, CSV or SDF; may "
+    "be repeated, the last file wins.",
+)  # fmt: skip
+workers = click.option(
+    "--workers", type=click.IntRange(1), default=None,
+    help="Number of processes [default: all cores].",
 )  # fmt: skip
 standardize = click.option(
     "--standardize",

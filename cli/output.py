@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import json
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
@@ -55,6 +56,7 @@ REMEDIES = {
     errno.EDQUOT: "delete files to get below your quota and run the same command again",
     errno.EACCES: "check the permissions, or name another folder",
     errno.EROFS: "the disk is read-only; name another folder",
+    errno.ENOENT: "check the path; a file is written only into a folder that exists",
 }
 
 
@@ -131,8 +133,48 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-class Command(click.Command):
-    """A command that reports an expected error as one sentence and exits with code 1."""
+class ExamplesFirst(click.Command):
+    """A command whose help has its examples above the options, where readers look first."""
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write usage, what the command does, examples, options."""
+        self.format_usage(ctx, formatter)
+        self.format_help_text(ctx, formatter)
+        self.format_epilog(ctx, formatter)
+        self.format_options(ctx, formatter)
+
+
+class Command(ExamplesFirst):
+    """A command that reports an expected error as one sentence and exits with code 1.
+
+    Args:
+        first: names of the options that most people need; the help has them in their own section.
+    """
+
+    def __init__(self, *args: Any, first: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.first = first
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the options, those of `first` apart."""
+        self.format_sections(ctx, formatter, {})
+
+    def format_sections(
+        self, ctx: click.Context, formatter: click.HelpFormatter, titles: Mapping[str, str]
+    ) -> None:
+        """List the options by section: those of `first`, those that have a title, the others."""
+        rows: dict[str, list[tuple[str, str]]] = {FIRST: [], **{t: [] for t in titles.values()}}
+        place = {name: number for number, name in enumerate(self.first)}
+        for parameter in sorted(self.get_params(ctx), key=lambda p: place.get(p.name or "", 99)):
+            name = parameter.name or ""
+            title = FIRST if name in place else titles.get(name, OTHERS)
+            record = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and record:
+                rows.setdefault(title, []).append(record)
+        for title, listed in rows.items():
+            if listed:
+                with formatter.section(title if self.first else OTHERS):
+                    formatter.write_dl(listed)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors of the system, such as a full disk, are expected errors."""
@@ -152,7 +194,11 @@ class Command(click.Command):
             fail("interrupted; run the same command again to resume", 130)
 
 
-class LazyGroup(click.Group):
+FIRST, OTHERS = "Most used", "Options"
+"""Titles of the options that most people need, and of those without another title."""
+
+
+class LazyGroup(ExamplesFirst, click.Group):
     """A group that imports its commands only when they run, so that ``--help`` is fast.
 
     Args:
@@ -182,6 +228,16 @@ class LazyGroup(click.Group):
         module, function = self.modules[cmd_name][0].split(":")
         command: click.Command = getattr(importlib.import_module(module), function)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; for one that is not known, name those that are written alike."""
+        if args[0] not in {*self.modules, *self.renamed} and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.modules, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose {', '.join(self.modules)}"
+            ctx.fail(f"there is no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""

@@ -14,14 +14,18 @@ from pepland_cli.versions import version_option
 EPILOG = """\b
 Examples:
   pepland-train --shards data/ --out run/
+  pepland-train --shards data/ --out run/ --dry-run
   pepland-train --shards stage2/ --init-from run/ --out run2/ --lr 3e-4
   pepland-train --config run/config.toml --out again/
   pepland-train --task regression --target affinity --shards data/ --init-from run/ --out fine/
   torchrun --nproc-per-node 4 -m pepland_cli.train --shards data/ --out run/
   pepland-train import-upstream MODEL.pth imported/
 """
-
-
+FIRST = (
+    "shards", "out", "task", "target", "init_from", "epochs", "batch_size", "device", "dry_run",
+)  # fmt: skip
+PATHS = ("out", "vocab", "init_from")
+"""Keys for which a shell completes the names of files, besides ``shards``."""
 TITLES = {
     "data": "Data", "mask": "Masks", "model": "Model", "optim": "Optimization", "run": "Run",
     "finetune": "Fine-tuning",
@@ -36,15 +40,16 @@ class TrainGroup(Command, click.Group):
         from pepland_model.run.config import SECTIONS
 
         titles = {f.name: TITLES[name] for name, keys in SECTIONS.items() for f in fields(keys)}
-        rows: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                rows.setdefault(titles.get(parameter.name or "", "Options"), []).append(record)
-        for title in ("Options", *TITLES.values()):
-            with formatter.section(title):
-                formatter.write_dl(rows[title])
+        self.format_sections(ctx, formatter, titles)
         self.format_commands(ctx, formatter)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a subcommand; another word is often a store without its option."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"there is no command {args[0]!r}; name a store with --shards {args[0]}")
+        return super().resolve_command(ctx, args)
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,8 +71,10 @@ def _config_option(key: Field[Any]) -> Callable[..., Any]:
     if key.name == "weights":
         return click.option(f"--{name}", key.name, callback=_numbers, help=text)
     if isinstance(default, tuple):
-        return click.option(f"--{name}", key.name, multiple=True, type=str, help=text)
-    kind = click.Choice(key.metadata["choices"]) if key.metadata["choices"] else type(default)
+        return click.option(f"--{name}", key.name, multiple=True, type=click.Path(), help=text)
+    kind = click.Path() if key.name in PATHS else type(default)
+    if key.metadata["choices"]:
+        kind = click.Choice(key.metadata["choices"])
     return click.option(f"--{name}", key.name, type=kind, default=None, help=shown)
 
 
@@ -96,6 +103,7 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EPILOG,
+    first=FIRST,
 )
 @click.option(
     "--config",
@@ -103,16 +111,24 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
     type=click.Path(),
     help="TOML file with settings, such as the config.toml of a run. Options override it.",
 )
+@click.option(
+    "--dry-run", is_flag=True,
+    help="Say what a pre-training will take (data, time, memory), from its first steps; write "
+    "nothing.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Fail if there is no checkpoint to resume from.")
 @config_options
 @json_option
 @version_option
 @click.pass_context
 def main(
-    ctx: click.Context, config_file: str | None, resume: bool, as_json: bool, **flags: Any
-) -> None:
-    """Pre-train PharmHGT on stores, or fine-tune it to predict a column of a store.
+    ctx: click.Context, config_file: str | None, dry_run: bool, resume: bool, as_json: bool,
+    **flags: Any,
+) -> None:  # fmt: skip
+    """Pre-train PepLand's network (PharmHGT) on stores, or fine-tune it to predict a column.
 
+    A store is a folder made by pepland-data build. Pre-training hides atoms and fragments and
+    predicts them, so it needs no measured property; fine-tuning (--task) needs one, in a column.
     The same command again resumes an interrupted run.
     """
     if ctx.invoked_subcommand is not None:
@@ -124,6 +140,9 @@ def main(
     config = with_flags(start, given)
     if not config.data.shards:
         raise click.UsageError("no data: give --shards STORE, or --config with shards in [data]")
+    if dry_run:
+        show_dry_run(config, as_json)
+        return
     if config.finetune.finetunes:
         from pepland_model.finetune.finetune import finetune
 
@@ -138,6 +157,20 @@ def main(
     render(summary, as_json, shown)
     if summary["exit_code"]:
         ctx.exit(summary["exit_code"])
+
+
+def show_dry_run(config: Any, as_json: bool) -> None:
+    """Print what a pre-training will take."""
+    from pepland_cli import dry_run
+
+    if config.finetune.finetunes:
+        raise click.UsageError(
+            "--dry-run is for pre-training; to see how long fine-tuning takes, run it with "
+            "--epochs 1 and another --out"
+        )
+    found = dry_run.dry_run(config)
+    if found is not None:  # rank 0 reports
+        render(found, as_json, dry_run.text)
 
 
 def summary_text(summary: dict[str, Any]) -> str:
@@ -173,7 +206,7 @@ def finetune_text(summary: dict[str, Any]) -> str:
 
 
 @main.command(
-    "import-upstream", cls=Command, epilog="Example: pepland-train import-upstream m.pth out/"
+    "import-upstream", cls=Command, epilog="Example: pepland-train import-upstream MODEL.pth out/"
 )
 @click.argument("checkpoint", type=click.Path())
 @click.argument("out", type=click.Path())
@@ -185,9 +218,10 @@ def finetune_text(summary: dict[str, Any]) -> str:
               help="File with the fragments in the order of that head.")  # fmt: skip
 @json_option
 def import_upstream(checkpoint: str, out: str, as_json: bool, **heads: str | None) -> None:
-    """Convert a published PepLand checkpoint to a model folder. Only tensors are read.
+    """Convert weights that PepLand published to a folder for --init-from and pepland-embed.
 
-    The heads of pre-training are converted too if their files are given.
+    CHECKPOINT is their .pth file, of which only tensors are read; OUT is a new folder. The heads of
+    pre-training, which predict masked atoms and fragments, are converted if their files are given.
     """
     from pepland_model.network.published.import_upstream import import_upstream as run
 

@@ -38,49 +38,54 @@ class Numbers(click.ParamType):
 PRICE = click.FloatRange(0, min_open=True)
 
 
-@click.command(cls=Command, epilog=EPILOG)
-@click.argument("stores", nargs=-1)
-@click.option("--stage2", multiple=True, metavar="STORE",
+@click.command(cls=Command, epilog=EPILOG, first=("names", "gpus", "samples", "epochs", "page"))
+@click.argument("stores", type=click.Path(), nargs=-1)
+@click.option("--stage2", type=click.Path(), multiple=True, metavar="STORE",
               help="Store of a second stage, trained after that on STORES; may be "
               "repeated.")  # fmt: skip
 @click.option("--gpu", "names", multiple=True, metavar="NAME",
               help="Card, such as rtx-4090; may be repeated. Any other word lists the known cards "
-              "[all of them].")  # fmt: skip
-@click.option("--card", "files", multiple=True, metavar="FILE",
+              "[default: all of them].")  # fmt: skip
+@click.option("--card", "files", type=click.Path(), multiple=True, metavar="FILE",
               help="Card that is not known: a TOML file, in the form of "
               "pepland_model/estimate/cards.toml; may be repeated.")  # fmt: skip
 @click.option("--gpus", type=Numbers(), default="1,2,4,8", show_default=True,
               help="Numbers of cards in one machine, to compare.")  # fmt: skip
 @click.option("--batch-size", "batches", type=click.IntRange(1), multiple=True,
               help="Graphs per step and card; may be repeated, hours are those of the first "
-              "[512, and others to compare].")  # fmt: skip
+              "[default: 512, and others to compare].")  # fmt: skip
 @click.option("--precision", "precisions", multiple=True,
               type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
-              help="May be repeated, hours are those of the first [bf16].")  # fmt: skip
+              help="Number format; may be repeated, hours are those of the first "
+              "[default: bf16].")  # fmt: skip
 @click.option("--samples", type=Numbers(), default=(), metavar="N[,N]",
               help="Graphs of stage 1, and of stage 2, if there will be more than in the stores "
-              "[those of the stores; without stores 1000000,500000, as published].")  # fmt: skip
+              "[default: those of the stores; without stores 1000000,500000, as "
+              "published].")  # fmt: skip
 @click.option("--epochs", type=Numbers(), default=(), metavar="N[,N]",
-              help="Epochs of stage 1, and of stage 2 [50,25, as published].")  # fmt: skip
+              help="Epochs of stage 1, and of stage 2 [default: 50,25, as published].")  # fmt: skip
 @click.option("--eval-every", type=click.IntRange(1), default=500, show_default=True,
               help="Steps between evaluations.")  # fmt: skip
 @click.option("--dedup", type=click.Choice(["auto", "never"]), default="auto", show_default=True,
-              help="auto computes equal states of a batch once, never computes every "
-              "row.")  # fmt: skip
+              help="auto computes vectors that are equal in a batch once, never computes "
+              "every one.")  # fmt: skip
 @click.option("--price-per-hour", type=PRICE, default=None,
-              help="Rent of one card for an hour [that of each card].")  # fmt: skip
+              help="Rent of one card for an hour, in --currency [default: that of each "
+              "card].")  # fmt: skip
 @click.option("--power-price", type=PRICE, default=None,
-              help="Price of a kWh [average of US businesses].")  # fmt: skip
+              help="Price of a kWh, in --currency [default: average of US "
+              "businesses].")  # fmt: skip
 @click.option("--gpu-price", type=PRICE, default=None,
-              help="Price to buy one card [that of each card].")  # fmt: skip
+              help="Price to buy one card, in --currency [default: that of each "
+              "card].")  # fmt: skip
 @click.option("--currency", default=None,
-              help="Of your prices [US$]. Known prices are in US$ and are left out in any other "
-              "currency.")  # fmt: skip
-@click.option("--calibration", default=None, metavar="FILE",
+              help="Currency of your prices. Known prices are in US$ and are left out in any "
+              "other [default: US$].")  # fmt: skip
+@click.option("--calibration", type=click.Path(), default=None, metavar="FILE",
               help="Measured times to start from: a result of `python -m benchmarks.bench_gpu` on "
-              "your card; or none, for limits of data sheets only [one of an H100, in the "
-              "package].")  # fmt: skip
-@click.option("--report", "page", default=None, metavar="FILE.html",
+              "your card; or none, for limits of data sheets only [default: one of an H100, "
+              "in the package].")  # fmt: skip
+@click.option("--report", "page", type=click.Path(), default=None, metavar="FILE.html",
               help="Also write a page with tables and pictures.")  # fmt: skip
 @json_option
 def estimate(
@@ -103,13 +108,12 @@ def estimate(
     page: str | None,
     as_json: bool,
 ) -> None:
-    """Say what pre-training on graphs of STORES costs: memory, hours, money, on many cards.
+    """Say what pre-training on STORES costs on a GPU: memory, hours, money.
 
-    Nothing is trained and no GPU is needed. Operators, bytes and FLOPs of the steps are counted for
-    batches of the stores, of which a few thousand graphs are enough; times follow from a
-    measurement of a card (one of an H100 comes with the package). Conversion and single peptides
-    are measured on this machine. Without STORES, the bundled sample stands for the two stages of
-    the published training.
+    Nothing is trained and no GPU is needed. The work of a step is counted for batches of the
+    stores, of which a few thousand graphs are enough; times follow from a measurement of a card
+    (one of an H100 comes with the package). Conversion and single peptides are measured on this
+    machine. Without STORES, the bundled sample stands for the two stages of the published training.
     """
     from pepland_model.estimate.calibration import SHIPPED
     from pepland_model.estimate.estimate import Request

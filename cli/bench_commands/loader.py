@@ -29,16 +29,23 @@ class Share(click.ParamType):
 
 
 @click.command(cls=Command, epilog="Example: pepland-bench loader data/ --step-ms 5 --max-wait 1%")
-@click.argument("stores", nargs=-1, required=True)
-@click.option("--batch-size", type=click.IntRange(1), default=512, show_default=True)
-@click.option("--tier", type=click.Choice(TIERS), default="auto",
-              show_default=True)  # fmt: skip
+@click.argument("stores", type=click.Path(), nargs=-1, required=True)
+@click.option("--batch-size", type=click.IntRange(1), default=512, show_default=True,
+              help="Graphs per step.")  # fmt: skip
+@click.option("--tier", type=click.Choice(TIERS), default="auto", show_default=True,
+              help="Where the graphs are kept: mmap (on disk), host (in memory) or device (in GPU "
+              "memory). auto takes the fastest one that fits.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--step-ms", type=click.FloatRange(0), default=5.0, show_default=True,
-              help="Length of the training step that waits for batches.")  # fmt: skip
+              help="Milliseconds of the training step that waits for batches.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0.1), default=5.0, show_default=True,
-              help="Length of each of the two measurements.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(1), default=None, help="Number of threads of torch.")
+              help="Seconds of each of the two measurements.")  # fmt: skip
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=None,
+    help="Number of threads of torch [default: as torch chooses].",
+)
 @click.option("--max-wait", type=Share(), default=None, metavar="SHARE",
               help="Largest allowed share of waiting, such as 1%; else exit code 1.")  # fmt: skip
 @json_option
@@ -53,7 +60,10 @@ def loader(
     max_wait: float | None,
     as_json: bool,
 ) -> None:
-    """Measure how fast batches of STORES are made, and how long a step of --step-ms waits."""
+    """Measure how fast batches of STORES are made, and how long a training step waits for them.
+
+    The step is a pause of --step-ms. The answer says what limits the speed, and what to do.
+    """
     import torch
 
     from pepland_data import open_store

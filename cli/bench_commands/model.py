@@ -18,30 +18,36 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("store", required=False)
+@click.argument("store", type=click.Path(), required=False)
 @click.option("--batch-size", "sizes", type=click.IntRange(1), multiple=True,
-              help="Graphs per batch; may be repeated [64 and 512].")  # fmt: skip
+              help="Graphs per batch; may be repeated [default: 64 and 512].")  # fmt: skip
 @click.option("--precision", "precisions", multiple=True,
               type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
-              help="May be repeated [fp32].")  # fmt: skip
+              help="Number format; may be repeated [default: fp32].")  # fmt: skip
 @click.option("--output", type=click.Choice(["homo", "checkpoint", "fused"]), default="homo",
-              show_default=True, help="States that form the embedding.")  # fmt: skip
+              show_default=True, help="Which vector of a node is the result, as --output of "
+              "pepland-train.")  # fmt: skip
 @click.option("--graphs", type=click.IntRange(1), default=1024, show_default=True,
-              help="Most graphs for inference.")  # fmt: skip
+              help="Largest number of graphs for inference.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0), default=1.0, show_default=True,
-              help="Time for each figure; at least three calls are made.")  # fmt: skip
+              help="Seconds for each figure; at least three calls are made.")  # fmt: skip
 @click.option("--baseline/--no-baseline", default=True, show_default=True,
               help="Also measure the published formulation with DGL.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--threads", type=click.IntRange(1), default=None, help="Number of threads of torch.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=None,
+    help="Number of threads of torch [default: as torch chooses].",
+)
 @click.option("--processor-time", is_flag=True,
               help="Measure processor time, with one thread: for a shared machine.")  # fmt: skip
 @click.option("--count", is_flag=True,
               help="Measure no time; count what one training step of one batch [512] asks of a "
               "GPU. No GPU is needed.")  # fmt: skip
 @click.option("--dedup", type=click.Choice(["auto", "always", "never"]), default="auto",
-              show_default=True, help="With --count: compute equal states of a batch once. auto is "
-              "what training on a GPU does.")  # fmt: skip
+              show_default=True, help="With --count: whether vectors that are equal in a batch are "
+              "computed once. auto is what training on a GPU does.")  # fmt: skip
 @json_option
 def model(
     store: str | None,
@@ -58,16 +64,16 @@ def model(
     dedup: str,
     as_json: bool,
 ) -> None:
-    """Measure forward passes and training steps on graphs of STORE, or on the bundled sample.
+    """Measure how many peptides per second the network computes and trains on this machine.
 
-    Each line adds one technique to the line before. On a CPU, formulations that compute every row
-    run on 32 graphs, at the first batch size only. The roofline is the time that the counted FLOPs
-    and bytes need at the speeds measured in the same run.
+    The graphs are those of STORE, or of the bundled sample. Each line of the answer adds one
+    technique to the line before. On a CPU, the slow ones run on 32 graphs, at the first batch size
+    only. The column roofline is the share of the speed that the arithmetic and the memory of this
+    machine allow, as measured in the same run.
 
-    With --count, the step is that of pepland-train on a GPU in fp32: masks, plan, both passes,
-    clipping, optimizer. Views and reserved memory are no operators. host_reads are the times that
-    the program waits for the GPU; sorts_backward are the sorts that sum gradients. Work of the CPU
-    is not counted.
+    With --count, nothing is timed. The operators of one step of pepland-train on a GPU in fp32 are
+    counted, without the work of the CPU. host_reads are the times that the program waits for the
+    GPU; sorts_backward are the sorts that sum gradients.
     """
     import torch
 

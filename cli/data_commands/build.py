@@ -17,7 +17,7 @@ from pepland_cli.output import EXIT_REJECTED, Command, fail, json_option, render
 
 EPILOG = """\b
 Examples:
-  pepland-data build peptides.csv --out data/ --workers 32
+  pepland-data build peptides.csv --out data/
   pepland-data build s3://corpus/peptides.csv --out s3://stores/data --format zarr
   zcat peptides.smi.gz | pepland-data build - --out data/
   pepland-data build peptides.csv --out data/ --engine dask --address tcp://host:8786
@@ -26,13 +26,16 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=EPILOG)
-@click.argument("source", metavar="INPUT")
-@click.option("--out", required=True, help="Folder or URL of the store.")
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes [all cores].")
+@click.command(
+    cls=Command, epilog=EPILOG, first=("out", "workers", "smiles_column", "input_format", "dedup")
+)
+@click.argument("source", type=click.Path(), metavar="INPUT")
+@click.option("--out", type=click.Path(), required=True, help="Folder or URL of the store.")
+@options.workers
 @click.option(
     "--engine", type=click.Choice(["local", "dask", "ray"]), default="local", show_default=True,
-    help="Where tasks run; does not change the bytes of the store.",
+    help="Where the processes run: on this machine, or on a Dask or Ray cluster. The store has the "
+    "same bytes.",
 )  # fmt: skip
 @click.option("--address", help="Address of the Dask scheduler or the Ray cluster.")
 @click.option(
@@ -43,7 +46,10 @@ Examples:
 @options.lowercase
 @options.monomers
 @options.cut
-@click.option("--rows-per-shard", type=click.IntRange(1), default=1000, show_default=True)
+@click.option(
+    "--rows-per-shard", type=click.IntRange(1), default=1000, show_default=True,
+    help="Input rows in each file of graphs (shard).",
+)  # fmt: skip
 @options.max_atoms
 @click.option(
     "--time-limit",
@@ -68,12 +74,13 @@ Examples:
 )  # fmt: skip
 @click.option(
     "--format", type=click.Choice(["arrow", "zarr"]), default="arrow", show_default=True,
-    help="arrow is mapped into memory; zarr takes an eighth of the space.",
+    help="Kind of store: arrow is read in place, without loading it; zarr takes an eighth of the "
+    "space.",
 )  # fmt: skip
 @click.option(
     "--append",
     is_flag=True,
-    help="Add rows to the store in --out, with its options.",
+    help="Add the rows of INPUT to the store in --out, with the options it was built with.",
 )
 @click.option(
     "--check-share", type=click.FloatRange(0, 1), default=0.001, show_default=True,
@@ -99,11 +106,11 @@ def build(
     add: tuple[str, ...],
     **record: Any,
 ) -> None:
-    """Turn SMILES, sequences, HELM, other notations or molecules of an SDF file into a store.
+    """Turn SMILES, sequences, HELM, other notations or an SDF file into a store.
 
-    INPUT is a CSV, TSV, .smi, .txt, SDF, FASTA, Parquet, Arrow or JSON Lines file, compressed or
-    not, or - for standard input. Other columns are copied into the store. An interrupted build is
-    resumed by the same command.
+    A store is a folder with one graph for each peptide. INPUT is a CSV, TSV, .smi, .txt, SDF,
+    FASTA, Parquet, Arrow or JSON Lines file, compressed or not, or - for standard input. Other
+    columns are copied into the store. An interrupted build is resumed by the same command.
     """
     from pepland_data.builder.append import append as append_rows
     from pepland_data.builder.build import build as build_store

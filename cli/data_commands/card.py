@@ -8,13 +8,15 @@ from pepland_cli.output import Command, json_option, render
 
 
 @click.command(cls=Command, epilog="Example: pepland-data card data/ --license cc-by-4.0")
-@click.argument("store")
-@click.option("--out", default=None, help="File to write [default: README.md in STORE].")
+@click.argument("store", type=click.Path())
+@click.option(
+    "--out", type=click.Path(), default=None, help="File to write [default: README.md in STORE]."
+)
 @click.option("--name", default="", help="Title [default: the name of the folder].")
 @click.option("--license", "licence", default="", help="Licence of the data, such as cc-by-4.0.")
 @json_option
 def card(store: str, out: str | None, name: str, licence: str, as_json: bool) -> None:
-    """Write the dataset card of STORE, with the metadata that the Hugging Face Hub reads.
+    """Write a README.md for STORE that describes it, with the metadata of the Hugging Face Hub.
 
     A card that was changed by hand is not replaced.
     """

@@ -7,6 +7,7 @@ from functools import partial
 
 import click
 
+from pepland_cli import options
 from pepland_cli.data_commands.build import ProgressBars
 from pepland_cli.output import Command, json_option, render
 
@@ -18,16 +19,19 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("store")
-@click.argument("out")
+@click.argument("store", type=click.Path())
+@click.argument("out", type=click.Path())
 @click.option(
     "--format", "kind", type=click.Choice(["arrow", "zarr"]), required=True,
-    help="arrow is mapped into memory, zarr is compressed.",
+    help="Kind of store: arrow is read in place, without loading it; zarr is compressed.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes [all cores].")
+@options.workers
 @json_option
 def convert(store: str, out: str, kind: str, workers: int | None, as_json: bool) -> None:
-    """Write STORE in another format to OUT, a new folder; converting back gives the same bytes."""
+    """Write STORE, a folder made by build, in another format to OUT, a new folder.
+
+    Converting back gives the same bytes.
+    """
     from pepland_data.builder.convert_format import convert as convert_store
     from pepland_data.loader.prefetch import usable_cores
 

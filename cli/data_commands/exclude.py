@@ -20,29 +20,33 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("store")
+@click.argument("store", type=click.Path())
 @click.option(
-    "--like", required=True, multiple=True, metavar="FILE",
+    "--like", type=click.Path(), required=True, multiple=True, metavar="FILE",
     help="File as for build, or store, whose peptides are excluded; may be repeated.",
 )  # fmt: skip
-@click.option("--out", required=True, help="Folder or URL of the new store; must be new.")
+@click.option(
+    "--out", type=click.Path(), required=True, help="Folder or URL of the new store; must be new."
+)
 @click.option(
     "--threshold", type=click.FloatRange(0.9, 1), metavar="IDENTITY",
-    help="Peptides of this identity are near [default: those that differ by one residue].",
+    help="Least share of equal residues of two peptides that are near each other [default: they "
+    "differ by one residue].",
 )  # fmt: skip
 @options.smiles_column
 @options.input_format
 @options.lowercase
 @options.monomers
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes [all cores].")
+@options.workers
 @json_option
 def exclude(
     store: str, like: tuple[str, ...], out: str, threshold: float | None, workers: int | None,
     monomers: tuple[str, ...], as_json: bool, **record: Any,
 ) -> None:  # fmt: skip
-    """Copy STORE without the peptides that are in FILE, or near to one.
+    """Copy STORE without the peptides that are in FILE, or near to one, such as test peptides.
 
-    Near means the same as for split --by similarity. The excluded rows are in rejects.parquet.
+    Two peptides are near if they differ by one residue, or by what --threshold allows. The excluded
+    rows are in rejects.parquet.
     """
     from pepland_data.builder.exclude import exclude as exclude_from
     from pepland_data.builder.options import options_of

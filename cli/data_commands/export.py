@@ -10,14 +10,17 @@ from pepland_cli.output import Command, json_option, render
 
 
 @click.command(cls=Command, epilog="Example: pepland-data export data/ --to parquet --out pq/")
-@click.argument("store")
+@click.argument("store", type=click.Path())
 @click.option(
-    "--to", type=click.Choice(["parquet", "dgl", "pyg"]), required=True, help="Kind of files."
+    "--to",
+    type=click.Choice(["parquet", "dgl", "pyg"]),
+    required=True,
+    help="Kind of files: Parquet tables, DGL graphs or PyTorch Geometric graphs.",
 )
-@click.option("--out", required=True, help="Folder to write; must not exist.")
+@click.option("--out", type=click.Path(), required=True, help="Folder to write; must be new.")
 @json_option
 def export(store: str, to: str, out: str, as_json: bool) -> None:
-    """Write the graphs of STORE as Parquet, DGL or PyG files, and print their size."""
+    """Write the graphs of STORE as files of other tools: Parquet, DGL or PyTorch Geometric."""
     from pepland_data import open_store
     from pepland_data.batch.export import export as export_store
 

@@ -10,11 +10,16 @@ from pepland_cli.output import Command, json_option, render
 
 
 @click.command(cls=Command, epilog="Example: pepland-data info data/ --vocab vocab.txt")
-@click.argument("store")
-@click.option("--vocab", default=None, help="Vocabulary file to report the coverage of.")
+@click.argument("store", type=click.Path())
+@click.option(
+    "--vocab",
+    type=click.Path(),
+    default=None,
+    help="File with one fragment per line, as SMILES; say what share of the store they cover.",
+)
 @json_option
 def info(store: str, vocab: str | None, as_json: bool) -> None:
-    """Show counts, sizes, distributions and vocabulary coverage of STORE."""
+    """Show what is in STORE, a folder made by build: counts, bytes, sizes of the graphs."""
     from pepland_data import Vocabulary, open_store
     from pepland_data.store.summary import summarize
 

@@ -19,21 +19,28 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("stores", nargs=-1, required=True)
-@click.option("--out", required=True, help="Folder of the joined store; must be new.")
+@click.argument("stores", type=click.Path(), nargs=-1, required=True)
+@click.option(
+    "--out", type=click.Path(), required=True, help="Folder of the joined store; must be new."
+)
 @click.option(
     "--rows-per-shard",
     type=click.IntRange(1),
-    help="Input rows per shard [as in the first store].",
+    help="Input rows in each file of graphs (shard) [default: as in the first store].",
 )
-@click.option("--link", is_flag=True, help="Share unchanged shards on disk instead of copying.")
+@click.option(
+    "--link",
+    is_flag=True,
+    help="Share unchanged files on disk (hard links) instead of copying them.",
+)
 @json_option
 def merge(
     stores: tuple[str, ...], out: str, rows_per_shard: int | None, link: bool, as_json: bool
 ) -> None:
-    """Join STORES in the given order, or the parts of one build in any order.
+    """Join STORES, folders made by build, in the given order.
 
-    The result has the same bytes as one build of all their inputs.
+    Parts of one build (build --part) are joined in any order. The result has the same bytes as one
+    build of all their inputs.
     """
     from pepland_data.builder.merge import merge as merge_stores
 

@@ -22,15 +22,23 @@ Found = tuple["Monomer", str, str]
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("files", nargs=-1, metavar="[FILE...]")
-@click.option("--search", default="", metavar="TEXT", help="Text in the symbol, name or SMILES.")
-@click.option("-o", "--draw", "picture", metavar="FILE", help="Picture to write, .svg.")
+@click.argument("files", type=click.Path(), nargs=-1, metavar="[FILE...]")
+@click.option(
+    "--search",
+    default="",
+    metavar="TEXT",
+    help="List only those with this text in symbol, name or SMILES.",
+)
+@click.option(
+    "-o", "--draw", "picture", type=click.Path(), metavar="FILE", help="Picture to write, .svg."
+)
 @json_option
 def monomers(files: tuple[str, ...], search: str, picture: str | None, as_json: bool) -> None:
-    """List the monomers of library FILEs, or those of the bundled library.
+    """List the monomers (residues and caps) that HELM can name, as symbol, kind and SMILES.
 
-    FILE is Pistoia or ChEMBL XML, Pistoia JSON, CSV with columns Symbol and CXSMILES, or SDF,
-    compressed or not. [*:1] in a SMILES is attachment point R1.
+    Without FILE, those of the bundled library. FILE is Pistoia or ChEMBL XML, Pistoia JSON, CSV
+    with columns Symbol and CXSMILES, or SDF, compressed or not. [*:1] in a SMILES is attachment
+    point R1.
     """
     found, faults = _of_files(files) if files else (_bundled(), [])
     wanted = search.casefold()

@@ -22,21 +22,29 @@ Put texts into single quotes: the shell replaces $ in others.
 
 @click.command(cls=Command, epilog=EPILOG)
 @click.argument("text")
-@click.option("-o", "--out", default=None, help="Picture to write, .svg or .png.")
+@click.option(
+    "-o", "--out", type=click.Path(), default=None, help="Picture to write, .svg or .png."
+)
 @options.input_format
 @options.lowercase
 @options.monomers
 @options.cut
-@click.option("--vocab", default=None, help="Vocabulary file with the labels of fragments.")
+@click.option(
+    "--vocab",
+    type=click.Path(),
+    default=None,
+    help="File with one fragment per line, as SMILES; its row numbers are shown as labels.",
+)
 @json_option
 def show(
     text: str, out: str | None, input_format: str, lowercase: str, monomers: tuple[str, ...],
     cut: str, vocab: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Show the heterograph of TEXT, a SMILES, sequence, HELM or another notation.
+    """Show a peptide as the network sees it: its atoms, and its fragments between the cuts.
 
-    Fragments are coloured by kind and cuts are marked in red. A long chain is broken into rows:
-    (1) at the end of a row continues at (1) of the next row.
+    TEXT is a SMILES, sequence, HELM or another notation. Fragments are coloured by kind and cuts
+    are marked in red. A long chain is broken into rows: (1) at the end of a row continues at (1) of
+    the next row.
     """
     from pepland_data import FeaturizeOptions, Vocabulary
     from pepland_data.draw.drawing import draw, examine

@@ -15,35 +15,47 @@ Examples:
   pepland-data synth rings.smi --cyclic 0.5 --bridged 0.5 --noncanonical 1
   pepland-data synth proteins.txt --form sequence --median-length 30
 """
-share = click.FloatRange(0, 1)
+share, length = click.FloatRange(0, 1), click.IntRange(1)
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("out")
-@click.option("--count", type=click.IntRange(0), default=1000, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.argument("out", type=click.Path())
+@click.option(
+    "--count", type=click.IntRange(0), default=1000, show_default=True, help="Number of peptides."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option(
     "--form", type=click.Choice(["smiles", "sequence", "helm"]), default="smiles",
     show_default=True, help="Notation of the peptides.",
 )  # fmt: skip
-@click.option("--noncanonical", type=share, help="Share with residues beyond the twenty [0.3].")
-@click.option("--cyclic", type=share, help="Share closed head to tail [0.1].")
-@click.option("--bridged", type=share, help="Share with a disulfide [0.05].")
-@click.option("--min-length", type=int, default=3, show_default=True, help="Residues.")
-@click.option("--median-length", type=int, default=14, show_default=True, help="Residues.")
-@click.option("--max-length", type=int, default=50, show_default=True, help="Residues.")
+@click.option(
+    "--noncanonical",
+    type=share,
+    help="Share of peptides with residues beyond the twenty [default: 0.3].",
+)
+@click.option("--cyclic", type=share, help="Share of peptides closed head to tail [default: 0.1].")
+@click.option("--bridged", type=share, help="Share of peptides with a disulfide [default: 0.05].")
+@click.option("--min-length", type=length, default=3, show_default=True,
+              help="Residues of the shortest peptides.")  # fmt: skip
+@click.option("--median-length", type=length, default=14, show_default=True,
+              help="Residues of a typical peptide.")  # fmt: skip
+@click.option("--max-length", type=length, default=50, show_default=True,
+              help="Residues of the longest peptides.")  # fmt: skip
 @json_option
 def synth(out: str, as_json: bool, form: str, **given: Any) -> None:
-    """Write synthetic peptides to OUT (.csv, .tsv, .smi or .txt, or these with .gz; - for stdout).
+    """Write random peptides to OUT, for tests and measurements.
 
-    The same seed gives the same peptides; a smaller count gives the first of them. In a
-    sequence of letters all residues are natural and no peptide is cyclic or bridged, so these
-    three shares are 0 by default.
+    OUT ends in .csv, .tsv, .smi or .txt, or in one of these and .gz; - is standard output. The same
+    seed gives the same peptides; a smaller count gives the first of them. In a sequence of letters
+    all residues are natural and no peptide is cyclic or bridged, so these three shares are 0 by
+    default.
     """
     from tqdm import tqdm
 
     from pepland_data.inputs.synthetic import SynthOptions, write_peptides
 
+    if not given["min_length"] <= given["median_length"] <= given["max_length"]:
+        raise click.UsageError("give lengths with --min-length <= --median-length <= --max-length")
     shares = ("noncanonical", "cyclic", "bridged")
     plain = dict.fromkeys(shares, 0.0) if form == "sequence" else {}
     options = SynthOptions(form=form, **plain | {k: v for k, v in given.items() if v is not None})

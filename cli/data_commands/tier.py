@@ -19,9 +19,9 @@ from pepland_data.loader.tiers.choice import (
 
 
 @click.command(cls=Command, epilog="Example: pepland-data tier data/ --memory 24GiB")
-@click.argument("stores", nargs=-1, required=True)
+@click.argument("stores", type=click.Path(), nargs=-1, required=True)
 @click.option(
-    "--memory", default=None, help="Free memory of the GPU, such as 24GiB; omit it for a CPU."
+    "--memory", default=None, help="Free memory of the GPU, such as 24GiB; leave it out for a CPU."
 )
 @click.option("--host-memory", default=None, help="Free memory of the machine [default: this one].")
 @click.option("--reserve", type=float, default=RESERVE, show_default=True,
@@ -34,7 +34,11 @@ def tier(
     reserve: float,
     as_json: bool,
 ) -> None:
-    """Show which tier the loader would choose for STORES, without reading a shard."""
+    """Show where the graphs of STORES would be kept in training, and why.
+
+    There are three places, called tiers, the fastest first: device (the memory of the GPU), host
+    (the memory of the machine) and mmap (the disk). Training takes the fastest one that fits.
+    """
     from pepland_data import open_store
 
     device = parse_size(memory) if memory else None

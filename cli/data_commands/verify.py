@@ -12,15 +12,15 @@ from pepland_cli.output import EXIT_REJECTED, Command, json_option, render
 
 
 @click.command(cls=Command, epilog="Example: pepland-data verify data/ --semantic 100")
-@click.argument("store")
+@click.argument("store", type=click.Path())
 @click.option(
     "--semantic", type=click.IntRange(0), default=0, show_default=True, metavar="N",
-    help="Make N graphs again from their texts and compare them (needs RDKit).",
+    help="Number of graphs to make again from their texts and to compare (needs RDKit).",
 )  # fmt: skip
 @options.monomers
 @json_option
 def verify(store: str, semantic: int, monomers: tuple[str, ...], as_json: bool) -> None:
-    """Check every checksum, offset, code and index of STORE; exit code 3 if it is damaged."""
+    """Check every byte of STORE, a folder made by build; exit code 3 if it is damaged."""
     from pepland_data.store.verify import verify as verify_store
 
     report = verify_store(store, semantic, monomers=options.given_monomers(monomers))

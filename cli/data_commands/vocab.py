@@ -10,12 +10,25 @@ from pepland_cli.output import Command, json_option, render
 
 
 @click.command(cls=Command, epilog="Example: pepland-data vocab data/ --top 258 -o vocab.txt")
-@click.argument("store")
-@click.option("--top", type=click.IntRange(1), default=258, show_default=True)
-@click.option("-o", "--out", default=None, help="Write the vocabulary, one SMILES per line.")
+@click.argument("store", type=click.Path())
+@click.option(
+    "--top", type=click.IntRange(1), default=258, show_default=True,
+    help="Number of fragments in the vocabulary. PepLand has 258.",
+)  # fmt: skip
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(),
+    default=None,
+    help="File to write the vocabulary to, one SMILES per line.",
+)
 @json_option
 def vocab(store: str, top: int, out: str | None, as_json: bool) -> None:
-    """Count the fragments of STORE and make a vocabulary of the most frequent ones."""
+    """Count the fragments of STORE and make a vocabulary of the most frequent ones.
+
+    Pre-training predicts masked fragments, and the vocabulary lists those it can predict.
+    pepland-train makes one itself; make one here to use it for several runs.
+    """
     from pepland_data import Vocabulary, open_store
     from pepland_data.store.summary import coverage, most_frequent
 

@@ -114,6 +114,9 @@ def test_a_mixture_of_stores_trains(store, tmp_path) -> None:
         (["--shards", "STORE", "--init-from", "nowhere"], 1, "nowhere"),
         (["--config", "none.toml"], 1, "none.toml"),
         (["--learning-rate", "1"], 2, "learning-rate"),
+        (["STORE"], 2, "name a store with --shards"),
+        (["--shards", "nowhere", "--dry-run"], 1, "nowhere"),
+        (["--task", "regression", "--target", "y", "--shards", "STORE", "--dry-run"], 2, "epochs"),
     ],
 )
 def test_bad_input_is_one_sentence_and_an_exit_code(
@@ -148,10 +151,37 @@ def test_stage_two_starts_from_a_run_with_its_sizes(store, trained, tmp_path) ->
 
 def test_the_help_has_the_sections_of_the_configuration() -> None:
     text = call("--help").stdout
-    titles = ["Options:", "Data:", "Masks:", "Model:", "Optimization:", "Run:", "Fine-tuning:"]
-    places = [text.index(f"\n{title}\n") for title in titles]
+    titles = ["Examples", "Most used", "Data", "Masks", "Model", "Optimization", "Run",
+              "Fine-tuning", "Options", "Commands"]  # fmt: skip
+    places = [text.index(f"{title}:\n") for title in titles]
     assert places == sorted(places)
     assert "0.001, fine-tuning 0.0005" in " ".join(text.split()).replace("- ", "-")
+
+
+def test_a_dry_run_says_what_a_run_takes_and_writes_nothing(store, tmp_path, monkeypatch) -> None:
+    out = tmp_path / "run"
+    flags = [*SMALL, "--valid-fraction", "0.2", "--epochs", "3", "--eval-every", "10"]
+    result = call("--shards", store, "--out", out, *flags, "--dry-run", "--json")
+    assert result.exit_code == 0, result.output
+    assert not out.exists()
+    told = json.loads(result.stdout)
+    trained = call("--shards", store, "--out", out, *flags, "--json")
+    events = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert told["steps"] == json.loads(trained.stdout)["steps"]
+    assert told["data"] == json.loads(trained.stdout)["data"]
+    assert told["evaluations"] == sum(event["kind"] == "eval" for event in events)
+    peptides = told["steps"] * 8 + told["evaluations"] * told["data"]["validation peptides"]
+    assert told["seconds"] == pytest.approx(peptides / told["graphs_per_s"])
+
+
+def test_a_dry_run_of_a_begun_run_counts_what_is_left(store, trained) -> None:
+    flags = ["--shards", store, "--out", trained[0], *SHORT, "--max-steps", 9]
+    before = sorted(trained[0].rglob("*"))
+    told = json.loads(call(*flags, "--dry-run", "--json").stdout)
+    assert (told["steps"], told["steps_done"]) == (9, 6)
+    shown = call(*flags, "--dry-run").stdout
+    assert "3 of 9 to do" in shown
+    assert sorted(trained[0].rglob("*")) == before
 
 
 @pytest.mark.parametrize(
