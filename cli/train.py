@@ -161,16 +161,32 @@ def main(
 
 def show_dry_run(config: Any, as_json: bool) -> None:
     """Print what a pre-training will take."""
-    from pepland_cli import dry_run
+    from pepland_model.measure.first_steps import dry_run
 
     if config.finetune.finetunes:
         raise click.UsageError(
             "--dry-run is for pre-training; to see how long fine-tuning takes, run it with "
             "--epochs 1 and another --out"
         )
-    found = dry_run.dry_run(config)
+    found = dry_run(config)
     if found is not None:  # rank 0 reports
-        render(found, as_json, dry_run.text)
+        render(found, as_json, dry_run_text)
+
+
+def dry_run_text(r: dict[str, Any]) -> str:
+    """Return the answer of a dry run as text."""
+    from pepland_model.run.progress import duration
+
+    kind = "GPU memory" if r["device"].startswith("cuda") else "memory"
+    return "\n".join([
+        f"data     {', '.join(f'{name} {value}' for name, value in r['data'].items())}",
+        f"steps    {r['steps'] - r['steps_done']:,} of {r['steps']:,} to do, "
+        f"{r['batch_size']:,} peptides each; evaluations: {r['evaluations']:,}",
+        f"speed    {r['graphs_per_s']:,.0f} peptides per second on {r['device']}",
+        f"time     about {duration(r['seconds'])}",
+        f"memory   {r['memory_gib']:.1f} GiB of {kind}; a larger batch later may need more",
+        f"nothing was written to {r['out']}; the same command without --dry-run trains",
+    ])  # fmt: skip
 
 
 def summary_text(summary: dict[str, Any]) -> str:

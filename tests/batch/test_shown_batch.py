@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pepland_data import HeteroBatch
-from tests.helpers.markup import shown
+from tests.helpers.page_reader import shown
 from tests.helpers.pretrain_data import golden_graphs
 
 

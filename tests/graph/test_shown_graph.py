@@ -10,7 +10,7 @@ import pytest
 
 from pepland_data.graph.heterograph import HeteroGraph
 from pepland_data.html_parts import curve, plain, table
-from tests.helpers.markup import picture_count, shown
+from tests.helpers.page_reader import picture_count, shown
 from tests.helpers.pretrain_data import golden_graphs
 
 HOSTILE = "<script>alert('x')</script>&\"\x0b"

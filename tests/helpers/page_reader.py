@@ -1,9 +1,11 @@
-"""Read a page strictly: its tags and ids, and whether it needs another file."""
+"""Read pages and what objects show in a notebook strictly: tags, ids, words, other files."""
 
 from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import Any
+from xml.etree import ElementTree
 
 VOID = {"meta", "path", "use", "rect", "ellipse", "br"}
 
@@ -37,3 +39,19 @@ def check_alone(page: str) -> None:
     """Assert that a page needs no network, and that its policy forbids it."""
     assert not re.search(r'(?:src|href)\s*=\s*"(?!#)|url\((?!#)|@import', page)
     assert "default-src 'none'" in page
+
+
+def shown(thing: Any) -> str:
+    """Return the words that an object shows; its HTML must be well-formed."""
+    return text_of(thing._repr_html_())
+
+
+def text_of(markup: str) -> str:
+    """Return the words of an element, without the titles of pictures; ParseError if it is none."""
+    root = ElementTree.fromstring(markup)
+    return " ".join(" ".join(root.itertext()).split())
+
+
+def picture_count(thing: Any) -> int:
+    """Return how many pictures an object shows."""
+    return str(thing._repr_html_()).count("<svg ")

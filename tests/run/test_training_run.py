@@ -12,7 +12,7 @@ from pepland_data.errors import InputError
 from pepland_model import open_run
 from pepland_model.run.checkpoint import CheckpointError
 from pepland_model.run.config import TrainConfig, task_defaults, to_toml, with_flags
-from tests.helpers.markup import picture_count, shown
+from tests.helpers.page_reader import picture_count, shown
 
 INTERVAL = {"mean": 0.5, "std": 0.1, "low": 0.25, "high": 0.75, "n": 3}
 

@@ -17,7 +17,7 @@ from pepland_data.store.split.make import make_split
 from pepland_data.store.split.recorded import write_split
 from tests.helpers.bare_checkout import HIDE
 from tests.helpers.golden_store import write_golden_store
-from tests.helpers.markup import shown, text_of
+from tests.helpers.page_reader import shown, text_of
 from tests.helpers.paths import ROOT
 
 WITHOUT_RDKIT = """

@@ -16,7 +16,7 @@ from pepland_model.run.config import TrainConfig, with_flags
 from pepland_model.run.distributed import ProcessGroup
 from pepland_model.run.folder import check_folder
 from pepland_model.run.host_memory import keep_freed_memory
-from pepland_model.run.progress import Progress, duration
+from pepland_model.run.progress import Progress
 from pepland_model.run.signals import StopRequest
 from pepland_model.train.init_from import source_vocabulary, with_source_sizes
 from pepland_model.train.pretrain import make_network
@@ -75,7 +75,8 @@ def first_steps(config: TrainConfig, processes: ProcessGroup, data: RunData) -> 
         trainer = Trainer(short, processes, without_validation, network, quiet, log)  # type: ignore[arg-type]
         if trainer.run(stop).status != "finished":
             raise KeyboardInterrupt
-    return log.values["train"]
+    found: dict[str, Any] = log.values["train"]
+    return found
 
 
 def answer(
@@ -104,17 +105,3 @@ def steps_done(run: Path) -> int:
     """Return the step of the newest checkpoint in a run folder, 0 if there is none."""
     found = checkpoints(run)
     return int(found[-1].name.rpartition("-")[2]) if found else 0
-
-
-def text(r: dict[str, Any]) -> str:
-    """Return the answer as text."""
-    kind = "GPU memory" if r["device"].startswith("cuda") else "memory"
-    return "\n".join([
-        f"data     {', '.join(f'{name} {value}' for name, value in r['data'].items())}",
-        f"steps    {r['steps'] - r['steps_done']:,} of {r['steps']:,} to do, "
-        f"{r['batch_size']:,} peptides each; evaluations: {r['evaluations']:,}",
-        f"speed    {r['graphs_per_s']:,.0f} peptides per second on {r['device']}",
-        f"time     about {duration(r['seconds'])}",
-        f"memory   {r['memory_gib']:.1f} GiB of {kind}; a larger batch later may need more",
-        f"nothing was written to {r['out']}; the same command without --dry-run trains",
-    ])  # fmt: skip
