@@ -67,7 +67,9 @@ class Vocabulary:
         try:
             lines = Path(path).read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError) as error:
-            raise InputError(f"cannot read vocabulary {path}: {error}") from error
+            raise InputError(
+                f"cannot read vocabulary {path}: {error}; name a text file with one SMILES per line"
+            ) from error
         fragments = tuple(line.strip() for line in lines if line.strip())
         if not fragments:
             raise InputError(f"vocabulary {path} is empty; expected one fragment SMILES per line")

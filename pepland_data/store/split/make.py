@@ -179,7 +179,9 @@ def _read_sets(path: Path, store: GraphStore) -> list[str]:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"the split file {path} cannot be read: {error}") from error
+        raise InputError(
+            f"the split file {path} cannot be read: {error}; name a CSV file with a header"
+        ) from error
     names = list(lines[0]) if lines else []
     key = next((k for k in ("row_id", "smiles") if k in names), None)
     if key is None or "set" not in names:

@@ -104,7 +104,9 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+        raise InputError(
+            f"cannot read {path}: {error}; name a file of weights that PepLand's code saved"
+        ) from error
     except Exception as error:  # a damaged pickle can raise any exception
         raise InputError(f"{path} is damaged or not a checkpoint: {error}") from error
     if not tensors:
