@@ -86,5 +86,8 @@ def code(paragraph: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return one line of text in which Markdown finds no marks."""
-    return re.sub(r"([\\`*_\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    """Return one line of text in which Markdown finds no marks but code."""
+    parts = re.split("(`[^`]+`)", html.escape(" ".join(text.split()), quote=False))
+    marks = r"([\\`*_\[\]])"
+    parts[::2] = [re.sub(marks, r"\\\1", part) for part in parts[::2]]
+    return "".join(parts)

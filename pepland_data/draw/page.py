@@ -57,7 +57,9 @@ def percent(share: float | None) -> str:
 
 
 def plain(value: object) -> str:
-    """Return a value of a summary as text: four digits, and thousands apart."""
+    """Return a value of a summary as text: four digits, thousands apart, lists with commas."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain, value))
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if type(value) is int else str(value)
