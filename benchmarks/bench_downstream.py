@@ -41,9 +41,10 @@ OPTIONS = (
     click.option("--checkpoint", "checkpoints", multiple=True, help="Trained encoder; repeat it."),
     click.option("--task", "tasks", multiple=True, type=click.Choice(TASKS), help="Default: all."),
     click.option("--seeds", default=2, show_default=True),
-    click.option(
-        "--splits", default=ALL, help="Most splits of permeability, evenly spread; default: all."
-    ),
+    click.option("--thresholds", default=ALL,
+                 help="Most thresholds of the other tasks, evenly spread; default: all."),
+    click.option("--splits", default=ALL,
+                 help="Most splits of permeability, evenly spread; default: all."),
     click.option("--hidden", default=PharmHGTConfig().hidden, show_default=True,
                  help="Width of the untrained networks."),
     click.option("--scratch", help="Folder of stores, runs and finished figures; else a new one."),
@@ -68,8 +69,8 @@ def main() -> None:
 @main.command()
 @common
 def frozen(
-    data: str, checkpoints: tuple[str, ...], tasks: tuple[str, ...], seeds: int, splits: int,
-    hidden: int, scratch: str | None, threads: int, results: Path,
+    data: str, checkpoints: tuple[str, ...], tasks: tuple[str, ...], seeds: int,
+    thresholds: int, splits: int, hidden: int, scratch: str | None, threads: int, results: Path,
 ) -> None:  # fmt: skip
     """Fit LightGBM on frozen vectors, and write downstream_frozen.json and .png."""
     torch.set_num_threads(threads)
@@ -80,7 +81,7 @@ def frozen(
         "seeds": seeds, "LightGBM": {**SETTINGS, "columns per tree": COLUMNS_PER_TREE},
         "untrained": config.to_dict(), "count-ECFP": {"radius": RADIUS, "numbers": BITS},
     }  # fmt: skip
-    found = make_table(read, rows, seeds, splits, scratch)
+    found = make_table(read, rows, seeds, (thresholds, splits), scratch)
     save("downstream_frozen", settings, found, results)
 
 
@@ -90,14 +91,16 @@ def frozen(
 @click.option("--lr", type=float, help="Of pepland-train; default: its own.")
 @click.option("--epochs", type=int, help="Of pepland-train; default: its own.")
 def tuned(
-    data: str, checkpoints: tuple[str, ...], tasks: tuple[str, ...], seeds: int, splits: int,
-    hidden: int, scratch: str | None, threads: int, results: Path, **flags: Any,
+    data: str, checkpoints: tuple[str, ...], tasks: tuple[str, ...], seeds: int,
+    thresholds: int, splits: int, hidden: int, scratch: str | None, threads: int, results: Path, **flags: Any,
 ) -> None:  # fmt: skip
     """Train encoders on the tasks, and write downstream_tuned.json and .png."""
     torch.set_num_threads(threads)
     given = {"hidden": hidden, **{name: value for name, value in flags.items() if value}}
     read = [read_task(task, Path(data)) for task in tasks or TASKS]
-    found = make_table(read, all_tuned(list(checkpoints), given), seeds, splits, scratch)
+    found = make_table(
+        read, all_tuned(list(checkpoints), given), seeds, (thresholds, splits), scratch
+    )
     save("downstream_tuned", {"seeds": seeds, "pepland-train": given}, found, results)
 
 

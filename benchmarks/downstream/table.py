@@ -31,15 +31,16 @@ ALL = 10**6
 
 
 def make_table(
-    tasks: Sequence[Task], rows: Sequence[Row], seeds: int, most: int, scratch: str | None
-) -> dict[str, Any]:
+    tasks: Sequence[Task], rows: Sequence[Row], seeds: int, most: tuple[int, int],
+    scratch: str | None,
+) -> dict[str, Any]:  # fmt: skip
     """Return the figures of every row of every task; what is done in the scratch folder is kept.
 
     Args:
         tasks: the tasks.
         rows: the rows.
         seeds: how many.
-        most: most splits of permeability.
+        most: most thresholds of classified tasks, and most splits of permeability.
         scratch: folder of stores, runs and finished figures; None for one that is removed.
     """
     if len({row.name for row in rows}) < len(rows):
@@ -48,7 +49,7 @@ def make_table(
         folder = Path(scratch or fresh)
         folder.mkdir(parents=True, exist_ok=True)
         cells = Cells(folder / "cells.jsonl")
-        chosen = {t.name: spread(list(t.splits), most if t.regression else ALL) for t in tasks}
+        chosen = {t.name: spread(list(t.splits), most[t.regression]) for t in tasks}
         for seed in range(seeds):
             for task in tasks:
                 for row in rows:
