@@ -92,7 +92,8 @@ def frozen(
 @click.option("--epochs", type=int, help="Of pepland-train; default: its own.")
 def tuned(
     data: str, checkpoints: tuple[str, ...], tasks: tuple[str, ...], seeds: int,
-    thresholds: int, splits: int, hidden: int, scratch: str | None, threads: int, results: Path, **flags: Any,
+    thresholds: int, splits: int, hidden: int, scratch: str | None, threads: int, results: Path,
+    **flags: Any,
 ) -> None:  # fmt: skip
     """Train encoders on the tasks, and write downstream_tuned.json and .png."""
     torch.set_num_threads(threads)

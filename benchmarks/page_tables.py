@@ -209,8 +209,8 @@ def worth_of(figures: dict[str, Any] | None) -> str:
     """Return the mean of each figure of a row, task and part."""
     if not figures:
         return ""
-    first, *others = [f"{value['mean']:.3f}" for value in figures.values()]
-    return f"{first} ({others[0][:-1]})" if others else first
+    first, *others = [value["mean"] for value in figures.values()]
+    return f"{first:.3f} ({others[0]:.2f})" if others else f"{first:.3f}"
 
 
 def main() -> None:

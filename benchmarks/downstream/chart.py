@@ -9,6 +9,11 @@ from pepland_data.draw.figures import COLORS
 
 PUBLISHED, CLEAN = COLORS[:2]
 OTHERS = "#333333"
+PARTS = (
+    ("test", "test sets as published", "o", PUBLISHED, 0.0),
+    ("clean", "their rows taken out of training", "s", CLEAN, 0.3),
+)
+"""Figures, what they are, mark, colour, and place below the row."""
 
 
 def draw(tasks: dict[str, Any], path: Path) -> None:
@@ -20,6 +25,9 @@ def draw(tasks: dict[str, Any], path: Path) -> None:
     grid = figure.subplots(len(tasks), 1, squeeze=False)[:, 0]
     for axes, (name, found) in zip(grid, tasks.items(), strict=True):
         draw_task(axes, name, found)
+    marks = [grid[0].plot([], [], mark, color=color, label=told)[0]
+             for _, told, mark, color, _ in PARTS]  # fmt: skip
+    figure.legend(handles=marks, loc="outside upper center", ncols=2, frameon=False)
     figure.savefig(path, dpi=130)
 
 
@@ -30,10 +38,8 @@ def draw_task(axes: Any, name: str, found: dict[str, Any]) -> None:
     """
     key = next(iter(next(iter(found["rows"].values()))["test"]))
     labels = [*found["rows"], *(f"{other} (published)" for other in found["published"])]
-    parts = {"test": ("o", PUBLISHED, 0.0), "clean": ("s", CLEAN, 0.3)}
-    if not any(found["test rows in training"].values()):
-        del parts["clean"]
-    for part, (mark, color, down) in parts.items():
+    shown = PARTS if any(found["test rows in training"].values()) else PARTS[:1]
+    for part, _, mark, color, down in shown:
         for i, row in enumerate(found["rows"].values()):
             draw_row(axes, row[part][key], i + down, mark, color)
     for i, value in enumerate(found["published"].values(), len(found["rows"])):

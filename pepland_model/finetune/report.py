@@ -56,7 +56,8 @@ def figure_text(found: Mapping[str, Any] | float | str | None) -> str:
         return found
     if found is None or isinstance(found, int | float):
         return "undefined" if found is None else f"{found:.4f}"
-    width = "" if found["low"] is None else f" ({found['low']:.4f} to {found['high']:.4f})"
+    is_one = found["low"] in (None, found["high"])
+    width = "" if is_one else f" ({found['low']:.4f} to {found['high']:.4f})"
     return figure_text(found["mean"]) + width
 
 
