@@ -45,7 +45,7 @@ def draw_task(axes: Any, name: str, found: dict[str, Any]) -> None:
     for i, value in enumerate(found["published"].values(), len(found["rows"])):
         axes.plot(value[key], i, "o", mfc="white", color=OTHERS)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(labels) - 0.4, -0.4)
     better = "lower is better" if key == "mae" else "higher is better"
     axes.set_title(f"{name}: test {key.upper()}, {better}", fontsize=10)
     axes.grid(axis="x", alpha=0.3)
