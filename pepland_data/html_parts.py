@@ -60,18 +60,25 @@ def _line(tag: str, values: Sequence[Any], like: Sequence[Any]) -> str:
     """Return a row; each value stands on the side of the value in `like`."""
     sides = ("right" if isinstance(value, int | float) else "left" for value in like)
     cells = (
-        f'<{tag} style="text-align:{side}">{html.escape(plain(value))}</{tag}>'
+        f'<{tag} style="text-align:{side}">{html.escape(short(value))}</{tag}>'
         for value, side in zip(values, sides, strict=True)
     )
     return f"<tr>{''.join(cells)}</tr>"
 
 
 def plain(value: Any) -> str:
-    """Return a value as a short text: numbers with four digits, long texts with their ends cut."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        shown = " ".join(str(value).split())
-        return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    """Return a value as text: numbers with four digits, thousands apart, lists with commas."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain, value))
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if type(value) is int else str(value)
+
+
+def short(value: Any) -> str:
+    """Return a value as a text of one line; long ones with their ends cut."""
+    shown = " ".join(plain(value).split())
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 def curve(title: str, points: Sequence[tuple[float, float]]) -> str:

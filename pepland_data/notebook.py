@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pepland_data.errors import InputError, InvalidMoleculeError
 from pepland_data.graph.columns import GROUPS
 from pepland_data.graph.heterograph import HeteroGraph
-from pepland_data.html_parts import block, plain, scrolled, table
+from pepland_data.html_parts import block, scrolled, short, table
 from pepland_data.store.graph_store import GraphStore
 from pepland_data.store.summary import summarize
 
@@ -67,7 +67,7 @@ def graph_html(graph: HeteroGraph) -> str:
     c = graph.columns
     arrays = {name: getattr(c, name) for names in GROUPS.values() for name in names}
     counts = {group: int(c.sizes(group).sum()) for group in GROUPS}
-    about = f"of {plain(graph.smiles)}" if graph.smiles else "without text"
+    about = f"of {short(graph.smiles)}" if graph.smiles else "without text"
     return block("HeteroGraph", about, picture, _groups(counts, arrays))
 
 

@@ -112,9 +112,11 @@ def exclude(
     try:
         work = lock.path.parent
         empty(work, but=LOCK_FILE)
+        done, exclusion = _former(out, store)
         likes = like_stores(store, like, work, reading, progress)
         record: dict[str, Any] = {"like": [one.record() for one in likes], "threshold": threshold}
-        done = _check_free(out, store, record)
+        if done and exclusion != record:
+            raise _taken(out)
         manifest = done or _write(out, store, likes, record, reading, work / "store", progress)
     finally:
         lock.release(clear=True)
@@ -131,24 +133,27 @@ def _check_store(store: GraphStore, like: Sequence[str | Path]) -> None:
         )
 
 
-def _check_free(out: Path, store: GraphStore, record: dict[str, Any]) -> Manifest | None:
-    """Return the manifest if `out` holds this result already, None if `out` is empty.
+def _former(out: Path, store: GraphStore) -> tuple[Manifest | None, dict[str, Any]]:
+    """Return the manifest of an earlier result in `out`, and what it left out; None if empty.
 
     Raises:
-        BuildError: `out` holds something else.
+        BuildError: `out` holds something that was not made of this store.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
+        return None, {}
     if (out / MANIFEST_FILE).is_file():
         found, was = read_manifest(out), store.manifest
         excluded = list(found.input.get("excluded", []))
-        last = excluded.pop() if excluded else {"like": [], "threshold": None}
-        last = {**last, "like": [{k: v for k, v in one.items() if k not in (SAME, NEAR)}
-                                 for one in last["like"]]}  # fmt: skip
-        now = (found.versions, found.options, {**found.input, "excluded": excluded}, last)
-        if now == (was.versions, was.options, {"excluded": [], **was.input}, record):
-            return found
-    raise BuildError(f"{out} is there already; name a new folder")
+        last = excluded.pop() if excluded else {"like": []}
+        now = (found.versions, found.options, {**found.input, "excluded": excluded})
+        if now == (was.versions, was.options, {"excluded": [], **was.input}):
+            like = [{k: v for k, v in one.items() if k not in (SAME, NEAR)} for one in last["like"]]
+            return found, {**last, "like": like}
+    raise _taken(out)
+
+
+def _taken(out: Path) -> BuildError:
+    return BuildError(f"{out} is there already; name a new folder")
 
 
 def _write(

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from pepland_data.draw.figures import number_text
+from pepland_data.errors import MissingDependencyError
+from pepland_data.html_parts import plain
 
 TEXT = 240
 """Characters of a text; the rest is left out."""
@@ -15,6 +17,12 @@ TEXT = 240
 def missing_packages() -> str:
     """Return the packages of pages that are not installed, "" if there are none."""
     return " and ".join(name for name in ("matplotlib", "jinja2") if not find_spec(name))
+
+
+def check_packages() -> None:
+    """Raise MissingDependencyError if matplotlib or Jinja2 is not installed."""
+    if missing := missing_packages():
+        raise MissingDependencyError(f"pages need {missing}; install 'pepland-data[report]'")
 
 
 def render(template: str, **values: Any) -> bytes:
@@ -54,15 +62,6 @@ def percent(share: float | None) -> str:
     if 0 < share < 0.0005:
         return "<\u00a00.1\u00a0%"
     return ">\u00a099.9\u00a0%" if 0.9995 < share < 1 else f"{100 * share:.3g}\u00a0%"
-
-
-def plain(value: object) -> str:
-    """Return a value of a summary as text: four digits, thousands apart, lists with commas."""
-    if isinstance(value, list | tuple):
-        return ", ".join(map(plain, value))
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if type(value) is int else str(value)
 
 
 def shortened(text: str) -> str:

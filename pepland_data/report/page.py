@@ -8,15 +8,9 @@ from typing import Any
 
 from pepland_data.chem.conversion import FeaturizeOptions
 from pepland_data.draw.figures import style
-from pepland_data.draw.page import missing_packages, render
-from pepland_data.errors import MissingDependencyError, PeplandError
+from pepland_data.draw.page import check_packages, render
+from pepland_data.errors import PeplandError
 from pepland_data.files.atomic import write_atomic_bytes
-
-
-def check_packages() -> None:
-    """Raise MissingDependencyError if matplotlib or Jinja2 is not installed."""
-    if missing := missing_packages():
-        raise MissingDependencyError(f"pages need {missing}; install 'pepland-data[report]'")
 
 
 def write_page(numbers: Mapping[str, Any], path: str | Path, options: FeaturizeOptions) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pepland_data.draw.figures import Line, Picture, as_picture, figure_of_curves, style
-from pepland_data.draw.page import missing_packages, plain, render
+from pepland_data.draw.page import missing_packages, render
 from pepland_data.files.atomic import write_atomic_bytes
+from pepland_data.html_parts import plain
 from pepland_model.run.folder import CONFIG
 from pepland_model.run.log import events
 

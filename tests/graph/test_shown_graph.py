@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pepland_data.graph.heterograph import HeteroGraph
-from pepland_data.html_parts import curve, plain, table
+from pepland_data.html_parts import curve, short, table
 from tests.helpers.page_reader import picture_count, shown
 from tests.helpers.pretrain_data import golden_graphs
 
@@ -65,8 +65,8 @@ def test_a_graph_without_text_and_a_damaged_one_are_shown(graph: HeteroGraph) ->
 
 
 def test_a_long_text_and_numbers_are_short() -> None:
-    assert plain("C" * 500) == "C" * 79 + "…"
-    assert [plain(x) for x in (1234567, 0.123456, True)] == ["1,234,567", "0.1235", "True"]
+    assert short("C" * 500) == "C" * 79 + "…"
+    assert [short(x) for x in (1234567, 0.123456, True)] == ["1,234,567", "0.1235", "True"]
     assert table(("a",), []) == ""
 
 

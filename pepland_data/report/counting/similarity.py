@@ -12,6 +12,7 @@ from pepland_data.graph.columns import GraphColumns
 from pepland_data.hashing import Hashes, text_hashes
 from pepland_data.report.counting.rows import Rows, blocks
 from pepland_data.store.graph_store import GraphStore
+from pepland_data.store.split.near_rows import NONE, KeyIndex
 from pepland_data.store.split.piece_graph import piece_graph
 from pepland_data.store.split.similar_groups import graph_keys
 
@@ -85,15 +86,15 @@ def near_duplicates(
     """
     source = source or store
     mine = [_keys(store, part, c) for part, c in blocks(store, rows)]
-    near, same = (np.full(len(rows), -1) for _ in range(2))
+    near, same = (np.full(len(rows), NONE) for _ in range(2))
     if not mine:
         return near, same
     keys, owners, whole = (np.concatenate(parts) for parts in zip(*mine, strict=True))
     place = np.searchsorted(rows, owners)
     for part, c in blocks(source, others):
         their_keys, their_owners, their_whole = _keys(source, part, c)
-        _match(keys, place, their_keys, their_owners, near)
-        _match(whole, np.arange(len(rows)), their_whole, part, same)
+        _fill(near, KeyIndex(their_keys, their_owners).first(keys, place, len(rows)))
+        _fill(same, KeyIndex(their_whole, part).first(whole, np.arange(len(rows)), len(rows)))
     return near, same
 
 
@@ -103,9 +104,6 @@ def _keys(store: GraphStore, rows: Rows, c: GraphColumns) -> tuple[Hashes, Rows,
     return found, rows[owner], found[: len(rows)]
 
 
-def _match(keys: Hashes, place: Rows, others: Hashes, owners: Rows, found: Rows) -> None:
-    """Write the owner of an equal key into ``found[place]`` of each key that has one."""
-    order = np.argsort(others, kind="stable")
-    at = np.minimum(np.searchsorted(others[order], keys), len(others) - 1)
-    hit = others[order][at] == keys
-    found[place[hit]] = owners[order][at[hit]]
+def _fill(found: Rows, more: Rows) -> None:
+    """Write what was found now where nothing was found before."""
+    found[:] = np.where(found == NONE, more, found)

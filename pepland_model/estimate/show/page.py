@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pepland_data.draw.page import render
+from pepland_data.draw.page import check_packages, render
 from pepland_data.files.atomic import write_atomic_bytes
 from pepland_model.estimate.show.charts import pictures
 from pepland_model.estimate.show.tables import TITLE, answers, cell, columns, heading, is_numeric
@@ -23,8 +23,9 @@ def write_page(document: Mapping[str, Any], path: str | Path) -> None:
         path: file to write; its folder is made.
 
     Raises:
-        MissingDependencyError: matplotlib is not installed.
+        MissingDependencyError: matplotlib or Jinja2 is not installed.
     """
+    check_packages()
     about = document.get("about", {})
     shown = [answer for answer in answers(document) if answer.rows]
     page = render(
