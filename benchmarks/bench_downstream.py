@@ -90,6 +90,7 @@ def frozen(
 @click.option("--batch-size", type=int, help="Of pepland-train; default: its own.")
 @click.option("--lr", type=float, help="Of pepland-train; default: its own.")
 @click.option("--epochs", type=int, help="Of pepland-train; default: its own.")
+@click.option("--patience", type=int, help="Of pepland-train; default: its own.")
 def tuned(
     data: str, checkpoints: tuple[str, ...], tasks: tuple[str, ...], seeds: int,
     thresholds: int, splits: int, hidden: int, scratch: str | None, threads: int, results: Path,
@@ -97,7 +98,10 @@ def tuned(
 ) -> None:  # fmt: skip
     """Train encoders on the tasks, and write downstream_tuned.json and .png."""
     torch.set_num_threads(threads)
-    given = {"hidden": hidden, **{name: value for name, value in flags.items() if value}}
+    given = {
+        "hidden": hidden,
+        **{name: value for name, value in flags.items() if value is not None},
+    }
     read = [read_task(task, Path(data)) for task in tasks or TASKS]
     found = make_table(
         read, all_tuned(list(checkpoints), given), seeds, (thresholds, splits), scratch

@@ -27,6 +27,8 @@ from pepland_model.run.load_encoder import source_folder
 
 Matrix = npt.NDArray[np.float32]
 RADIUS, BITS = 8, 2048
+TARGET = "target"
+"""Column of the stores."""
 COUNTS, ECFP = "fragment counts, sizes", "count-ECFP"
 
 
@@ -61,10 +63,13 @@ def task_store(task: Task, folder: Path) -> GraphStore:
     """Return the store of a task, every row of which is a graph; it is built once."""
     path = folder / f"{task.name}-store"
     if not (path / "manifest.json").is_file():
-        build(task.file, path, BuildOptions(FeaturizeOptions(input_format="smiles"), workers=2))
+        file = folder / f"{task.name}.csv"
+        lines = [f"{text},{target}" for text, target in zip(task.smiles, task.targets, strict=True)]
+        file.write_text("\n".join([f"smiles,{TARGET}", *lines, ""]), encoding="utf-8")
+        build(file, path, BuildOptions(FeaturizeOptions(input_format="smiles"), workers=2))
     store = open_store(path)
     if not np.array_equal(store.row_id, np.arange(len(task.smiles))):
-        raise SystemExit(f"some rows of {task.file.name} are no peptides; take them out")
+        raise SystemExit(f"some rows of {task.name} are no peptides; take them out")
     return store
 
 

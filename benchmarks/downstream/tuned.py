@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.downstream.features import task_store
+from benchmarks.downstream.features import TARGET, task_store
 from benchmarks.downstream.tasks import Rows, Sets, Task, without_test
 from pepland_data.files.atomic import file_sha256
 from pepland_data.store.split.recorded import UNASSIGNED, Split, write_split
@@ -52,11 +52,12 @@ def all_tuned(checkpoints: list[str], flags: Mapping[str, Any]) -> list[Tuned]:
         checkpoints: runs, checkpoints or model folders.
         flags: settings of ``pepland-train`` for all rows.
     """
-    made = [Tuned("untrained, fine-tuned", json.dumps(flags), flags)]
+    settings = json.dumps(flags, sort_keys=True)
+    made = [Tuned("untrained, fine-tuned", settings, flags)]
     for path in checkpoints:
         digest = file_sha256(source_folder(path) / MODEL)
         given = {**flags, "init_from": path}
-        made.append(Tuned(f"{Path(path).name}, fine-tuned", f"{digest} {json.dumps(flags)}", given))
+        made.append(Tuned(f"{Path(path).name}, fine-tuned", f"{digest} {settings}", given))
     return made
 
 
@@ -92,7 +93,7 @@ class TunedScores:
     def train(self, out: Path, store: str, split: str) -> None:
         """Fine-tune in a folder, or go on there."""
         kind = "regression" if self.task.regression else "classification"
-        given = {"task": kind, "target": self.task.column, "shards": (store,), "out": str(out),
+        given = {"task": kind, "target": TARGET, "shards": (store,), "out": str(out),
                  "split": split, "seed": self.seed, "device": "cpu"}  # fmt: skip
         summary = finetune(with_flags(task_defaults(kind), {**given, **self.row.flags}))
         if summary["status"] != "finished":

@@ -9,7 +9,7 @@ turns them into something that can be counted, and are normalized again before a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
 from pepland_data.batch.hetero_batch import HeteroBatch
-from pepland_model.network.output import PharmHGTOutput
+from pepland_model.network.output import Round
 from pepland_model.network.pooling import pool
+from pepland_model.network.segments import take
 
 
 class Normalize(nn.BatchNorm1d):
@@ -28,15 +29,38 @@ class Normalize(nn.BatchNorm1d):
     differ. A batch of one row has no statistics; it is normalized as in evaluation.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__(width, eps=1e-8, momentum=None)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Return the normalized rows. [N, width]."""
-        if self.training and len(rows) == 1:
+    def forward(self, rows: Tensor, repeats: Tensor | None = None, total: int = 0) -> Tensor:
+        """Return the normalized rows. [N, width].
+
+        Args:
+            rows: [N, width].
+            repeats: [N] float32, how often each row counts; None: once.
+            total: sum of `repeats`.
+        """
+        if self.training and (len(rows) if repeats is None else total) == 1:
             known = self.running_mean, self.running_var, self.weight, self.bias
             return batch_norm(rows, *known, training=False, eps=self.eps)
-        return super().forward(rows)
+        if repeats is None or not self.training:
+            return super().forward(rows)
+        share = (repeats / total).unsqueeze(1)  # no product of matrices: it would have 16 bits
+        mean = (share * rows).sum(0)
+        centred = rows - mean
+        variance = (share * centred.square()).sum(0)
+        self._remember(mean.detach(), variance.detach() * (total / (total - 1)))
+        return centred * ((variance + self.eps).rsqrt() * self.weight) + self.bias
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        """Add a batch to the means over all batches since the last reset."""
+        self.num_batches_tracked += 1
+        self.running_mean += (mean - self.running_mean) / self.num_batches_tracked
+        self.running_var += (variance - self.running_var) / self.num_batches_tracked
 
 
 class Readout(nn.Module):
@@ -51,7 +75,7 @@ class Readout(nn.Module):
     def __init__(self, hidden: int, view: str, pooling: str) -> None:
         super().__init__()
         views = ("atom", "fragment") if view == "both" else (view,)
-        self.nodes = nn.ModuleDict({name: node_layers(hidden) for name in views})
+        self.nodes = nn.ModuleDict({name: NodeLayers(hidden) for name in views})
         self.pooling = pooling
 
     @staticmethod
@@ -59,23 +83,44 @@ class Readout(nn.Module):
         """Return the number of entries of the vector of a peptide."""
         return hidden * (2 if view == "both" else 1) + 2
 
-    def forward(self, batch: HeteroBatch, out: PharmHGTOutput) -> Tensor:
-        """Return the vector of each peptide. [G, width]."""
-        states = {"atom": out.atom_embedding, "fragment": out.fragment_embedding}
+    def forward(self, batch: HeteroBatch, embeddings: Mapping[str, Round]) -> Tensor:
+        """Return the vector of each peptide. [G, width].
+
+        Args:
+            batch: input of the encoder.
+            embeddings: of ``atom`` and ``fragment``, as `PharmHGT.embeddings` returns them.
+        """
         pointers = {"atom": batch.atom_ptr, "fragment": batch.fragment_ptr}
         pooled = [
-            pool(layers(states[name].float()), pointers[name], self.pooling)
+            pool(layers(embeddings[name]), pointers[name], self.pooling)
             for name, layers in self.nodes.items()
         ]
         sizes = [ptr.diff().clamp(min=1).float().log() for ptr in pointers.values()]
         return torch.cat([*pooled, torch.stack(sizes, 1)], 1)
 
 
-def node_layers(hidden: int) -> nn.Sequential:
-    """Return the layers that a node passes before pooling."""
-    return nn.Sequential(
-        Normalize(hidden), nn.ReLU(), nn.Linear(hidden, hidden), Normalize(hidden), nn.ReLU()
-    )
+class NodeLayers(nn.Sequential):
+    """The layers that a node passes before pooling; equal states pass them once.
+
+    Args:
+        hidden: width of the states.
+    """
+
+    def __init__(self, hidden: int) -> None:
+        first, second = Normalize(hidden), Normalize(hidden)
+        super().__init__(first, nn.ReLU(), nn.Linear(hidden, hidden), second, nn.ReLU())
+
+    def forward(self, nodes: Round) -> Tensor:
+        """Return the row of each node. [N, hidden]."""
+        states, index = nodes.states.to(next(self.parameters()).dtype), nodes.rows
+        total = len(states if index is None else index)
+        repeats = None
+        if index is not None:
+            repeats = states.new_zeros(len(states)).index_add_(0, index, states.new_ones(total))
+        for layer in self:
+            counted = isinstance(layer, Normalize)
+            states = layer(states, repeats, total) if counted else layer(states)
+        return take(states, index, nodes.takers)
 
 
 @torch.no_grad()

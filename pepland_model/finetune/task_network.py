@@ -211,10 +211,11 @@ class TaskNetwork(nn.Module):
         if isinstance(batch, VectorBatch):
             return batch.features
         view = self.config.view
-        out = run_views(self.encoder, batch, view != "fragment", view != "atom")
+        wanted = view != "fragment", view != "atom"
         if self.head.readout is not None:
-            inputs: Tensor = self.head.readout(batch, out)
+            inputs: Tensor = self.head.readout(batch, self.encoder.embeddings(batch, *wanted))
             return inputs
+        out = run_views(self.encoder, batch, *wanted)
         return torch.cat(pooled_views(batch, out, self.config.view, self.config.pooling), 1)
 
     def forward(self, batch: HeteroBatch | VectorBatch) -> Tensor:

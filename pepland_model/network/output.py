@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pepland_model.network.takers import Takers
+
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """The inputs f of the nodes of a view (round 0), or their states f_h after a round."""
+    """The inputs f of the nodes of a view (round 0), their states after a round, or embeddings."""
 
     states: Tensor
     """[S, d]; equal states may be one row."""
-    rows: Tensor | None
+    rows: Tensor | None = None
     """[N] int64, row of each node; None where node v has row v."""
+    takers: Takers | None = None
+    """Of `rows`, where they are known."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ layers on the rows of the tables, and then the rows that a plan names (`states.p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,29 @@ class PharmHGT(PharmHGTLayers):
             found = self.search_states(batch, rooms)
         return self(batch, found.atom_rows, found.fragment_rows, found.plan), found
 
+    def embeddings(
+        self, batch: HeteroBatch, atoms: bool = True, fragments: bool = True
+    ) -> dict[str, Round]:
+        """Return the embeddings of ``atom`` and ``fragment``, equal ones once where it saves time.
+
+        They have a gradient. Where states are kept from batch to batch, and with the junction view,
+        every node has a row of its own. A view that is not needed has no rows.
+
+        Args:
+            batch: on the device of the parameters.
+            atoms: whether atoms are needed.
+            fragments: the same for fragments.
+        """
+        plan = self.plan(batch, atoms, fragments)
+        views = plan.atoms, plan.fragments
+        rows = [(None, None) if v is None or plan.junction else v.index("rows") for v in views]
+        atom_states, fragment_states = map(without_rows, views)
+        bare = plan if plan.junction else Plan(atom_states, fragment_states, None)
+        none = torch.zeros(0, dtype=torch.int64, device=batch.device)
+        out = self(batch, None if atoms else none, None if fragments else none, bare)
+        embeddings = {"atom": out.atom_embedding, "fragment": out.fragment_embedding}
+        return {n: Round(e, *rows[i]) for i, (n, e) in enumerate(embeddings.items())}
+
     def search_states(self, batch: HeteroBatch, rooms: Rooms) -> StateRows:
         """Return which embeddings of a batch differ, and how they are computed."""
         return state_rows(self._searched(batch, True, True, rooms), rooms)
@@ -259,6 +283,11 @@ class PharmHGT(PharmHGTLayers):
         model = cls(config)
         model.load_state_dict(weights)
         return model.eval()
+
+
+def without_rows(view: ViewPlan | None) -> ViewPlan | None:
+    """Return the plan of the distinct states alone."""
+    return view if view is None else replace(view, rows=None, takers={})
 
 
 def on_cpu(batch: HeteroBatch) -> bool:

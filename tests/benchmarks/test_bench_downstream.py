@@ -64,6 +64,10 @@ def test_thresholds_are_tenths_with_a_test_set_that_is_large_enough(data) -> Non
     assert permeability.regression
     assert list(permeability.splits) == ["split1"]
     assert permeability.splits["split1"]["test"].tolist() == list(range(96, 120))
+    lines = (data / "permeability.csv").read_text(encoding="utf-8").splitlines()[1:]
+    measured = [float(line.split(",")[1]) for line in lines]
+    assert min(measured) == -8.5
+    assert permeability.targets.tolist() == [max(value, -8.0) for value in measured]
 
 
 def test_a_run_goes_on_after_its_last_fit(data, tmp_path) -> None:

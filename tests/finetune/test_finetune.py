@@ -25,16 +25,13 @@ from pepland_data.store.split.recorded import open_split, write_split
 from pepland_model.finetune import finetune as finetune_module
 from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
-from pepland_model.finetune.readout import Normalize, fit_statistics
+from pepland_model.finetune.readout import Normalize
 from pepland_model.finetune.task_data import TaskData, class_weights, targets_of
-from pepland_model.finetune.task_network import HeadConfig, Task, TaskNetwork
+from pepland_model.finetune.task_network import Task
 from pepland_model.finetune.task_step import TaskUpdater
-from pepland_model.network.config import PharmHGTConfig
-from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.run.config import task_defaults, with_flags
 from pepland_model.run.log import events
 from pepland_model.train.nonfinite import NonFiniteError
-from tests.helpers.pretrain_data import golden_batch
 from tests.helpers.train_worker import end, finetune_small, start
 
 
@@ -110,31 +107,6 @@ def test_vectors_kept_for_a_frozen_encoder_change_nothing(store, encoder, tmp_pa
         for name in ("kept", "plain")
     )
     np.testing.assert_allclose(kept, plain, rtol=1e-4)
-
-
-def test_the_readout_turns_states_that_hardly_differ_into_inputs_of_one_unit() -> None:
-    batch = golden_batch(list(range(12)))
-    network = TaskNetwork(PharmHGT(PharmHGTConfig(hidden=16, heads=4)), HeadConfig(16, 1))
-    fit_statistics(network, [batch])
-    assert not network.training
-    inputs = network.features(batch)
-    seen = network.head.layers[0](inputs)
-    torch.testing.assert_close(seen.mean(0), torch.zeros(34), atol=0.05, rtol=0)
-    varies = inputs.std(0) > 1e-3
-    assert varies.sum() > 20
-    torch.testing.assert_close(seen.std(0)[varies], torch.ones(34)[varies], atol=0.1, rtol=0)
-
-
-def test_statistics_do_not_depend_on_what_was_seen_before() -> None:
-    batch = golden_batch([0, 1, 2, 3])
-    network = TaskNetwork(PharmHGT(PharmHGTConfig(hidden=16, heads=4)), HeadConfig(16, 1))
-    fit_statistics(network, [batch])
-    before = {name: value.clone() for name, value in network.head.named_buffers()}
-    network.train()
-    network(golden_batch([4, 5, 6, 7]))
-    fit_statistics(network, [batch])
-    for name, value in network.head.named_buffers():
-        torch.testing.assert_close(value, before[name])
 
 
 def test_a_batch_of_one_peptide_is_trained_on(store, tmp_path) -> None:
