@@ -163,7 +163,7 @@ def test_a_weighted_loss_is_that_of_repeated_rows() -> None:
 def test_accumulated_parts_with_the_same_statistics_make_the_same_step(
     store, tmp_path, monkeypatch
 ) -> None:
-    def as_in_evaluation(self: Normalize, rows: torch.Tensor) -> torch.Tensor:
+    def as_in_evaluation(self: Normalize, rows: torch.Tensor, *repeats: object) -> torch.Tensor:
         known = self.running_mean, self.running_var, self.weight, self.bias
         return batch_norm(rows, *known, training=False, eps=self.eps)
 
