@@ -15,7 +15,7 @@ published), and ``clean``. In the published partitions of the classified tasks, 
 in train or valid too. For ``clean`` they are taken out of train and valid. All thresholds of a task
 have nearly the same training set, and test sets that overlap; so the intervals are Student's 95 %
 over the seeds, each the mean of its splits. A run that is stopped goes on where it was with the
-same ``--scratch``.
+same ``--scratch``. Networks run on a GPU where there is one.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def vectors(checkpoint: str | Path, store: GraphStore, readout: str) -> Matrix:
     """Return what ``pepland-embed --readout`` writes for a store."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "vectors.npz"
-        embed(checkpoint, EmbedInput(str(store.path)), out, Pooling(readout=readout), "cpu")
+        embed(checkpoint, EmbedInput(str(store.path)), out, Pooling(readout=readout))
         return np.load(out)["embedding"]
 
 

@@ -87,14 +87,14 @@ class TunedScores:
             store = task_store(self.task, self.scratch)
             write_split(store, split_of(digest, len(store), train, valid))
             self.train(out, str(store.path), digest)
-            predict(out, EmbedInput(str(store.path)), file, "cpu")
+            predict(out, EmbedInput(str(store.path)), file)
         return np.load(file)["prediction"].astype(np.float64)  # classes are named 0 and 1
 
     def train(self, out: Path, store: str, split: str) -> None:
         """Fine-tune in a folder, or go on there."""
         kind = "regression" if self.task.regression else "classification"
         given = {"task": kind, "target": TARGET, "shards": (store,), "out": str(out),
-                 "split": split, "seed": self.seed, "device": "cpu"}  # fmt: skip
+                 "split": split, "seed": self.seed}  # fmt: skip
         summary = finetune(with_flags(task_defaults(kind), {**given, **self.row.flags}))
         if summary["status"] != "finished":
             raise SystemExit("a run was stopped; the same command with --scratch resumes it")

@@ -15,7 +15,7 @@ MONITORS = (
 OF_KIND = {"regression": MONITORS[:5], "classification": ("loss", *MONITORS[5:])}
 """Task -> figures that it has."""
 DEFAULTS: dict[str, Any] = {
-    "batch_size": 64, "lr": 5e-4, "optimizer": "adamw", "weight_decay": 0.01, "patience": 15,
+    "batch_size": 64, "lr": 5e-4, "optimizer": "adamw", "weight_decay": 0.01, "patience": 25,
     "checkpoint_minutes": 1.0, "clip": 5.0, "warmup_steps": 50, "schedule": "cosine",
 }  # fmt: skip
 """Keys of other sections whose default is different for fine-tuning."""

@@ -81,6 +81,17 @@ def test_rows_that_repeat_are_normalized_like_the_rows_written_out() -> None:
         torch.testing.assert_close(one, other)
 
 
+def test_statistics_of_repeats_are_not_taken_in_16_bits() -> None:
+    """States differ by less than 16 bits can tell at their size."""
+    torch.manual_seed(0)
+    rows, repeats = torch.randn(40, 3) * 0.01 + 100, torch.arange(1.0, 41.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = Normalize(3)(rows, repeats, int(repeats.sum()))
+    torch.testing.assert_close(found, Normalize(3)(rows, repeats, int(repeats.sum())))
+    spread = torch.cov(found.T, fweights=repeats.long()).diagonal()
+    torch.testing.assert_close(spread, torch.ones(3), rtol=1e-2, atol=0)
+
+
 def test_one_node_has_no_statistics() -> None:
     layers = NodeLayers(4)
     single = Round(torch.randn(1, 4), torch.tensor([0]))
