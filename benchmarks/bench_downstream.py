@@ -87,6 +87,7 @@ def frozen(
 
 @main.command()
 @common
+@click.option("--name", default="downstream_tuned", show_default=True, help="Of the result.")
 @click.option("--batch-size", type=int, help="Of pepland-train; default: its own.")
 @click.option("--lr", type=float, help="Of pepland-train; default: its own.")
 @click.option("--epochs", type=int, help="Of pepland-train; default: its own.")
@@ -94,9 +95,9 @@ def frozen(
 def tuned(
     data: str, checkpoints: tuple[str, ...], tasks: tuple[str, ...], seeds: int,
     thresholds: int, splits: int, hidden: int, scratch: str | None, threads: int, results: Path,
-    **flags: Any,
+    name: str, **flags: Any,
 ) -> None:  # fmt: skip
-    """Train encoders on the tasks, and write downstream_tuned.json and .png."""
+    """Train encoders on the tasks, and write a result and its picture."""
     torch.set_num_threads(threads)
     given = {
         "hidden": hidden,
@@ -106,7 +107,7 @@ def tuned(
     found = make_table(
         read, all_tuned(list(checkpoints), given), seeds, (thresholds, splits), scratch
     )
-    save("downstream_tuned", {"seeds": seeds, "pepland-train": given}, found, results)
+    save(name, {"seeds": seeds, "pepland-train": given}, found, results)
 
 
 if __name__ == "__main__":
