@@ -27,7 +27,8 @@ def draw(tasks: dict[str, Any], path: Path) -> None:
         draw_task(axes, name, found)
     marks = [grid[0].plot([], [], mark, color=color, label=told)[0]
              for _, told, mark, color, _ in PARTS]  # fmt: skip
-    figure.legend(handles=marks, loc="outside upper center", ncols=2, frameon=False)
+    if any(map(leaks, tasks.values())):
+        figure.legend(handles=marks, loc="outside upper center", ncols=2, frameon=False)
     figure.savefig(path, dpi=130)
 
 
@@ -38,7 +39,7 @@ def draw_task(axes: Any, name: str, found: dict[str, Any]) -> None:
     """
     key = next(iter(next(iter(found["rows"].values()))["test"]))
     labels = [*found["rows"], *(f"{other} (published)" for other in found["published"])]
-    shown = PARTS if any(found["test rows in training"].values()) else PARTS[:1]
+    shown = PARTS if leaks(found) else PARTS[:1]
     for part, _, mark, color, down in shown:
         for i, row in enumerate(found["rows"].values()):
             draw_row(axes, row[part][key], i + down, mark, color)
@@ -49,6 +50,11 @@ def draw_task(axes: Any, name: str, found: dict[str, Any]) -> None:
     better = "lower is better" if key == "mae" else "higher is better"
     axes.set_title(f"{name}: test {key.upper()}, {better}", fontsize=10)
     axes.grid(axis="x", alpha=0.3)
+
+
+def leaks(found: dict[str, Any]) -> bool:
+    """Return whether a task has test rows in training."""
+    return any(found["test rows in training"].values())
 
 
 def draw_row(axes: Any, value: Any, y: float, mark: str, color: str) -> None:
