@@ -43,7 +43,8 @@ PARTS: dict[str, tuple[Part, float]] = {
     "steps": (steps, 100), "kernels": (kernel_times, 45), "roofline": (roofline, 25),
     "loader": (loader_speed, 45), "latency": (latency, 20), "loss_curve": (loss_curve, 60),
 }  # fmt: skip
-"""Part -> its function and its seconds, as a share of nearly ten minutes."""
+"""Part -> its function and its seconds, of `MINUTES`."""
+MINUTES = 9.3
 GRAPHS = (32768, 72)
 """Graphs of the store that is made where none is given; in a quick run."""
 
@@ -105,7 +106,7 @@ def again(parts: list[str], minutes: float, name: str) -> None:
 @click.option("--name", help="Name of the result file. Default: gpu- and the card.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)),
               help="Run this part only, and keep the file's other parts. Repeat it.")  # fmt: skip
-@click.option("--minutes", default=9.3, show_default=True, help="Time for all parts.")
+@click.option("--minutes", default=MINUTES, show_default=True, help="Time for all parts.")
 @click.option("--results", "folder", type=click.Path(path_type=Path), default=record.RESULTS,
               help="Folder of the result file.")  # fmt: skip
 def main(
@@ -120,6 +121,7 @@ def main(
     report = Report(record.named(name, quick), folder, bool(parts))
     chosen = list(parts or PARTS)
     share = 60 * minutes / sum(PARTS[part][1] for part in chosen)
+    share = min(share, max(1.0, minutes / MINUTES))  # few parts do not fill the time
     with tempfile.TemporaryDirectory() as scratch:
         opened = open_store(store) if store else golden_store(Path(scratch), quick)
         bench = Bench(home, opened, quick)
@@ -128,7 +130,7 @@ def main(
             report.results[title] = attempt(lambda tell=tell: tell(bench))
         while chosen and is_alive():
             part, left = chosen.pop(0), ends - time.perf_counter()
-            run_part(bench, report, part, max(0.0, min(PARTS[part][1] * min(share, 1.0), left)))
+            run_part(bench, report, part, max(0.0, min(PARTS[part][1] * share, left)))
     if not is_alive():
         again(chosen, (ends - time.perf_counter()) / 60, name)
 

@@ -12,7 +12,7 @@ from pepland_data.errors import InputError, MissingDependencyError, RemoteError
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs"}
 """Scheme of a URL -> the package that fsspec needs for it."""
-REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden", "403")
+REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden", "(403)")
 """Words in the messages of a server that denies access."""
 UNREACHED = ("ConnectionError", "EndpointConnectionError", "ClientConnectorError",
              "ConnectTimeoutError", "ReadTimeoutError", "ClientOSError", "ConnectionClosedError",
@@ -156,13 +156,13 @@ def _plain_error(error: Exception, where: str) -> Exception:
             f"{where}: no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
             "or name a profile with AWS_PROFILE"
         )
-    if isinstance(error, PermissionError) or any(word in text for word in REFUSED):
-        return RemoteError(f"{where}: access is denied ({text}); check credentials and permissions")
-    if names.intersection(UNREACHED):
+    if names.intersection(UNREACHED) and not isinstance(error, PermissionError):
         return RemoteError(
             f"{where} cannot be reached ({text}); check the network and run the command again: "
             "it resumes where it stopped"
         )
+    if isinstance(error, PermissionError) or any(word in text for word in REFUSED):
+        return RemoteError(f"{where}: access is denied ({text}); check credentials and permissions")
     return RemoteError(f"{where}: {type(error).__name__}: {text}; run the command again")
 
 

@@ -22,7 +22,8 @@ from benchmarks.gpu.kernel_times import summary
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
-    done = CliRunner().invoke(main, ["--device", "cpu", "--quick", "--results", str(folder)])
+    words = ["--device", "cpu", "--quick", "--results", str(folder), "--minutes", "90"]
+    done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     document = json.loads((folder / "gpu-cpu_quick.json").read_text())
     assert document["versions"]["torch"] == importlib.metadata.version("torch")

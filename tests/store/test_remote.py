@@ -27,7 +27,7 @@ from pepland_data.errors import (
     StoreDamagedError,
     StoreNotFoundError,
 )
-from pepland_data.files.remote import RemoteFolder
+from pepland_data.files.remote import RemoteFolder, _plain_error
 from pepland_data.store.manifest import manifest_bytes
 from pepland_data.store.mirror import Mirror, cache_folder
 from pepland_data.store.split.make import make_split
@@ -311,6 +311,19 @@ def test_an_upload_interrupted_anywhere_is_resumed_to_the_same_bytes(
     assert len(sent) == len(set(sent)), "a file was sent twice"
     assert sent[-1] == "manifest.json"
     assert remote_files(url) == files_of(here[kind])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionError("no connection to http://127.0.0.1:40367/a"), "cannot be reached"),
+        (OSError("something about s3://bucket/403/a"), "OSError"),
+        (OSError("An error occurred (403) when calling HeadObject"), "access is denied"),
+        (PermissionError("Forbidden"), "access is denied"),
+    ],
+)
+def test_a_number_in_an_address_is_no_status(error, said) -> None:
+    assert said in str(_plain_error(error, "s3://bucket/a"))
 
 
 def test_a_build_resumes_after_the_server_was_killed_and_lost_its_files(
