@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.record import RESULTS
-from benchmarks.downstream.chart import leaks
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, CARDS = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "gpu.md"
@@ -187,15 +186,16 @@ PARTS = {
 }
 
 
-def worth(document: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of the tables of one kind of rows, frozen or fine-tuned."""
-    tasks = document["results"]["tasks"]
+def worth(documents: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of the tables of one kind of rows, frozen or fine-tuned.
+
+    Args:
+        documents: with different tasks.
+    """
+    tasks = {n: found for d in documents for n, found in d["results"]["tasks"].items()}
     names = {name: " (R2)" if name == "permeability" else "" for name in tasks}
     figures = [f"{n}: {'MAE' if more else 'MCC'}{more}" for n, more in names.items()]
-    leaky = any(map(leaks, tasks.values()))
     for part, title in PARTS.items():
-        if part == "test" and not leaky:  # the same as the clean figures
-            continue
         yield f"{title}:"
         yield ""
         yield f"| | {' | '.join(figures)} |"
@@ -205,8 +205,10 @@ def worth(document: dict[str, Any]) -> Iterator[str]:
             cells = [worth_of(found["rows"].get(row, {}).get(part)) for found in tasks.values()]
             yield f"| {row} | {' | '.join(cells)} |"
         yield ""
-    version = f"LightGBM {document['versions']['lightgbm']}, torch {document['versions']['torch']}"
-    yield f"{version}, {document['date']}; `{document['command']}`"
+    versions = documents[0]["versions"]
+    commands = ", ".join(f"`{document['command']}`" for document in documents)
+    about = f"LightGBM {versions['lightgbm']}, torch {versions['torch']}, {documents[0]['date']}"
+    yield f"{about}; {commands}"
 
 
 def worth_of(figures: dict[str, Any] | None) -> str:
@@ -225,10 +227,10 @@ def main() -> None:
     ]
     write(CARDS, "\n\n".join("\n".join(card(document)) for document in cards))
     kinds = [
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(RESULTS.glob("downstream_*.json"))
+        [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob(names))]
+        for names in ("downstream_frozen.json", "downstream_tuned*.json")
     ]
-    write(WORTH, "\n\n".join("\n".join(worth(document)) for document in kinds))
+    write(WORTH, "\n\n".join("\n".join(worth(documents)) for documents in kinds))
 
 
 def write(page: Path, text: str) -> None:
