@@ -99,10 +99,7 @@ def tuned(
 ) -> None:  # fmt: skip
     """Train encoders on the tasks, and write a result and its picture."""
     torch.set_num_threads(threads)
-    given = {
-        "hidden": hidden,
-        **{name: value for name, value in flags.items() if value is not None},
-    }
+    given = {"hidden": hidden, **{k: v for k, v in flags.items() if v is not None}}
     read = [read_task(task, Path(data)) for task in tasks or TASKS]
     found = make_table(
         read, all_tuned(list(checkpoints), given), seeds, (thresholds, splits), scratch

@@ -8,7 +8,7 @@ layers on the rows of the tables, and then the rows that a plan names (`states.p
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from pepland_model.network.model_files import (
     save_model,
 )
 from pepland_model.network.output import PharmHGTOutput, Round
+from pepland_model.network.pooling import run_views
 from pepland_model.network.published_names import encoder_weights
 from pepland_model.network.segments import take
 from pepland_model.network.states.device_search import search, search_junction
@@ -154,10 +155,9 @@ class PharmHGT(PharmHGTLayers):
         plan = self.plan(batch, atoms, fragments)
         views = plan.atoms, plan.fragments
         rows = [(None, None) if v is None or plan.junction else v.index("rows") for v in views]
-        atom_states, fragment_states = map(without_rows, views)
+        atom_states, fragment_states = (v and v.states() for v in views)
         bare = plan if plan.junction else Plan(atom_states, fragment_states, None)
-        none = torch.zeros(0, dtype=torch.int64, device=batch.device)
-        out = self(batch, None if atoms else none, None if fragments else none, bare)
+        out = run_views(partial(self, plan=bare), batch, atoms, fragments)
         embeddings = {"atom": out.atom_embedding, "fragment": out.fragment_embedding}
         return {n: Round(e, *rows[i]) for i, (n, e) in enumerate(embeddings.items())}
 
@@ -283,11 +283,6 @@ class PharmHGT(PharmHGTLayers):
         model = cls(config)
         model.load_state_dict(weights)
         return model.eval()
-
-
-def without_rows(view: ViewPlan | None) -> ViewPlan | None:
-    """Return the plan of the distinct states alone."""
-    return view if view is None else replace(view, rows=None, takers={})
 
 
 def on_cpu(batch: HeteroBatch) -> bool:

@@ -11,7 +11,7 @@ the feature tables, whose numbers are codes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import torch
@@ -91,6 +91,10 @@ class ViewPlan(_Movable):
     """[N] int64, row of the last level for each node; None where node v has row v."""
     takers: Mapping[str, Takers] = field(default_factory=dict, kw_only=True)
     """Of `rows`, in the same way."""
+
+    def states(self) -> ViewPlan:
+        """Return the plan of the rows of the last level, without the row of each node."""
+        return replace(self, rows=None, takers={})
 
     def counts(self) -> dict[str, list[int]]:
         """Return how many node and edge rows each level computes."""

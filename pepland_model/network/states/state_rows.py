@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from torch import Tensor
@@ -38,7 +38,7 @@ def state_rows(plan: Plan, rooms: Rooms) -> StateRows:
     views, junction = (known(plan.atoms), known(plan.fragments)), plan.junction
     rows = [known(view.rows) for view in views]
     if junction is None:
-        atom_view, fragment_view = (replace(view, rows=None) for view in views)
+        atom_view, fragment_view = (view.states() for view in views)
         return StateRows(Plan(atom_view, fragment_view, None), None, None, *rows)
     homes = (known(junction.atom_rows), known(junction.fragment_rows))
     atoms, fragments = (
