@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_model.finetune.readout import NodeLayers, Normalize, fit_statistics
 from pepland_model.finetune.task_network import HeadConfig, TaskNetwork
 from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.output import Round
 from pepland_model.network.pharmhgt import PharmHGT
+from tests.helpers.precision import GRADIENT_BOUND
 from tests.helpers.pretrain_data import golden_batch
 
 
@@ -108,3 +110,25 @@ def test_with_the_junction_view_every_node_has_its_row(output) -> None:
     assert torch.equal(found["atom"].states, out.atom_embedding)
     assert torch.equal(found["fragment"].states, out.fragment_embedding)
     assert found["atom"].rows is None
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_a_gpu_gives_the_gradients_of_the_cpu_in_fine_tuning(pooling) -> None:
+    batch = golden_batch([0, 1, 2, 3, 0, 1])
+    networks = [network_of(True, pooling=pooling) for _ in range(2)]
+    exact = outputs_and_gradients(networks[0], batch)
+    found = outputs_and_gradients(networks[1].float().cuda(), batch.to("cuda"))
+    for one, other in zip(found, exact, strict=True):
+        assert (one.cpu().double() - other).norm() < GRADIENT_BOUND * other.norm()
+
+
+def outputs_and_gradients(
+    network: TaskNetwork, batch: HeteroBatch
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """All gradients are one vector: those in front of a normalization are zero but for rounding."""
+    outputs = network.train()(batch)
+    outputs.square().sum().backward()
+    grads = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
+    return outputs.detach(), torch.cat(grads)
