@@ -23,7 +23,7 @@ from torch.nn.functional import linear, relu
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_model.network import takers
-from pepland_model.network.attention import Attention, Joint
+from pepland_model.network.attention import Attention, Joint, product_dtype
 from pepland_model.network.edges import Edges, view_edges
 from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.layers import PharmHGTLayers
@@ -96,12 +96,15 @@ def view_states(
         passed: the states of all nodes after each round are appended to it, if it is given.
     """
     attend = cast(Attention, layers.mp.attn[view.attention])
-    joint = attend.joint() if kernels.runs_on(f.device) else None
-    rounds = layers.mp.mp_list[view.attention]
+    rounds = cast(nn.ModuleList, layers.mp.mp_list[view.attention])
     last = cast(nn.Linear, layers.mp.node_last_layer[view.last])
+    if kernels.runs_on(f.device) and torch.is_grad_enabled() and passed is None:
+        f_h, h = rounds_by_kernel(attend, rounds, f, x, plan)
+        return last_of(last, f_h, h, f, plan, rows)
+    joint = attend.joint() if kernels.runs_on(f.device) else None
     after: list[Tensor] = []
     f_h, h = f, x
-    for i, layer in enumerate(cast(nn.ModuleList, rounds)):
+    for i, layer in enumerate(rounds):
         f_h = node_states(attend, f_h, h, plan.nodes[i], joint, last.weight.dtype, kept)
         f_h = f_h if kept is None else kept.add("nodes", i, f_h)
         h = edge_states(cast(nn.Linear, layer), f_h, h, x, plan.edges[i], kept)
@@ -113,6 +116,37 @@ def view_states(
         owns = [kept.add_own(i, own) for i, own in enumerate(owns)]
     if passed is not None:
         passed += rounds_of(after, owns, plan.rows)
+    return last_of(last, f_h, h, f, plan, rows, kept)
+
+
+def rounds_by_kernel(
+    attend: Attention, layers: nn.ModuleList, f: Tensor, x: Tensor, plan: ViewPlan
+) -> tuple[Tensor, Tensor]:
+    """Return the states of nodes and edges after all rounds, with a gradient."""
+    from pepland_model.network.kernels.rounds import Indices, rounds
+
+    indices, nodes, edges = [], len(f), len(x)
+    for level, link in zip(plan.nodes, plan.edges, strict=False):
+        own, inputs = whole(level.index("own"), nodes), whole(level.index("inputs"), edges)
+        nodes, before = len(level.code), edges
+        code, src = whole(link.index("code"), len(x)), whole(link.index("src"), nodes)
+        reverse, edges = whole(link.index("reverse"), before), len(link.code)
+        indices.append(Indices(own, inputs, level.ptr, level.dst, code, src, reverse))
+    weights = [p for layer in (*attend.linears, *layers) for p in layer.parameters()]
+    f = f.to(product_dtype(weights[0]))
+    return rounds(f, x, indices, weights, attend.heads, attend.recomputes)
+
+
+def last_of(
+    last: nn.Linear,
+    f_h: Tensor,
+    h: Tensor,
+    f: Tensor,
+    plan: ViewPlan,
+    rows: Tensor | None,
+    kept: KeptStates | None = None,
+) -> Tensor:
+    """Return the states of the chosen nodes after the last layer."""
     level, row_of_node = plan.nodes[-1], plan.rows
     if row_of_node is None:
         return last_states(last, f_h, h, f, level, rows)
