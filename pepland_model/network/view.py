@@ -99,8 +99,8 @@ def view_states(
     rounds = cast(nn.ModuleList, layers.mp.mp_list[view.attention])
     last = cast(nn.Linear, layers.mp.node_last_layer[view.last])
     if kernels.runs_on(f.device) and torch.is_grad_enabled() and passed is None:
-        f_h, h = rounds_by_kernel(attend, rounds, f, x, plan)
-        return last_of(last, f_h, h, f, plan, rows)
+        out = rounds_by_kernel(attend, rounds, last, f, x, plan)
+        return take(out, *chosen(plan.index("rows"), rows))
     joint = attend.joint() if kernels.runs_on(f.device) else None
     after: list[Tensor] = []
     f_h, h = f, x
@@ -116,37 +116,6 @@ def view_states(
         owns = [kept.add_own(i, own) for i, own in enumerate(owns)]
     if passed is not None:
         passed += rounds_of(after, owns, plan.rows)
-    return last_of(last, f_h, h, f, plan, rows, kept)
-
-
-def rounds_by_kernel(
-    attend: Attention, layers: nn.ModuleList, f: Tensor, x: Tensor, plan: ViewPlan
-) -> tuple[Tensor, Tensor]:
-    """Return the states of nodes and edges after all rounds, with a gradient."""
-    from pepland_model.network.kernels.rounds import Indices, rounds
-
-    indices, nodes, edges = [], len(f), len(x)
-    for level, link in zip(plan.nodes, plan.edges, strict=False):
-        own, inputs = whole(level.index("own"), nodes), whole(level.index("inputs"), edges)
-        nodes, before = len(level.code), edges
-        code, src = whole(link.index("code"), len(x)), whole(link.index("src"), nodes)
-        reverse, edges = whole(link.index("reverse"), before), len(link.code)
-        indices.append(Indices(own, inputs, level.ptr, level.dst, code, src, reverse))
-    weights = [p for layer in (*attend.linears, *layers) for p in layer.parameters()]
-    f = f.to(product_dtype(weights[0]))
-    return rounds(f, x, indices, weights, attend.heads, attend.recomputes)
-
-
-def last_of(
-    last: nn.Linear,
-    f_h: Tensor,
-    h: Tensor,
-    f: Tensor,
-    plan: ViewPlan,
-    rows: Tensor | None,
-    kept: KeptStates | None = None,
-) -> Tensor:
-    """Return the states of the chosen nodes after the last layer."""
     level, row_of_node = plan.nodes[-1], plan.rows
     if row_of_node is None:
         return last_states(last, f_h, h, f, level, rows)
@@ -156,6 +125,28 @@ def last_of(
     out = last_states(last, f_h, h, f, level, None)
     out = out if kept is None else kept.add("nodes", len(plan.edges), out)
     return take(out, *chosen(plan.index("rows"), rows))
+
+
+def rounds_by_kernel(
+    attend: Attention, layers: nn.ModuleList, last: nn.Linear, f: Tensor, x: Tensor, plan: ViewPlan
+) -> Tensor:
+    """Return the states of all rows of the last level, with a gradient. [K, d]."""
+    from pepland_model.network.kernels.rounds import Indices, Last, rounds
+
+    indices, nodes, edges = [], len(f), len(x)
+    for level, link in zip(plan.nodes[:-1], plan.edges, strict=True):
+        own, inputs = whole(level.index("own"), nodes), whole(level.index("inputs"), edges)
+        nodes, before, edges = len(level.code), edges, len(link.code)
+        code, src = whole(link.index("code"), len(x)), whole(link.index("src"), nodes)
+        reverse = whole(link.index("reverse"), before)
+        indices.append(Indices(own, inputs, level.ptr, level.dst, code, src, reverse))
+    level = plan.nodes[-1]
+    own, inputs = whole(level.index("own"), nodes), whole(level.index("inputs"), edges)
+    code = whole(level.index("code"), len(f))
+    end = Last(own, inputs, level.ptr, level.dst, code)
+    weights = [p for layer in (*attend.linears, *layers, last) for p in layer.parameters()]
+    f, dtype = f.to(product_dtype(last.weight)), last.weight.dtype
+    return rounds(f, x, indices, end, weights, attend.heads, dtype, attend.recomputes)
 
 
 def rounds_of(

@@ -86,3 +86,33 @@ class AllLayers(NamedTuple):
         bq, bo, bk, bv = self.bias[:, d:].sum(0).split(d)
         edges = zip(self.weight[:, :d] + self.weight[:, 5 * d :], self.bias[:, :d], strict=True)
         return [wq, bq, wk, bk, wv, bv, wo, bo, *(part for layer in edges for part in layer)]
+
+
+class LastLayer(NamedTuple):
+    """The last layer, which is applied to each of its three inputs by itself; or its gradient."""
+
+    weight: Tensor
+    """[d, 3d]: for the sum of edges, the state, and the input of a node."""
+    bias: Tensor
+    """[d]."""
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, like: Tensor) -> LastLayer:
+        """Return the layer in the dtype of a tensor."""
+        return cls(weight.to(like.dtype), bias.to(like.dtype))
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """Return the three weights. [d, d] each."""
+        return self.weight.split(len(self.weight), 1)
+
+    def __call__(self, incoming: Tensor, state: Tensor, table: Tensor) -> tuple[Tensor, ...]:
+        """Return what becomes of the rows of each input. [*, d]."""
+        from_edges, from_state, from_table = (part.t() for part in self.parts())
+        own = torch.addmm(self.bias, table, from_table)
+        return incoming @ from_edges, state @ from_state, own
+
+    def write(self, grads: Sequence[Tensor], rows: Sequence[Tensor]) -> None:
+        """Write the gradients of the layer, from those of its three results and its inputs."""
+        for part, grad, of in zip(self.parts(), grads, rows, strict=True):
+            torch.mm(grad.t(), of, out=part)
+        torch.sum(grads[-1], 0, out=self.bias)
