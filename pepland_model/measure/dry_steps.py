@@ -35,6 +35,7 @@ from pepland_model.network.states.rooms import Rooms
 from pepland_model.run.config import ModelConfig, OptimConfig
 from pepland_model.run.distributed import ProcessGroup
 from pepland_model.train import step_program as step_programs
+from pepland_model.train.loss import total_loss
 from pepland_model.train.mask import MaskOptions
 from pepland_model.train.pretrain_network import (
     PretrainNetwork,
@@ -249,7 +250,7 @@ def every_row(updater: PretrainUpdater, made: StepProgram) -> Callable[[], objec
         masked, counts = made._begin(made.program.arrays.batch)
         # On a CPU, heads run on masked nodes only; their number is a value.
         with patch.object(network, "masked_rows", network.every_row):
-            made._backward(masked, counts, None)
+            torch.autograd.backward(total_loss(updater.tally(masked), counts))
         with patch.object(updater, "device", CARD):  # a CPU stops where a gradient is not finite
             updater._apply_gradients(0)
 

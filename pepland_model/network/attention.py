@@ -21,6 +21,9 @@ Joint = tuple[Tensor, Tensor]
 class Attention(AttentionLayers):
     """softmax(Q K / sqrt(d / heads)) V over the edges that enter a node, then a linear layer."""
 
+    recomputes = False
+    """Whether backward passes compute it again, see `pretrain_network.recompute_attention`."""
+
     def forward(
         self,
         nodes: Tensor,
@@ -65,9 +68,7 @@ class Attention(AttentionLayers):
     def joint(self) -> Joint:
         """Return the layers of keys and values as one, for several calls of `forward`."""
         layers = [cast(nn.Linear, layer) for layer in (self.linears[1], self.linears[2])]
-        kind, dtype = layers[0].weight.device.type, layers[0].weight.dtype
-        if torch.is_autocast_enabled(kind):
-            dtype = torch.get_autocast_dtype(kind)
+        dtype = product_dtype(layers[0].weight)
         weight = torch.cat([layer.weight.to(dtype) for layer in layers])
         return weight, torch.cat([layer.bias.to(dtype) for layer in layers])
 
@@ -88,3 +89,9 @@ class Attention(AttentionLayers):
         mixed = attend(query, both, own, inputs, ptr, dst[0], self.heads)
         out: Tensor = self.linears[3](mixed)
         return out
+
+
+def product_dtype(weight: Tensor) -> torch.dtype:
+    """Return the dtype in which autocast, if it is enabled, computes products with a weight."""
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype

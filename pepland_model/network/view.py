@@ -23,7 +23,7 @@ from torch.nn.functional import linear, relu
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_model.network import takers
-from pepland_model.network.attention import Attention, Joint
+from pepland_model.network.attention import Attention, Joint, product_dtype
 from pepland_model.network.edges import Edges, view_edges
 from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.layers import PharmHGTLayers
@@ -96,12 +96,15 @@ def view_states(
         passed: the states of all nodes after each round are appended to it, if it is given.
     """
     attend = cast(Attention, layers.mp.attn[view.attention])
-    joint = attend.joint() if kernels.runs_on(f.device) else None
-    rounds = layers.mp.mp_list[view.attention]
+    rounds = cast(nn.ModuleList, layers.mp.mp_list[view.attention])
     last = cast(nn.Linear, layers.mp.node_last_layer[view.last])
+    if kernels.runs_on(f.device) and torch.is_grad_enabled() and passed is None:
+        out = rounds_by_kernel(attend, rounds, last, f, x, plan)
+        return take(out, *chosen(plan.index("rows"), rows))
+    joint = attend.joint() if kernels.runs_on(f.device) else None
     after: list[Tensor] = []
     f_h, h = f, x
-    for i, layer in enumerate(cast(nn.ModuleList, rounds)):
+    for i, layer in enumerate(rounds):
         f_h = node_states(attend, f_h, h, plan.nodes[i], joint, last.weight.dtype, kept)
         f_h = f_h if kept is None else kept.add("nodes", i, f_h)
         h = edge_states(cast(nn.Linear, layer), f_h, h, x, plan.edges[i], kept)
@@ -122,6 +125,28 @@ def view_states(
     out = last_states(last, f_h, h, f, level, None)
     out = out if kept is None else kept.add("nodes", len(plan.edges), out)
     return take(out, *chosen(plan.index("rows"), rows))
+
+
+def rounds_by_kernel(
+    attend: Attention, layers: nn.ModuleList, last: nn.Linear, f: Tensor, x: Tensor, plan: ViewPlan
+) -> Tensor:
+    """Return the states of all rows of the last level, with a gradient. [K, d]."""
+    from pepland_model.network.kernels.rounds import Indices, Last, rounds
+
+    indices, nodes, edges = [], len(f), len(x)
+    for level, link in zip(plan.nodes[:-1], plan.edges, strict=True):
+        own, inputs = whole(level.index("own"), nodes), whole(level.index("inputs"), edges)
+        nodes, before, edges = len(level.code), edges, len(link.code)
+        code, src = whole(link.index("code"), len(x)), whole(link.index("src"), nodes)
+        reverse = whole(link.index("reverse"), before)
+        indices.append(Indices(own, inputs, level.ptr, level.dst, code, src, reverse))
+    level = plan.nodes[-1]
+    own, inputs = whole(level.index("own"), nodes), whole(level.index("inputs"), edges)
+    code = whole(level.index("code"), len(f))
+    end = Last(own, inputs, level.ptr, level.dst, code)
+    weights = [p for layer in (*attend.linears, *layers, last) for p in layer.parameters()]
+    f, dtype = f.to(product_dtype(last.weight)), last.weight.dtype
+    return rounds(f, x, indices, end, weights, attend.heads, dtype, attend.recomputes)
 
 
 def rounds_of(

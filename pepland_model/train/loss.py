@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pepland_model.network.kernels import devices as kernels
 from pepland_model.train.mask import IGNORE
 
 TERMS = ("atom", "fragment", "bond")
@@ -41,7 +42,13 @@ def pretrain_tally(terms: Sequence[Term | None]) -> Tensor:
     Args:
         terms: atom, fragment, bond; None if there is no such head.
     """
-    rows = [None if term is None else _tally(term) for term in terms]
+    known = [term for term in terms if term is not None]
+    rows: list[Tensor | None]
+    if all(_has_kernel(term) for term in known):
+        found = iter(_tallies_by_kernel(known))
+        rows = [None if term is None else next(found) for term in terms]
+    else:
+        rows = [None if term is None else _tally(term) for term in terms]
     zero = next(torch.zeros_like(row) for row in rows if row is not None)
     return torch.stack([zero if row is None else row for row in rows])
 
@@ -54,6 +61,19 @@ def _tally(term: Term) -> Tensor:
     right = (logits.detach().argmax(1) == term.target).sum()
     count = (term.target != IGNORE).sum()
     return torch.stack([loss, right.float(), count.float()])
+
+
+def _has_kernel(term: Term) -> bool:
+    return term.rows is not None and kernels.runs_on(term.logits.device)
+
+
+def _tallies_by_kernel(terms: Sequence[Term]) -> Tensor:
+    """Return the tallies of states of all terms. [terms, 3]."""
+    from pepland_model.network.kernels.label_loss import label_loss
+
+    rows = [term.rows for term in terms if term.rows is not None]
+    targets = [term.target for term in terms]
+    return label_loss([term.logits for term in terms], rows, targets, IGNORE)
 
 
 def _tally_of_states(logits: Tensor, target: Tensor, rows: Tensor) -> Tensor:
@@ -90,6 +110,18 @@ def total_loss(tally: Tensor, counts: Tensor) -> Tensor:
         counts: [3] float, masked nodes of each term in the whole optimizer step.
     """
     return (tally[:, LOSS_SUM] / counts.clamp(min=1)).sum()
+
+
+def loss_weights(counts: Tensor) -> Tensor:
+    """Return the gradient of `total_loss` with respect to its tally, but for columns without one.
+
+    Args:
+        counts: [3] float, as there.
+
+    Returns:
+        [3, 3].
+    """
+    return counts.clamp(min=1).reciprocal().unsqueeze(1).expand(-1, 3)
 
 
 def frequency_loss(counts: Tensor) -> float:

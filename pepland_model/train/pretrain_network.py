@@ -143,6 +143,7 @@ def recompute_attention(encoder: nn.Module) -> None:
     """
     for module in encoder.modules():
         if type(module).__name__ == "Attention":
+            module.recomputes = True  # type: ignore[assignment]
             module.forward = partial(
                 checkpoint, module.forward, use_reentrant=False, preserve_rng_state=False
             )

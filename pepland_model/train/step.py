@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from pepland_model.network.states.rooms import Rooms
 from pepland_model.run.config import OptimConfig
 from pepland_model.run.distributed import ProcessGroup
+from pepland_model.train.half_weights import called
 from pepland_model.train.loss import TERMS, pretrain_tally, total_loss
 from pepland_model.train.mask import IGNORE, Masked
 from pepland_model.train.optim import MovingAverage, clip_gradients, gradient_norm, make_optimizer
@@ -159,5 +161,5 @@ class PretrainUpdater(WeightUpdater):
     def tally(self, masked: Masked, rooms: Rooms | None = None) -> Tensor:
         """Return the tally of a part, see `pretrain_tally`; rooms as for the network."""
         with autocast(self.precision, self.device):
-            terms = self.network(masked, rooms)
+            terms = (self.network if rooms is None else partial(called, self.network))(masked, rooms)
         return pretrain_tally(terms)

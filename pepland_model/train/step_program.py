@@ -15,7 +15,7 @@ from torch import Tensor
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_model.network.fixed_program import FixedProgram, Run
 from pepland_model.network.states.rooms import Rooms
-from pepland_model.train.loss import TERMS, total_loss
+from pepland_model.train.loss import COUNT, TERMS, loss_weights
 from pepland_model.train.mask import Masked, MaskOptions, mask_bases, mask_batch_with
 from pepland_model.train.optim import clip_gradients, gradient_norm
 from pepland_model.train.pretrain_network import PretrainNetwork
@@ -93,8 +93,7 @@ class StepProgram:
 
     def _body(self, batch: HeteroBatch, rooms: Rooms, halted: Tensor) -> tuple[Tensor, ...]:
         """Run the whole step of a single process."""
-        masked, counts = self._begin(batch)
-        tally = self._backward(masked, counts, rooms)
+        tally = self._backward(self._masked_batch(batch), None, rooms)
         halted.logical_or_(rooms.overflow())
         return tally, self._update(halted)
 
@@ -104,14 +103,24 @@ class StepProgram:
 
     def _begin(self, batch: HeteroBatch) -> tuple[Masked, Tensor]:
         """Return the masked batch, and its counts of masked nodes. [3] float32."""
-        self.updater.optimizer.zero_grad(set_to_none=True)
-        masked = mask_batch_with(batch, self.masks, self.bases)
+        masked = self._masked_batch(batch)
         return masked, self.updater.counts([masked])
 
-    def _backward(self, masked: Masked, counts: Tensor, rooms: Rooms | None) -> Tensor:
-        """Run both passes; return the tally without a gradient."""
+    def _masked_batch(self, batch: HeteroBatch) -> Masked:
+        self.updater.optimizer.zero_grad(set_to_none=True)
+        return mask_batch_with(batch, self.masks, self.bases)
+
+    def _backward(self, masked: Masked, counts: Tensor | None, rooms: Rooms) -> Tensor:
+        """Run both passes; return the tally without a gradient.
+
+        Args:
+            masked: the batch.
+            counts: [3] float, masked nodes of all processes; None for those of the batch.
+            rooms: of the program.
+        """
         tally = self.updater.tally(masked, rooms)
-        torch.autograd.backward(total_loss(tally, counts))
+        counts = tally.detach()[:, COUNT] if counts is None else counts
+        torch.autograd.backward(tally, loss_weights(counts))
         return tally.detach()
 
     def _sum_counts(self) -> None:

@@ -64,14 +64,8 @@ class _Attend(torch.autograd.Function):
         takers: Takers | None,
         heads: int,
     ) -> Tensor:
-        query, both, nodes = query.contiguous(), both.contiguous(), len(ptr) - 1
-        out = both.new_empty(nodes, query.shape[1])
-        norm = out.new_empty((nodes, heads), dtype=sum_dtype(query, both))
-        if nodes > 0:
-            key, value = both.chunk(2, 1)
-            fixed = _fixed(query, both, heads)
-            with device_of(out):
-                forward_kernel[(nodes,)](query, key, value, own, inputs, ptr, out, norm, **fixed)
+        query, both = query.contiguous(), both.contiguous()
+        out, norm = attended(query, both, own, inputs, ptr, heads)
         ctx.save_for_backward(query, both, own, inputs, ptr, dst, out, norm)
         ctx.takers, ctx.own_takers = takers, own_takers
         return out
@@ -79,29 +73,78 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[misc, no-untyped-call, untyped-decorator, unused-ignore]
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
-        query, both, own, inputs, ptr, dst, out, norm = ctx.saved_tensors
-        grad, (key, value) = grads[0].contiguous(), both.chunk(2, 1)
-        for_key, for_value = norm.new_empty((2, len(dst), norm.shape[1]))
-        for_query = out.new_empty(out.shape, dtype=query.dtype if own is None else norm.dtype)
-        if len(out) > 0:
-            with device_of(out):
-                node_kernel[(len(out),)](
-                    query, key, value, own, inputs, ptr, out, norm, grad, for_query, for_key,
-                    for_value, **_fixed(query, both, norm.shape[1]),
-                )  # fmt: skip
+        query, both, own, inputs, ptr, dst, *found = ctx.saved_tensors
         to_query, to_both = torch.empty_like(query), torch.empty_like(both)
-        to_key, to_value = to_both.chunk(2, 1)
-        common = {"via": dst, "limit": ptr[-1:]}
-        jobs: list[Job] = [
-            job(query, to_key, ctx.takers, then=own, weight=for_key, **common),
-            job(grad, to_value, ctx.takers, weight=for_value, **common),
-        ]
-        if own is None:
-            to_query = for_query
-        else:
-            jobs.append(job(for_query, to_query, ctx.own_takers))
-        gather_sums(*jobs)
+        attended_gradients(
+            query, both, (own, ctx.own_takers), (inputs, ctx.takers), ptr, dst, *found,
+            grads[0].contiguous(), to_query, to_both,
+        )  # fmt: skip
         return to_query, to_both, *[None] * 7
+
+
+def attended(
+    query: Tensor,
+    both: Tensor,
+    own: Tensor | None,
+    inputs: Tensor | None,
+    ptr: Tensor,
+    heads: int,
+) -> tuple[Tensor, Tensor]:
+    """Return what `attend` returns, without a gradient, and the norm of its scores [N, heads]."""
+    nodes = len(ptr) - 1
+    out = both.new_empty(nodes, query.shape[1])
+    norm = out.new_empty((nodes, heads), dtype=sum_dtype(query, both))
+    if nodes > 0:
+        key, value = both.chunk(2, 1)
+        with device_of(out):
+            forward_kernel[(nodes,)](
+                query, key, value, own, inputs, ptr, out, norm, **_fixed(query, both, heads)
+            )
+    return out, norm
+
+
+def attended_gradients(
+    query: Tensor,
+    both: Tensor,
+    own: AnyIndex,
+    inputs: AnyIndex,
+    ptr: Tensor,
+    dst: Tensor,
+    out: Tensor,
+    norm: Tensor,
+    grad: Tensor,
+    to_query: Tensor,
+    to_both: Tensor,
+) -> None:
+    """Write the gradients of `attend`.
+
+    Args:
+        query, both, own, inputs, ptr, dst: as there.
+        out: [N, d], what `attended` returned.
+        norm: [N, heads], the same.
+        grad: [N, d], gradient of `out`.
+        to_query: [K, d], written; rows may lie apart.
+        to_both: [L, 2d], the same.
+    """
+    for_key, for_value = norm.new_empty((2, len(dst), norm.shape[1]))
+    is_direct = own[0] is None and to_query.is_contiguous()
+    for_query = to_query if is_direct else torch.empty_like(out, dtype=norm.dtype)
+    if len(out) > 0:
+        key, value = both.chunk(2, 1)
+        with device_of(out):
+            node_kernel[(len(out),)](
+                query, key, value, own[0], inputs[0], ptr, out, norm, grad, for_query, for_key,
+                for_value, **_fixed(query, both, norm.shape[1]),
+            )  # fmt: skip
+    to_key, to_value = to_both.chunk(2, 1)
+    common = {"via": dst, "limit": ptr[-1:]}
+    jobs: list[Job] = [
+        job(query, to_key, inputs[1], then=own[0], weight=for_key, **common),
+        job(grad, to_value, inputs[1], weight=for_value, **common),
+    ]
+    if not is_direct:
+        jobs.append(job(for_query, to_query, own[1]))
+    gather_sums(*jobs)
 
 
 def _fixed(query: Tensor, both: Tensor, heads: int) -> dict[str, Any]:

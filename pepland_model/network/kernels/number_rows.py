@@ -61,12 +61,17 @@ def inserted(keys, lowest, trouble, key, row, used, slots):
 
 
 @triton.jit
-def _first_rows(lowest, slot_of, is_first, count, BLOCK: tl.constexpr):
+def _first_rows(lowest, slot_of, is_first, in_ptr, real, count, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     used = row < count
     slot = tl.load(slot_of + row, mask=used, other=0)
     low = tl.load(lowest + slot, mask=used, other=-1)
-    tl.store(is_first + row, (low == row).to(tl.int64), mask=used)
+    found = (low == row).to(tl.int64)
+    if in_ptr is not None:
+        inside = used & (row < tl.load(real))
+        size = tl.load(in_ptr + row + 1, mask=inside, other=0)
+        found *= 1 + ((size - tl.load(in_ptr + row, mask=inside, other=0)) << 32)
+    tl.store(is_first + row, found, mask=used)
 
 
 def arrays(number: int, rows: int, device: torch.device) -> tuple[Tensor, ...]:
@@ -102,14 +107,27 @@ class Table:
         with device_of(self.keys):
             _clear[grid](self.keys, self.lowest, self.trouble, self.slots, size, BLOCK=CLEARED)
 
-    def numbers(self, slot_of: Tensor) -> Tensor:
-        """Return how many keys appear first up to each row. [N] int64.
+    def numbers(
+        self, slot_of: Tensor, in_ptr: Tensor | None = None, real: Tensor | None = None
+    ) -> Tensor:
+        """Return how many keys appear first up to each row, in the lower 32 bits. [N] int64.
 
         Args:
             slot_of: [N] int64, slot of each row.
+            in_ptr: [N+1] int64, entries ``in_ptr[v]`` to ``in_ptr[v+1]`` enter row v. The upper 32
+                bits are how many enter these rows, up to each row.
+            real: [] int64, rows that entries count of.
         """
         is_first = torch.empty_like(slot_of)
         grid = (triton.cdiv(len(slot_of), BLOCK),)
         with device_of(slot_of):
-            _first_rows[grid](self.lowest, slot_of, is_first, len(slot_of), BLOCK=BLOCK)
+            _first_rows[grid](
+                self.lowest, slot_of, is_first, in_ptr, real, len(slot_of), BLOCK=BLOCK
+            )
         return is_first.cumsum(0)
+
+
+def last_of(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the last of some `Table.numbers`: lower and upper half, without a copy. [] int32."""
+    low, high = numbers.view(torch.int32)[-2:].unbind()
+    return low, high

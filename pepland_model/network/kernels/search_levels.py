@@ -13,7 +13,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pepland_model.network.kernels.number_rows import BLOCK, Table, arrays, inserted, mixed
+from pepland_model.network.kernels.number_rows import (
+    BLOCK,
+    Table,
+    arrays,
+    inserted,
+    last_of,
+    mixed,
+)
 
 if TYPE_CHECKING:
     from pepland_model.network.edges import Edges
@@ -48,42 +55,39 @@ def _node_slots(
 
 @triton.jit
 def _node_rows(
-    node, code, in_ptr, real, lowest, trouble, slot_of, check_of, number, class_of, own_of, code_of,
-    first, size, count, room, BLOCK: tl.constexpr,
+    node, code, edge, in_ptr, real, lowest, trouble, slot_of, check_of, numbers, class_of, own_of,
+    code_of, ptr, inputs, dst, count, room, inputs_room, BLOCK: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     used = row < count
     leader = tl.load(lowest + tl.load(slot_of + row, mask=used, other=0), mask=used, other=0)
-    place = tl.load(number + leader, mask=used, other=1) - 1
+    number = tl.load(numbers + leader, mask=used, other=1)
+    place = (number & 0xFFFFFFFF) - 1
     tl.store(class_of + row, tl.minimum(place, room - 1), mask=used)
     check = tl.load(check_of + row, mask=used, other=0)
     differs = used & (check != tl.load(check_of + leader, mask=used, other=0))
     tl.store(trouble + 1 + tl.zeros_like(row), tl.full(row.shape, 1, tl.int32), mask=differs)
     leads = used & (leader == row) & (place < room)
-    begin = tl.load(in_ptr + row, mask=leads, other=0)
-    end = tl.load(in_ptr + row + 1, mask=leads, other=0)
     tl.store(own_of + place, tl.load(node + row, mask=leads, other=0).to(tl.int64), mask=leads)
     tl.store(code_of + place, tl.load(code + row, mask=leads, other=0).to(tl.int64), mask=leads)
-    tl.store(first + place, begin, mask=leads)
-    tl.store(size + place, tl.where(row < tl.load(real), end - begin, 0), mask=leads)
-
-
-@triton.jit
-def _inputs(edge, first, ends, ptr, inputs, dst, rows, room, BLOCK: tl.constexpr):
-    row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    used = row < rows
-    place = tl.load(ends + row - 1, mask=used & (row > 0), other=0)
-    end = tl.load(ends + row, mask=used, other=0)
-    tl.store(ptr + row, tl.minimum(place, room), mask=used)
-    tl.store(ptr + row + 1, tl.minimum(end, room), mask=row == rows - 1)
-    source = tl.load(first + row, mask=used, other=0)
-    while tl.max(end - place, 0) > 0:
-        more = used & (place < end) & (place < room)
+    source = tl.load(in_ptr + row, mask=leads, other=0)
+    end = tl.load(in_ptr + row + 1, mask=leads, other=0)
+    end = tl.where(row < tl.load(real), end, source)
+    stop = number >> 32
+    tl.store(ptr + place + 1, tl.minimum(stop, inputs_room), mask=leads)
+    to = stop - (end - source)
+    while tl.max(end - source, 0) > 0:
+        more = leads & (source < end) & (to < inputs_room)
         below = tl.load(edge + source, mask=more, other=0).to(tl.int64)
-        tl.store(inputs + place, below, mask=more)
-        tl.store(dst + place, row, mask=more)
-        place = tl.where(place < room, place + 1, end)
-        source += 1
+        tl.store(inputs + to, below, mask=more)
+        tl.store(dst + to, place, mask=more)
+        source = tl.where(more, source + 1, end)
+        to += 1
+    # Rows of the array without a class have no inputs.
+    total = tl.load(numbers + count - 1)
+    empty = (row >= (total & 0xFFFFFFFF)) & (row < room)
+    tl.store(ptr + row + 1, tl.minimum(tl.zeros_like(row) + (total >> 32), inputs_room), mask=empty)
+    tl.store(ptr + row, tl.zeros_like(row), mask=row == 0)
 
 
 @triton.jit
@@ -136,7 +140,7 @@ class Zeros:
         device: of the arrays.
     """
 
-    ARRAYS = ("nodes", 4), ("inputs", 2), ("edges", 3)
+    ARRAYS = ("nodes", 2), ("inputs", 2), ("edges", 3)
 
     def __init__(self, name: str, rooms: "Rooms", device: torch.device) -> None:
         sizes = rooms.sizes or {}
@@ -183,23 +187,19 @@ def node_level(
         node, edge, edges.in_ptr, real, table.keys, table.lowest, table.trouble, slot_of, check_of,
         count, table.slots, *salts, BLOCK=BLOCK,
     )  # fmt: skip
-    numbers = table.numbers(slot_of)
-    room = rooms.fit(f"{name} nodes {number}", numbers[-1], spare=1)
-    own_of, code_of, first, size = zeros(4, room)
-    _node_rows[grid](
-        node, code, edges.in_ptr, real, table.lowest, table.trouble, slot_of, check_of, numbers,
-        class_of, own_of, code_of, first, size, count, room, BLOCK=BLOCK,
-    )  # fmt: skip
-    ends = size.cumsum(0)
-    inputs_room = rooms.fit(f"{name} inputs {number}", ends[-1])
-    inputs, dst = zeros(2, inputs_room)
+    numbers = table.numbers(slot_of, edges.in_ptr, real)
+    found, entries = last_of(numbers)
+    room = rooms.fit(f"{name} nodes {number}", found, spare=1)
+    inputs_room = rooms.fit(f"{name} inputs {number}", entries)
+    (own_of, code_of), (inputs, dst) = zeros(2, room), zeros(2, inputs_room)
     ptr = numbers.new_empty(room + 1)
-    _inputs[(triton.cdiv(room, BLOCK),)](
-        edge, first, ends, ptr, inputs, dst, room, inputs_room, BLOCK=BLOCK
-    )
+    _node_rows[(triton.cdiv(max(count, room), BLOCK),)](
+        node, code, edge, edges.in_ptr, real, table.lowest, table.trouble, slot_of, check_of,
+        numbers, class_of, own_of, code_of, ptr, inputs, dst, count, room, inputs_room, BLOCK=BLOCK,
+    )  # fmt: skip
     return class_of, {
         "own": own_of, "inputs": inputs, "ptr": ptr, "dst": dst, "code": code_of,
-        "used": numbers[-1], "used_inputs": ends[-1],
+        "used": found, "used_inputs": entries,
     }  # fmt: skip
 
 
@@ -227,11 +227,12 @@ def edge_level(
         count, table.slots, salt, BLOCK=BLOCK,
     )  # fmt: skip
     numbers = table.numbers(slot_of)
-    room = rooms.fit(f"{name} edges {number}", numbers[-1], spare=1)
+    found, _ = last_of(numbers)
+    room = rooms.fit(f"{name} edges {number}", found, spare=1)
     src_of, reverse_of, code_of = zeros(3, room)
     _edge_rows[grid](
         node, edge, edges.src, edges.reverse, edges.code, table.lowest, table.trouble, slot_of,
         numbers, class_of, src_of, reverse_of, code_of, count, room, BLOCK=BLOCK,
     )  # fmt: skip
-    level = {"src": src_of, "reverse": reverse_of, "code": code_of, "used": numbers[-1]}
+    level = {"src": src_of, "reverse": reverse_of, "code": code_of, "used": found}
     return class_of, level

@@ -77,7 +77,7 @@ def search_by_kernels(
             of_level = mix_int(2 * i + 2)
             edge, link = edge_level(name, i, node, edge, edges, table, of_level, rooms, zeros)
             links.append(EdgeLevel(**link))  # type: ignore[arg-type]
-    rooms.refuse((table.trouble > 0).any())
+    rooms.refuse(*table.trouble.unbind())
     return ViewPlan(tuple(nodes), tuple(links), node)
 
 
@@ -144,7 +144,7 @@ class Inputs:
     rows: Tensor
     """[M] int64, row that each input is."""
     used: Tensor
-    """[] int64, inputs of classes; those after them belong to rows without a class."""
+    """[] int32, inputs of classes; those after them belong to rows without a class."""
 
 
 def inputs_of(name: str, classes: Classes, size: Tensor, begin: Tensor, rooms: Rooms) -> Inputs:
@@ -160,7 +160,7 @@ def inputs_of(name: str, classes: Classes, size: Tensor, begin: Tensor, rooms: R
     device, rows = size.device, classes.room
     sizes = torch.where(classes.live(), size[classes.first], 0)
     ptr = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
-    used = ptr[-1]
+    used = ptr[-1].int()
     room = rooms.fit(name, used)
     # Rows that are left over share the inputs that are left over: a device sums one long segment
     # slowly.

@@ -22,7 +22,7 @@ class Classes:
     first: Tensor
     """[room] int64, first row of each class; row 0 where there is no class."""
     found: Tensor
-    """[] int64, number of classes."""
+    """[] int32, number of classes."""
 
     @property
     def room(self) -> int:
@@ -48,7 +48,7 @@ def distinct(name: str, key: Tensor, check: Tensor | None, rooms: Rooms) -> Clas
     leader = leaders(key)
     is_first = leader == rows
     number = is_first.cumsum(0)
-    found = is_first.sum()
+    found = is_first.sum(dtype=torch.int32)
     room = rooms.fit(name, found, spare=1)
     of_row = (number - 1)[leader].clamp_(max=room - 1)
     first = torch.zeros(room + 1, dtype=torch.int64, device=key.device)

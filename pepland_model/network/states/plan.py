@@ -58,9 +58,9 @@ class NodeLevel(_Movable):
     takers: Mapping[str, Takers] = field(default_factory=dict, kw_only=True)
     """Of `own`, `inputs`, `dst` and `code`; empty where no gradient needs them."""
     used: Tensor | None = field(default=None, kw_only=True)
-    """[] int64: only so many rows hold a state, where arrays have fixed sizes; None: all."""
+    """[] int32: only so many rows hold a state, where arrays have fixed sizes; None: all."""
     used_inputs: Tensor | None = field(default=None, kw_only=True)
-    """[] int64, the same for the inputs."""
+    """[] int32, the same for the inputs."""
 
 
 @dataclass(frozen=True, eq=False)

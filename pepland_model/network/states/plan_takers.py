@@ -39,7 +39,7 @@ class Asked:
     rows: int
     """S, rows that the index takes from."""
     used: Tensor | None
-    """[] int64, entries that count; None for all."""
+    """[] int32, entries that count; None for all."""
     ptr: Tensor | None = None
     """[S+1] int64 where the index ascends."""
 
@@ -117,7 +117,7 @@ class Layout:
     last: Tensor
     """[T] int64, row of the entries that do not count."""
     sizes: Tensor
-    """[n] int64, entries of each index."""
+    """[n] int32, entries of each index."""
     bounds: Tensor
     """[R] int32, all rows."""
     begin: Tensor
@@ -133,7 +133,7 @@ class Layout:
         owner = torch.repeat_interleave(size, output_size=entries)
         starts, firsts = size.cumsum(0) - size, row.cumsum(0) - row
         return cls(
-            owner, numbers - starts[owner], firsts[owner].int(), last[owner], size,
+            owner, numbers - starts[owner], firsts[owner].int(), last[owner], size.int(),
             torch.arange(count, dtype=torch.int32, device=device),
             torch.repeat_interleave(starts, row, output_size=count),
         )  # fmt: skip

@@ -37,11 +37,11 @@ class Rooms:
     salt: int = 0
     """Changes the hashes of a search; see `refuse`."""
     counts: dict[str, Tensor] = field(default_factory=dict)
-    """Name -> rows needed, [] int64."""
+    """Name -> rows needed, [] int32."""
     most: dict[str, int] = field(default_factory=dict)
     """Name -> rows that fit, where sizes are fixed."""
     flags: list[Tensor] = field(default_factory=list)
-    """Reasons of `refuse`, [] bool each."""
+    """Reasons of `refuse`, [] int32 each."""
     constants: dict[Hashable, Any] = field(default_factory=dict)
     """What is the same in every run; a recorded program reads it where it lies."""
 
@@ -58,7 +58,7 @@ class Rooms:
 
         Args:
             name: of the room.
-            needed: [] int64.
+            needed: [] int32.
             spare: rows of the room that must stay empty.
         """
         self.counts[name] = needed
@@ -68,19 +68,22 @@ class Rooms:
         self.most[name] = size - spare
         return size
 
-    def refuse(self, flag: Tensor) -> None:
-        """Note that two different rows have one hash, [] bool: another salt is needed."""
-        self.flags.append(flag)
+    def refuse(self, *flags: Tensor) -> None:
+        """Note that two different rows have one hash, where one is not 0: another salt is needed.
+
+        Args:
+            *flags: [], of any dtype.
+        """
+        self.flags += [flag.int() for flag in flags]
 
     def overflow(self) -> Tensor:
         """Return whether the run since the last `clear` may not be used. [] bool."""
-        found = list(self.flags)
-        if self.most:
-            needed = torch.stack([self.counts[name] for name in self.most])
-            sizes = list(self.most.values())
-            most = self.kept("most", lambda: torch.tensor(sizes).to(needed.device))
-            found.append((needed > most).any())
-        return torch.stack(found).any() if found else torch.zeros((), dtype=torch.bool)
+        found = [self.counts[name] for name in self.most] + self.flags
+        if not found:
+            return torch.zeros((), dtype=torch.bool)
+        needed, sizes = torch.stack(found), [*self.most.values(), *[0] * len(self.flags)]
+        most = self.kept("most", lambda: torch.tensor(sizes).to(needed.device))
+        return (needed > most).any()
 
     def clear(self) -> None:
         """Forget the last run."""

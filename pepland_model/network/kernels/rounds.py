@@ -1,0 +1,265 @@
+"""All rounds of message passing, and the last layer, as one function of autograd.
+
+A state has several consumers, and a weight several uses. Autograd computes a gradient for each, and
+adds them one by one. Here layers with the same input have their gradients side by side, so one
+product does the adding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from pepland_model.network.kernels.attention import attended, attended_gradients
+from pepland_model.network.kernels.gather_sum import gather_sums
+from pepland_model.network.kernels.jobs import Job, job
+from pepland_model.network.kernels.round_layers import (
+    BACK,
+    EDGE,
+    END,
+    KEY,
+    OUTPUT,
+    QUERY,
+    AllLayers,
+    LastLayer,
+    Layers,
+)
+from pepland_model.network.kernels.taken_sum import taken_sum
+
+if TYPE_CHECKING:
+    from pepland_model.network.takers import AnyIndex
+
+Attended = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Query [n, d], keys and values [m, 2d], result [K, d] and norm [K, heads]."""
+
+
+class Indices(NamedTuple):
+    """Where a round takes its rows from, as in `states.plan`; each index with its takers."""
+
+    own: AnyIndex
+    inputs: AnyIndex
+    ptr: Tensor
+    dst: Tensor
+    code: AnyIndex
+    src: AnyIndex
+    reverse: AnyIndex
+
+
+class Last(NamedTuple):
+    """Where the last layer takes its rows from, in the same way."""
+
+    own: AnyIndex
+    inputs: AnyIndex
+    ptr: Tensor
+    dst: Tensor
+    code: AnyIndex
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs of a round."""
+
+    f: Tensor
+    """[n, d], states of nodes before it."""
+    h: Tensor
+    """[m, d], states of edges before it."""
+    attention: Attended | None
+    """None if it is computed again."""
+    new: Tensor
+    """[K, d], states of nodes after it."""
+    message: Tensor
+    """[L, d], states of edges after it."""
+
+
+def rounds(
+    f: Tensor,
+    x: Tensor,
+    indices: Sequence[Indices],
+    last: Last,
+    weights: Sequence[Tensor],
+    heads: int,
+    dtype: torch.dtype,
+    recompute: bool = False,
+) -> Tensor:
+    """Return the states of nodes [N, d] after all rounds and the last layer.
+
+    The graph allows one backward pass.
+
+    Args:
+        f: [U, d], inputs for the rows of the node table, of the dtype of products.
+        x: [Ub, d], inputs for the rows of the bond table.
+        indices: of each round.
+        last: of the last layer.
+        weights: weight [d, d] and bias [d] of query, key, value and output, then of the edges of
+            each round, then weight [d, 3d] and bias [d] of the last layer; of any float dtype.
+        heads: of the attention.
+        dtype: of the result.
+        recompute: whether the backward pass computes attention again, which needs less memory.
+    """
+    x = x.to(f.dtype)
+    return _Rounds.apply(  # type: ignore[no-any-return, no-untyped-call]
+        f, x, indices, last, heads, dtype, recompute, *weights
+    )
+
+
+class _Rounds(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        f: Tensor,
+        x: Tensor,
+        indices: Any,
+        last: Last,
+        heads: int,
+        dtype: torch.dtype,
+        recompute: bool,
+        *weights: Tensor,
+    ) -> Tensor:
+        layers, end, saved = AllLayers.of(weights[:-2], f), LastLayer.of(*weights[-2:], f), []
+        table = f = f.contiguous()
+        x = h = x.contiguous()
+        for r, i in enumerate(indices):
+            found = attention_of(f, h, i, layers.round(r), heads)
+            new = nodes_of(found[2], f, i, layers.round(r))
+            message = edges_of(x, new, h, i, layers.round(r))
+            saved.append(Saved(f, h, None if recompute else found, new, message))
+            f, h = new, message
+        incoming = h.new_empty(len(last.ptr) - 1, h.shape[1])
+        gather_sums(Job(h, incoming, last.inputs[0], last.ptr))
+        taken, tables = (None, last.own[0], last.code[0]), end(incoming, f, table)
+        ctx.saved, ctx.incoming, ctx.end, ctx.layers = saved, incoming, end, layers
+        ctx.indices, ctx.last, ctx.heads = indices, last, heads
+        ctx.dtypes = [weight.dtype for weight in weights]
+        return taken_sum(tables, taken, len(incoming), dtype, ptr=last.ptr)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc, no-untyped-call, untyped-decorator, unused-ignore]
+    def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        if not ctx.saved:
+            raise RuntimeError("the rounds of a view allow one backward pass")
+        to = Backward(ctx.layers, ctx.end, ctx.saved[0], ctx.heads)
+        to.last(ctx.last, ctx.saved[-1], vars(ctx).pop("incoming"), grads[0].contiguous())
+        while ctx.saved:  # a round's states end with its gradients
+            r = len(ctx.saved) - 1
+            to.round(r, ctx.saved.pop(), ctx.indices[r])
+        to_inputs = to.inputs()
+        of_weights = zip((*to.grads.of_weights(), *to.of_end), ctx.dtypes, strict=True)
+        return *to_inputs, *[None] * 5, *(grad.to(dtype) for grad, dtype in of_weights)
+
+
+def attention_of(f: Tensor, h: Tensor, i: Indices, layers: Layers, heads: int) -> Attended:
+    """Return the attention of a round, before its last layer."""
+    query, both = layers(f, QUERY, OUTPUT), layers(h, KEY, BACK)
+    return query, both, *attended(query, both, i.own[0], i.inputs[0], i.ptr, heads)
+
+
+def nodes_of(mixed: Tensor, f: Tensor, i: Indices, layers: Layers) -> Tensor:
+    """Return the states of nodes after a round. [K, d]."""
+    tables = layers(mixed, OUTPUT, KEY), f
+    return taken_sum(tables, (None, i.own[0]), len(mixed), f.dtype, ptr=i.ptr)
+
+
+def edges_of(x: Tensor, new: Tensor, h: Tensor, i: Indices, layers: Layers) -> Tensor:
+    """Return the states of edges after a round. [L, d]."""
+    tables = x, layers(new, EDGE, QUERY), layers(h, BACK, END)
+    indices = [index for index, _ in (i.code, i.src, i.reverse)]
+    return taken_sum(tables, indices, len(i.src[0]), x.dtype, signs=0b100, relu=True)
+
+
+class Backward:
+    """The backward pass.
+
+    Args:
+        layers: of all rounds.
+        end: last layer.
+        first: what the first round keeps.
+        heads: of the attention.
+    """
+
+    def __init__(self, layers: AllLayers, end: LastLayer, first: Saved, heads: int) -> None:
+        self.layers, self.end, self.heads, self.f = layers, end, heads, first.f
+        self.count, self.d = len(layers.weight), first.f.shape[1]
+        self.grads = AllLayers.empty(self.count, self.d, first.f)
+        self.of_end = LastLayer(torch.empty_like(end.weight), torch.empty_like(end.bias))
+        # Rows of each round begin at an address that kernels expect.
+        rows = -(-len(first.h) // 64) * 64
+        self.to_x = first.h.new_empty(self.count, rows, self.d)[:, : len(first.h)]
+        self.of_table = torch.empty_like(first.f)
+        """[U, d], gradient of what the last layer makes of the node table."""
+        self.to_new = self.to_message = self.of_nodes = first.f
+        """Gradients of the states of nodes and edges after a round, and of what the layers return
+        that read these nodes; the first of them lacks what comes through these layers."""
+
+    def last(self, i: Last, saved: Saved, incoming: Tensor, grad: Tensor) -> None:
+        """Go back through the last layer.
+
+        Args:
+            i: its indices.
+            saved: what the last round keeps.
+            incoming: [N, d], sums of edges.
+            grad: [N, d], of the result.
+        """
+        of_edges, of_state = torch.empty_like(incoming), torch.empty_like(saved.new)
+        gather_sums(
+            job(grad, of_edges, None, mask=i.ptr),
+            job(grad, of_state, i.own[1], mask=i.ptr),
+            job(grad, self.of_table, i.code[1], mask=i.ptr),
+        )
+        self.of_end.write((of_edges, of_state, self.of_table), (incoming, saved.new, self.f))
+        from_edges, from_state, _ = self.end.parts()
+        # The rows of the gradient of the states are those of the next one.
+        self.to_new, self.of_nodes = of_state @ from_state, of_state
+        of_edges = of_edges @ from_edges
+        self.to_message = torch.empty_like(saved.message)
+        gather_sums(job(of_edges, self.to_message, i.inputs[1], via=i.dst, limit=i.ptr[-1:]))
+
+    def round(self, r: int, saved: Saved, i: Indices) -> None:
+        """Go back through a round: from the gradients of the states after it to those before."""
+        layers, grads, d = self.layers.round(r), self.grads.round(r), self.d
+        of_edges = saved.h.new_empty(len(saved.h), 3 * d)
+        self._messages(r, saved.message, i, of_edges[:, 2 * d :])
+        to_new = self._nodes(layers, grads, saved.new)
+        # What is not needed any more is freed as soon as possible.
+        self.to_message, saved = self.f, saved._replace(message=self.f, new=self.f)
+        of_output, self.to_new = torch.empty_like(to_new), torch.empty_like(saved.f)
+        gather_sums(
+            job(to_new, of_output, None, mask=i.ptr),
+            job(to_new, self.to_new, i.own[1], mask=i.ptr),
+        )
+        del to_new
+        self.of_nodes = saved.f.new_empty(len(saved.f), 2 * d if r else d)
+        query, both, mixed, norm = saved.attention or attention_of(
+            saved.f, saved.h, i, layers, self.heads
+        )
+        grads.write(OUTPUT, KEY, of_output, mixed)
+        attended_gradients(
+            query, both, i.own, i.inputs, i.ptr, i.dst, mixed, norm,
+            of_output @ layers.part(OUTPUT, KEY)[0], self.of_nodes[:, -d:], of_edges[:, : 2 * d],
+        )  # fmt: skip
+        grads.write(KEY, END, of_edges, saved.h)
+        self.to_message = of_edges @ layers.part(KEY, END)[0]
+
+    def _messages(self, r: int, message: Tensor, i: Indices, of_back: Tensor) -> None:
+        """Go back through the messages of edges."""
+        gather_sums(
+            job(self.to_message, self.to_x[r], i.code[1], gate=message),
+            job(self.to_message, self.of_nodes[:, : self.d], i.src[1], gate=message),
+            job(self.to_message, of_back, i.reverse[1], gate=message, sign=-1),
+        )
+
+    def _nodes(self, layers: Layers, grads: Layers, new: Tensor) -> Tensor:
+        """Go back through the layers on nodes; return the whole gradient of their states."""
+        end = self.of_nodes.shape[1] // self.d
+        grads.write(EDGE, end, self.of_nodes, new)
+        return self.to_new.addmm_(self.of_nodes, layers.part(EDGE, end)[0])
+
+    def inputs(self) -> tuple[Tensor, Tensor]:
+        """Return the gradients of the inputs for the rows of both tables, after all rounds."""
+        self.grads.round(self.count - 1).write(QUERY, OUTPUT, self.of_nodes, self.f)
+        query, _ = self.layers.round(0).part(QUERY, OUTPUT)
+        to_f = self.to_new.addmm_(self.of_nodes, query)
+        to_f = to_f.addmm_(self.of_table, self.end.parts()[2])
+        return to_f, self.to_x.sum(0).add_(self.to_message)
