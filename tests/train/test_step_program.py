@@ -14,10 +14,11 @@ import torch
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.graph.vocabulary import Vocabulary
+from pepland_model.network import fixed_program
 from pepland_model.network import takers as by_takers
 from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.cuda_graph import GraphedInference, GraphedVectors
-from pepland_model.network.fixed_program import FixedProgram, nothing
+from pepland_model.network.fixed_program import FixedProgram, GraphPool, nothing
 from pepland_model.network.pooling import Pooling, run_views, vectors
 from pepland_model.network.states.rooms import Rooms
 from pepland_model.run.config import ModelConfig, OptimConfig
@@ -221,6 +222,7 @@ def full_card(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     monkeypatch.setattr(torch.cuda, "graph", NoMemory)
+    monkeypatch.setattr(fixed_program, "shared_pool", lambda device: GraphPool(0, None))
     monkeypatch.setattr(FixedProgram, "_beside", FixedProgram._body)
 
 
