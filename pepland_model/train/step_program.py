@@ -17,7 +17,12 @@ from pepland_model.network.fixed_program import FixedProgram, Run
 from pepland_model.network.states.rooms import Rooms
 from pepland_model.train.loss import TERMS, total_loss
 from pepland_model.train.mask import Masked, MaskOptions, mask_bases, mask_batch_with
-from pepland_model.train.optim import clip_gradients, gradient_norm
+from pepland_model.train.optim import (
+    clip_gradients,
+    gradient_norm,
+    unscale_gradients,
+    update_scale,
+)
 from pepland_model.train.pretrain_network import PretrainNetwork
 from pepland_model.train.step import PretrainUpdater, StepResult
 
@@ -37,7 +42,7 @@ class StepProgram:
     """Runs optimizer steps of one batch each as a fixed program.
 
     Args:
-        updater: without a loss scaler.
+        updater: updates the weights.
         masks: what to mask.
         seed: of the masks.
         graph: see `FixedProgram`.
@@ -111,7 +116,7 @@ class StepProgram:
     def _backward(self, masked: Masked, counts: Tensor, rooms: Rooms | None) -> Tensor:
         """Run both passes; return the tally without a gradient."""
         tally = self.updater.tally(masked, rooms)
-        torch.autograd.backward(total_loss(tally, counts))
+        torch.autograd.backward(self.updater.scaler.scale(total_loss(tally, counts)))
         return tally.detach()
 
     def _sum_counts(self) -> None:
@@ -141,13 +146,21 @@ class StepProgram:
         return tally.view(len(TERMS), 3), self._update(halted)
 
     def _update(self, halted: Tensor) -> Tensor:
-        """Update weights and average unless the device has halted; return the gradient norm."""
-        u = self.updater
+        """Update weights, average and scale unless the device has halted; return the gradient norm.
+
+        An infinite gradient under a loss scale changes no weight.
+        """
+        u, infinite = self.updater, None
+        if u.scaler.is_enabled():
+            infinite = unscale_gradients(u.scaler, u.named.values())
         norm = gradient_norm(u.named.values())
         if u.options.clip:
             clip_gradients(u.named.values(), norm, u.options.clip)
-        u.optimizer.found_inf = halted.float()  # type: ignore[attr-defined]
+        skips = halted.float() if infinite is None else torch.maximum(halted.float(), infinite)
+        u.optimizer.found_inf = skips  # type: ignore[attr-defined]
         u.optimizer.step()
+        if infinite is not None:
+            update_scale(u.scaler, infinite, unless=halted)
         if u.average is not None:
             u.average.update(unless=halted)
         return norm
@@ -166,6 +179,4 @@ def why_not(updater: PretrainUpdater, accumulate: int) -> str:
         return f"CUDA graphs need a GPU, and this run is on {updater.device}"
     if not network.searches_on(updater.device):
         return "--dedup never computes every row"
-    if updater.scaler.is_enabled():
-        return "--precision fp16 scales its loss"
     return "--accumulate has several parts in a step" if accumulate > 1 else ""

@@ -86,6 +86,23 @@ def test_a_resumed_run_has_the_same_bits_with_an_overflow_before_or_after(
     assert set(first) >= overflow
 
 
+def test_a_run_in_fp16_has_the_losses_of_a_plain_one_and_resumes_with_its_scale(
+    store, tmp_path, monkeypatch, request
+) -> None:
+    plain = losses(store, tmp_path / "plain", precision="fp16")
+    request.getfixturevalue("as_programs")
+    seen = shrinking(monkeypatch, {3, 9})
+    whole = losses(store, tmp_path / "whole", precision="fp16")
+    assert whole == pytest.approx(plain, rel=2e-3)
+    losses(store, tmp_path / "two", precision="fp16", max_steps=6)
+    assert losses(store, tmp_path / "two", precision="fp16") == whole
+    assert len(seen) == 4
+    ends = [checkpoints(tmp_path / run)[-1] for run in ("plain", "whole", "two")]
+    scales = [read_checkpoint(end).state["scaler"] for end in ends]
+    assert scales[0] == scales[1] == scales[2]
+    assert scales[0]["scale"] > 1
+
+
 def test_a_checkpoint_of_a_plain_run_is_resumed_by_programs(store, tmp_path, request) -> None:
     plain = losses(store, tmp_path / "plain")
     losses(store, tmp_path / "two", max_steps=6)
