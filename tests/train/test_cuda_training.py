@@ -95,6 +95,22 @@ def test_a_recorded_run_in_fp16_has_the_bits_of_one_that_is_not_and_resumes_with
     assert scales[0]["scale"] > 1
 
 
+@pytest.mark.cuda
+@needs_cuda
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_recorded_run_of_several_parts_has_the_bits_of_one_that_is_not_and_resumes_with_them(
+    store, tmp_path, precision
+) -> None:
+    options = {"device": "cuda", "precision": precision, "accumulate": 4, "clip": 1.0, "ema": 0.9}
+    plain = losses(store, tmp_path / "off", graph="off", **options, max_steps=10)
+    assert losses(store, tmp_path / "on", graph="on", **options, max_steps=10) == plain
+    losses(store, tmp_path / "two", graph="on", **options, max_steps=5)
+    assert losses(store, tmp_path / "two", graph="on", **options, max_steps=10) == plain
+    one = losses(store, tmp_path / "one", device="cuda", precision=precision, clip=1.0, ema=0.9,
+                 max_steps=10)  # fmt: skip
+    assert plain == pytest.approx(one, rel=1e-3 if precision == "fp32" else 2e-2)
+
+
 def test_the_same_runs_on_a_cpu_are_repeatable(store, tmp_path) -> None:
     first = losses(store, tmp_path / "first", device="cpu")
     losses(store, tmp_path / "two", device="cpu", max_steps=3)

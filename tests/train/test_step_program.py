@@ -81,13 +81,15 @@ def program_steps(masks: MaskOptions, overflow_at: tuple[int, ...] = (), steps: 
 
 
 def assert_same(
-    u: PretrainUpdater, results, other: PretrainUpdater, done: list[Step], atol: float = 2e-5
+    u: PretrainUpdater, results, other: PretrainUpdater, done: list[Step], precision: str = "fp32"
 ) -> None:
+    # The bias of a key has no gradient but rounding, and Adam moves it up to 1e-3 a step.
+    rtol, atol = {"fp32": (2e-5, 2e-5), "fp16": (2e-3, 1e-2)}[precision]
     assert [step.number for step in done] == list(range(len(results)))
     for result, step in zip(results, done, strict=True):
-        assert torch.allclose(step.result.tally, result.tally, rtol=2e-5, atol=1e-3)
+        assert torch.allclose(step.result.tally, result.tally, rtol=rtol, atol=1e-3)
         assert float(step.result.gradient_norm) == pytest.approx(
-            float(result.gradient_norm), rel=1e-4, nan_ok=True
+            float(result.gradient_norm), rel=10 * rtol, nan_ok=True
         )
         assert step.result.lr == result.lr
     for (name, one), two in zip(
@@ -205,12 +207,11 @@ def test_a_graph_is_refused_without_a_card_and_where_a_step_cannot_be_recorded()
     with pytest.raises(InputError, match="CUDA device only"):
         FixedProgram([lambda *_: ()], nothing, CPU, "on")
     u = updater(MaskOptions())
-    assert "on cpu" in why_not(u, 1)
+    assert "on cpu" in why_not(u)
     u.device = torch.device("cuda")
-    assert why_not(u, 1) == ""
-    assert "several parts" in why_not(u, 2)
+    assert why_not(u) == ""
     u.network.encoder.config = PharmHGTConfig(hidden=24, depth=3, dedup=False)
-    assert "never" in why_not(u, 1)
+    assert "never" in why_not(u)
 
 
 @pytest.fixture
