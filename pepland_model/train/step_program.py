@@ -184,7 +184,7 @@ class StepProgram:
         parts = [*grads, tally, rooms.overflow().float()]
         self._sums = torch.cat([part.reshape(-1) for part in parts])
         if self.accumulate > 1:
-            self._sums[:-1] += self._kept
+            self._sums[:-1].add_(self._kept)
         return ()
 
     def _sum_gradients(self) -> None:
