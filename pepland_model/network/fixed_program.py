@@ -10,11 +10,13 @@ On a CPU, and where a graph cannot be recorded, the same program runs operator b
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -35,6 +37,39 @@ Body = Callable[[HeteroBatch, Rooms, Tensor], tuple[Tensor, ...]]
 it sets if the batch does not fit. It returns results, and changes nothing if it has halted."""
 Measure = Callable[[HeteroBatch, Rooms], object]
 """Searches a batch, to learn what rooms it needs."""
+
+
+@dataclass(eq=False)
+class GraphPool:
+    """Memory of all graphs that are replayed on one stream, so that no two replays overlap.
+
+    A graph may use what another one has freed. What a program holds is given to no other.
+    """
+
+    handle: Any
+    stream: Any
+    """On which they are recorded. Libraries keep memory for each stream that they were used on."""
+
+
+_POOLS: WeakValueDictionary[tuple[Any, int], GraphPool] = WeakValueDictionary()
+"""Device and stream of replays -> pool, as long as a recorded program uses it."""
+_STREAMS: dict[tuple[Any, int], Any] = {}
+"""The same -> stream of recording."""
+_RECORDING = threading.Lock()
+"""PyTorch records one graph at a time."""
+
+
+def shared_pool(device: torch.device) -> GraphPool:
+    """Return the pool of the graphs that are replayed on the current stream of a device."""
+    here = torch.cuda.current_stream(device)
+    key = (here.device, here.cuda_stream)
+    if key not in _STREAMS:
+        _STREAMS[key] = torch.cuda.Stream(here.device)  # type: ignore[no-untyped-call]
+    pool = _POOLS.get(key)
+    if pool is None:
+        pool = GraphPool(torch.cuda.graph_pool_handle(), _STREAMS[key])
+        _POOLS[key] = pool
+    return pool
 
 
 @dataclass(eq=False)
@@ -89,9 +124,7 @@ class FixedProgram:
         self.overflows = 0
         """Batches that did not fit into the rooms."""
         self._pending: deque[Run] = deque()
-        self._graphs: list[Any] = []
-        self._out: tuple[Tensor, ...] = ()
-        self._runs = 0
+        self._forget()
         self._wanted: dict[str, Any] = {}
 
     def sizes(self) -> dict[str, Any]:
@@ -147,8 +180,17 @@ class FixedProgram:
         self._read(run)
         self._pending.append(run)
 
+    def _forget(self) -> None:
+        """Free what was recorded: first the pool, which may not outlive its graphs."""
+        self._pool: GraphPool | None = None
+        self._graphs: list[Any] = []
+        self._out: tuple[Tensor, ...] = ()
+        self._runs = 0
+
     def _once(self) -> tuple[Tensor, ...]:
         """Run the program: first as it is, then recorded."""
+        if self._graphs and self._pool is not shared_pool(self.device):
+            self._forget()  # on another stream, replays may overlap with those of this pool
         self._runs += 1
         if not self.records:
             return self._body()
@@ -200,9 +242,10 @@ class FixedProgram:
         """Record the program; where that fails, it is not tried again."""
         self.rooms.clear()
         try:
-            with torch.cuda.device(self.device):
+            with _RECORDING, torch.cuda.device(self.device):
                 torch.cuda.empty_cache()
-                graphs = self._recorded_stages()
+                pool = shared_pool(self.device)
+                graphs = self._recorded_stages(pool)
         except RuntimeError as error:  # also no memory, and operators that cannot be recorded
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             if self.must_record:
@@ -212,16 +255,17 @@ class FixedProgram:
             self.records = False
             self.say(f"not recorded as a CUDA graph, so it runs more slowly: {reason}")
             return
-        self._graphs = graphs
+        self._pool, self._graphs = pool, graphs
 
-    def _recorded_stages(self) -> list[Any]:
-        """Record each stage, all in one pool of memory: later ones read what earlier ones made."""
+    def _recorded_stages(self, pool: GraphPool) -> list[Any]:
+        """Record each stage. What one stage reads of another must be held by the program."""
         graphs: list[Any] = []
         for number in range(len(self.stages)):
             graph = torch.cuda.CUDAGraph()
-            pool = graphs[0].pool() if graphs else None
             # The thread of a loader may copy batches now: check this thread only.
-            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            with torch.cuda.graph(
+                graph, pool=pool.handle, stream=pool.stream, capture_error_mode="thread_local"
+            ):
                 self._out = self._stage(number)
             graphs.append(graph)
         return graphs
@@ -266,7 +310,7 @@ class FixedProgram:
 
     def _make_room(self, run: Run) -> None:
         """Make arrays and rooms in which a batch fits, and in which earlier batches fitted."""
-        self._graphs, self._out, self._runs = [], (), 0
+        self._forget()
         if self.arrays is None and self._wanted:
             self.arrays = self._wanted_arrays(run.batch)
             if self._fits(run.batch):

@@ -134,3 +134,38 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
 def clip_gradients(parameters: Iterable[nn.Parameter], norm: Tensor, limit: float) -> None:
     """Scale gradients so that their joint norm is at most `limit`. The host does not wait."""
     torch.nn.utils.clip_grads_with_norm_(list(parameters), limit, norm)
+
+
+def unscale_gradients(scaler: torch.amp.GradScaler, parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Divide gradients by the scale of the loss, as `GradScaler.unscale_` does, on the device.
+
+    Returns:
+        [] float32, 1 if a gradient is not finite, else 0.
+    """
+    assert scaler._scale is not None
+    infinite = torch.zeros_like(scaler._scale)
+    inverse = scaler._scale.double().reciprocal().float()
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    torch._amp_foreach_non_finite_check_and_unscale_(gradients, infinite, inverse)
+    return infinite
+
+
+@torch.no_grad()
+def update_scale(scaler: torch.amp.GradScaler, infinite: Tensor, unless: Tensor) -> None:
+    """Make the scale smaller or larger, as `GradScaler.update` does, on the device.
+
+    Args:
+        scaler: has scaled a loss.
+        infinite: of `unscale_gradients`.
+        unless: [] bool; where true on the device, nothing changes.
+    """
+    scale, steps = scaler._scale, scaler._growth_tracker
+    assert scale is not None
+    assert steps is not None
+    before = scale.clone(), steps.clone()
+    torch._amp_update_scale_(
+        scale, steps, infinite, scaler.get_growth_factor(), scaler.get_backoff_factor(),
+        scaler.get_growth_interval(),
+    )  # fmt: skip
+    for now, old in zip((scale, steps), before, strict=True):
+        now.copy_(torch.where(unless, old, now))

@@ -5,7 +5,7 @@ On CUDA the host does not wait for the device: results stay tensors until they a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -149,7 +149,7 @@ class PretrainUpdater(WeightUpdater):
         torch.autograd.backward(self.scaler.scale(total))
         self.optimizer.zero_grad(set_to_none=True)
 
-    def counts(self, parts: Sequence[Masked]) -> Tensor:
+    def counts(self, parts: Iterable[Masked]) -> Tensor:
         """Return the masked nodes of each term in some parts. [3] float32."""
         counts = torch.zeros(len(TERMS), device=self.device)
         for masked in parts:

@@ -115,22 +115,25 @@ class Trainer:
         graph, device = self.config.run.graph, self.processes.device
         if device.type != "cuda" and graph != "on":
             return None
-        reason = why_not(self.updater, self.config.data.accumulate)
+        reason = why_not(self.updater)
         if graph == "on" and reason:
             raise InputError(f"--graph on: a step cannot be recorded, as {reason}")
         if reason:
             self.progress.say(f"steps are not recorded as a CUDA graph, as {reason}")
             return None
         seed = self.config.run.seed
-        return StepProgram(self.updater, self.masks, seed, graph, self.progress.say)
+        parts = self.config.data.accumulate
+        return StepProgram(self.updater, self.masks, seed, graph, self.progress.say, parts)
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Restore the state of a checkpoint."""
         self.state = restore(self.updater, checkpoint)
         self.step_batches.load_state_dict(checkpoint.state["feed"])
         self._saved_step = self.progress.start = self._clock_step = self.state.step
-        if self.program is not None and checkpoint.state.get("program"):
-            self.program.program.start_with(checkpoint.state["program"])
+        sizes, data = checkpoint.state.get("program"), checkpoint.state["config"]["data"]
+        same_parts = data["accumulate"] == self.config.data.accumulate
+        if self.program is not None and sizes and same_parts:
+            self.program.program.start_with(sizes)
 
     def run(self, stop: StopRequest) -> RunResult:
         """Train until the end, an early stop or a signal, then write a checkpoint."""
@@ -175,9 +178,10 @@ class Trainer:
         self.state.step += 1
         try:
             if self.program is not None:
-                # A process may have no graphs in the last step of an epoch.
-                batch = batches[0] if batches else self.data.train.batch([])
-                self._note(self.program.submit(number, epoch, batch))
+                # The last step of an epoch may have fewer parts, and a process no graphs in it.
+                missing = self.config.data.accumulate - len(batches)
+                batches += [self.data.train.batch([]) for _ in range(missing)]
+                self._note(self.program.submit(number, epoch, *batches))
             else:
                 parts = [self._masked(batch, epoch) for batch in batches]
                 self._note([Step(number, epoch, batches, self.updater.step(number, parts))])

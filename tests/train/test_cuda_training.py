@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pepland_model.run.checkpoint import checkpoints, read_checkpoint
 from pepland_model.run.config import TrainConfig, with_flags
 from pepland_model.run.log import events
 from pepland_model.train.pretrain import pretrain
@@ -72,6 +73,42 @@ def test_a_recorded_run_that_resumes_has_the_same_bits(store, tmp_path) -> None:
     whole = losses(store, tmp_path / "whole", **options, max_steps=10)
     losses(store, tmp_path / "two", **options, max_steps=5)
     assert losses(store, tmp_path / "two", **options, max_steps=10) == whole
+
+
+def scaler_of(out) -> dict[str, float]:
+    """The loss scale in the last checkpoint of a run."""
+    return read_checkpoint(checkpoints(out)[-1]).state["scaler"]
+
+
+@pytest.mark.cuda
+@needs_cuda
+def test_a_recorded_run_in_fp16_has_the_bits_of_one_that_is_not_and_resumes_with_them(
+    store, tmp_path
+) -> None:
+    options = {"device": "cuda", "precision": "fp16", "clip": 1.0, "ema": 0.9}
+    plain = losses(store, tmp_path / "off", graph="off", **options, max_steps=10)
+    assert losses(store, tmp_path / "on", graph="on", **options, max_steps=10) == plain
+    losses(store, tmp_path / "two", graph="on", **options, max_steps=5)
+    assert losses(store, tmp_path / "two", graph="on", **options, max_steps=10) == plain
+    scales = [scaler_of(tmp_path / name) for name in ("off", "on", "two")]
+    assert scales[0] == scales[1] == scales[2]
+    assert scales[0]["scale"] > 1
+
+
+@pytest.mark.cuda
+@needs_cuda
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_recorded_run_of_several_parts_has_the_bits_of_one_that_is_not_and_resumes_with_them(
+    store, tmp_path, precision
+) -> None:
+    options = {"device": "cuda", "precision": precision, "accumulate": 4, "clip": 1.0, "ema": 0.9}
+    plain = losses(store, tmp_path / "off", graph="off", **options, max_steps=10)
+    assert losses(store, tmp_path / "on", graph="on", **options, max_steps=10) == plain
+    losses(store, tmp_path / "two", graph="on", **options, max_steps=5)
+    assert losses(store, tmp_path / "two", graph="on", **options, max_steps=10) == plain
+    one = losses(store, tmp_path / "one", device="cuda", precision=precision, clip=1.0, ema=0.9,
+                 max_steps=10)  # fmt: skip
+    assert plain == pytest.approx(one, rel=1e-3 if precision == "fp32" else 2e-2)
 
 
 def test_the_same_runs_on_a_cpu_are_repeatable(store, tmp_path) -> None:

@@ -29,7 +29,8 @@ def as_programs(monkeypatch) -> None:
     monkeypatch.setattr(by_takers, "DEVICES", {"cpu"})
 
     def made(trainer: Trainer) -> StepProgram:
-        return StepProgram(trainer.updater, trainer.masks, trainer.config.run.seed, "off")
+        seed, parts = trainer.config.run.seed, trainer.config.data.accumulate
+        return StepProgram(trainer.updater, trainer.masks, seed, "off", accumulate=parts)
 
     monkeypatch.setattr(Trainer, "_make_program", made)
 
@@ -58,11 +59,11 @@ def shrinking(monkeypatch, at: set[int]) -> list[int]:
     """Make the rooms too small before some steps of a run; return the steps that did not fit."""
     submit, again, seen = StepProgram.submit, FixedProgram._again, []
 
-    def smaller(program, number, epoch, batch):
+    def smaller(program, number, epoch, *batches):
         sizes = program.program.rooms.sizes
         if number in at and sizes:
             program.program.rooms = Rooms({n: max(1, s // 3) for n, s in sizes.items()})
-        return submit(program, number, epoch, batch)
+        return submit(program, number, epoch, *batches)
 
     def counted(program, runs):
         seen.append(runs[0].tag[0])
@@ -84,6 +85,53 @@ def test_a_resumed_run_has_the_same_bits_with_an_overflow_before_or_after(
     assert losses(store, tmp_path / "two") == whole
     assert seen == 2 * first
     assert set(first) >= overflow
+
+
+def test_a_run_in_fp16_has_the_losses_of_a_plain_one_and_resumes_with_its_scale(
+    store, tmp_path, monkeypatch, request
+) -> None:
+    plain = losses(store, tmp_path / "plain", precision="fp16")
+    request.getfixturevalue("as_programs")
+    seen = shrinking(monkeypatch, {3, 9})
+    whole = losses(store, tmp_path / "whole", precision="fp16")
+    assert whole == pytest.approx(plain, rel=2e-3)
+    losses(store, tmp_path / "two", precision="fp16", max_steps=6)
+    assert losses(store, tmp_path / "two", precision="fp16") == whole
+    assert len(seen) == 4
+    ends = [checkpoints(tmp_path / run)[-1] for run in ("plain", "whole", "two")]
+    scales = [read_checkpoint(end).state["scaler"] for end in ends]
+    assert scales[0] == scales[1] == scales[2]
+    assert scales[0]["scale"] > 1
+
+
+@pytest.mark.parametrize("overflow", [set(), {3, 9}])
+def test_a_run_of_several_parts_has_the_losses_of_a_plain_one_and_resumes_with_the_same_bits(
+    store, tmp_path, monkeypatch, request, overflow
+) -> None:
+    """Twelve steps go over the end of an epoch, whose last step has fewer parts."""
+    plain = losses(store, tmp_path / "plain", accumulate=4)
+    request.getfixturevalue("as_programs")
+    seen = shrinking(monkeypatch, overflow)
+    whole = losses(store, tmp_path / "whole", accumulate=4)
+    assert whole == pytest.approx(plain, rel=1e-4)
+    losses(store, tmp_path / "two", accumulate=4, max_steps=6)
+    assert losses(store, tmp_path / "two", accumulate=4) == whole
+    assert len(seen) >= len(overflow)
+
+
+def test_a_run_that_is_resumed_in_smaller_parts_has_smaller_arrays(
+    store, tmp_path, as_programs
+) -> None:
+    """As after a run without enough memory."""
+    whole = losses(store, tmp_path / "whole")
+    losses(store, tmp_path / "two", max_steps=6)
+    assert losses(store, tmp_path / "two", accumulate=2) == pytest.approx(whole, rel=1e-4)
+    sizes = [
+        read_checkpoint(checkpoints(tmp_path / run)[-1]).state["program"]
+        for run in ("whole", "two")
+    ]
+    assert [s["graphs"] for s in sizes] == [8, 4]
+    assert sizes[1]["rows"]["atom"] < sizes[0]["rows"]["atom"]
 
 
 def test_a_checkpoint_of_a_plain_run_is_resumed_by_programs(store, tmp_path, request) -> None:

@@ -14,10 +14,11 @@ import torch
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_data.errors import InputError
 from pepland_data.graph.vocabulary import Vocabulary
+from pepland_model.network import fixed_program
 from pepland_model.network import takers as by_takers
 from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.cuda_graph import GraphedInference, GraphedVectors
-from pepland_model.network.fixed_program import FixedProgram, nothing
+from pepland_model.network.fixed_program import FixedProgram, GraphPool, nothing
 from pepland_model.network.pooling import Pooling, run_views, vectors
 from pepland_model.network.states.rooms import Rooms
 from pepland_model.run.config import ModelConfig, OptimConfig
@@ -79,20 +80,24 @@ def program_steps(masks: MaskOptions, overflow_at: tuple[int, ...] = (), steps: 
     return u, program, done
 
 
-def assert_same(u: PretrainUpdater, results, other: PretrainUpdater, done: list[Step]) -> None:
+def assert_same(
+    u: PretrainUpdater, results, other: PretrainUpdater, done: list[Step], precision: str = "fp32"
+) -> None:
+    # The bias of a key has no gradient but rounding, and Adam moves it up to 1e-3 a step.
+    rtol, atol = {"fp32": (2e-5, 2e-5), "fp16": (2e-3, 1e-2)}[precision]
     assert [step.number for step in done] == list(range(len(results)))
     for result, step in zip(results, done, strict=True):
-        assert torch.allclose(step.result.tally, result.tally, rtol=2e-5, atol=1e-3)
+        assert torch.allclose(step.result.tally, result.tally, rtol=rtol, atol=1e-3)
         assert float(step.result.gradient_norm) == pytest.approx(
-            float(result.gradient_norm), rel=1e-4
+            float(result.gradient_norm), rel=10 * rtol, nan_ok=True
         )
         assert step.result.lr == result.lr
     for (name, one), two in zip(
         u.network.named_parameters(), other.network.parameters(), strict=True
     ):
-        assert (one - two).abs().max() <= 2e-5, name
+        assert (one - two).abs().max() <= atol, name
     for name, average in u.average.average.items():
-        assert (average - other.average.average[name]).abs().max() <= 2e-5, name
+        assert (average - other.average.average[name]).abs().max() <= atol, name
 
 
 @pytest.mark.parametrize(
@@ -202,12 +207,11 @@ def test_a_graph_is_refused_without_a_card_and_where_a_step_cannot_be_recorded()
     with pytest.raises(InputError, match="CUDA device only"):
         FixedProgram([lambda *_: ()], nothing, CPU, "on")
     u = updater(MaskOptions())
-    assert "on cpu" in why_not(u, 1)
+    assert "on cpu" in why_not(u)
     u.device = torch.device("cuda")
-    assert why_not(u, 1) == ""
-    assert "several parts" in why_not(u, 2)
+    assert why_not(u) == ""
     u.network.encoder.config = PharmHGTConfig(hidden=24, depth=3, dedup=False)
-    assert "never" in why_not(u, 1)
+    assert "never" in why_not(u)
 
 
 @pytest.fixture
@@ -221,6 +225,7 @@ def full_card(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     monkeypatch.setattr(torch.cuda, "graph", NoMemory)
+    monkeypatch.setattr(fixed_program, "shared_pool", lambda device: GraphPool(0, None))
     monkeypatch.setattr(FixedProgram, "_beside", FixedProgram._body)
 
 
