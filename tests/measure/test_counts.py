@@ -20,18 +20,18 @@ HELD = ("operators", "host_reads", "sorts", "sorts_backward")
 FIGURES = {
     "auto": {
         "masks": (1, 0, 0, 0),
-        "plan": (122, 0, 1, 0),
-        "forward": (92, 0, 0, 0),
-        "loss": (56, 0, 0, 0),
-        "backward": (295, 0, 0, 0),
+        "plan": (98, 0, 1, 0),
+        "forward": (90, 0, 0, 0),
+        "loss": (12, 0, 0, 0),
+        "backward": (185, 0, 0, 0),
         "optimizer": (12, 0, 0, 0),
     },
     "never": {
         "masks": (1, 0, 0, 0),
-        "plan": (51, 0, 1, 0),
-        "forward": (92, 0, 0, 0),
-        "loss": (37, 0, 0, 0),
-        "backward": (280, 0, 0, 0),
+        "plan": (36, 0, 1, 0),
+        "forward": (90, 0, 0, 0),
+        "loss": (34, 0, 0, 0),
+        "backward": (176, 0, 0, 0),
         "optimizer": (10, 0, 0, 0),
     },
 }

@@ -119,7 +119,12 @@ def attended_gradients(
     """Write the gradients of `attend`.
 
     Args:
-        query, both, own, inputs, ptr, dst: as there.
+        query: [K, d], as there.
+        both: [L, 2d], as there.
+        own: with its takers, as there.
+        inputs: the same.
+        ptr: [N+1] int, as there.
+        dst: [E] int, as there.
         out: [N, d], what `attended` returned.
         norm: [N, heads], the same.
         grad: [N, d], gradient of `out`.
