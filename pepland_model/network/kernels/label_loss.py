@@ -123,7 +123,7 @@ def label_loss(
         targets: [N] int64, label of each node.
         ignore: label of nodes without one.
     """
-    found: Tensor = _LabelLoss.apply(rows, targets, ignore, *logits)  # type: ignore[no-untyped-call]
+    found: Tensor = _LabelLoss.apply(rows, targets, ignore, *logits)
     return found
 
 
@@ -166,7 +166,9 @@ class _LabelLoss(torch.autograd.Function):
 
 
 def _heads(*parts: Sequence[Tensor]) -> tuple[Head, ...]:
-    return tuple(Head(*head, tl.constexpr(head[0].shape[1])) for head in zip(*parts, strict=True))
+    """Return the heads from their logits and the other arrays, in the order of `Head`."""
+    heads: list[Any] = list(zip(*parts, strict=True))
+    return tuple(Head._make([*head, tl.constexpr(head[0].shape[1])]) for head in heads)
 
 
 def _three(tensors: Sequence[Tensor]) -> list[int]:
