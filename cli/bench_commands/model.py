@@ -71,7 +71,7 @@ def model(
     only. The column roofline is the share of the speed that the arithmetic and the memory of this
     machine allow, as measured in the same run.
 
-    With --count, nothing is timed. The operators of one step of pepland-train on a GPU in fp32 are
+    With --count, nothing is timed. The operators of one step of pepland-train on a GPU are
     counted, without the work of the CPU. host_reads are the times that the program waits for the
     GPU; sorts_backward are the sorts that sum gradients.
     """
@@ -98,9 +98,10 @@ def counted(
     from pepland_model.measure.step_counts import count_report
     from pepland_model.run.config import ModelConfig
 
-    if len(sizes) > 1 or set(precisions) - {"fp32"}:
-        raise click.UsageError("--count takes one --batch-size, and counts in fp32 only")
-    return count_report(store, sizes[0] if sizes else 512, ModelConfig(output=output, dedup=dedup))
+    if len(sizes) > 1 or len(precisions) > 1 or "fp16" in precisions:
+        raise click.UsageError("--count takes one --batch-size and one --precision, but not fp16")
+    model, precision = ModelConfig(output=output, dedup=dedup), (precisions or ("fp32",))[0]
+    return count_report(store, sizes[0] if sizes else 512, model, precision)
 
 
 def count_text(r: dict[str, Any]) -> str:

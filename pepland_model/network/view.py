@@ -139,7 +139,7 @@ def rounds_by_kernel(
         nodes, before, edges = len(level.code), edges, len(link.code)
         code, src = whole(link.index("code"), len(x)), whole(link.index("src"), nodes)
         reverse = whole(link.index("reverse"), before)
-        indices.append(Indices(own, inputs, level.ptr, level.dst, code, src, reverse))
+        indices.append(Indices(own, inputs, level.ptr, level.dst, code, src, reverse, edges))
     level = plan.nodes[-1]
     own, inputs = whole(level.index("own"), nodes), whole(level.index("inputs"), edges)
     code = whole(level.index("code"), len(f))

@@ -161,5 +161,7 @@ class PretrainUpdater(WeightUpdater):
     def tally(self, masked: Masked, rooms: Rooms | None = None) -> Tensor:
         """Return the tally of a part, see `pretrain_tally`; rooms as for the network."""
         with autocast(self.precision, self.device):
-            terms = (self.network if rooms is None else partial(called, self.network))(masked, rooms)
+            terms = (self.network if rooms is None else partial(called, self.network))(
+                masked, rooms
+            )
         return pretrain_tally(terms)

@@ -126,7 +126,7 @@ def test_all_kernels_of_a_step_are_compiled_for_cards(capability) -> None:
     command = [sys.executable, "-c", STEP, str(capability)]
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
-    assert int(run.stdout) == 16
+    assert int(run.stdout) == 18
 
 
 @pytest.mark.slow

@@ -9,6 +9,9 @@ kernels are imported only where they run: a CPU needs no Triton.
     message       relu(x[code] + a[src] - b[reverse])
     residual      rows + table[index] + ..., where a segment has entries
     segment_rows  the sum of taken rows over segments
+    rounds        all rounds of a view and its last layer, as one function of autograd
+    round_layers  the linear layers of `rounds`
+    label_loss    the loss of distinct states, from how often each has each label
     taken_sum     the forward pass of messages and residuals
     jobs          what the launches of `gather_sum` are told
     masks         the masked atoms and fragments of a batch, by `smallest_keys`

@@ -73,10 +73,10 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[misc, no-untyped-call, untyped-decorator, unused-ignore]
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
-        query, both, own, inputs, ptr, dst, *found = ctx.saved_tensors
+        query, both, own, inputs, ptr, dst, out, norm = ctx.saved_tensors
         to_query, to_both = torch.empty_like(query), torch.empty_like(both)
         attended_gradients(
-            query, both, (own, ctx.own_takers), (inputs, ctx.takers), ptr, dst, *found,
+            query, both, (own, ctx.own_takers), (inputs, ctx.takers), ptr, dst, out, norm,
             grads[0].contiguous(), to_query, to_both,
         )  # fmt: skip
         return to_query, to_both, *[None] * 7
@@ -119,7 +119,12 @@ def attended_gradients(
     """Write the gradients of `attend`.
 
     Args:
-        query, both, own, inputs, ptr, dst: as there.
+        query: [K, d], as there.
+        both: [L, 2d], as there.
+        own: with its takers, as there.
+        inputs: the same.
+        ptr: [N+1] int, as there.
+        dst: [E] int, as there.
         out: [N, d], what `attended` returned.
         norm: [N, heads], the same.
         grad: [N, d], gradient of `out`.

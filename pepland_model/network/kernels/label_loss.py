@@ -82,7 +82,7 @@ def _add(heads, size0, size1, size2, parts, N: tl.constexpr, PROGRAMS: tl.conste
                 logit, count, _, inside = _states(head, row, sizes[i], C, ACC)
                 top = tl.max(logit, 1)[:, None]
                 norm = top + tl.log(tl.sum(tl.exp(logit - top), 1))[:, None]
-                loss += tl.sum(tl.where(inside, count * (norm - logit), 0.0), 1)
+                loss += tl.sum(count * tl.where(inside, norm - logit, 0.0), 1)
                 cols = tl.arange(0, C)[None, :]
                 best = tl.min(tl.where(logit == top, cols, C), 1)[:, None]
                 right += tl.sum(tl.where(cols == best, count, 0.0), 1)
@@ -123,7 +123,7 @@ def label_loss(
         targets: [N] int64, label of each node.
         ignore: label of nodes without one.
     """
-    found: Tensor = _LabelLoss.apply(rows, targets, ignore, *logits)  # type: ignore[no-untyped-call]
+    found: Tensor = _LabelLoss.apply(rows, targets, ignore, *logits)
     return found
 
 
@@ -166,9 +166,9 @@ class _LabelLoss(torch.autograd.Function):
 
 
 def _heads(*parts: Sequence[Tensor]) -> tuple[Head, ...]:
-    return tuple(
-        Head(*head, tl.constexpr(head[0].shape[1])) for head in zip(*parts, strict=True)
-    )
+    """Return the heads from their logits and the other arrays, in the order of `Head`."""
+    heads: list[Any] = list(zip(*parts, strict=True))
+    return tuple(Head._make([*head, tl.constexpr(head[0].shape[1])]) for head in heads)
 
 
 def _three(tensors: Sequence[Tensor]) -> list[int]:

@@ -70,7 +70,7 @@ class AllLayers(NamedTuple):
         wq, bq, wk, bk, wv, bv, wo, bo, *edges = weights
         made, to, source = cls.empty(len(edges) // 2, len(bq), like), [], []
         for r, (edge, bias) in enumerate(zip(edges[::2], edges[1::2], strict=True)):
-            to += [*made.weight[r].split(len(bq)), *made.bias[r].split(len(bq))]
+            to += [*made.weight[r].chunk(6), *made.bias[r].chunk(5)]
             source += [edge, wq, wo, wk, wv, edge, bias, bq, bo, bk, bv]
         torch._foreach_copy_(to, source)
         return made
@@ -82,8 +82,8 @@ class AllLayers(NamedTuple):
     def of_weights(self) -> list[Tensor]:
         """Return gradients in the order of the weights, where these arrays hold gradients."""
         d = self.weight.shape[2]
-        wq, wo, wk, wv = self.weight[:, d : 5 * d].sum(0).split(d)
-        bq, bo, bk, bv = self.bias[:, d:].sum(0).split(d)
+        wq, wo, wk, wv = self.weight[:, d : 5 * d].sum(0).chunk(4)
+        bq, bo, bk, bv = self.bias[:, d:].sum(0).chunk(4)
         edges = zip(self.weight[:, :d] + self.weight[:, 5 * d :], self.bias[:, :d], strict=True)
         return [wq, bq, wk, bk, wv, bv, wo, bo, *(part for layer in edges for part in layer)]
 
@@ -103,7 +103,7 @@ class LastLayer(NamedTuple):
 
     def parts(self) -> tuple[Tensor, ...]:
         """Return the three weights. [d, d] each."""
-        return self.weight.split(len(self.weight), 1)
+        return self.weight.chunk(3, 1)
 
     def __call__(self, incoming: Tensor, state: Tensor, table: Tensor) -> tuple[Tensor, ...]:
         """Return what becomes of the rows of each input. [*, d]."""

@@ -47,6 +47,8 @@ class Indices(NamedTuple):
     code: AnyIndex
     src: AnyIndex
     reverse: AnyIndex
+    edges: int
+    """L, number of edges after the round."""
 
 
 class Last(NamedTuple):
@@ -118,7 +120,11 @@ class _Rounds(torch.autograd.Function):
         recompute: bool,
         *weights: Tensor,
     ) -> Tensor:
-        layers, end, saved = AllLayers.of(weights[:-2], f), LastLayer.of(*weights[-2:], f), []
+        layers, end, saved = (
+            AllLayers.of(weights[:-2], f),
+            LastLayer.of(weights[-2], weights[-1], f),
+            [],
+        )
         table = f = f.contiguous()
         x = h = x.contiguous()
         for r, i in enumerate(indices):
@@ -166,7 +172,7 @@ def edges_of(x: Tensor, new: Tensor, h: Tensor, i: Indices, layers: Layers) -> T
     """Return the states of edges after a round. [L, d]."""
     tables = x, layers(new, EDGE, QUERY), layers(h, BACK, END)
     indices = [index for index, _ in (i.code, i.src, i.reverse)]
-    return taken_sum(tables, indices, len(i.src[0]), x.dtype, signs=0b100, relu=True)
+    return taken_sum(tables, indices, i.edges, x.dtype, signs=0b100, relu=True)
 
 
 class Backward:

@@ -83,7 +83,8 @@ class Rooms:
             return torch.zeros((), dtype=torch.bool)
         needed, sizes = torch.stack(found), [*self.most.values(), *[0] * len(self.flags)]
         most = self.kept("most", lambda: torch.tensor(sizes).to(needed.device))
-        return (needed > most).any()
+        too_many: Tensor = (needed > most).any()
+        return too_many
 
     def clear(self) -> None:
         """Forget the last run."""
