@@ -16,7 +16,8 @@ BLOCK = 512
 class LiveMemory:
     """Follows the memory of tensors from their creation to their end.
 
-    It counts bytes, not addresses, so it works for tensors that have a shape and no memory.
+    It counts bytes, not addresses, so it works for tensors that have a shape and no memory. What an
+    operator takes and gives back before it ends, such as the buffer of a sum, is not seen.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,6 @@ from pepland_model.finetune.task_network import HeadConfig, TaskNetwork
 from pepland_model.network.config import PharmHGTConfig
 from pepland_model.network.output import Round
 from pepland_model.network.pharmhgt import PharmHGT
-from tests.helpers.precision import GRADIENT_BOUND
 from tests.helpers.pretrain_data import golden_batch
 
 
@@ -116,12 +115,13 @@ def test_with_the_junction_view_every_node_has_its_row(output) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_a_gpu_gives_the_gradients_of_the_cpu_in_fine_tuning(pooling) -> None:
+    """In float64: normalization makes rounding a hundred times as large, and ReLUs then switch."""
     batch = golden_batch([0, 1, 2, 3, 0, 1])
     networks = [network_of(True, pooling=pooling) for _ in range(2)]
     exact = outputs_and_gradients(networks[0], batch)
-    found = outputs_and_gradients(networks[1].float().cuda(), batch.to("cuda"))
+    found = outputs_and_gradients(networks[1].cuda(), batch.to("cuda"))
     for one, other in zip(found, exact, strict=True):
-        assert (one.cpu().double() - other).norm() < GRADIENT_BOUND * other.norm()
+        assert (one.cpu() - other).norm() < 1e-8 * other.norm()
 
 
 def outputs_and_gradients(
