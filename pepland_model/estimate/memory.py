@@ -57,12 +57,13 @@ class Memory:
         """
         found: dict[str, float] = dict(self.work.work(kind, precision, batch).memory)
         found["arrays"] += (IN_FLIGHT + 1) * self.work.corpus.sizes(batch).bytes
-        found["slack"] = (self.reserved(kind, precision) - 1) * sum(found.values())
+        found["slack"] = (self.reserved - 1) * sum(found.values())
         return found
 
-    def reserved(self, kind: str, precision: str) -> float:
-        """Return the bytes that the allocator reserves for each byte in use."""
-        if not self.speeds.is_recorded(kind, precision):
+    @property
+    def reserved(self) -> float:
+        """Bytes that the allocator reserves for each byte in use."""
+        if not self.speeds.is_recorded:
             return EAGER_RESERVED
         found = self.speeds.calibration
         return found.reserved if isinstance(found, Calibration) else RESERVED
@@ -113,7 +114,7 @@ def memory_parts(memory: Memory, precisions: Sequence[str], batch: int) -> Answe
         "not a sum of peaks. kept is what the forward pass keeps for the backward pass; plan is "
         "the search for equal states; arrays are the batch and the next ones.",
         "slack is what the allocator of PyTorch reserves and does not use: "
-        f"{memory.reserved('training', 'bf16'):.2f} times the memory in use where a step is "
+        f"{memory.reserved:.2f} times the memory in use where a step is "
         "recorded. It gives some of it back where memory runs out. corpus is that of all samples, "
         f"kept on the device if it fits. total also holds {CONTEXT_GIB} GiB for CUDA itself, which "
         "is assumed.",
@@ -174,8 +175,8 @@ def memory_savers(memory: Memory, card: Card, precision: str, batch: int) -> Ans
     for row in rows:
         row["step_time_factor"] = row["step_ms"] / rows[0]["step_ms"]
     notes = (
-        f"Memory in use; times of a {card.title}. Steps with --accumulate or --dedup never are not "
-        f"recorded: the host starts each operator, which takes it {EAGER_US:.0f} us.",
-        "--dedup never computes every row, as the published code does.",
+        f"Memory in use; times of a {card.title}.",
+        "--dedup never computes every row, as the published code does. Its steps are not recorded: "
+        f"the host starts each operator, which takes it {EAGER_US:.0f} us.",
     )
     return Answer("memory_savers", "What saves memory", rows, notes)

@@ -88,15 +88,15 @@ class Speeds:
             "loader": batch / self.loader_graphs_per_s,
             "link": self.work.corpus.sizes(batch).bytes / (1e9 * card.pcie_gb_per_s),
         }
-        if parts > 1 or not self.is_recorded(kind, precision):
+        if not self.is_recorded:
             waits["host"] = work.operators * EAGER_US * 1e-6
         limit = max(waits, key=waits.__getitem__)
         return Speed(times, batch, waits[limit], limit, low and min(low, batch / waits[limit]))
 
-    def is_recorded(self, kind: str, precision: str) -> bool:
-        """Return whether the steps are one CUDA graph."""
-        scales = kind == "training" and precision == "fp16"
-        return self.work.model.dedup != "never" and not scales
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the steps are CUDA graphs."""
+        return self.work.model.dedup != "never"
 
     def basis(self, card: Card) -> str:
         """Return where the speeds of a card come from."""

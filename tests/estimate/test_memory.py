@@ -44,7 +44,7 @@ def test_parts_add_up_to_the_peak_the_next_batches_and_slack(memory, kind, preci
     next_ones = (IN_FLIGHT + 1) * memory.work.corpus.sizes(BATCH).bytes
     used = memory.work.work(kind, precision, BATCH).peak_bytes + next_ones
     assert memory.used_gib(kind, precision, BATCH) == pytest.approx(used / GIB)
-    reserved = memory.reserved(kind, precision) * used
+    reserved = memory.reserved * used
     assert sum(parts.values()) == pytest.approx(reserved)
     assert memory.reserved_gib(kind, precision, BATCH) == pytest.approx(
         reserved / GIB + CONTEXT_GIB
@@ -53,11 +53,10 @@ def test_parts_add_up_to_the_peak_the_next_batches_and_slack(memory, kind, preci
 
 
 def test_slack_is_that_of_the_measured_card_where_a_step_is_recorded(memory, bounds) -> None:
-    assert memory.reserved("training", "bf16") == memory.speeds.calibration.reserved
-    assert memory.reserved("training", "fp16") == EAGER_RESERVED
-    assert Memory(bounds, 1).reserved("training", "bf16") == RESERVED
+    assert memory.reserved == memory.speeds.calibration.reserved
+    assert Memory(bounds, 1).reserved == RESERVED
     never = memory.of(memory.work.changed(dedup="never"))
-    assert never.reserved("inference", "bf16") == EAGER_RESERVED
+    assert never.reserved == EAGER_RESERVED
 
 
 @pytest.mark.parametrize("kind", KINDS)

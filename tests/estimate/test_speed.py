@@ -43,11 +43,11 @@ def test_a_slow_loader_and_a_slow_link_are_named(workload, calibration) -> None:
     ("kind", "precision", "dedup", "parts", "eager"),
     [
         ("training", "bf16", "auto", 1, False),
-        ("training", "fp16", "auto", 1, True),
+        ("training", "fp16", "auto", 1, False),
         ("inference", "fp16", "auto", 1, False),
         ("training", "bf16", "never", 1, True),
         ("inference", "bf16", "never", 1, True),
-        ("training", "bf16", "auto", 8, True),
+        ("training", "bf16", "auto", 8, False),
     ],
 )
 def test_the_host_starts_each_operator_of_a_step_that_is_not_recorded(
