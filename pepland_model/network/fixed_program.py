@@ -148,7 +148,10 @@ class FixedProgram:
         done: list[Run] = []
         run = Run(batch, tag, before)
         if not self._fits(batch):
-            done += self.flush()
+            if self.between:  # all processes start the same runs, in the same order
+                self._wait()
+            else:
+                done += self.flush()
             self._make_room(run)
         self._start(run)
         while len(self._pending) > IN_FLIGHT:
@@ -298,8 +301,7 @@ class FixedProgram:
 
     def _again(self, runs: list[Run]) -> list[Run]:
         """Run batches again, the first of which did not fit."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        self._wait()
         self._make_room(runs[0])
         self.halted.zero_()
         done: list[Run] = []
@@ -307,6 +309,11 @@ class FixedProgram:
             self._start(run)
             done += self.flush()
         return done
+
+    def _wait(self) -> None:
+        """Wait until no memory of the program is in use."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def _make_room(self, run: Run) -> None:
         """Make arrays and rooms in which a batch fits, and in which earlier batches fitted."""

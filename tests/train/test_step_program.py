@@ -279,22 +279,36 @@ class ThreadGroup(ProcessGroup):
         self.threads.sum_in_place(self.rank, values)
 
 
-def shares() -> list[list[HeteroBatch]]:
-    """The batches of each of three processes; the last has none in the third step."""
-    nothing_left = first_graphs(mask_batch(batch_of([0]), MaskOptions(), 0, 0), 0).batch
-    return [
-        [batch_of(rows) for rows in ([0, 1, 2], [9, 10, 11], [18, 19])],
-        [batch_of(rows) for rows in ([3, 4, 5], [12, 13, 14], [20])],
-        [*(batch_of(rows) for rows in ([6, 7, 8], [15, 16, 17])), nothing_left],
-    ]
+EVEN = (
+    ([0, 1, 2], [3, 4, 5], [6, 7, 8]),
+    ([9, 10, 11], [12, 13, 14], [15, 16, 17]),
+    ([18, 19], [20], []),
+)
+"""Rows of each process in each step; the last process has none in the third step."""
+UNEVEN = (
+    ([11, 0], [12, 1], [14, 2]),
+    ([15, 3], [18, 4], [19, 5]),
+    ([16, 6], [20, 21], [13, 17]),
+)
+"""The second process has more in the third step than fits into its arrays."""
 
 
-@pytest.mark.parametrize("overflows", [False, True])
-def test_several_processes_have_the_losses_of_one(overflows) -> None:
+def share(rows: list[int]) -> HeteroBatch:
+    if rows:
+        return batch_of(rows)
+    return first_graphs(mask_batch(batch_of([0]), MaskOptions(), 0, 0), 0).batch
+
+
+@pytest.mark.parametrize(
+    ("shares", "overflow_at", "overflows"),
+    [(EVEN, None, [0, 0, 0]), (EVEN, 2, [1, 1, 1]), (UNEVEN, None, [0, 0, 0]),
+     (UNEVEN, 1, [1, 1, 1]), (UNEVEN, 2, [1, 1, 1])],
+)  # fmt: skip
+def test_several_processes_have_the_losses_of_one(shares, overflow_at, overflows) -> None:
     masks = MaskOptions()
     u, expected = updater(masks), []
-    whole = [list(range(9)), list(range(9, 18)), [18, 19, 20]]
-    for number, rows in enumerate(whole):
+    for number, parts in enumerate(shares):
+        rows = [row for part in parts for row in part]
         expected.append(u.step(number, [mask_batch(batch_of(rows), masks, 0, 0)]))
     threads, updaters = Threads(3), [updater(masks) for _ in range(3)]
     found: list[list[Step]] = [[] for _ in range(3)]
@@ -304,10 +318,10 @@ def test_several_processes_have_the_losses_of_one(overflows) -> None:
         torch.set_num_threads(1)
         updaters[rank].processes = ThreadGroup(rank, 3, CPU, threads)
         program = StepProgram(updaters[rank], masks, 0, "off")
-        for number, batch in enumerate(shares()[rank]):
-            if overflows and rank == 0 and number == 2:
+        for number, parts in enumerate(shares):
+            if rank == 0 and number == overflow_at:
                 shrink(program, 0.1)  # in one process only
-            found[rank] += program.submit(number, 0, batch)
+            found[rank] += program.submit(number, 0, share(parts[rank]))
         found[rank] += program.flush()
         seen[rank] = program.program.overflows
 
@@ -316,7 +330,7 @@ def test_several_processes_have_the_losses_of_one(overflows) -> None:
         worker.start()
     for worker in workers:
         worker.join(timeout=120)
-    assert seen == ([1, 1, 1] if overflows else [0, 0, 0])
+    assert seen == overflows
     for rank in range(3):
         assert_same(u, expected, updaters[rank], found[rank])
         for one, two in zip(
