@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 import torch
 
@@ -14,10 +12,8 @@ from pepland_model.train.out_of_memory import first_graphs
 from pepland_model.train.step_program import Step, StepProgram
 from tests.helpers.model_batches import batch_of
 from tests.train.test_step_program import (
-    CPU,
-    ThreadGroup,
-    Threads,
     assert_same,
+    by_threads,
     shrink,
     updater,
 )
@@ -136,26 +132,15 @@ def test_weights_without_a_gradient_have_no_optimizer_state_as_in_plain_steps() 
 def test_several_processes_have_the_losses_of_one(too_small) -> None:
     """Rooms are too small in one process only, and all run the same parts again."""
     u, expected = plain_steps()
-    threads, updaters = Threads(2), [updater(MASKS) for _ in range(2)]
-    found: list[list[Step]] = [[], []]
-    seen = [0, 0]
 
-    def run(rank: int) -> None:
-        torch.set_num_threads(1)
-        updaters[rank].processes = ThreadGroup(rank, 2, CPU, threads)
-        program = StepProgram(updaters[rank], MASKS, 0, "off", accumulate=3)
+    def steps(rank: int, program: StepProgram) -> list[Step]:
         shrink_before(program, {too_small} if too_small and rank == 0 else set())
+        done = []
         for number, rows in enumerate(STEPS):
-            shares = (part_of(part[rank::2]) for part in rows)
-            found[rank] += program.submit(number, 0, *shares)
-        found[rank] += program.flush()
-        seen[rank] = program.program.overflows
+            done += program.submit(number, 0, *(part_of(part[rank::2]) for part in rows))
+        return done
 
-    workers = [threading.Thread(target=run, args=(rank,)) for rank in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(timeout=120)
+    updaters, found, seen = by_threads(MASKS, 2, steps, accumulate=3)
     assert seen == ([1, 1] if too_small else [0, 0])
     for rank in range(2):
         assert_same(u, expected, updaters[rank], found[rank])

@@ -4,6 +4,7 @@ step, whatever does not fit."""
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -279,6 +280,29 @@ class ThreadGroup(ProcessGroup):
         self.threads.sum_in_place(self.rank, values)
 
 
+def by_threads(
+    masks: MaskOptions, size: int, steps: Callable[[int, StepProgram], list[Step]], **program: int
+) -> tuple[list[PretrainUpdater], list[list[Step]], list[int]]:
+    """Run steps in threads that stand for processes; return updaters, steps and overflows."""
+    threads, updaters = Threads(size), [updater(masks) for _ in range(size)]
+    found: list[list[Step]] = [[] for _ in range(size)]
+    overflows = [-1] * size
+
+    def run(rank: int) -> None:
+        torch.set_num_threads(1)
+        updaters[rank].processes = ThreadGroup(rank, size, CPU, threads)
+        made = StepProgram(updaters[rank], masks, 0, "off", **program)
+        found[rank] = [*steps(rank, made), *made.flush()]
+        overflows[rank] = made.program.overflows
+
+    workers = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=120)
+    return updaters, found, overflows
+
+
 EVEN = (
     ([0, 1, 2], [3, 4, 5], [6, 7, 8]),
     ([9, 10, 11], [12, 13, 14], [15, 16, 17]),
@@ -310,26 +334,16 @@ def test_several_processes_have_the_losses_of_one(shares, overflow_at, overflows
     for number, parts in enumerate(shares):
         rows = [row for part in parts for row in part]
         expected.append(u.step(number, [mask_batch(batch_of(rows), masks, 0, 0)]))
-    threads, updaters = Threads(3), [updater(masks) for _ in range(3)]
-    found: list[list[Step]] = [[] for _ in range(3)]
-    seen = [0, 0, 0]
 
-    def run(rank: int) -> None:
-        torch.set_num_threads(1)
-        updaters[rank].processes = ThreadGroup(rank, 3, CPU, threads)
-        program = StepProgram(updaters[rank], masks, 0, "off")
+    def steps(rank: int, program: StepProgram) -> list[Step]:
+        done = []
         for number, parts in enumerate(shares):
             if rank == 0 and number == overflow_at:
                 shrink(program, 0.1)  # in one process only
-            found[rank] += program.submit(number, 0, share(parts[rank]))
-        found[rank] += program.flush()
-        seen[rank] = program.program.overflows
+            done += program.submit(number, 0, share(parts[rank]))
+        return done
 
-    workers = [threading.Thread(target=run, args=(rank,)) for rank in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(timeout=120)
+    updaters, found, seen = by_threads(masks, 3, steps)
     assert seen == overflows
     for rank in range(3):
         assert_same(u, expected, updaters[rank], found[rank])
