@@ -119,7 +119,22 @@ def step(row: dict[str, Any]) -> dict[str, Any]:
     """Return a measured step; an error if it is none."""
     if row["kind"] not in KINDS or row["precision"] not in COUNTED or not row["ms"] > 0:
         raise ValueError(f"step {row['kind']}, {row['precision']}, {row['ms']} ms")
+    if "counted" in row:
+        frozen(row["counted"])
     return row | {"batch": int(row["batch"]), "sizes": dict(row["sizes"])}
+
+
+def frozen(counts: dict[str, int]) -> Work:
+    """Return the work of a step as the program that was measured had it."""
+    given = {name: int(counts[name]) for name in ("operators", "bytes", "flops")}
+    return Work({"step": Counts(**given)}, {"step": int(counts["peak_bytes"])})
+
+
+def to_keep(work: Work) -> dict[str, int]:
+    """Return the JSON values from which `frozen` makes the work of a step again."""
+    total = sum(work.stages.values(), Counts())
+    return {"operators": total.operators, "bytes": total.bytes, "flops": total.flops,
+            "peak_bytes": work.peak_bytes}  # fmt: skip
 
 
 def named(name: str, watts: float, cards: dict[str, Card]) -> Card:
@@ -156,15 +171,21 @@ def is_fitted(row: dict[str, Any], kind: str) -> bool:
 
 
 def works_of(rows: Sequence[dict[str, Any]], corpus: Corpus) -> list[Work]:
-    """Return the counted work of measured steps."""
+    """Return the work of measured steps: that of the measured program, or of this one."""
     found: dict[tuple[str, str, int], Work] = {}
-    for kind, precision in {(row["kind"], COUNTED[row["precision"]]) for row in rows}:
-        sizes = {r["batch"]: r["sizes"] for r in rows if r["kind"] == kind}
+    new = [row for row in rows if "counted" not in row]
+    for kind, precision in {(row["kind"], COUNTED[row["precision"]]) for row in new}:
+        sizes = {r["batch"]: r["sizes"] for r in new if r["kind"] == kind}
         works = counted(
             kind, precision, corpus.tables, list(sizes.values()), ModelConfig(), OptimConfig()
         )
         found |= {(kind, precision, b): w for b, w in zip(sizes, works, strict=True)}
-    return [found[row["kind"], COUNTED[row["precision"]], row["batch"]] for row in rows]
+    return [
+        frozen(row["counted"])
+        if "counted" in row
+        else found[row["kind"], COUNTED[row["precision"]], row["batch"]]
+        for row in rows
+    ]
 
 
 def fit(works: Sequence[Work], rows: Sequence[dict[str, Any]], card: Card) -> Shares:

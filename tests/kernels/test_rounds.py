@@ -9,7 +9,7 @@ from pepland_model.network import takers as by_takers
 from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.view import ATOMS, FRAGMENTS, view_states
 from tests.helpers.model_batches import batch_of, masked, small_model
-from tests.network.test_kernels_sums import DEVICE, run_kernels
+from tests.kernels.test_sums import DEVICE, run_kernels
 
 pytest.importorskip("triton")
 __all__ = ["run_kernels"]

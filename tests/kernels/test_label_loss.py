@@ -7,7 +7,7 @@ import torch
 
 from pepland_model.network.kernels import devices as kernels
 from pepland_model.train.loss import COUNT, Term, loss_weights, pretrain_tally, total_loss
-from tests.network.test_kernels_sums import DEVICE, run_kernels
+from tests.kernels.test_sums import DEVICE, run_kernels
 
 pytest.importorskip("triton")
 __all__ = ["run_kernels"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.network.test_kernels_sums import (
+from tests.kernels.test_sums import (
     DEVICE,
     assert_same,
     known,
