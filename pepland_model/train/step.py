@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -161,7 +160,6 @@ class PretrainUpdater(WeightUpdater):
     def tally(self, masked: Masked, rooms: Rooms | None = None) -> Tensor:
         """Return the tally of a part, see `pretrain_tally`; rooms as for the network."""
         with autocast(self.precision, self.device):
-            terms = (self.network if rooms is None else partial(called, self.network))(
-                masked, rooms
-            )
+            args = masked, rooms
+            terms = self.network(*args) if rooms is None else called(self.network, *args)
         return pretrain_tally(terms)
