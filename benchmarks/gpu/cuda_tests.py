@@ -1,10 +1,13 @@
-"""The tests marked ``cuda``, as ``make test-gpu`` runs them, in a process of their own."""
+"""The tests marked ``cuda``, as ``make test-gpu`` runs them, in several processes side by side."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,9 @@ from benchmarks.gpu.budget import Budget
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "@pytest.mark.cuda"
-KINDS = ("passed", "failed", "skipped", "errors", "error", "deselected")
+KINDS = ("passed", "failed", "skipped", "errors", "error")
+PROCESSES = min(6, max(1, (os.cpu_count() or 1) // 2))
+"""Tests wait for compilers and for the host more than for the device."""
 
 
 def cuda_tests(bench: Bench, budget: Budget) -> dict[str, Any]:
@@ -21,9 +26,18 @@ def cuda_tests(bench: Bench, budget: Budget) -> dict[str, Any]:
     if not bench.cuda:
         return {"skipped": "the device is a CPU"}
     found = sorted(p for p in (ROOT / "tests").rglob("test_*.py") if MARK in p.read_text("utf-8"))
-    files = [str(path.relative_to(ROOT)) for path in found]
-    command = [sys.executable, "-m", "pytest", "-m", "cuda", "-rfE", "--tb=line",
-               "--continue-on-collection-errors", *files[: bench.count(len(files), 1)]]  # fmt: skip
+    files = [str(path.relative_to(ROOT)) for path in found][: bench.count(len(found), 1)]
+    listed = run_pytest(["--collect-only", "-q", "-o", "addopts=", *files], budget)
+    tests = [line for line in listed.splitlines() if "::" in line and not line.startswith("ERROR")]
+    shares = [tests[first::PROCESSES] for first in range(min(PROCESSES, len(tests)))]
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        said = pool.map(lambda share: run_pytest(["-rfE", "--tb=line", *share], budget), shares)
+        return told([listed, *said]) | {"tests": len(tests), "processes": len(shares)}
+
+
+def run_pytest(arguments: Sequence[str], budget: Budget) -> str:
+    """Return what pytest prints of tests marked ``cuda``, as far as it comes in its time."""
+    command = [sys.executable, "-m", "pytest", "-m", "cuda", *arguments]
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=budget.left
@@ -31,14 +45,17 @@ def cuda_tests(bench: Bench, budget: Budget) -> dict[str, Any]:
     except subprocess.TimeoutExpired as stopped:
         said = stopped.stdout or b""
         text = said.decode() if isinstance(said, bytes) else said
-        return {"stopped": f"after {budget.seconds:.0f} s", "said": text.splitlines()[-5:]}
-    return told(done.stdout) | {"returncode": done.returncode, "errors_said": done.stderr[-500:]}
+        return f"{text}\nERROR stopped after {budget.seconds:.0f} s"
+    return f"{done.stdout}\n{done.stderr[-500:]}"
 
 
-def told(output: str) -> dict[str, Any]:
-    """Return counts and names of failures from the output of pytest."""
-    lines = output.splitlines()
-    last = next((line for line in reversed(lines) if re.search(r"\d+ \w+.* in [\d.]+s", line)), "")
-    counts = {kind: int(n) for n, kind in re.findall(r"(\d+) (\w+)", last) if kind in KINDS}
+def told(outputs: Sequence[str]) -> dict[str, Any]:
+    """Return counts and names of failures from what several runs of pytest printed."""
+    lines = [line for output in outputs for line in output.splitlines()]
+    summaries = [line for line in lines if re.search(r"\d+ \w+.* in [\d.]+s", line)]
+    counts: dict[str, int] = {}
+    for number, kind in re.findall(r"(\d+) (\w+)", "\n".join(summaries)):
+        if kind in KINDS:
+            counts[kind] = counts.get(kind, 0) + int(number)
     failures = [line[:300] for line in lines if line.startswith(("FAILED ", "ERROR "))]
-    return {**counts, "failures": failures, "summary": last}
+    return {**counts, "failures": failures, "summaries": summaries}

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from benchmarks import bench_gpu
 from benchmarks.bench_gpu import PARTS, golden_store, main
-from benchmarks.gpu import card
+from benchmarks.gpu import card, cuda_tests
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.budget import Budget, attempt
 from benchmarks.gpu.cuda_tests import told
@@ -89,11 +89,27 @@ def test_a_row_says_that_it_was_left_out_or_failed() -> None:
     assert attempt(lambda: 3) == 3
 
 
-def test_the_output_of_pytest_is_counted() -> None:
+def test_the_outputs_of_pytest_are_counted_together() -> None:
     text = "FAILED tests/a.py::b - x\n1 failed, 12 passed, 2 skipped, 40 deselected in 3.21s"
-    found = told(text)
-    assert (found["failed"], found["passed"], found["skipped"]) == (1, 12, 2)
-    assert found["failures"] == ["FAILED tests/a.py::b - x"]
+    found = told([text, "3 passed in 1.00s", "tests/c.py\nERROR stopped after 9 s"])
+    assert (found["failed"], found["passed"], found["skipped"]) == (1, 15, 2)
+    assert found["failures"] == ["FAILED tests/a.py::b - x", "ERROR stopped after 9 s"]
+
+
+def test_the_tests_of_a_device_are_divided_among_processes(tmp_path, monkeypatch) -> None:
+    bench = Bench(torch.device("cuda"), golden_store(tmp_path, True), quick=False)
+    monkeypatch.setattr(cuda_tests, "PROCESSES", 2)
+    monkeypatch.setattr(cuda_tests, "ROOT", tmp_path)
+    (tmp_path / "tests").mkdir()
+    marked = "import pytest\n@pytest.mark.cuda\n@pytest.mark.parametrize('n', [1, 2, 3])\n"
+    (tmp_path / "tests" / "test_a.py").write_text(marked + "def test_b(n): assert n != 2\n")
+    (tmp_path / "tests" / "test_c.py").write_text(marked + "def test_d(n: = 0\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = cuda\n")
+    found = cuda_tests.cuda_tests(bench, Budget(60))
+    assert (found["tests"], found["processes"], found["passed"], found["failed"]) == (3, 2, 2, 1)
+    assert [line.split(" - ")[0] for line in found["failures"]] == [
+        "ERROR tests/test_c.py", "FAILED tests/test_a.py::test_b[2]",
+    ]  # fmt: skip
 
 
 def test_partitions_are_equal_up_to_the_numbering() -> None:
