@@ -19,7 +19,7 @@ import click
 
 from benchmarks.common import record
 from benchmarks.estimate.cpu import cpu
-from benchmarks.estimate.h100 import MeasuredSteps, h100_memory, h100_times
+from benchmarks.estimate.h100 import MeasuredSteps, h100_every_row, h100_memory, h100_times
 from benchmarks.estimate.older_code import older_code
 from benchmarks.estimate.parameters import checkpoint_parameters
 from benchmarks.estimate.ranks import ranks
@@ -52,6 +52,7 @@ class Asked:
 
 PARTS: dict[str, Callable[[Asked], Any]] = {
     "h100_times": lambda asked: h100_times(asked.steps),
+    "h100_every_row": lambda asked: h100_every_row(asked.steps),
     "h100_memory": lambda asked: h100_memory(asked.steps),
     "older_code": lambda asked: older_code(asked.corpus, asked.shared, asked.quick),
     "states": lambda asked: states(asked.corpus, asked.quick),

@@ -12,8 +12,8 @@ from benchmarks.resources.tables import Table
 from pepland_model.estimate.show.tables import cell
 
 RESULT = "estimate_checks"
-TIMES = "h100_times"
-"""Part of the steps that the shipped calibration holds."""
+TIMES, EVERY_ROW = "h100_times", "h100_every_row"
+"""Parts of the steps that the shipped calibration holds, and of those of every row."""
 MEMORY = "h100_memory"
 LEFTOVERS = (MEMORY, "older_code")
 """Parts whose peaks of memory hold what earlier parts of the process had left. The growth with the
@@ -82,7 +82,7 @@ def summary(found: Mapping[str, Any]) -> Table:
 def times(found: Mapping[str, Any]) -> Table:
     """Return the steps of the H100, milliseconds predicted / measured."""
     steps: dict[tuple[str, str, int], dict[str, str]] = {}
-    for row in rows_in(found.get(TIMES, [])):
+    for row in rows_in([found.get(part, []) for part in (TIMES, EVERY_ROW)]):
         key = (row["kind"], row["states"], row["batch"])
         pair = f"{cell(row['predicted_ms'])} / {cell(row['measured_ms'])}"
         steps.setdefault(key, {})[row["precision"]] = pair

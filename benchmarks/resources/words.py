@@ -43,6 +43,7 @@ CHINESE = {
     "states": "状态",
     "once": "去重",
     "h100_times": "H100 单步耗时",
+    "h100_every_row": "H100 逐行计算的单步耗时",
     "h100_memory": "H100 显存",
     "cpu": "CPU 上的训练步",
     "ranks": "多进程",
@@ -55,6 +56,7 @@ CHINESE = {
 """English words of a head or of a cell -> Chinese words."""
 ENGLISH = {
     "h100_times": "steps on the H100",
+    "h100_every_row": "steps of every row",
     "h100_memory": "memory on the H100",
     "cpu": "steps on a CPU",
     "ranks": "several processes",

@@ -87,16 +87,21 @@ def test_rows_with_a_prediction_and_a_measurement_are_found_at_any_depth() -> No
     fitted = step | {"fitted": True, "batch": 2048, "predicted_ms": 5.0, "measured_ms": 1.0}
     found = {
         "h100_times": {"rows": [step | {"predicted_ms": 3.0, "measured_ms": 2.0}, fitted]},
+        "h100_every_row": {
+            "rows": [step | {"states": "every row"} | {"predicted_ms": 4.0, "measured_ms": 4.0}]
+        },
         "cpu": [{"a": {"predicted_gib": 9, "measured_gib": 10}}, {"predicted_gib": 1}],
         "why": "a text",
     }
     assert summary(found).rows == [
         ["h100_times", "ms", "1", "50.0%", "50.0%"],
+        ["h100_every_row", "ms", "1", "0.0%", "0.0%"],
         ["cpu", "gib", "1", "10.0%", "10.0%"],
     ]
     assert times(found).rows == [
         ["training", "once", "2,048", "5 / 1", "-", "-"],
         ["training", "once", "64", "3 / 2", "-", "-"],
+        ["training", "every row", "64", "4 / 4", "-", "-"],
     ]
 
 

@@ -73,10 +73,18 @@ def _written(mol: Chem.Mol, smiles: str, rng: random.Random) -> str:
     if how < 0.4:
         return smiles
     if how < 0.75:
-        return Chem.MolToSmiles(mol, canonical=False, doRandom=True)
+        return random_smiles(mol, rng)
     if how < 0.9:
         return Chem.MolToSmiles(mol, allHsExplicit=True)
     return Chem.MolToSmiles(mol, kekuleSmiles=True)
+
+
+def random_smiles(mol: Chem.Mol, rng: random.Random) -> str:
+    """Return the SMILES in a random order of atoms.
+
+    ``doRandom`` of RDKit draws from one generator of the process, so it depends on earlier draws.
+    """
+    return Chem.MolToRandomSmilesVect(mol, 1, randomSeed=rng.randrange(1, 2**31))[0]
 
 
 def sample_smiles() -> list[str]:

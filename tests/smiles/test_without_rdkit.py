@@ -17,7 +17,7 @@ from pepland_data import DifferentGraphError, FeaturizeOptions, Featurizer
 from pepland_data.chem.conversion import Converted
 from pepland_data.graph.columns import compact
 from tests.helpers.commands import cli_process
-from tests.helpers.odd_molecules import odd_molecules, sample_smiles
+from tests.helpers.odd_molecules import odd_molecules, random_smiles, sample_smiles
 from tests.smiles.test_written_rows import mutated
 
 REJECTS = ["C1CC", "C(C", "CC(C)(C)(C)C", "c1cccc1", "", " ", "C C", "*CC", "xx", "C" * 6000]
@@ -52,9 +52,9 @@ def assert_same(one: Converted, other: Converted) -> None:
 
 def random_orders(texts: list[str], count: int, seed: int) -> list[str]:
     """Return each molecule in several random atom orders."""
-    Chem.rdBase.SeedRandomNumberGenerator(seed)
+    rng = random.Random(seed)
     mols = [mol for mol in map(Chem.MolFromSmiles, texts) if mol is not None]
-    return [Chem.MolToSmiles(mol, doRandom=True) for mol in mols for _ in range(count)]
+    return [random_smiles(mol, rng) for mol in mols for _ in range(count)]
 
 
 @pytest.mark.parametrize("cut", ["adafrag", "amiibo"])

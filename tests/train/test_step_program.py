@@ -34,9 +34,6 @@ from tests.helpers.model_batches import batch_of, small_model
 
 CPU = torch.device("cpu")
 PER_EPOCH = 5
-RATE = OptimConfig().lr
-ROUNDING = 1e-7
-"""Gradients below this may have any sign: float32 rounds sums of terms of size 1 by as much."""
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +84,7 @@ def program_steps(masks: MaskOptions, overflow_at: tuple[int, ...] = (), steps: 
 def assert_same(
     u: PretrainUpdater, results, other: PretrainUpdater, done: list[Step], precision: str = "fp32"
 ) -> None:
+    # The bias of a key has no gradient but rounding, and Adam moves it up to 1e-3 a step.
     rtol, atol = {"fp32": (2e-5, 2e-5), "fp16": (2e-3, 1e-2)}[precision]
     assert [step.number for step in done] == list(range(len(results)))
     for result, step in zip(results, done, strict=True):
@@ -98,23 +96,9 @@ def assert_same(
     for (name, one), two in zip(
         u.network.named_parameters(), other.network.parameters(), strict=True
     ):
-        far = (one - two).abs() > atol
-        assert not (far & is_decided(u, one)).any(), name
-        assert (one - two).abs().max() <= len(results) * RATE, name
-        if name in u.average.average:
-            far = (u.average.average[name] - other.average.average[name]).abs() > atol
-            assert not (far & is_decided(u, one)).any(), name
-
-
-def is_decided(u: PretrainUpdater, weight: torch.nn.Parameter) -> torch.Tensor:
-    """Whether the gradient of each element is more than rounding.
-
-    Adam moves an element by up to its rate in the direction of its gradient, however small that is.
-    """
-    state = u.optimizer.state.get(weight)
-    if not state:
-        return torch.ones_like(weight, dtype=torch.bool)
-    return state["exp_avg_sq"].sqrt() > ROUNDING
+        assert (one - two).abs().max() <= atol, name
+    for name, average in u.average.average.items():
+        assert (average - other.average.average[name]).abs().max() <= atol, name
 
 
 @pytest.mark.parametrize(
