@@ -73,18 +73,18 @@ def _written(mol: Chem.Mol, smiles: str, rng: random.Random) -> str:
     if how < 0.4:
         return smiles
     if how < 0.75:
-        return random_smiles(mol, rng)
+        return random_orders(mol, 1, seed=1)[0]
     if how < 0.9:
         return Chem.MolToSmiles(mol, allHsExplicit=True)
     return Chem.MolToSmiles(mol, kekuleSmiles=True)
 
 
-def random_smiles(mol: Chem.Mol, rng: random.Random) -> str:
-    """Return the SMILES in a random order of atoms.
+def random_orders(mol: Chem.Mol, count: int, seed: int) -> list[str]:
+    """Return SMILES with the atoms in random orders, the same ones for equal seeds.
 
     ``doRandom`` of RDKit draws from one generator of the process, so it depends on earlier draws.
     """
-    return Chem.MolToRandomSmilesVect(mol, 1, randomSeed=rng.randrange(1, 2**31))[0]
+    return list(Chem.MolToRandomSmilesVect(mol, count, randomSeed=seed))
 
 
 def sample_smiles() -> list[str]:

@@ -17,7 +17,7 @@ from pepland_data import DifferentGraphError, FeaturizeOptions, Featurizer
 from pepland_data.chem.conversion import Converted
 from pepland_data.graph.columns import compact
 from tests.helpers.commands import cli_process
-from tests.helpers.odd_molecules import odd_molecules, random_smiles, sample_smiles
+from tests.helpers.odd_molecules import odd_molecules, random_orders, sample_smiles
 from tests.smiles.test_written_rows import mutated
 
 REJECTS = ["C1CC", "C(C", "CC(C)(C)(C)C", "c1cccc1", "", " ", "C C", "*CC", "xx", "C" * 6000]
@@ -50,11 +50,10 @@ def assert_same(one: Converted, other: Converted) -> None:
         np.testing.assert_array_equal(getattr(columns, name), values, err_msg=name)
 
 
-def random_orders(texts: list[str], count: int, seed: int) -> list[str]:
+def in_random_orders(texts: list[str], count: int, seed: int) -> list[str]:
     """Return each molecule in several random atom orders."""
-    rng = random.Random(seed)
     mols = [mol for mol in map(Chem.MolFromSmiles, texts) if mol is not None]
-    return [random_smiles(mol, rng) for mol in mols for _ in range(count)]
+    return [text for mol in mols for text in random_orders(mol, count, seed)]
 
 
 @pytest.mark.parametrize("cut", ["adafrag", "amiibo"])
@@ -68,8 +67,8 @@ def test_graphs_rejects_and_notes_are_those_of_rdkit(cut: str) -> None:
 
 def test_peptides_in_random_orders() -> None:
     both, texts = Both(), sample_smiles()[:3]
-    both.compare(random_orders(texts, 300, 1))
-    assert both.compare(random_orders(texts, 300, 2)) > 0.4
+    both.compare(in_random_orders(texts, 300, 1))
+    assert both.compare(in_random_orders(texts, 300, 2)) > 0.4
 
 
 def test_a_sample_of_a_corpus_is_read_almost_without_rdkit() -> None:
@@ -210,7 +209,7 @@ def test_sequences_as_smiles_in_canonical_input_and_random_order(
     both = Both()
     texts = [t for i, t in enumerate(corpus(shared_dir, "corpus/canonical.csv.gz")) if i % 300 < 2]
     texts = texts[part * len(texts) // 10 : (part + 1) * len(texts) // 10]
-    both.compare([*texts, *random_orders(texts[::2], 5, part)])
+    both.compare([*texts, *in_random_orders(texts[::2], 5, part)])
 
 
 @pytest.mark.slow
@@ -218,4 +217,4 @@ def test_sequences_as_smiles_in_canonical_input_and_random_order(
 def test_thousands_of_odd_molecules_twice(seed: int) -> None:
     both, texts = Both(), odd_molecules(1000, seed)
     both.compare(texts)
-    both.compare([*random_orders(texts[:200], 2, seed), *texts])
+    both.compare([*in_random_orders(texts[:200], 2, seed), *texts])
