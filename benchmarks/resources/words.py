@@ -56,7 +56,7 @@ CHINESE = {
 """English words of a head or of a cell -> Chinese words."""
 ENGLISH = {
     "h100_times": "steps on the H100",
-    "h100_every_row": "steps of every row",
+    "h100_every_row": "steps of every row on the H100",
     "h100_memory": "memory on the H100",
     "cpu": "steps on a CPU",
     "ranks": "several processes",
