@@ -38,8 +38,8 @@ def tier_speed(bench: Bench, tier: str, batch: int) -> dict[str, Any]:
                              "bytes_per_graph": round(alone.bytes / alone.graphs, 1)}  # fmt: skip
     for ms in STEPS_MS:
         seen = iterate(loader, seconds, step_of_length(bench.device, ms / 1e3))
-        starved = max(seen.waiting_share, seen.device_idle_share or 0.0)
-        found[f"beside_{ms}_ms"] = {"starved_share": round(starved, 4), "limit": seen.limit}
+        shares = {"host_waits": seen.waiting_share, "device_idle": seen.device_idle_share or 0.0}
+        found[f"beside_{ms}_ms"] = {name: round(share, 4) for name, share in shares.items()}
     return found
 
 
