@@ -52,6 +52,8 @@ def properties(stores: list[GraphStore]) -> tuple[list[str], Tensor]:
     """
     columns = [{n: c for n, c in s.columns.items() if c.dtype.kind in "fiub"} for s in stores]
     names = list(dict.fromkeys(name for found in columns for name in found))
+    if not names:
+        raise SystemExit("the stores have no columns of numbers; see add_descriptors.py")
     missing = [np.full(len(store), np.nan) for store in stores]
     values = np.stack(
         [

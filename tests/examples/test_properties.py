@@ -62,3 +62,12 @@ def test_an_encoder_learns_properties_and_fine_tuning_can_start_from_it(
     assert {"affinity", "TPSA"} <= set(named) <= set(columns)
     assert float(re.findall(r"MolWt (-?[\d.]+),", said)[-1]) > 0.5
     assert load_encoder(str(tmp_path / "encoder")).config.hidden == 24
+
+
+def test_a_store_without_numbers_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in.csv").write_text("smiles,name\nCC,a\nCCO,b\n", encoding="utf-8")
+    build(tmp_path / "in.csv", tmp_path / "store")
+    with pytest.raises(SystemExit, match="no columns of numbers"):
+        example("pretrain_on_properties", monkeypatch, tmp_path / "store", "--out", tmp_path / "e")
