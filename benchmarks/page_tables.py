@@ -172,6 +172,15 @@ def card(document: dict[str, Any]) -> Iterator[str]:
     for row in measured(alone, kind="training", states="every row", precision="bf16"):
         rate = f"{row['peptides_per_s']:,.0f} peptides per second"
         yield f"Training with every row computed, {row['batch']} per batch: {rate}."
+    yield ""
+    yield "A recorded step alone:"
+    yield ""
+    yield "| peptides per batch, precision | step, ms | kernels | time in kernels, ms | W |"
+    yield "| --- | --- | --- | --- | --- |"
+    for row in r["kernels"]["found"]:
+        if row["kind"] == "training" and "kernels" in row:
+            step = f"{row['batch']:,}, {row['precision']} | {row['wall_ms']:.2f}"
+            yield f"| {step} | {row['kernels']} | {row['kernel_ms']:.2f} | {row['watts']:.0f} |"
     versions = document["versions"]
     yield ""
     about = f"torch {versions['torch']}, Triton {versions['triton']}"

@@ -17,6 +17,8 @@ from benchmarks.gpu.budget import Budget
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "@pytest.mark.cuda"
 KINDS = ("passed", "failed", "skipped", "errors", "error")
+SUMMARY = re.compile(r"\d+ \w+.* in [\d.]+s")
+"""In the last line of pytest."""
 PROCESSES = min(6, max(1, (os.cpu_count() or 1) // 2))
 """Tests wait for compilers and for the host more than for the device."""
 
@@ -46,13 +48,16 @@ def run_pytest(arguments: Sequence[str], budget: Budget) -> str:
         said = stopped.stdout or b""
         text = said.decode() if isinstance(said, bytes) else said
         return f"{text}\nERROR stopped after {budget.seconds:.0f} s"
-    return f"{done.stdout}\n{done.stderr[-500:]}"
+    if SUMMARY.search(done.stdout):
+        return done.stdout
+    last = " ".join((done.stdout + done.stderr).split())[-200:]
+    return f"{done.stdout}\nERROR pytest ended with {done.returncode}: {last}"
 
 
 def told(outputs: Sequence[str]) -> dict[str, Any]:
     """Return counts and names of failures from what several runs of pytest printed."""
     lines = [line for output in outputs for line in output.splitlines()]
-    summaries = [line for line in lines if re.search(r"\d+ \w+.* in [\d.]+s", line)]
+    summaries = [line for line in lines if SUMMARY.search(line)]
     counts: dict[str, int] = {}
     for number, kind in re.findall(r"(\d+) (\w+)", "\n".join(summaries)):
         if kind in KINDS:

@@ -112,6 +112,13 @@ def test_the_tests_of_a_device_are_divided_among_processes(tmp_path, monkeypatch
     ]  # fmt: skip
 
 
+def test_a_run_of_pytest_that_dies_is_a_failure(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(cuda_tests, "ROOT", tmp_path)
+    (tmp_path / "test_a.py").write_text("import os\nos._exit(7)\n")
+    (said,) = told([cuda_tests.run_pytest(["test_a.py"], Budget(60))])["failures"]
+    assert said.startswith("ERROR pytest ended with 7")
+
+
 def test_partitions_are_equal_up_to_the_numbering() -> None:
     one, other = torch.tensor([0, 1, 0, 2]), torch.tensor([5, 3, 5, 4])
     assert same_partition(one, other)
