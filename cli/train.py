@@ -210,15 +210,23 @@ def finetune_text(summary: dict[str, Any]) -> str:
         lines += [
             f"  {name} {key.replace('_', ' ')}: {figure_text(f)}" for key, f in metrics.items()
         ]
+    for name, targets in list(summary["by_target"].items())[-1:]:
+        lines += [f"  {name} {target}: {figures_line(found)}" for target, found in targets.items()]
     for title, found in (
         ("mean prediction of the models", summary["ensemble"].get("test", {})),
         ("boosted trees on fragment counts", summary["baseline"].get("test", {})),
     ):
-        figures = ", ".join(f"{k.replace('_', ' ')} {figure_text(v)}" for k, v in found.items())
-        lines += [f"  {title}, test: {figures}"] if figures else []
+        lines += [f"  {title}, test: {figures_line(found)}"] if found else []
     lines += [f"  note: {text}" for text in summary["warnings"]]
     lines += [f"  {name}: {path}" for name, path in summary["files"].items()]
     return "\n".join(lines)
+
+
+def figures_line(found: dict[str, Any]) -> str:
+    """Return figures by name as one line."""
+    from pepland_model.finetune.report import figure_text
+
+    return ", ".join(f"{key.replace('_', ' ')} {figure_text(v)}" for key, v in found.items())
 
 
 @main.command(

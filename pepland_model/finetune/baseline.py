@@ -7,6 +7,8 @@ trees are scikit-learn's histogram gradient boosting, stopped early on the valid
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from pepland_model.finetune.task_data import TaskData
 
 MOST_FRAGMENTS = 1000
 """Fragments that are counted: the most frequent ones of the stores."""
+MOST_TARGETS = 10
+"""More targets have no baseline: each of them has trees of its own."""
 NOT_INSTALLED = (
     "no baseline of boosted trees: scikit-learn is not installed; pip install pepland-data[train]"
 )
@@ -29,6 +33,13 @@ def has_trees() -> bool:
     return importlib.util.find_spec("sklearn") is not None
 
 
+def why_none(targets: int) -> str:
+    """Return a sentence if so many targets have no baseline here, else ''."""
+    if targets > MOST_TARGETS:
+        return f"no baseline of boosted trees: {targets} targets, more than {MOST_TARGETS}"
+    return "" if has_trees() else NOT_INSTALLED
+
+
 def baseline(data: TaskData, balanced: bool, seed: int) -> dict[str, dict[str, float | None]]:
     """Return set -> metrics that the trees reach; empty if the training set has one class.
 
@@ -37,8 +48,7 @@ def baseline(data: TaskData, balanced: bool, seed: int) -> dict[str, dict[str, f
         balanced: whether each class has the same total weight.
         seed: random seed of the trees.
     """
-    seen = np.unique(data.targets[data.sets["train"]])
-    if data.classes and len(seen) < 2:
+    if data.classes and len(np.unique(data.targets[data.sets["train"]])) < 2:
         return {}
     found = boosted_trees(composition(data.stores), data, balanced, seed)
     return {name: nan_as_none(metrics) for name, metrics in found.items()}
@@ -74,32 +84,38 @@ def boosted_trees(
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    settings: dict[str, Any] = {"learning_rate": 0.05, "max_iter": 500, "random_state": seed}
-    held: dict[str, Any] = {}
-    x, y = features, data.targets
-    train, valid = data.sets["train"], data.sets.get("valid")
-    if valid is not None:
-        valid = valid[np.isin(y[valid], y[train])] if data.classes else valid
-    if valid is not None and len(valid):
-        settings |= {"early_stopping": True, "n_iter_no_change": 20}
-        held = {"X_val": x[valid], "y_val": y[valid]}
     if data.classes:
         weight = "balanced" if balanced else None
-        trees = HistGradientBoostingClassifier(class_weight=weight, **settings)
+        make = partial(HistGradientBoostingClassifier, class_weight=weight)
+        trees = _fitted(make, features, data.targets, data, seed)
+        predicted = np.zeros((len(features), len(data.classes)))  # a class that was not seen has 0
+        predicted[:, trees.classes_] = trees.predict_proba(features)
     else:
-        trees = HistGradientBoostingRegressor(**settings)
-    trees.fit(x[train], y[train], **held)
+        predicted = np.stack([
+            _fitted(HistGradientBoostingRegressor, features, y, data, seed).predict(features)
+            if np.isfinite(y[data.sets["train"]]).any() else np.zeros(len(features))
+            for y in data.targets.T
+        ], 1).astype(np.float64)  # fmt: skip
     return {
-        name: metrics_of(y[rows], _predictions(trees, x[rows], len(data.classes)), data.classes)
+        name: metrics_of(data.targets[rows], predicted[rows], data.classes)
         for name, rows in data.sets.items()
         if name != "train"
     }
 
 
-def _predictions(trees: Any, x: npt.NDArray[np.float32], classes: int) -> npt.NDArray[np.float64]:
-    """Return values [N, 1], or probabilities [N, C]; a class that was not seen has 0."""
-    if not classes:
-        return np.asarray(trees.predict(x), np.float64)[:, None]
-    shares = np.zeros((len(x), classes))
-    shares[:, trees.classes_] = trees.predict_proba(x)
-    return shares
+def _fitted(
+    make: Callable[..., Any], x: npt.NDArray[np.float32], y: npt.NDArray[Any], data: TaskData,
+    seed: int,
+) -> Any:  # fmt: skip
+    """Return trees fitted to the known values of a target [G], stopped early where possible."""
+    settings: dict[str, Any] = {"learning_rate": 0.05, "max_iter": 500, "random_state": seed}
+    held: dict[str, Any] = {}
+    nothing = np.zeros(0, np.int64)
+    train, valid = (data.sets.get(name, nothing) for name in ("train", "valid"))
+    train, valid = train[~np.isnan(y[train])], valid[~np.isnan(y[valid])]
+    if data.classes:
+        valid = valid[np.isin(y[valid], y[train])]
+    if len(valid):
+        settings |= {"early_stopping": True, "n_iter_no_change": 20}
+        held = {"X_val": x[valid], "y_val": y[valid]}
+    return make(**settings).fit(x[train], y[train], **held)

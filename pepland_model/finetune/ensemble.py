@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from pepland_model.finetune.metrics import Metrics, metrics_of, nan_as_none, spearman
+from pepland_model.finetune.metrics import Metrics, means, metrics_of, nan_as_none, spearman
 
 SHARE = "probability_"
 KEYS = ["set", "store", "row_id"]
@@ -31,30 +31,43 @@ def ensemble(table: Any) -> dict[str, dict[str, float | None]]:
     """
     if len(table.column("seed").unique()) < 2:
         return {}
-    names = [n for n in table.column_names if n.startswith(SHARE)] or ["prediction"]
-    classes = tuple(name.removeprefix(SHARE) for name in names if name.startswith(SHARE))
+    classes = tuple(n.removeprefix(SHARE) for n in table.column_names if n.startswith(SHARE))
+    names = [SHARE + name for name in classes] or values_of(table, "prediction")
+    targets = values_of(table, "target")
     wanted: list[Any] = [(n, how, pc.VarianceOptions(ddof=0) if how == "stddev" else None)
                          for n in names for how in ("mean", "stddev")]  # fmt: skip
-    grouped = table.group_by(KEYS).aggregate([("seed", "count"), ("target", "min"), *wanted])
+    measured = [(name, "min") for name in targets]
+    grouped = table.group_by(KEYS).aggregate([("seed", "count"), *measured, *wanted])
     found = {}
     for name in grouped.column("set").unique().to_pylist():
         part = grouped.filter(pc.equal(grouped.column("set"), name))
         if len(part.column("seed_count").unique()) == 1:
-            found[name] = nan_as_none(_of_set(part, names, classes))
+            found[name] = nan_as_none(_of_set(part, targets, names, classes))
     return found
 
 
-def _of_set(part: Any, names: list[str], classes: tuple[str, ...]) -> Metrics:
+def values_of(table: Any, what: str) -> list[str]:
+    """Return the columns of ``target`` or ``prediction``, one for each target."""
+    return [n for n in table.column_names if n == what or n.startswith(f"{what}_")]
+
+
+def _of_set(part: Any, targets: list[str], names: list[str], classes: tuple[str, ...]) -> Metrics:
     mean, spread = (
         np.stack([part.column(f"{n}_{how}").to_numpy() for n in names], 1).astype(np.float64)
         for how in ("mean", "stddev")
     )
-    target = part.column("target_min").to_pylist()
-    values = np.array([classes.index(t) for t in target] if classes else target)
-    found = metrics_of(values, mean, classes)
     if classes:
-        return {**found, "calibration_error": calibration_error(values, mean)}
-    return {**found, **uncertainty(values, mean[:, 0], spread[:, 0])}
+        place = {name: i for i, name in enumerate(classes)}
+        target = np.array([place[name] for name in part.column("target_min").to_pylist()])
+        found = metrics_of(target, mean, classes)
+        return {**found, "calibration_error": calibration_error(target, mean)}
+    values = np.stack([part.column(f"{n}_min").to_numpy() for n in targets], 1).astype(np.float64)
+    each = [
+        uncertainty(values[known, i], mean[known, i], spread[known, i])
+        for i, known in enumerate(~np.isnan(values).T)
+        if known.any()
+    ]
+    return {**metrics_of(values, mean, ()), **means(each)}
 
 
 def uncertainty(

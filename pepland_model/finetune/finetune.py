@@ -1,4 +1,4 @@
-"""``finetune(config)``: train an encoder and a head on a column of a store, once per seed.
+"""``finetune(config)``: train an encoder and a head on columns of a store, once per seed.
 
 Each seed has its own folder; a finished seed is not run again. The metrics have a confidence
 interval of their mean over the seeds. It shows the effect of the seed (and of the split, if each
@@ -23,7 +23,7 @@ from pepland_data.errors import InputError
 from pepland_data.files.atomic import file_sha256, write_json
 from pepland_data.files.json_forms import any_real, anything, items, mapping, maybe, record, text
 from pepland_data.loader.graph_loader import GraphLoader
-from pepland_model.finetune.baseline import NOT_INSTALLED, baseline, has_trees
+from pepland_model.finetune.baseline import baseline, why_none
 from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.ensemble import ensemble
 from pepland_model.finetune.report import write_finetune_report
@@ -51,7 +51,10 @@ DONE = "done.json"
 MODEL_FOLDER = "model"
 RUN_FORM = record({"fingerprint": mapping(anything)})
 FIGURES = mapping(mapping(maybe(any_real)))
-DONE_FORM = record({"metrics": FIGURES, "warnings": items(text)}, {"baseline": FIGURES})
+DONE_FORM = record(
+    {"metrics": FIGURES, "warnings": items(text)},
+    {"baseline": FIGURES, "by_target": mapping(FIGURES)},
+)
 """What ``done.json`` of a finished seed holds."""
 
 
@@ -200,7 +203,7 @@ def _one_seed(
     if result is None:
         return False
     predictions = result.pop("predictions")
-    if has_trees():
+    if not why_none(len(data.names)):
         balanced = config.finetune.class_weights == "balanced"
         result["baseline"] = baseline(data, balanced, seed)
     write_seed_predictions(folder / "predictions.parquet", seed, data, task, predictions)
@@ -260,13 +263,17 @@ def finish(
         joined = ensemble(pq.read_table(files["predictions"]))
     metrics = [one["metrics"] for one in done]
     trees = [one["baseline"] for one in done if "baseline" in one]
+    several = [one["by_target"] for one in done if "by_target" in one]
+    targets = max([1, *(len(found) for one in several for found in one.values())])
     warned = [f"seed {one['seed']}: {text}" for one in done for text in one.get("warnings", [])]
     summary = {
         "status": status, "exit_code": EXIT_CODES.get(status, 0),
         "task": config.finetune.task, "target": config.finetune.target,
         "seeds": len(seeds), "seeds_done": len(done), "metrics": mean_over_seeds(metrics),
+        "by_target": {name: mean_over_seeds([one.get(name, {}) for one in several])
+                      for found in several[:1] for name in found},
         "ensemble": joined, "baseline": mean_over_seeds(trees),
-        "warnings": warned if not done or trees else [*warned, NOT_INSTALLED],
+        "warnings": [*warned, *filter(None, [why_none(targets)] if done and not trees else [])],
         "by_seed": done, **provenance,
     }  # fmt: skip
     write_json(run / "summary.json", summary)
@@ -275,10 +282,10 @@ def finish(
 
 
 def mean_over_seeds(by_seed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return set -> metric -> mean over the seeds with its confidence interval.
+    """Return set, or target, -> metric -> mean over the seeds with its confidence interval.
 
     Args:
-        by_seed: set -> metric -> value of each seed.
+        by_seed: set, or target, -> metric -> value of each seed.
     """
     found: dict[str, dict[str, list[float]]] = {}
     for result in by_seed:

@@ -98,23 +98,54 @@ def metrics_of(target: npt.NDArray[Any], predictions: Numbers, classes: Sequence
     """Return the metrics of a set.
 
     Args:
-        target: [N] values, or classes.
-        predictions: [N, 1] values, or [N, C] probabilities.
+        target: [N, T] values, NaN if missing; or [N] classes.
+        predictions: [N, T] values, or [N, C] probabilities.
         classes: names of the classes; empty for regression.
+
+    Returns:
+        For several targets, the means over those that vary; MAE and RMSE are then in standard
+        deviations of the targets of the set.
     """
     if classes:
         return classification_metrics(target, predictions)
-    return regression_metrics(target, predictions[:, 0])
+    if target.shape[1] == 1:
+        return metrics_by_target(target, predictions)[0]
+    unit = np.array([deviation(column) for column in target.T])
+    return means(metrics_by_target(target / unit, predictions / unit))
+
+
+def metrics_by_target(target: Numbers, predictions: Numbers) -> list[Metrics]:
+    """Return the metrics of each target of a regression, of the peptides that have it.
+
+    Args:
+        target: [N, T], NaN if missing.
+        predictions: [N, T].
+    """
+    known = ~np.isnan(target)
+    return [regression_metrics(target[k, i], predictions[k, i]) for i, k in enumerate(known.T)]
+
+
+def deviation(column: Numbers) -> float:
+    """Return the standard deviation of the known values; NaN if there is none, or it is 0."""
+    known = column[~np.isnan(column)].astype(np.float64)
+    return (float(known.std()) or NAN) if len(known) else NAN
+
+
+def means(found: Sequence[Metrics]) -> Metrics:
+    """Return the mean of each metric where it is defined."""
+    return {key: _mean([one[key] for one in found]) for key in found[0]}
 
 
 def regression_metrics(target: Numbers, prediction: Numbers) -> Metrics:
-    """Return MAE, RMSE, R2 and Spearman's rank correlation.
+    """Return MAE, RMSE, R2 and Spearman's rank correlation; NaN without rows.
 
     Args:
         target: [N].
         prediction: [N], in the same unit.
     """
     target, prediction = target.astype(np.float64), prediction.astype(np.float64)
+    if not len(target):
+        return dict.fromkeys(("mae", "rmse", "r2", "spearman"), NAN)
     return {
         "mae": mae(target, prediction),
         "rmse": rmse(target, prediction),

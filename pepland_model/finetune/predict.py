@@ -16,6 +16,7 @@ from pepland_data.files.atomic import write_atomic
 from pepland_model.embed.embed import EmbedInput, Report, write_all
 from pepland_model.embed.rows import EmbeddedRows
 from pepland_model.finetune.predictor import Predictor
+from pepland_model.finetune.run_predictions import value_columns
 from pepland_model.network.pooling import Pooling
 from pepland_model.run.distributed import pick_device
 
@@ -27,7 +28,7 @@ class PredictionWriter:
 
     Columns: ``row_id``, ``text``, ``prediction`` (mean over the seeds), ``spread`` (standard
     deviation over the seeds), for a classification ``probability_<class>``, and ``reason`` for a
-    row without a prediction.
+    row without a prediction. Several targets have ``prediction_<name>`` and ``spread_<name>``.
 
     Raises:
         InputError: the file does not end with .parquet, .csv or .npz, or its folder is missing.
@@ -79,7 +80,11 @@ class PredictionWriter:
         by_seed = values.reshape(len(values), self.predictor.seeds, task.outputs)
         mean, spread = by_seed.mean(1), by_seed.std(1)
         if task.kind == "regression":
-            return {"prediction": mean[:, 0], "spread": spread[:, 0]}
+            return {
+                name: column
+                for what, found in (("prediction", mean), ("spread", spread))
+                for name, column in zip(value_columns(task.targets, what), found.T, strict=True)
+            }
         best = np.where(valid, np.nan_to_num(mean).argmax(1), 0)
         labels = [task.classes[i] if ok else None for i, ok in zip(best, valid, strict=True)]
         columns = {f"probability_{c}": mean[:, i] for i, c in enumerate(task.classes)}

@@ -66,7 +66,7 @@ class Predictor:
             self._add(folder)
         self.task = self._networks[0][1]
         self.cut = next(iter(self._encoders.values())).cut
-        kinds = {(task.kind, task.target, task.classes) for _, task, _ in self._networks}
+        kinds = {(task.kind, task.targets, task.classes) for _, task, _ in self._networks}
         if len(kinds) > 1:
             raise InputError(
                 f"the models in {run} have different tasks; name one of its seed-*/model folders"
@@ -127,6 +127,8 @@ def _check_head(
         with torch.device("meta"):  # shapes without memory: the sizes may be too large
             head = TaskHead(config)
         fits = (config.hidden, config.outputs) == (hidden, task.outputs)
+        if task.kind == "regression":
+            fits &= len(task.mean) == len(task.std) == len(task.targets)
         head.load_state_dict(dict(weights), assign=True)
     except (RuntimeError, ValueError):
         fits = False

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pepland_data.draw.figures import Line, Picture, as_picture, figure_of_dots, style
-from pepland_model.finetune.ensemble import KEYS, SHARE
+from pepland_model.finetune.ensemble import KEYS, SHARE, values_of
 from pepland_model.finetune.run_predictions import FILE
 from pepland_model.run.log import events
 from pepland_model.run.report import can_draw, lines_of, write_page
@@ -18,6 +19,8 @@ from pepland_model.run.report import can_draw, lines_of, write_page
 COLUMNS = ("mean of the models", "their mean prediction", "boosted trees on fragment counts")
 MOST_DOTS = 2000
 """Peptides of the scatter; of more, every n-th is drawn."""
+MOST_SCATTERS = 4
+"""Targets of a regression whose values are drawn: the first ones."""
 MOST_CLASSES = 20
 """A table of more classes is left out."""
 
@@ -38,7 +41,8 @@ def write_finetune_report(run: Path, summary: Mapping[str, Any]) -> dict[str, Pa
     losses = {"Loss": _losses(run, "train"), "Validation loss": _losses(run, "eval")}
     drawn = {title: lines for title, lines in losses.items() if lines}
     template = "pepland_model.finetune/report.html.j2"
-    shown = _held_out(run, summary) if sets else {"scatter": None, "confusion": {}}
+    shown: dict[str, Any] = {"scatters": [], "confusion": {}, "targets": {}}
+    shown |= _held_out(run, summary) if sets else {}
     report = write_page(run, template, summary, drawn, columns=COLUMNS, sets=sets, **shown)
     return {"report": report}
 
@@ -62,27 +66,39 @@ def figure_text(found: Mapping[str, Any] | float | str | None) -> str:
 
 
 def _held_out(run: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a picture, or a table, of measured and predicted values of the last set."""
+    """Return pictures, or tables, of measured and predicted values of the last set."""
     name = list(summary["metrics"])[-1]
     table = pq.read_table(run / FILE, filters=[("set", "=", name)])
     if summary["task"] == "classification":
-        return {"scatter": None, "confusion": confusion(table), "held_out": name}
-    title = f"Measured and predicted, set {name}"
-    return {"scatter": scatter(table, title), "confusion": {}}
+        return {"confusion": confusion(table), "held_out": name}
+    known = [n for n in values_of(table, "target") if table[n].null_count < len(table)]
+    return {
+        "scatters": [scatter(table, f"Measured and predicted, set {name}", n)
+                     for n in known[:MOST_SCATTERS]],
+        "held_out": name,
+        "targets": {
+            target: [figure_text(found) for found in figures.values()]
+            for target, figures in summary["by_target"].get(name, {}).items()
+        },
+    }  # fmt: skip
 
 
-def scatter(table: Any, title: str) -> Picture:
+def scatter(table: Any, title: str, target: str = "target") -> Picture:
     """Draw the mean prediction of the models over the measured value of each peptide.
 
     Args:
         table: Arrow table of a regression, as ``predictions.parquet``, of one set.
         title: heading of the picture.
+        target: the column of measured values.
     """
-    means = table.group_by(KEYS).aggregate([("target", "min"), ("prediction", "mean")])
+    name = target.removeprefix("target")
+    wanted = [(target, "min"), (f"prediction{name}", "mean")]
+    means = table.filter(pc.is_valid(pc.field(target))).group_by(KEYS).aggregate(wanted)
     every = max(1, -(-len(means) // MOST_DOTS))
     measured, predicted = (
-        means.column(name).to_numpy()[::every] for name in ("target_min", "prediction_mean")
+        means.column(f"{column}_{how}").to_numpy()[::every] for column, how in wanted
     )
+    title += f": {name[1:]}" if name else ""
     part = "" if every == 1 else f" Every peptide of {every:,} in order is drawn."
     with style():
         figure = figure_of_dots(measured, predicted, ("measured", "predicted, mean of the models"))

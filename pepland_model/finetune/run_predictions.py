@@ -29,7 +29,8 @@ def write_seed_predictions(
     """Write the predictions of one seed for every set.
 
     Columns: ``seed``, ``set``, ``store``, ``row_id``, ``text``, ``target``, ``prediction``; for a
-    classification also ``probability_<class>``.
+    classification also ``probability_<class>``. Several targets have ``target_<name>`` and
+    ``prediction_<name>``.
     """
     parts = [_table(seed, name, data, task, values) for name, values in predictions.items()]
     _write(path, pa.concat_tables(parts))
@@ -39,15 +40,11 @@ def _table(
     seed: int, name: str, data: TaskData, task: Task, values: npt.NDArray[np.float32]
 ) -> Any:
     rows = data.sets[name]
-    target: Any = data.targets[rows]
-    if task.kind == "classification":
-        target = [task.classes[i] for i in target.tolist()]
     columns: dict[str, Any] = {
         "seed": pa.array(np.full(len(rows), seed, np.int64)),
         "set": pa.array([name] * len(rows), pa.string()),
         **_origin(data, name),
-        "target": pa.array(target),
-        **prediction_columns(task, values),
+        **_columns(task, data.targets[rows], values),
     }
     return pa.table(columns)
 
@@ -63,18 +60,33 @@ def _origin(data: TaskData, name: str) -> dict[str, Any]:
     return {key: pa.array(values, kinds[key]) for key, values in found.items()}
 
 
-def prediction_columns(task: Task, values: npt.NDArray[np.float32]) -> dict[str, Any]:
-    """Return the columns of the predictions.
+def _columns(
+    task: Task, target: npt.NDArray[Any], values: npt.NDArray[np.float32]
+) -> dict[str, Any]:
+    """Return the columns of targets and predictions.
 
     Args:
         task: the task.
-        values: [N, 1] in the column's unit, or [N, C] probabilities.
+        target: [N, T] values, or [N] classes.
+        values: [N, T] in the units of the columns, or [N, C] probabilities.
     """
     if task.kind == "regression":
-        return {"prediction": pa.array(values[:, 0])}
-    labels = [task.classes[i] for i in values.argmax(1).tolist()]
-    columns = {f"probability_{c}": pa.array(values[:, i]) for i, c in enumerate(task.classes)}
-    return {"prediction": pa.array(labels, pa.string()), **columns}
+        return {
+            name: pa.array(column, from_pandas=True)
+            for what, found in (("target", target), ("prediction", values))
+            for name, column in zip(value_columns(task.targets, what), found.T, strict=True)
+        }
+    measured, guessed = (
+        pa.array([task.classes[i] for i in rows.tolist()], pa.string())
+        for rows in (target, values.argmax(1))
+    )
+    shares = {f"probability_{c}": pa.array(values[:, i]) for i, c in enumerate(task.classes)}
+    return {"target": measured, "prediction": guessed, **shares}
+
+
+def value_columns(targets: Sequence[str], what: str) -> list[str]:
+    """Return the names of the columns of ``target`` or ``prediction``, one for each target."""
+    return [what] if len(targets) == 1 else [f"{what}_{name}" for name in targets]
 
 
 def join_predictions(run: Path, folders: Sequence[Path]) -> Path:

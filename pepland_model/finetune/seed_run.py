@@ -16,7 +16,13 @@ from torch import Tensor
 
 from pepland_data.files.json_forms import any_real, items, maybe, record, text, whole
 from pepland_data.loader.graph_loader import GraphLoader
-from pepland_model.finetune.metrics import BETTER_HIGH, Metrics, metrics_of, nan_as_none
+from pepland_model.finetune.metrics import (
+    BETTER_HIGH,
+    Metrics,
+    metrics_by_target,
+    metrics_of,
+    nan_as_none,
+)
 from pepland_model.finetune.readout import fit_statistics
 from pepland_model.finetune.task_data import TaskData
 from pepland_model.finetune.task_network import Task, TaskNetwork
@@ -289,6 +295,12 @@ class SeedRun:
         target = self.data.targets[self.data.sets[name]]
         return metrics_of(target, predictions.astype(np.float64), self.task.classes)
 
+    def by_target(self, name: str, predictions: npt.NDArray[np.float32]) -> dict[str, Any]:
+        """Return target -> metrics of a set."""
+        target = self.data.targets[self.data.sets[name]]
+        found = metrics_by_target(target, predictions.astype(np.float64))
+        return dict(zip(self.data.names, map(nan_as_none, found), strict=True))
+
     def _save(self, final: bool = False) -> None:
         """Write a checkpoint. If the disk is full, warn; OSError for a final checkpoint."""
         self.guard.check()
@@ -325,4 +337,6 @@ class SeedRun:
             "warnings": self.state.warnings,
             "metrics": {n: nan_as_none(self.metrics(n, p)) for n, p in predictions.items()},
             "predictions": predictions,
+            **({"by_target": {n: self.by_target(n, p) for n, p in predictions.items()}}
+               if len(self.data.names) > 1 else {}),
         }  # fmt: skip

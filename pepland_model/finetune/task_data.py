@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pepland_data.errors import InputError
 from pepland_data.store.graph_store import GraphStore
 from pepland_data.store.split.random_sets import random_sets
 from pepland_data.store.split.recorded import Split, open_split, split_names
+from pepland_model.finetune.targets import Values, read_targets, target_names
 from pepland_model.finetune.task_network import Task
 from pepland_model.run.config import TrainConfig
 from pepland_model.run.run_stores import PARTS, Rows, hold_out, open_sets, store_digest
 
-Values = npt.NDArray[Any]
 RANDOM_SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
-MAX_CLASSES = 100
-LARGEST = 1e15
-"""Largest target; its square still fits into float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +27,14 @@ class TaskData:
     """Targets and sets of all peptides, which are numbered through all stores."""
 
     stores: tuple[GraphStore, ...]
+    names: tuple[str, ...]
+    """The T columns that are predicted."""
     targets: Values
-    """[G] float32, NaN if missing; or int64 class, -1 if missing."""
+    """[G, T] float32, NaN if missing; or [G] int64 class, -1 if missing."""
     classes: tuple[str, ...]
     """Names of the classes; empty for regression."""
     sets: dict[str, Rows]
-    """Peptides with a target in ``train``, ``valid`` and ``test``; empty sets are left out."""
+    """Peptides with any target in ``train``, ``valid`` and ``test``; empty sets are left out."""
     split_origin: str
     """Origin of the sets, for people."""
 
@@ -47,32 +45,38 @@ class TaskData:
         return [rows[(rows >= a) & (rows < b)] - a for a, b in pairwise(bounds)]
 
     def task(self, config: TrainConfig) -> Task:
-        """Return the task, with mean, deviation or class weights of the training targets."""
-        kind, target = config.finetune.task, config.finetune.target
+        """Return the task, with means, deviations or class weights of the training targets."""
+        kind = config.finetune.task
         known = self.targets[self.sets["train"]]
-        if kind == "regression":
-            std = float(known.std(dtype=np.float64))
-            if not std:
-                raise InputError(
-                    f"all {len(known)} training peptides have {target} {known[0]:g}, so there is "
-                    "nothing to learn; choose another --target or --split"
-                )
-            return Task(kind, target, mean=float(known.mean(dtype=np.float64)), std=std)
-        counts = np.bincount(known, minlength=len(self.classes))
-        weights = class_weights(config.finetune.class_weights, counts, self.classes)
-        return Task(kind, target, self.classes, weights=weights)
+        if kind == "classification":
+            counts = np.bincount(known, minlength=len(self.classes))
+            weights = class_weights(config.finetune.class_weights, counts, self.classes)
+            return Task(kind, self.names, self.classes, weights=weights)
+        each = [column[~np.isnan(column)].astype(np.float64) for column in known.T]
+        spread = [float(column.std()) if len(column) else 0.0 for column in each]
+        if not any(spread):
+            raise InputError(
+                f"all {len(known)} training peptides have {self.names[0]} {known[0, 0]:g}, so "
+                "there is nothing to learn; choose another --target or --split"
+            )
+        mean = tuple(float(column.mean()) if len(column) else 0.0 for column in each)
+        return Task(kind, self.names, mean=mean, std=tuple(one or 1.0 for one in spread))
+
+    def known(self) -> Values:
+        """Return whether each peptide has a target. [G] bool."""
+        return np.asarray(self.targets >= 0 if self.classes else np.isfinite(self.targets).any(1))
 
     def describe(self) -> dict[str, Any]:
         """Return facts about the data, for people."""
         counts: dict[str, Any] = {f"{name} peptides": len(rows) for name, rows in self.sets.items()}
-        missing = np.isnan(self.targets) if not self.classes else self.targets < 0
-        counts |= {"without target": int(missing.sum()), "split": self.split_origin}
+        counts |= {"without target": int((~self.known()).sum()), "split": self.split_origin}
+        counts |= {"targets": self.names} if len(self.names) > 1 else {}
         stores = ", ".join(str(store.path) for store in self.stores)
         return {"stores": stores, **counts, **({"classes": self.classes} if self.classes else {})}
 
     def text(self) -> str:
         """Return the description as one line."""
-        facts = {k: " ".join(v) if k == "classes" else v for k, v in self.describe().items()}
+        facts = {k: " ".join(v) if type(v) is tuple else v for k, v in self.describe().items()}
         return ", ".join(f"{name} {value}" for name, value in facts.items())
 
     def fingerprint(self) -> dict[str, Any]:
@@ -93,9 +97,8 @@ def open_task(config: TrainConfig, seed: int) -> TaskData:
     """
     opened = [item for path in config.data.shards for item in open_sets(path).items()]
     stores = tuple(store for _, store in opened)
-    columns = [column_of(store, config.finetune.target) for store in stores]
-    values, classes = targets_of(columns, config.finetune.task, config.finetune.target)
-    known = ~np.isnan(values) if not classes else values >= 0
+    names = target_names(stores, config.finetune.target, config.finetune.task)
+    values, classes = read_targets(stores, names, config.finetune.task)
     sets: dict[str, list[Rows]] = {name: [] for name in PARTS}
     origins, start = [], 0
     for part, store in opened:
@@ -105,6 +108,8 @@ def open_task(config: TrainConfig, seed: int) -> TaskData:
             sets[name].append(start + rows)
         start += len(store)
     joined = {name: np.concatenate([np.zeros(0, np.int64), *rows]) for name, rows in sets.items()}
+    data = TaskData(stores, names, values, classes, joined, ", ".join(dict.fromkeys(origins)))
+    known = data.known()
     kept = {name: rows[known[rows]] for name, rows in joined.items()}
     if len(kept["train"]) < 2:
         raise InputError(
@@ -113,8 +118,7 @@ def open_task(config: TrainConfig, seed: int) -> TaskData:
         )
     if not len(kept["test"]) and not len(kept["valid"]):
         raise InputError("nothing is held out; record a split with a test set: pepland-data split")
-    filled = {name: rows for name, rows in kept.items() if len(rows)}
-    return TaskData(stores, values, classes, filled, ", ".join(dict.fromkeys(origins)))
+    return replace(data, sets={name: rows for name, rows in kept.items() if len(rows)})
 
 
 def _sets_of(
@@ -166,69 +170,6 @@ def fold_sets(store: GraphStore, config: TrainConfig, seed: int) -> tuple[dict[s
         train, valid = rest[~in_next], rest[in_next]
     found = {"train": train, "valid": valid, "test": np.flatnonzero(fold == number)}
     return found, f"fold {number} of {count}, {origin}"
-
-
-def column_of(store: GraphStore, name: str) -> Values:
-    """Return a column of a store; InputError names the columns if it is not among them."""
-    if name not in store.columns:
-        columns = ", ".join(store.columns) or "none"
-        raise InputError(
-            f"{store.path} has no column {name!r} to predict; it has {columns}; build the store "
-            "from a file with that column"
-        )
-    return store.columns[name]
-
-
-def targets_of(columns: Sequence[Values], kind: str, name: str) -> tuple[Values, tuple[str, ...]]:
-    """Return the targets of all rows, and the names of the classes.
-
-    Args:
-        columns: one per store; numbers, or texts with None for a missing value.
-        kind: ``regression`` or ``classification``.
-        name: name of the column.
-    """
-    if kind == "regression":
-        return np.concatenate([_numbers(column, name) for column in columns]), ()
-    labels = [label for column in columns for label in _labels(column)]
-    classes = tuple(sorted({label for label in labels if label}, key=_numerically))
-    if not 2 <= len(classes) <= MAX_CLASSES:
-        raise InputError(
-            f"column {name!r} has {len(classes)} different values; classification needs 2 to "
-            f"{MAX_CLASSES}, so choose another --target or --task regression"
-        )
-    number = {label: i for i, label in enumerate(classes)}
-    return np.array([number.get(label, -1) for label in labels], np.int64), classes
-
-
-def _numbers(column: Values, name: str) -> Values:
-    try:
-        values = column.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"column {name!r} has values that are not numbers ({error}); regression needs numbers, "
-            "so choose another --target or --task classification"
-        ) from error
-    values[~np.isfinite(values)] = np.nan
-    if (largest := np.nanmax(np.abs(values), initial=0.0)) > LARGEST:
-        raise InputError(
-            f"column {name!r} has a value of {largest:g}; regression needs numbers up to "
-            f"{LARGEST:g}, so use the logarithm or another unit"
-        )
-    return np.asarray(values, np.float32)
-
-
-def _labels(column: Values) -> list[str]:
-    """Return values as texts, '' for a missing value; 1.0 becomes '1'."""
-    if column.dtype.kind == "f":
-        return ["" if np.isnan(v) else str(int(v)) if v == int(v) else str(v) for v in column]
-    return ["" if value is None else str(value) for value in column.tolist()]
-
-
-def _numerically(label: str) -> tuple[int, float, str]:
-    try:
-        return 0, float(label), label
-    except ValueError:
-        return 1, 0.0, label
 
 
 def class_weights(text: str, counts: Rows, classes: Sequence[str]) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""The network of fine-tuning: an encoder with a head for one property."""
+"""The network of fine-tuning: an encoder with a head for one or more properties."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 
 from pepland_data.batch.hetero_batch import HeteroBatch
-from pepland_data.files.json_forms import flag, items, maybe, one_of, real, record, text, whole
+from pepland_data.files.json_forms import (
+    either,
+    flag,
+    items,
+    maybe,
+    one_of,
+    real,
+    record,
+    text,
+    whole,
+)
 from pepland_model.finetune.readout import Normalize, Readout
 from pepland_model.network.pharmhgt import PharmHGT
 from pepland_model.network.pooling import pooled_views, run_views
@@ -29,12 +39,12 @@ SAVED = record(
         "task": record(
             {
                 "kind": one_of("regression", "classification"),
-                "target": text,
                 "classes": items(text),
-                "mean": real,
-                "std": real,
+                "mean": either(real, items(real)),
+                "std": either(real, items(real)),
                 "weights": items(real),
-            }
+            },
+            {"target": text, "targets": items(text, 1)},
         ),
         "head": record(
             {
@@ -51,7 +61,7 @@ SAVED = record(
     },
     {"cut": maybe(text)},
 )
-"""What the state of a fine-tuned model holds."""
+"""What the state of a fine-tuned model holds; older ones have one ``target``."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +70,26 @@ class Task:
 
     kind: str
     """``regression`` or ``classification``."""
-    target: str
-    """Name of the column."""
+    targets: tuple[str, ...]
+    """Names of the T columns; a classification has one."""
     classes: tuple[str, ...] = ()
     """Class names of a classification, in the order of the outputs."""
-    mean: float = 0.0
-    """Mean of the training targets of a regression; an output is (value - mean) / std."""
-    std: float = 1.0
-    """Standard deviation of the training targets of a regression."""
+    mean: tuple[float, ...] = ()
+    """Mean of each training target of a regression; an output is (value - mean) / std."""
+    std: tuple[float, ...] = ()
+    """Standard deviation of each training target of a regression."""
     weights: tuple[float, ...] = ()
     """Weight of each class in the loss."""
 
     @property
     def outputs(self) -> int:
         """Number of outputs of the head per peptide."""
-        return len(self.classes) if self.kind == "classification" else 1
+        return len(self.classes) if self.kind == "classification" else len(self.targets)
+
+    @property
+    def target(self) -> str:
+        """Names of the columns, for people."""
+        return ", ".join(self.targets)
 
     def loss_sum(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the Huber loss in units of `std`, or weighted cross entropy, summed over rows.
@@ -84,30 +99,32 @@ class Task:
 
         Args:
             outputs: [G, outputs] of the head.
-            target: [G] float32 in the unit of the column, or int64 class.
+            target: [G, T] float32 in the units of the columns, NaN if missing, which counts
+                nothing; or [G] int64 class.
         """
         if self.kind == "regression":
-            scaled = (target - self.mean) / self.std
-            return smooth_l1_loss(outputs.squeeze(1), scaled, reduction="sum", beta=HUBER)
+            scaled = (target - target.new_tensor(self.mean)) / target.new_tensor(self.std)
+            errors = smooth_l1_loss(outputs, scaled.nan_to_num(), reduction="none", beta=HUBER)
+            return (errors * target.isfinite()).sum()
         weights = torch.tensor(self.weights, device=outputs.device)
         return cross_entropy(outputs, target, weight=weights, reduction="sum")
 
     def weight_sum(self, target: Tensor) -> Tensor:
-        """Return the divisor of the loss of these rows: their number, or the sum of weights."""
+        """Return the divisor of the loss: the number of known values, or the sum of weights."""
         if self.kind == "regression":
-            return torch.tensor(float(len(target)), device=target.device)
+            return target.isfinite().sum().float()
         return torch.tensor(self.weights, device=target.device)[target].sum()
 
     def constant_loss(self, targets: Tensor, sets: Mapping[str, npt.NDArray[np.int64]]) -> float:
         """Return the validation loss of the constant that fits the training targets best.
 
         Args:
-            targets: [G] of all peptides.
+            targets: [G, T], or [G] classes, of all peptides.
             sets: rows of ``train`` and ``valid``.
         """
         train, valid = (targets.cpu()[torch.from_numpy(sets[name])] for name in ("train", "valid"))
         if self.kind == "regression":
-            outputs = torch.zeros(1, 1)
+            outputs = torch.zeros(1, self.outputs)
         else:
             counts = torch.bincount(train, minlength=self.outputs) * torch.tensor(self.weights)
             outputs = (counts / counts.sum()).clamp(min=1e-12).log().unsqueeze(0)
@@ -115,17 +132,20 @@ class Task:
         return float(loss)
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """Return values in the unit of the column [G, 1], or probabilities [G, C]. float32."""
+        """Return values in the units of the columns [G, T], or probabilities [G, C]. float32."""
+        values = outputs.float()
         if self.kind == "regression":
-            return outputs.float() * self.std + self.mean
-        return outputs.float().softmax(1)
+            return values * values.new_tensor(self.std) + values.new_tensor(self.mean)
+        return values.softmax(1)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Return the task of a JSON file."""
+        given = {"targets": values.get("target", ""), **values}
+        one = {key: given[key] for key in ("targets", "mean", "std")}
+        several = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in one.items()}
         lists = {key: tuple(values[key]) for key in ("classes", "weights")}
-        known = {f.name: values[f.name] for f in fields(cls)}
-        return cls(**{**known, **lists})
+        return cls(values["kind"], **several, **lists)
 
 
 @dataclass(frozen=True)

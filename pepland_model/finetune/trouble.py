@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pepland_model.finetune.metrics import deviation
 from pepland_model.finetune.task_network import Task
 
 CONSTANT = 1e-3
@@ -16,19 +18,21 @@ VANISHED = 1e-8
 
 
 def constant_predictions(
-    task: Task, predictions: npt.NDArray[np.float32], target: npt.NDArray[np.generic]
+    task: Task, predictions: npt.NDArray[np.float32], target: npt.NDArray[Any]
 ) -> str:
     """Return a sentence if the predictions of a set are all the same, else ''.
 
     Args:
         task: the task.
-        predictions: [N, 1] values or [N, C] probabilities.
-        target: [N] values or classes.
+        predictions: [N, T] values or [N, C] probabilities.
+        target: [N, T] values, NaN if missing, or [N] classes.
     """
-    spread, unit = float(predictions.std(0).max()), 1.0
+    unit = np.ones(predictions.shape[1])
     if task.kind == "regression":
-        unit = float(np.std(target.astype(np.float64)))
-    if len(predictions) < 2 or not unit or spread >= CONSTANT * unit:
+        unit = np.array([deviation(column) for column in target.T])
+    varies = unit == unit  # a target that is constant, or missing everywhere, says nothing
+    spread = predictions.std(0)[varies] / unit[varies]
+    if len(predictions) < 2 or not len(spread) or spread.max() >= CONSTANT:
         return ""
     value = ", ".join(f"{share:.3g}" for share in predictions.mean(0))
     return (

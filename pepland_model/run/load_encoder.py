@@ -20,9 +20,11 @@ def source_folder(source: str | Path) -> Path:
     """Return the folder with the model files of a run, a checkpoint or a model folder."""
     folder = Path(source)
     models = sorted(folder.glob(f"seed-*/model/{MODEL}"))
+    if len(models) == 1:
+        return models[0].parent
     if models:
         raise CheckpointError(
-            f"{source} is a fine-tuned run; name one of its models, such as {models[0].parent} "
+            f"{source} has {len(models)} models; name one of them, such as {models[0].parent} "
             "(only pepland-embed --predict takes the run itself)"
         )
     return folder if (folder / MODEL).is_file() else resolve_checkpoint(folder)

@@ -28,7 +28,9 @@ class TaskConfig:
 
     task: str = option(
         "pretrain", "What to train. regression and classification are fine-tuning.", TASKS)
-    target: str = option("", "Column of the store to predict (fine-tuning only).")
+    target: str = option(
+        "", "Column of the store to predict (fine-tuning only). A regression may have several, "
+        "comma-separated; * stands for any letters: logP,PEOE_*.")
     split: str = option(
         "default", "Name of a split recorded in the store. {seed} in it becomes the seed number.")
     folds: int = option(

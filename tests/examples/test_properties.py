@@ -1,17 +1,19 @@
-"""Pre-training on properties: descriptors of a table, and an encoder that is trained on them."""
+"""Descriptors of a table, and an encoder that is trained on them."""
 
 from __future__ import annotations
 
 import csv
-import re
+import json
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from rdkit import Chem
 from rdkit.Chem import Descriptors
 
+from pepland_cli.train import main as train
 from pepland_data import build, open_store
 from pepland_model.run.load_encoder import load_encoder
 from tests.helpers.paths import ROOT
@@ -46,28 +48,14 @@ def test_descriptors_are_those_of_rdkit_and_empty_for_a_reject(described: Path) 
     assert rows[61]["MolWt"] == ""
 
 
-def test_an_encoder_learns_properties_and_fine_tuning_can_start_from_it(
-    described: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
+def test_an_encoder_learns_the_descriptors_of_the_table(described: Path, tmp_path: Path) -> None:
     build(described, tmp_path / "store")
-    capsys.readouterr()
-    words = ["--out", tmp_path / "encoder", "--hidden", 24, "--steps", 150, "--batch-size", 20]
-    example("pretrain_on_properties", monkeypatch, tmp_path / "store", *words, "--device", "cpu")
-    said = capsys.readouterr().out
-    losses = [float(text) for text in re.findall(r"loss (\S+)$", said, re.M)]
-    assert len(losses) == 3
-    assert losses[-1] < 0.9 * losses[0]
-    columns = open_store(tmp_path / "store").columns
-    named = re.findall(r"properties: (.*)", said)[0].split(", ")
-    assert {"affinity", "TPSA"} <= set(named) <= set(columns)
-    assert float(re.findall(r"MolWt (-?[\d.]+),", said)[-1]) > 0.5
-    assert load_encoder(str(tmp_path / "encoder")).config.hidden == 24
-
-
-def test_a_store_without_numbers_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "in.csv").write_text("smiles,name\nCC,a\nCCO,b\n", encoding="utf-8")
-    build(tmp_path / "in.csv", tmp_path / "store")
-    with pytest.raises(SystemExit, match="no columns of numbers"):
-        example("pretrain_on_properties", monkeypatch, tmp_path / "store", "--out", tmp_path / "e")
+    words = ["--task", "regression", "--target", "*", "--shards", tmp_path / "store",
+             "--hidden", 24, "--epochs", 40, "--out", tmp_path / "run", "--device", "cpu"]  # fmt: skip
+    result = CliRunner().invoke(train, [*map(str, words)])
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text("utf-8"))
+    found = summary["by_target"]["train"]
+    assert {"affinity", "TPSA"} <= set(found) <= set(open_store(tmp_path / "store").columns)
+    assert found["MolWt"]["r2"]["mean"] > 0.5
+    assert load_encoder(str(tmp_path / "run")).config.hidden == 24

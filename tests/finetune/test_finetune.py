@@ -26,7 +26,8 @@ from pepland_model.finetune import finetune as finetune_module
 from pepland_model.finetune.confidence_interval import interval
 from pepland_model.finetune.metrics import classification_metrics, regression_metrics
 from pepland_model.finetune.readout import Normalize
-from pepland_model.finetune.task_data import TaskData, class_weights, targets_of
+from pepland_model.finetune.targets import classes_of, numbers_of
+from pepland_model.finetune.task_data import TaskData, class_weights
 from pepland_model.finetune.task_network import Task
 from pepland_model.finetune.task_step import TaskUpdater
 from pepland_model.run.config import task_defaults, with_flags
@@ -149,8 +150,8 @@ def test_class_weights_are_balanced_none_or_given() -> None:
 
 
 def test_a_weighted_loss_is_that_of_repeated_rows() -> None:
-    task = Task("classification", "x", ("a", "b"), weights=(1.0, 3.0))
-    plain = Task("classification", "x", ("a", "b"), weights=(1.0, 1.0))
+    task = Task("classification", ("x",), ("a", "b"), weights=(1.0, 3.0))
+    plain = Task("classification", ("x",), ("a", "b"), weights=(1.0, 1.0))
     outputs, target = torch.randn(6, 2), torch.tensor([0, 1, 1, 0, 1, 0])
     repeated = torch.cat([outputs, outputs[target == 1], outputs[target == 1]])
     again = torch.cat([target, target[target == 1], target[target == 1]])
@@ -308,29 +309,29 @@ def test_bad_input_is_one_sentence_and_an_exit_code(
 
 def test_a_column_with_too_many_values_is_no_classification(tmp_path) -> None:
     with pytest.raises(InputError, match="150 different values"):
-        targets_of([np.arange(150)], "classification", "x")
+        classes_of([np.arange(150)], "x")
     with pytest.raises(InputError, match="1 different values"):
-        targets_of([np.ones(5)], "classification", "x")
+        classes_of([np.ones(5)], "x")
 
 
 def test_a_target_that_is_too_large_is_refused() -> None:
     with pytest.raises(InputError, match="value of 1e\\+300"):
-        targets_of([np.array([1.0, -1e300, np.nan])], "regression", "x")
+        numbers_of(np.array([1.0, -1e300, np.nan]), "x")
 
 
 def test_one_value_everywhere_is_nothing_to_learn() -> None:
-    data = TaskData((), np.full(9, 7.5, np.float32), (), {"train": np.arange(9)}, "")
+    targets = np.full((9, 1), 7.5, np.float32)
+    data = TaskData((), ("y",), targets, (), {"train": np.arange(9)}, "")
     config = with_flags(task_defaults("regression"), {"task": "regression", "target": "y"})
     with pytest.raises(InputError, match=r"all 9 training peptides have y 7\.5"):
         data.task(config)
 
 
 def test_missing_targets_are_left_out_in_both_kinds() -> None:
-    numbers, _ = targets_of([np.array([1.5, np.nan]), np.array([2, 3])], "regression", "x")
-    assert np.isnan(numbers).tolist() == [False, True, False, False]
-    labels, classes = targets_of([np.array([10.0, np.nan, 9.0])], "classification", "x")
+    assert np.isnan(numbers_of(np.array([1.5, np.nan, np.inf]), "x")).tolist() == [0, 1, 1]
+    labels, classes = classes_of([np.array([10.0, np.nan]), np.array([9.0])], "x")
     assert (labels.tolist(), classes) == ([1, -1, 0], ("9", "10"))
-    texts, classes = targets_of([np.array(["b", None, "a"], object)], "classification", "x")
+    texts, classes = classes_of([np.array(["b", None, "a"], object)], "x")
     assert (texts.tolist(), classes) == ([1, -1, 0], ("a", "b"))
 
 

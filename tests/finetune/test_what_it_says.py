@@ -46,19 +46,21 @@ from pepland_model.run.log import events
 from tests.helpers.page_reader import Reader, check_alone
 from tests.helpers.train_worker import finetune_small
 
-REGRESSION = Task("regression", "y", mean=5.0, std=2.0)
-CLASSES = Task("classification", "y", ("a", "b"), weights=(1.0, 1.0))
+REGRESSION = Task("regression", ("y",), mean=(5.0,), std=(2.0,))
+CLASSES = Task("classification", ("y",), ("a", "b"), weights=(1.0, 1.0))
 
 
 def test_one_constant_for_all_peptides_is_said_and_varying_ones_are_not() -> None:
-    target = np.array([1.0, 3.0, 9.0])
+    target = np.array([[1.0], [3.0], [9.0]])
     same, varied = np.full((3, 1), 4.2, np.float32), np.array([[1], [2], [3]], np.float32)
     assert "all predictions are the same (4.2)" in constant_predictions(REGRESSION, same, target)
     assert constant_predictions(REGRESSION, varied, target) == ""
     shares = np.array([[0.3, 0.7], [0.3, 0.7]], np.float32)
     assert "(0.3, 0.7)" in constant_predictions(CLASSES, shares, np.array([0, 1]))
     assert constant_predictions(CLASSES, shares[:, ::-1] * [[1], [0.5]], np.array([0, 1])) == ""
-    assert constant_predictions(REGRESSION, same, np.full(3, 7.0)) == ""  # the target is constant
+    assert (
+        constant_predictions(REGRESSION, same, np.full((3, 1), 7.0)) == ""
+    )  # the target is constant
 
 
 def test_a_loss_above_that_of_the_mean_is_said() -> None:
@@ -77,13 +79,13 @@ def test_a_gradient_of_nothing_is_said() -> None:
 def test_the_constant_that_is_compared_with_is_the_best_one(kind) -> None:
     train, valid = np.arange(4), np.arange(4, 7)
     if kind == "regression":
-        targets = torch.tensor([1.0, 2.0, 3.0, 6.0, 1.0, 5.0, 9.0])
-        task = Task(kind, "y", mean=3.0, std=2.0)
+        targets = torch.tensor([1.0, 2.0, 3.0, 6.0, 1.0, 5.0, 9.0]).unsqueeze(1)
+        task = Task(kind, ("y",), mean=(3.0,), std=(2.0,))
         errors = ((targets[4:] - 3) / 2).abs()  # 1, 1, 3
         want = float((errors - 0.25).mean())
     else:
         targets = torch.tensor([0, 0, 0, 1, 1, 0, 1])
-        task = Task(kind, "y", ("a", "b"), weights=(1.0, 3.0))  # both classes weigh 3
+        task = Task(kind, ("y",), ("a", "b"), weights=(1.0, 3.0))  # both classes weigh 3
         want = float(np.log(2))
     assert task.constant_loss(targets, {"train": train, "valid": valid}) == pytest.approx(want)
 
@@ -145,7 +147,7 @@ def test_composition_counts_fragments_over_several_stores(store) -> None:
 
 
 def test_without_scikit_learn_a_note_says_so(store, tmp_path) -> None:
-    with mock.patch("pepland_model.finetune.finetune.has_trees", return_value=False):
+    with mock.patch("pepland_model.finetune.baseline.has_trees", return_value=False):
         summary = finetune_small(store, tmp_path / "run", seeds=1, epochs=1)
     assert summary["baseline"] == {}
     assert "scikit-learn is not installed" in summary["warnings"][-1]
