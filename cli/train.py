@@ -125,10 +125,11 @@ def main(
     ctx: click.Context, config_file: str | None, dry_run: bool, resume: bool, as_json: bool,
     **flags: Any,
 ) -> None:  # fmt: skip
-    """Pre-train PepLand's network (PharmHGT) on stores, or fine-tune it to predict a column.
+    """Pre-train PepLand's network (PharmHGT) on stores, or fine-tune it to predict columns.
 
     A store is a folder made by pepland-data build. Pre-training hides atoms and fragments and
-    predicts them, so it needs no measured property; fine-tuning (--task) needs one, in a column.
+    predicts them, so it needs no measured property; fine-tuning (--task) needs one or more, in
+    columns.
     The same command again resumes an interrupted run.
     """
     if ctx.invoked_subcommand is not None:

@@ -50,8 +50,10 @@ def test_descriptors_are_those_of_rdkit_and_empty_for_a_reject(described: Path) 
 
 def test_an_encoder_learns_the_descriptors_of_the_table(described: Path, tmp_path: Path) -> None:
     build(described, tmp_path / "store")
-    words = ["--task", "regression", "--target", "*", "--shards", tmp_path / "store",
-             "--hidden", 24, "--epochs", 40, "--out", tmp_path / "run", "--device", "cpu"]  # fmt: skip
+    words = [
+        *("--task", "regression", "--target", "*", "--shards", tmp_path / "store"),
+        *("--hidden", 24, "--epochs", 40, "--out", tmp_path / "run", "--device", "cpu"),
+    ]
     result = CliRunner().invoke(train, [*map(str, words)])
     assert result.exit_code == 0, result.output
     summary = json.loads((tmp_path / "run" / "summary.json").read_text("utf-8"))
