@@ -189,7 +189,7 @@ def card(document: dict[str, Any]) -> Iterator[str]:
 
 
 PARTS = {
-    "clean": "Test sets; their rows are in neither train nor valid",
+    "clean": "Test sets, with train and valid as they were made",
     "test": "Test sets as published, for comparison with published figures only",
     "valid": "Validation sets; only these may choose a row",
 }

@@ -10,8 +10,8 @@ from pepland_data.draw.figures import COLORS
 PUBLISHED, CLEAN = COLORS[:2]
 OTHERS = "#333333"
 PARTS = (
-    ("test", "test sets as published", "o", PUBLISHED, 0.0),
-    ("clean", "their rows taken out of training", "s", CLEAN, 0.3),
+    ("test", "as published figures are made", "o", PUBLISHED, 0.0),
+    ("clean", "sets as they were made, without common rows", "s", CLEAN, 0.3),
 )
 """Figures, what they are, mark, colour, and place below the row."""
 
@@ -35,7 +35,7 @@ def draw(tasks: dict[str, Any], path: Path) -> None:
 def draw_task(axes: Any, name: str, found: dict[str, Any]) -> None:
     """Draw one task: means with the intervals of the seeds, ticks for splits, published hollow.
 
-    Squares: the same without test rows in training, where there are such rows.
+    Squares: trained on the sets as they were made, where published figures know test rows.
     """
     key = next(iter(next(iter(found["rows"].values()))["test"]))
     labels = [*found["rows"], *(f"{other} (published)" for other in found["published"])]

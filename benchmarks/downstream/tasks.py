@@ -2,8 +2,11 @@
 
 ``c-cpp``, ``nc-cpp``, ``c-antiviral``: IBM/PeptideGeneralizationBenchmarks (MIT; J Cheminf 2025,
 doi 10.1186/s13321-025-01115-z). Its protocol counts the thresholds that are multiples of 0.1, and
-``random``, where the test set has at least 18.5 % of the rows. Most rows of these test sets are in
-the training sets of the same partition too, as published. `without_test` takes them out.
+``random``, where the test set has at least 18.5 % of the rows. Its lists ``train`` and ``valid``
+are places among the rows that are left when the test rows are taken out; that is how the program
+behind them makes them (IBM/Hestia-GOOD, ``calculate_partitions``). Its evaluation takes them for
+numbers of rows (``rep_transfer/evaluation.py``), so most test rows are training rows there, and in
+the published figures. `as_meant` has the sets as they were made, `PUBLISHED` those of the figures.
 ``permeability``: CycPeptMPDB with the ten random splits of Gobliu/BenchmarkCycPeptMP (PMC12392647).
 Its protocol, and so its published figures, count every value below -8 as -8 (in its repository,
 ``DataProcessor/AddingLabel.py``). 284 of the 5,826 values are lower; most of them are the -10 that
@@ -24,6 +27,8 @@ import numpy.typing as npt
 from pepland_model.finetune.metrics import mae, r2
 
 SETS = ("train", "valid", "test")
+PUBLISHED = ("published train", "published valid")
+"""Sets that published figures were made with; they share rows with ``test``."""
 CLASSIFIED = ("nc-cpp", "c-cpp", "c-antiviral")
 TASKS = (*CLASSIFIED, "permeability")
 LEAST_TEST_SHARE = 0.185
@@ -60,9 +65,9 @@ class Task:
         return {"mae": mae(y, predictions), "r2": r2(y, predictions)}
 
     def leak(self, split: str) -> float:
-        """Return the share of the test rows of a split that are in its train or valid."""
+        """Return the share of the test rows of a split that published figures were trained on."""
         sets = self.splits[split]
-        return float(np.isin(sets["test"], np.concatenate([sets["train"], sets["valid"]])).mean())
+        return float(np.isin(sets["test"], joined(sets, *PUBLISHED)).mean())
 
 
 def read_task(name: str, folder: Path) -> Task:
@@ -78,19 +83,39 @@ def read_task(name: str, folder: Path) -> Task:
     return Task(name, smiles, np.maximum(measured, LEAST_PERMEABILITY), splits)
 
 
-def without_test(rows: Rows, test: Rows) -> Rows:
-    """Return the rows that are not in the test set, in their order."""
-    return rows[~np.isin(rows, test)]
+def joined(sets: Sets, *names: str) -> Rows:
+    """Return the rows of some sets, one set after the other."""
+    return np.concatenate([sets[name] for name in names])
 
 
 def partitions(file: Path, rows: int) -> dict[str, Sets]:
     """Return the partitions of a file that the protocol counts."""
     found = json.loads(file.read_text(encoding="utf-8"))
     return {
-        threshold: {name: np.array(sets[name], np.int64) for name in SETS}
+        threshold: as_meant({name: np.array(sets[name], np.int64) for name in SETS}, rows)
         for threshold, sets in found.items()
         if is_tenth(threshold) and len(sets["test"]) >= LEAST_TEST_SHARE * rows
     }
+
+
+def as_meant(lists: Sets, rows: int) -> Sets:
+    """Return the sets of a partition as they were made, and those of `PUBLISHED`.
+
+    Lists that are not the places of all rows but those of the test set are numbers of rows; those
+    of the test set are taken out.
+
+    Args:
+        lists: the lists of the file.
+        rows: number of rows of the task.
+    """
+    test = lists["test"]
+    given = {name: lists[name] for name in SETS[:2]}
+    rest = np.setdiff1d(np.arange(rows), test)
+    if np.array_equal(np.sort(joined(given, *given)), np.arange(len(rest))):
+        made = {name: rest[places] for name, places in given.items()}
+    else:
+        made = {name: found[~np.isin(found, test)] for name, found in given.items()}
+    return {**made, "test": test, **dict(zip(PUBLISHED, given.values(), strict=True))}
 
 
 def is_tenth(threshold: str) -> bool:
@@ -101,4 +126,5 @@ def is_tenth(threshold: str) -> bool:
 def by_column(rows: list[dict[str, str]], key: str) -> Sets:
     """Return the sets that a column names."""
     named = np.array([row[key] for row in rows])
-    return {name: np.flatnonzero(named == name) for name in SETS}
+    sets = {name: np.flatnonzero(named == name) for name in SETS}
+    return {**sets, **dict(zip(PUBLISHED, (sets["train"], sets["valid"]), strict=True))}

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.downstream.features import TARGET, task_store
-from benchmarks.downstream.tasks import Rows, Sets, Task, without_test
+from benchmarks.downstream.tasks import PUBLISHED, Rows, Sets, Task
 from pepland_data.files.atomic import file_sha256
 from pepland_data.store.split.recorded import UNASSIGNED, Split, write_split
 from pepland_model.embed.embed import EmbedInput
@@ -68,13 +68,11 @@ class TunedScores:
         self.row, self.task, self.seed, self.scratch = row, task, seed, scratch
 
     def of(self, sets: Sets) -> dict[str, npt.NDArray[Any]]:
-        """Return the predictions for valid and test, and for test without its rows in training."""
+        """Return the predictions for valid and test, and for test as published figures are made."""
         found = self.predictions(sets["train"], sets["valid"])
-        clean = self.predictions(
-            without_test(sets["train"], sets["test"]), without_test(sets["valid"], sets["test"])
-        )
+        published = self.predictions(*(sets[name] for name in PUBLISHED))
         test = sets["test"]
-        return {"valid": found[sets["valid"]], "test": found[test], "clean": clean[test]}
+        return {"valid": found[sets["valid"]], "test": published[test], "clean": found[test]}
 
     def predictions(self, train: Rows, valid: Rows) -> npt.NDArray[Any]:
         """Return the predictions for all rows of a run on some rows; it is made once."""

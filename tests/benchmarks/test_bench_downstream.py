@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ pytest.importorskip("matplotlib")
 from benchmarks.bench_downstream import main
 from benchmarks.downstream.cells import Cells
 from benchmarks.downstream.features import COUNTS, ECFP
-from benchmarks.downstream.tasks import SETS, read_task, without_test
+from benchmarks.downstream.tasks import CLASSIFIED, SETS, as_meant, read_task
 from benchmarks.downstream.tuned import Tuned, all_tuned
 from pepland_model import PharmHGT, PharmHGTConfig
 
@@ -59,7 +60,7 @@ def run(data, out, *more: str, command: str = "frozen"):
 def test_thresholds_are_tenths_with_a_test_set_that_is_large_enough(data) -> None:
     task = read_task("nc-cpp", data)
     assert list(task.splits) == ["0.3", "0.5", "random"]
-    assert [len(part) for part in task.splits["0.3"].values()] == [72, 24, 24]
+    assert [len(task.splits["0.3"][name]) for name in SETS] == [72, 24, 24]
     permeability = read_task("permeability", data)
     assert permeability.regression
     assert list(permeability.splits) == ["split1"]
@@ -146,8 +147,29 @@ def test_clean_figures_do_not_know_the_test_rows(data, tmp_path) -> None:
     assert abs(row["clean"]["mcc"]["mean"]) < 0.4
 
 
-def test_without_test_keeps_the_order() -> None:
-    assert without_test(np.array([5, 1, 4, 2]), np.array([4, 9])).tolist() == [5, 1, 2]
+def test_lists_are_places_among_the_rows_that_are_not_tested() -> None:
+    lists = {"train": [3, 0], "valid": [2, 1], "test": [1, 4]}  # of six rows: 0, 2, 3, 5 are left
+    found = as_meant({name: np.array(rows) for name, rows in lists.items()}, 6)
+    assert {name: rows.tolist() for name, rows in found.items()} == {
+        "train": [5, 0], "valid": [3, 2], "test": [1, 4],
+        "published train": [3, 0], "published valid": [2, 1],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLASSIFIED)
+def test_published_lists_are_places_in_all_partitions(name: str, shared_dir: Path) -> None:
+    task = read_task(name, shared_dir / "data" / "benchmark")
+    for split, sets in task.splits.items():
+        every = np.concatenate([sets[part] for part in SETS])
+        assert np.array_equal(np.sort(every), np.arange(len(task.smiles)))
+        assert task.leak(split) > 0.3
+
+
+def test_other_lists_are_rows_and_lose_those_of_the_test_set() -> None:
+    lists = {"train": [5, 1, 0], "valid": [2, 4], "test": [4, 3]}
+    found = as_meant({name: np.array(rows) for name, rows in lists.items()}, 6)
+    assert (found["train"].tolist(), found["valid"].tolist()) == ([5, 1, 0], [2])
+    assert found["published valid"].tolist() == [2, 4]
 
 
 def test_encoders_are_trained_once_per_training_set_and_kept(data, tmp_path) -> None:
