@@ -12,7 +12,7 @@ features.py - the feature row of an atom, a bond and a fragment.
 smiles/ - SMILES to molecules without RDKit, as far as their pieces are known.
 plain_path.py - one molecule to one graph, in the simplest way.
 fast/ - many molecules to many graphs at once, with the same result.
-compiled.py - functions on flat arrays as machine code.
+compiled.py - functions on flat arrays as machine code; compile_ahead.py - all of them at once.
 understood.py - what was understood of a text, for people.
 rdkit_messages.py - RDKit with its default settings, and its messages collected.
 conversion.py - the options, and what comes out: graphs, rejects and notes.

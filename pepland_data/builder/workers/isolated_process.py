@@ -43,9 +43,11 @@ class Request:
 
 def serve(pipe: Connection, shared: Any, memory: int) -> None:
     """Answer requests until the other end closes the pipe."""
+    from pepland_data.chem.compile_ahead import compile_ahead
     from pepland_data.chem.featurizer import Featurizer
     from pepland_data.graph.columns import compact
 
+    compile_ahead()
     featurizers: dict[Any, Featurizer] = {}
     pipe.send("ready")
     _limit_memory(memory)
