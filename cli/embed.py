@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from textwrap import shorten
 from typing import Any
 
 import click
@@ -134,7 +135,8 @@ def summary(report: dict[str, Any]) -> str:
     if "width" in report:
         content = f"vectors of {report['width']}"
     else:
-        content = f"{report['task']} of {report['target']}, mean of {report['seeds']} models"
+        target = shorten(report["target"], 60, placeholder=" and others")
+        content = f"{report['task']} of {target}, mean of {report['seeds']} models"
     lines = [
         f"{report['out']}: {report['embedded']:,} of {report['rows']:,} rows in "
         f"{report['seconds']:.1f} s ({rate:,.0f} rows/s), {content}"

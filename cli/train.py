@@ -212,6 +212,7 @@ def finetune_text(summary: dict[str, Any]) -> str:
             f"  {name} {key.replace('_', ' ')}: {figure_text(f)}" for key, f in metrics.items()
         ]
     for name, targets in list(summary["by_target"].items())[-1:]:
+        lines.append(f"  of {len(targets)} targets above: means, MAE and RMSE in deviations; each:")
         lines += [f"  {name} {target}: {figures_line(found)}" for target, found in targets.items()]
     for title, found in (
         ("mean prediction of the models", summary["ensemble"].get("test", {})),
