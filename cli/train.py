@@ -129,8 +129,7 @@ def main(
 
     A store is a folder made by pepland-data build. Pre-training hides atoms and fragments and
     predicts them, so it needs no measured property; fine-tuning (--task) needs one or more, in
-    columns.
-    The same command again resumes an interrupted run.
+    columns. The same command again resumes an interrupted run.
     """
     if ctx.invoked_subcommand is not None:
         return

@@ -5,8 +5,8 @@ doi 10.1186/s13321-025-01115-z). Its protocol counts the thresholds that are mul
 ``random``, where the test set has at least 18.5 % of the rows. Its lists ``train`` and ``valid``
 are places among the rows that are left when the test rows are taken out; that is how the program
 behind them makes them (IBM/Hestia-GOOD, ``calculate_partitions``). Its evaluation takes them for
-numbers of rows (``rep_transfer/evaluation.py``), so most test rows are training rows there, and in
-the published figures. `as_meant` has the sets as they were made, `PUBLISHED` those of the figures.
+numbers of rows (``rep_transfer/evaluation.py``), so most test rows are training rows there.
+`as_meant` has the sets as they were made, `PUBLISHED` the lists as that evaluation reads them.
 ``permeability``: CycPeptMPDB with the ten random splits of Gobliu/BenchmarkCycPeptMP (PMC12392647).
 Its protocol, and so its published figures, count every value below -8 as -8 (in its repository,
 ``DataProcessor/AddingLabel.py``). 284 of the 5,826 values are lower; most of them are the -10 that
@@ -28,7 +28,7 @@ from pepland_model.finetune.metrics import mae, r2
 
 SETS = ("train", "valid", "test")
 PUBLISHED = ("published train", "published valid")
-"""Sets that published figures were made with; they share rows with ``test``."""
+"""The lists as the published evaluation reads them; they share rows with ``test``."""
 CLASSIFIED = ("nc-cpp", "c-cpp", "c-antiviral")
 TASKS = (*CLASSIFIED, "permeability")
 LEAST_TEST_SHARE = 0.185
@@ -126,5 +126,4 @@ def is_tenth(threshold: str) -> bool:
 def by_column(rows: list[dict[str, str]], key: str) -> Sets:
     """Return the sets that a column names."""
     named = np.array([row[key] for row in rows])
-    sets = {name: np.flatnonzero(named == name) for name in SETS}
-    return {**sets, **dict(zip(PUBLISHED, (sets["train"], sets["valid"]), strict=True))}
+    return as_meant({name: np.flatnonzero(named == name) for name in SETS}, len(rows))

@@ -110,9 +110,8 @@ def _fitted(
     """Return trees fitted to the known values of a target [G], stopped early where possible."""
     settings: dict[str, Any] = {"learning_rate": 0.05, "max_iter": 500, "random_state": seed}
     held: dict[str, Any] = {}
-    nothing = np.zeros(0, np.int64)
-    train, valid = (data.sets.get(name, nothing) for name in ("train", "valid"))
-    train, valid = train[~np.isnan(y[train])], valid[~np.isnan(y[valid])]
+    sets = data.sets["train"], data.sets.get("valid", np.zeros(0, np.int64))
+    train, valid = (rows[~np.isnan(y[rows])] for rows in sets)
     if data.classes:
         valid = valid[np.isin(y[valid], y[train])]
     if len(valid):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from pepland_model.finetune.metrics import Metrics, means, metrics_of, nan_as_none, spearman
+from pepland_model.finetune.run_predictions import values_of
 
 SHARE = "probability_"
 KEYS = ["set", "store", "row_id"]
@@ -44,11 +45,6 @@ def ensemble(table: Any) -> dict[str, dict[str, float | None]]:
         if len(part.column("seed_count").unique()) == 1:
             found[name] = nan_as_none(_of_set(part, targets, names, classes))
     return found
-
-
-def values_of(table: Any, what: str) -> list[str]:
-    """Return the columns of ``target`` or ``prediction``, one for each target."""
-    return [n for n in table.column_names if n == what or n.startswith(f"{what}_")]
 
 
 def _of_set(part: Any, targets: list[str], names: list[str], classes: tuple[str, ...]) -> Metrics:

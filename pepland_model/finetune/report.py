@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pepland_data.draw.figures import Line, Picture, as_picture, figure_of_dots, style
-from pepland_model.finetune.ensemble import KEYS, SHARE, values_of
-from pepland_model.finetune.run_predictions import FILE
+from pepland_model.finetune.ensemble import KEYS, SHARE
+from pepland_model.finetune.run_predictions import FILE, values_of
 from pepland_model.run.log import events
 from pepland_model.run.report import can_draw, lines_of, write_page
 

@@ -89,6 +89,11 @@ def value_columns(targets: Sequence[str], what: str) -> list[str]:
     return [what] if len(targets) == 1 else [f"{what}_{name}" for name in targets]
 
 
+def values_of(table: Any, what: str) -> list[str]:
+    """Return the columns of a table with ``target`` or ``prediction``, one for each target."""
+    return [n for n in table.column_names if n == what or n.startswith(f"{what}_")]
+
+
 def join_predictions(run: Path, folders: Sequence[Path]) -> Path:
     """Write the predictions of all finished seeds to one file; return its path."""
     try:

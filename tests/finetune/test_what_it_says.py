@@ -58,9 +58,8 @@ def test_one_constant_for_all_peptides_is_said_and_varying_ones_are_not() -> Non
     shares = np.array([[0.3, 0.7], [0.3, 0.7]], np.float32)
     assert "(0.3, 0.7)" in constant_predictions(CLASSES, shares, np.array([0, 1]))
     assert constant_predictions(CLASSES, shares[:, ::-1] * [[1], [0.5]], np.array([0, 1])) == ""
-    assert (
-        constant_predictions(REGRESSION, same, np.full((3, 1), 7.0)) == ""
-    )  # the target is constant
+    constant_target = np.full((3, 1), 7.0)
+    assert constant_predictions(REGRESSION, same, constant_target) == ""
 
 
 def test_a_loss_above_that_of_the_mean_is_said() -> None:
