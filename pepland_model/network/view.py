@@ -23,7 +23,7 @@ from torch.nn.functional import linear, relu
 
 from pepland_data.batch.hetero_batch import HeteroBatch
 from pepland_model.network import takers
-from pepland_model.network.attention import Attention, Joint, product_dtype
+from pepland_model.network.attention import Attention, product_dtype
 from pepland_model.network.edges import Edges, view_edges
 from pepland_model.network.kernels import devices as kernels
 from pepland_model.network.layers import PharmHGTLayers
@@ -98,14 +98,15 @@ def view_states(
     attend = cast(Attention, layers.mp.attn[view.attention])
     rounds = cast(nn.ModuleList, layers.mp.mp_list[view.attention])
     last = cast(nn.Linear, layers.mp.node_last_layer[view.last])
-    if kernels.runs_on(f.device) and torch.is_grad_enabled() and passed is None:
-        out = rounds_by_kernel(attend, rounds, last, f, x, plan)
-        return take(out, *chosen(plan.index("rows"), rows))
-    joint = attend.joint() if kernels.runs_on(f.device) else None
     after: list[Tensor] = []
+    if kernels.runs_on(f.device) and (passed is None or not torch.is_grad_enabled()):
+        out = rounds_by_kernel(attend, rounds, last, f, x, plan, None if passed is None else after)
+        if passed is not None:
+            passed += rounds_of(after, [level.own for level in plan.nodes[1:]], plan.rows)
+        return take(out, *chosen(plan.index("rows"), rows))
     f_h, h = f, x
     for i, layer in enumerate(rounds):
-        f_h = node_states(attend, f_h, h, plan.nodes[i], joint, last.weight.dtype, kept)
+        f_h = node_states(attend, f_h, h, plan.nodes[i], last.weight.dtype, kept)
         f_h = f_h if kept is None else kept.add("nodes", i, f_h)
         h = edge_states(cast(nn.Linear, layer), f_h, h, x, plan.edges[i], kept)
         h = h if kept is None else kept.add("edges", i, h)
@@ -128,9 +129,15 @@ def view_states(
 
 
 def rounds_by_kernel(
-    attend: Attention, layers: nn.ModuleList, last: nn.Linear, f: Tensor, x: Tensor, plan: ViewPlan
+    attend: Attention,
+    layers: nn.ModuleList,
+    last: nn.Linear,
+    f: Tensor,
+    x: Tensor,
+    plan: ViewPlan,
+    after: list[Tensor] | None,
 ) -> Tensor:
-    """Return the states of all rows of the last level, with a gradient. [K, d]."""
+    """Return the states of all rows of the last level; those after each round go to `after`."""
     from pepland_model.network.kernels.rounds import Indices, Last, rounds
 
     indices, nodes, edges = [], len(f), len(x)
@@ -146,7 +153,7 @@ def rounds_by_kernel(
     end = Last(own, inputs, level.ptr, level.dst, code)
     weights = [p for layer in (*attend.linears, *layers, last) for p in layer.parameters()]
     f, dtype = f.to(product_dtype(last.weight)), last.weight.dtype
-    return rounds(f, x, indices, end, weights, attend.heads, dtype, attend.recomputes)
+    return rounds(f, x, indices, end, weights, attend.heads, dtype, attend.recomputes, after)
 
 
 def rounds_of(
@@ -172,19 +179,13 @@ def node_states(
     f_h: Tensor,
     h: Tensor,
     level: NodeLevel,
-    joint: Joint | None,
     dtype: torch.dtype,
     kept: KeptStates | None,
 ) -> Tensor:
     """Return attention(f_h, h) + f_h for the nodes of a level. [K, d]."""
     f_h, own = used_rows(f_h, level.index("own"), kept)
     h, inputs = used_rows(h, level.index("inputs"), kept)
-    attended = attend(f_h, h, own, inputs, level.ptr, level.index("dst"), joint)
-    if kernels.runs_on(f_h.device):
-        from pepland_model.network.kernels.residual import residual
-
-        taken = f_h, whole(own, len(f_h))
-        return residual(attended, taken, ptr=level.ptr, dtype=attended.dtype)
+    attended = attend(f_h, h, own, inputs, level.ptr, level.index("dst"))
     out: Tensor = (attended + take(f_h, *own)) * has_inputs(level, dtype)
     return out
 
@@ -196,12 +197,6 @@ def edge_states(
     code = level.index("code")
     f_h, src = used_rows(f_h, level.index("src"), kept)
     h, reverse = used_rows(h, level.index("reverse"), kept)
-    if kernels.runs_on(f_h.device):
-        from pepland_model.network.kernels.message import message
-
-        tables = x, layer(f_h), linear(h, layer.weight)
-        used = zip((code, src, reverse), tables, strict=True)
-        return message(*tables, *(whole(index, len(table)) for index, table in used))
     own = take(x, *code)
     # Where states are fewer than edges, map them first: L (a - b) = L a - L b.
     if len(f_h) + len(h) >= len(level.src):
@@ -219,8 +214,6 @@ def last_states(
 
     W is applied to each of the three parts: to f on the rows of the table.
     """
-    if rows is None and kernels.runs_on(h.device):
-        return last_by_kernel(last, f_h, h, f, level)
     from_edges, from_state, from_input = torch.split(last.weight, len(last.weight), 1)
     incoming = segment_sum(take(h, *level.index("inputs")), level.ptr, *level.index("dst"))
     incoming, connected = incoming.to(last.weight.dtype), has_inputs(level, last.weight.dtype)
@@ -234,20 +227,6 @@ def last_states(
     else:
         state = linear(take(f_h, *own), from_state)
     return (summed + state + take(table, *code)) * connected
-
-
-def last_by_kernel(last: nn.Linear, f_h: Tensor, h: Tensor, f: Tensor, level: NodeLevel) -> Tensor:
-    """Return what `last_states` returns for all rows."""
-    from pepland_model.network.kernels.residual import residual
-    from pepland_model.network.kernels.segment_rows import segment_rows
-
-    from_edges, from_state, from_input = torch.split(last.weight, len(last.weight), 1)
-    inputs = whole(level.index("inputs"), len(h))
-    incoming = linear(segment_rows(h, inputs, level.ptr, level.dst), from_edges)
-    state, table = linear(f_h, from_state), linear(f, from_input, last.bias)
-    own, code = whole(level.index("own"), len(f_h)), whole(level.index("code"), len(f))
-    dtype = last.weight.dtype
-    return residual(incoming, (state, own), (table, code), ptr=level.ptr, dtype=dtype)
 
 
 def used_rows(states: Tensor, index: AnyIndex, kept: KeptStates | None) -> tuple[Tensor, AnyIndex]:

@@ -94,12 +94,14 @@ def test_a_round_launches_few_kernels(monkeypatch, launches) -> None:
     batch, net = batch_of([13]), small_model(dedup=False, depth=3)
     with_kernels(monkeypatch)
     out, rounds, views = net(batch), net.config.rounds, 2
-    # Attention, residual, message; the last layer has a sum of segments and a residual.
+    # Attention, nodes, edges; the last layer has a sum of segments and one of its three parts.
+    # Before them, weights and inputs get their spare columns.
     attention, last = views * rounds, views
     assert launches.found == {
+        "layer_kernel": 2 * views,
         "forward_kernel": attention,
         "sum_kernel": attention + attention + last,
-        "row_kernel": last,
+        "row_kernel": views + last,
     }
     launches.found.clear()
     (out.atom.sum() + out.fragment.sum()).backward()

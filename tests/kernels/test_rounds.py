@@ -50,6 +50,30 @@ def test_values_and_gradients_are_those_of_the_plain_operators(
         assert (value - true).abs().max() <= 1e-12 * max(1.0, float(true.abs().max()))
 
 
+@pytest.mark.parametrize("view", [ATOMS, FRAGMENTS])
+def test_the_same_states_without_gradients_and_after_each_round(
+    run_kernels, monkeypatch, view
+) -> None:
+    net = small_model(depth=4).double().to(DEVICE)
+    batch = masked(batch_of([3, 5]), "pep", True).to(DEVICE)
+    plan = net.plan(batch)
+    plan = plan.atoms if view is ATOMS else plan.fragments
+    sizes = len(getattr(batch.tables, f"{view.nodes}_x")), len(batch.tables.bond_x)
+    f, x = (torch.randn(n, net.config.hidden, dtype=torch.float64, device=DEVICE) for n in sizes)
+    found, rounds = [], []
+    for gradients in (True, False):
+        with torch.set_grad_enabled(gradients):
+            after = []
+            found += [view_states(net, view, f, x, plan, None)]
+            found += [view_states(net, view, f, x, plan, None, passed=after)]
+            rounds.append(after)
+    assert all((out - found[0]).abs().max() <= 1e-12 for out in found)
+    assert len(rounds[0]) == net.config.rounds
+    for one, other in zip(*rounds, strict=True):
+        one, other = (r.states if r.rows is None else r.states[r.rows] for r in (one, other))
+        assert (one - other).abs().max() <= 1e-12
+
+
 def test_a_second_backward_pass_is_refused(run_kernels) -> None:
     net = small_model(depth=3).to(DEVICE)
     total = net(batch_of([3]).to(DEVICE)).atom.sum()

@@ -34,7 +34,7 @@ def ragged(entries: int, rows: int, heavy: float) -> Tensor:
 
 def segments(*sizes: int) -> tuple[Tensor, Tensor]:
     """Segments of these sizes: where they begin, and the segment of each entry."""
-    size = torch.tensor(sizes, device=DEVICE)
+    size = torch.tensor(sizes, dtype=torch.int64, device=DEVICE)
     return torch.cat([size.new_zeros(1), size.cumsum(0)]), torch.repeat_interleave(size)
 
 

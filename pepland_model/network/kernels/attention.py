@@ -65,7 +65,8 @@ class _Attend(torch.autograd.Function):
         heads: int,
     ) -> Tensor:
         query, both = query.contiguous(), both.contiguous()
-        out, norm = attended(query, both, own, inputs, ptr, heads)
+        ctx.real = query.shape[1] // heads
+        out, norm = attended(query, both, own, inputs, ptr, heads, ctx.real)
         ctx.save_for_backward(query, both, own, inputs, ptr, dst, out, norm)
         ctx.takers, ctx.own_takers = takers, own_takers
         return out
@@ -76,7 +77,7 @@ class _Attend(torch.autograd.Function):
         query, both, own, inputs, ptr, dst, out, norm = ctx.saved_tensors
         to_query, to_both = torch.empty_like(query), torch.empty_like(both)
         attended_gradients(
-            query, both, (own, ctx.own_takers), (inputs, ctx.takers), ptr, dst, out, norm,
+            query, both, (own, ctx.own_takers), (inputs, ctx.takers), ptr, dst, ctx.real, out, norm,
             grads[0].contiguous(), to_query, to_both,
         )  # fmt: skip
         return to_query, to_both, *[None] * 7
@@ -89,8 +90,12 @@ def attended(
     inputs: Tensor | None,
     ptr: Tensor,
     heads: int,
+    real: int,
 ) -> tuple[Tensor, Tensor]:
-    """Return what `attend` returns, without a gradient, and the norm of its scores [N, heads]."""
+    """Return what `attend` returns, without a gradient, and the norm of its scores [N, heads].
+
+    Scores are divided by the root of `real`, the columns of a head that are no spare ones.
+    """
     nodes = len(ptr) - 1
     out = both.new_empty(nodes, query.shape[1])
     norm = out.new_empty((nodes, heads), dtype=sum_dtype(query, both))
@@ -98,7 +103,7 @@ def attended(
         key, value = both.chunk(2, 1)
         with device_of(out):
             forward_kernel[(nodes,)](
-                query, key, value, own, inputs, ptr, out, norm, **_fixed(query, both, heads)
+                query, key, value, own, inputs, ptr, out, norm, **_fixed(query, both, heads, real)
             )
     return out, norm
 
@@ -110,6 +115,7 @@ def attended_gradients(
     inputs: AnyIndex,
     ptr: Tensor,
     dst: Tensor,
+    real: int,
     out: Tensor,
     norm: Tensor,
     grad: Tensor,
@@ -125,6 +131,7 @@ def attended_gradients(
         inputs: the same.
         ptr: [N+1] int, as there.
         dst: [E] int, as there.
+        real: as for `attended`.
         out: [N, d], what `attended` returned.
         norm: [N, heads], the same.
         grad: [N, d], gradient of `out`.
@@ -139,7 +146,7 @@ def attended_gradients(
         with device_of(out):
             node_kernel[(len(out),)](
                 query, key, value, own[0], inputs[0], ptr, out, norm, grad, for_query, for_key,
-                for_value, **_fixed(query, both, norm.shape[1]),
+                for_value, **_fixed(query, both, norm.shape[1], real),
             )  # fmt: skip
     to_key, to_value = to_both.chunk(2, 1)
     common = {"via": dst, "limit": ptr[-1:]}
@@ -152,14 +159,14 @@ def attended_gradients(
     gather_sums(*jobs)
 
 
-def _fixed(query: Tensor, both: Tensor, heads: int) -> dict[str, Any]:
+def _fixed(query: Tensor, both: Tensor, heads: int, real: int) -> dict[str, Any]:
     """Return what is fixed when the kernels are compiled."""
     width = query.shape[1] // heads
     return {
         "stride": both.stride(0),
         "heads": heads,
         "width": width,
-        "scale": 1 / math.sqrt(width),
+        "scale": 1 / math.sqrt(real),
         "R": ENTRIES,
         "H": triton.next_power_of_2(heads),
         "W": triton.next_power_of_2(width),

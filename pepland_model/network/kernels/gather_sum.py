@@ -114,5 +114,9 @@ def _described(job: Job) -> Job:
         "out_stride": job.out.stride(0),
         "heads": 1 if job.weight is None else job.weight.shape[1],
         "sign": job.sign,
+        "real": 0 if job.pad is None else job.pad.real,
+        "wide": 0 if job.pad is None else job.pad.wide,
+        "one": job.one,
+        "pad": None,
     }
     return job._replace(**{name: tl.constexpr(value) for name, value in values.items()})

@@ -46,12 +46,18 @@ class Job(NamedTuple):
     """[N+1] int, segments: rows of `rows` whose segment is empty count as 0."""
     limit: Tensor | None = None
     """[1] int: entries from this number on count as 0."""
+    pad: Any = None
+    """`Columns` of `out`, whose spare ones `rows` lacks; they count as 0."""
+    one: Any = -1
+    """Column of `out` that becomes 1; -1 for none."""
     # The rest is set by `gather_sums`, apart from the sign.
     stride: Any = 0
     out_stride: Any = 0
     heads: Any = 1
     blocks: Any = 1
     sign: Any = 1
+    real: Any = 0
+    wide: Any = 0
 
 
 def job(rows: Tensor, out: Tensor, takers: Takers | None, **other: Any) -> Job:

@@ -2,7 +2,7 @@
 
 A state has several consumers, and a weight several uses. Autograd computes a gradient for each, and
 adds them one by one. Here layers with the same input have their gradients side by side, so one
-product does the adding.
+product does the adding. Rows have D columns, see `columns`: what comes in and goes out has d.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pepland_model.network.kernels.attention import attended, attended_gradients
+from pepland_model.network.kernels.columns import Columns
 from pepland_model.network.kernels.gather_sum import gather_sums
 from pepland_model.network.kernels.jobs import Job, job
 from pepland_model.network.kernels.round_layers import (
@@ -27,6 +28,7 @@ from pepland_model.network.kernels.round_layers import (
     AllLayers,
     LastLayer,
     Layers,
+    layers_of,
 )
 from pepland_model.network.kernels.taken_sum import taken_sum
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from pepland_model.network.takers import AnyIndex
 
 Attended = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Query [n, d], keys and values [m, 2d], result [K, d] and norm [K, heads]."""
+"""Query [n, D], keys and values [m, 2D], result [K, D] and norm [K, heads]."""
 
 
 class Indices(NamedTuple):
@@ -65,15 +67,15 @@ class Saved(NamedTuple):
     """What the backward pass needs of a round."""
 
     f: Tensor
-    """[n, d], states of nodes before it."""
+    """[n, D], states of nodes before it."""
     h: Tensor
-    """[m, d], states of edges before it."""
+    """[m, D], states of edges before it."""
     attention: Attended | None
     """None if it is computed again."""
     new: Tensor
-    """[K, d], states of nodes after it."""
+    """[K, D], states of nodes after it."""
     message: Tensor
-    """[L, d], states of edges after it."""
+    """[L, D], states of edges after it."""
 
 
 def rounds(
@@ -85,6 +87,7 @@ def rounds(
     heads: int,
     dtype: torch.dtype,
     recompute: bool = False,
+    after: list[Tensor] | None = None,
 ) -> Tensor:
     """Return the states of nodes [N, d] after all rounds and the last layer.
 
@@ -100,11 +103,21 @@ def rounds(
         heads: of the attention.
         dtype: of the result.
         recompute: whether the backward pass computes attention again, which needs less memory.
+        after: the states of nodes after each round are appended to it; only without gradients.
     """
-    x = x.to(f.dtype)
-    return _Rounds.apply(  # type: ignore[no-any-return, no-untyped-call]
-        f, x, indices, last, heads, dtype, recompute, *weights
-    )
+    columns = Columns.of(f.shape[1], heads)
+    if torch.is_grad_enabled():
+        return _Rounds.apply(  # type: ignore[no-any-return, no-untyped-call]
+            f, x.to(f.dtype), indices, last, columns, dtype, recompute, *weights
+        )
+    layers, end = layers_of(weights, columns, f)
+    f, h = tables = columns.pad(f, x.to(f.dtype))
+    for r, i in enumerate(indices):
+        new = nodes_of(attention_of(f, h, i, layers.round(r))[2], f, i, layers.round(r))
+        f, h = new, edges_of(tables[1], new, h, i, layers.round(r))
+        if after is not None:
+            after.append(columns.strip(f))
+    return last_states(end, (sum_of_edges(h, last), f, tables[0]), last, dtype)
 
 
 class _Rounds(torch.autograd.Function):
@@ -115,64 +128,73 @@ class _Rounds(torch.autograd.Function):
         x: Tensor,
         indices: Any,
         last: Last,
-        heads: int,
+        columns: Columns,
         dtype: torch.dtype,
         recompute: bool,
         *weights: Tensor,
     ) -> Tensor:
-        layers, end, saved = (
-            AllLayers.of(weights[:-2], f),
-            LastLayer.of(weights[-2], weights[-1], f),
-            [],
-        )
-        table = f = f.contiguous()
-        x = h = x.contiguous()
+        (layers, end), saved = layers_of(weights, columns, f), []
+        f, h = tables = columns.pad(f, x)
         for r, i in enumerate(indices):
-            found = attention_of(f, h, i, layers.round(r), heads)
+            found = attention_of(f, h, i, layers.round(r))
             new = nodes_of(found[2], f, i, layers.round(r))
-            message = edges_of(x, new, h, i, layers.round(r))
+            message = edges_of(tables[1], new, h, i, layers.round(r))
             saved.append(Saved(f, h, None if recompute else found, new, message))
             f, h = new, message
-        incoming = h.new_empty(len(last.ptr) - 1, h.shape[1])
-        gather_sums(Job(h, incoming, last.inputs[0], last.ptr))
-        taken, tables = (None, last.own[0], last.code[0]), end(incoming, f, table)
+        incoming = sum_of_edges(h, last)
         ctx.saved, ctx.incoming, ctx.end, ctx.layers = saved, incoming, end, layers
-        ctx.indices, ctx.last, ctx.heads = indices, last, heads
+        ctx.indices, ctx.last = indices, last
         ctx.dtypes = [weight.dtype for weight in weights]
-        return taken_sum(tables, taken, len(incoming), dtype, ptr=last.ptr)
+        return last_states(end, (incoming, f, tables[0]), last, dtype)
 
     @staticmethod
     @once_differentiable  # type: ignore[misc, no-untyped-call, untyped-decorator, unused-ignore]
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         if not ctx.saved:
             raise RuntimeError("the rounds of a view allow one backward pass")
-        to = Backward(ctx.layers, ctx.end, ctx.saved[0], ctx.heads)
+        to = Backward(ctx.layers, ctx.end, ctx.saved[0])
         to.last(ctx.last, ctx.saved[-1], vars(ctx).pop("incoming"), grads[0].contiguous())
         while ctx.saved:  # a round's states end with its gradients
             r = len(ctx.saved) - 1
             to.round(r, ctx.saved.pop(), ctx.indices[r])
         to_inputs = to.inputs()
-        of_weights = zip((*to.grads.of_weights(), *to.of_end), ctx.dtypes, strict=True)
-        return *to_inputs, *[None] * 5, *(grad.to(dtype) for grad, dtype in of_weights)
+        found = *to.grads.of_weights(), *to.of_end.of_weights()
+        of_weights = (grad.to(dtype) for grad, dtype in zip(found, ctx.dtypes, strict=True))
+        return *to_inputs, *[None] * 5, *of_weights
 
 
-def attention_of(f: Tensor, h: Tensor, i: Indices, layers: Layers, heads: int) -> Attended:
+def attention_of(f: Tensor, h: Tensor, i: Indices, layers: Layers) -> Attended:
     """Return the attention of a round, before its last layer."""
     query, both = layers(f, QUERY, OUTPUT), layers(h, KEY, BACK)
-    return query, both, *attended(query, both, i.own[0], i.inputs[0], i.ptr, heads)
+    heads = layers.columns.heads, layers.columns.real
+    return query, both, *attended(query, both, i.own[0], i.inputs[0], i.ptr, *heads)
 
 
 def nodes_of(mixed: Tensor, f: Tensor, i: Indices, layers: Layers) -> Tensor:
-    """Return the states of nodes after a round. [K, d]."""
-    tables = layers(mixed, OUTPUT, KEY), f
-    return taken_sum(tables, (None, i.own[0]), len(mixed), f.dtype, ptr=i.ptr)
+    """Return the states of nodes after a round. [K, D]."""
+    tables, own = (layers(mixed, OUTPUT, KEY), f), (None, i.own[0])
+    return taken_sum(tables, own, len(mixed), f.dtype, ptr=i.ptr, one=layers.columns.real)
 
 
 def edges_of(x: Tensor, new: Tensor, h: Tensor, i: Indices, layers: Layers) -> Tensor:
-    """Return the states of edges after a round. [L, d]."""
+    """Return the states of edges after a round. [L, D]."""
     tables = x, layers(new, EDGE, QUERY), layers(h, BACK, END)
     indices = [index for index, _ in (i.code, i.src, i.reverse)]
-    return taken_sum(tables, indices, i.edges, x.dtype, signs=0b100, relu=True)
+    fixed: Any = {"signs": 0b100, "relu": True, "one": layers.columns.real}
+    return taken_sum(tables, indices, i.edges, x.dtype, **fixed)
+
+
+def sum_of_edges(h: Tensor, last: Last) -> Tensor:
+    """Return the sum of the states of the edges that enter each node. [N, D]."""
+    incoming = h.new_empty(len(last.ptr) - 1, h.shape[1])
+    gather_sums(Job(h, incoming, last.inputs[0], last.ptr))
+    return incoming
+
+
+def last_states(end: LastLayer, rows: Sequence[Tensor], last: Last, dtype: torch.dtype) -> Tensor:
+    """Return the last layer of the sums of edges, the states and the inputs of nodes. [N, d]."""
+    taken, size = (None, last.own[0], last.code[0]), len(last.ptr) - 1
+    return taken_sum(end(*rows), taken, size, dtype, ptr=last.ptr, strip=end.columns)
 
 
 class Backward:
@@ -182,19 +204,17 @@ class Backward:
         layers: of all rounds.
         end: last layer.
         first: what the first round keeps.
-        heads: of the attention.
     """
 
-    def __init__(self, layers: AllLayers, end: LastLayer, first: Saved, heads: int) -> None:
-        self.layers, self.end, self.heads, self.f = layers, end, heads, first.f
-        self.count, self.d = len(layers.weight), first.f.shape[1]
-        self.grads = AllLayers.empty(self.count, self.d, first.f)
-        self.of_end = LastLayer(torch.empty_like(end.weight), torch.empty_like(end.bias))
+    def __init__(self, layers: AllLayers, end: LastLayer, first: Saved) -> None:
+        self.layers, self.end, self.f, self.columns = layers, end, first.f, layers.columns
+        self.count, self.d = len(layers.weight), layers.columns.size
+        self.grads, self.of_end = layers.empty(), end.empty()
         # Rows of each round begin at an address that kernels expect.
         rows = -(-len(first.h) // 64) * 64
         self.to_x = first.h.new_empty(self.count, rows, self.d)[:, : len(first.h)]
         self.of_table = torch.empty_like(first.f)
-        """[U, d], gradient of what the last layer makes of the node table."""
+        """[U, D], gradient of what the last layer makes of the node table."""
         self.to_new = self.to_message = self.of_nodes = first.f
         """Gradients of the states of nodes and edges after a round, and of what the layers return
         that read these nodes; the first of them lacks what comes through these layers."""
@@ -205,17 +225,17 @@ class Backward:
         Args:
             i: its indices.
             saved: what the last round keeps.
-            incoming: [N, d], sums of edges.
+            incoming: [N, D], sums of edges.
             grad: [N, d], of the result.
         """
         of_edges, of_state = torch.empty_like(incoming), torch.empty_like(saved.new)
         gather_sums(
-            job(grad, of_edges, None, mask=i.ptr),
-            job(grad, of_state, i.own[1], mask=i.ptr),
-            job(grad, self.of_table, i.code[1], mask=i.ptr),
+            job(grad, of_edges, None, mask=i.ptr, pad=self.columns),
+            job(grad, of_state, i.own[1], mask=i.ptr, pad=self.columns),
+            job(grad, self.of_table, i.code[1], mask=i.ptr, pad=self.columns),
         )
         self.of_end.write((of_edges, of_state, self.of_table), (incoming, saved.new, self.f))
-        from_edges, from_state, _ = self.end.parts()
+        from_edges, from_state, _ = self.end.weight
         # The rows of the gradient of the states are those of the next one.
         self.to_new, self.of_nodes = of_state @ from_state, of_state
         of_edges = of_edges @ from_edges
@@ -237,16 +257,14 @@ class Backward:
         )
         del to_new
         self.of_nodes = saved.f.new_empty(len(saved.f), 2 * d if r else d)
-        query, both, mixed, norm = saved.attention or attention_of(
-            saved.f, saved.h, i, layers, self.heads
-        )
+        query, both, mixed, norm = saved.attention or attention_of(saved.f, saved.h, i, layers)
         grads.write(OUTPUT, KEY, of_output, mixed)
         attended_gradients(
-            query, both, i.own, i.inputs, i.ptr, i.dst, mixed, norm,
-            of_output @ layers.part(OUTPUT, KEY)[0], self.of_nodes[:, -d:], of_edges[:, : 2 * d],
+            query, both, i.own, i.inputs, i.ptr, i.dst, self.columns.real, mixed, norm,
+            of_output @ layers.part(OUTPUT, KEY), self.of_nodes[:, -d:], of_edges[:, : 2 * d],
         )  # fmt: skip
         grads.write(KEY, END, of_edges, saved.h)
-        self.to_message = of_edges @ layers.part(KEY, END)[0]
+        self.to_message = of_edges @ layers.part(KEY, END)
 
     def _messages(self, r: int, message: Tensor, i: Indices, of_back: Tensor) -> None:
         """Go back through the messages of edges."""
@@ -260,12 +278,12 @@ class Backward:
         """Go back through the layers on nodes; return the whole gradient of their states."""
         end = self.of_nodes.shape[1] // self.d
         grads.write(EDGE, end, self.of_nodes, new)
-        return self.to_new.addmm_(self.of_nodes, layers.part(EDGE, end)[0])
+        return self.to_new.addmm_(self.of_nodes, layers.part(EDGE, end))
 
     def inputs(self) -> tuple[Tensor, Tensor]:
         """Return the gradients of the inputs for the rows of both tables, after all rounds."""
         self.grads.round(self.count - 1).write(QUERY, OUTPUT, self.of_nodes, self.f)
-        query, _ = self.layers.round(0).part(QUERY, OUTPUT)
-        to_f = self.to_new.addmm_(self.of_nodes, query)
-        to_f = to_f.addmm_(self.of_table, self.end.parts()[2])
-        return to_f, self.to_x.sum(0).add_(self.to_message)
+        to_f = self.to_new.addmm_(self.of_nodes, self.layers.round(0).part(QUERY, OUTPUT))
+        to_f = to_f.addmm_(self.of_table, self.end.weight[2])
+        strip = self.columns.strip
+        return strip(to_f), strip(self.to_x.sum(0).add_(self.to_message))

@@ -18,13 +18,20 @@ def taken_rows(rows, index, row, live, cols, D: tl.constexpr, ACC: tl.constexpr)
     return tl.load(rows + at[:, None] * D + cols[None, :], inside, 0).to(ACC)
 
 
+@triton.jit
+def spared(cols, REAL: tl.constexpr, WIDE: tl.constexpr):
+    """Return the columns without spare ones, where of each WIDE columns the first REAL remain."""
+    return cols // WIDE * REAL + cols % WIDE
+
+
 @triton.jit(do_not_specialize=["size"])
 def sum_kernel(tables, indices, ptr, out, size, N: tl.constexpr, SIGNS: tl.constexpr,
-               RELU: tl.constexpr, D: tl.constexpr, R: tl.constexpr, C: tl.constexpr,
-               ACC: tl.constexpr):  # fmt: skip
+               RELU: tl.constexpr, ONE: tl.constexpr, REAL: tl.constexpr, WIDE: tl.constexpr,
+               D: tl.constexpr, R: tl.constexpr, C: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
     """Write the sum of N taken rows, with a ReLU, or 0 where the segment of a row is empty.
 
-    The bits of SIGNS say which tables are subtracted.
+    The bits of SIGNS say which tables are subtracted. Of each WIDE columns, the first REAL ones are
+    written, and 1 to the column ONE.
     """
     row = tl.program_id(0) * R + tl.arange(0, R)
     cols = tl.arange(0, C)
@@ -42,5 +49,28 @@ def sum_kernel(tables, indices, ptr, out, size, N: tl.constexpr, SIGNS: tl.const
         begin = tl.load(ptr + row, mask=live, other=0)
         some = tl.load(ptr + row + 1, mask=live, other=0) > begin
         total = tl.where(some[:, None], total, 0.0)
-    to = row.to(tl.int64)[:, None] * D + cols[None, :]
-    tl.store(out + to, total, live[:, None] & (cols < D)[None, :])
+    if ONE >= 0:
+        total = tl.where((cols == ONE)[None, :], 1.0, total)
+    to = row.to(tl.int64)[:, None] * (D // WIDE * REAL) + spared(cols, REAL, WIDE)[None, :]
+    tl.store(out + to, total, live[:, None] & ((cols < D) & (cols % WIDE < REAL))[None, :])
+
+
+@triton.jit
+def layer_kernel(weight, bias, out, block_stride, row_stride, bias_stride, PERIOD: tl.constexpr,
+                 BIASED: tl.constexpr, KEEPS: tl.constexpr, REAL: tl.constexpr, WIDE: tl.constexpr,
+                 D: tl.constexpr, C: tl.constexpr, ACC: tl.constexpr):  # fmt: skip
+    """Write one row of a layer's weights [D, D], with its bias in the column REAL.
+
+    Layer b is the kind b % PERIOD. The bits of BIASED say which kinds have a bias, and those of
+    KEEPS which return a column of ones as it is.
+    """
+    layer, row = tl.program_id(0) // D, tl.program_id(0) % D
+    kind, cols = layer % PERIOD, tl.arange(0, C)
+    at, live = row // WIDE * REAL + row % WIDE, row % WIDE < REAL
+    exist = (cols < D) & (cols % WIDE < REAL) & live
+    from_row = weight + layer * block_stride + at * row_stride
+    found = tl.load(from_row + spared(cols, REAL, WIDE), exist, 0).to(ACC)
+    biased = live & ((BIASED >> kind) & 1 == 1)
+    one = tl.load(bias + layer * bias_stride + at, biased, 0).to(ACC)
+    one = tl.where((row == REAL) & ((KEEPS >> kind) & 1 == 1), 1.0, one)
+    tl.store(out + tl.program_id(0) * D + cols, tl.where(cols == REAL, one, found), cols < D)

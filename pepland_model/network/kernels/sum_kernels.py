@@ -12,6 +12,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from pepland_model.network.kernels.row_kernels import spared
+
 
 @triton.jit
 def _some(job, lo, hi, cols, D: tl.constexpr, R: tl.constexpr, C: tl.constexpr, ACC: tl.constexpr):
@@ -35,8 +37,11 @@ def _some(job, lo, hi, cols, D: tl.constexpr, R: tl.constexpr, C: tl.constexpr, 
             kept = live & (tl.load(job.mask + source + 1, mask=live, other=0) > begin)
         if job.then is not None:
             source = tl.load(job.then + source, mask=live, other=0).to(tl.int64)
-        inside = kept[:, None] & (cols < D)[None, :]
-        found = tl.load(job.rows + source[:, None] * job.stride + cols[None, :], inside, 0).to(ACC)
+        at, exist = cols, cols < D
+        if job.real < job.wide:
+            at, exist = spared(cols, job.real, job.wide), exist & (cols % job.wide < job.real)
+        inside = kept[:, None] & exist[None, :]
+        found = tl.load(job.rows + source[:, None] * job.stride + at[None, :], inside, 0).to(ACC)
         if job.gate is not None:
             gate = tl.load(job.gate + source[:, None] * D + cols[None, :], inside, 1)
             found = tl.where(gate <= 0, 0.0, found)
@@ -110,8 +115,10 @@ def _row(job, row, parts, cols, PART: tl.constexpr, D: tl.constexpr, R: tl.const
             total = _some(job, lo, hi, cols, D, R, C, ACC)
     else:
         total = _some(job, lo, hi, cols, D, R, C, ACC)
-    to = job.out + row.to(tl.int64) * job.out_stride + cols
-    tl.store(to, total * job.sign, cols < D)
+    total *= job.sign
+    if job.one >= 0:
+        total = tl.where(cols == job.one, 1.0, total)
+    tl.store(job.out + row.to(tl.int64) * job.out_stride + cols, total, cols < D)
 
 
 @triton.jit(do_not_specialize=["start1", "start2", "start3", "chunk1", "chunk2"])
