@@ -178,6 +178,8 @@ def _convert(
 ) -> tuple[list[ShardSummary], list[str]]:
     """Return the summaries of all chunks in order, and what is said about the first rows."""
     input_format, by_place = options.featurize.input_format, options.engine == "local"
+    total = None if part is None else len(part)
+    progress("convert", 0, total)  # the first chunk waits for processes to start
     blocks = read_blocks(
         path, options.rows_per_shard, options.smiles_column, input_format, part, by_place,
         options.keep_index,
@@ -194,7 +196,7 @@ def _convert(
                 _check_shared(work / summary.folder)
             summaries.append(summary)
             rows += summary.rows
-            progress("convert", rows, None if part is None else len(part))
+            progress("convert", rows, total)
             first_rows.add(summary)
     return sorted(summaries, key=lambda s: s.number), notes
 

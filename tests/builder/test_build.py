@@ -150,6 +150,15 @@ def test_an_input_that_grows_while_it_is_built_is_refused(tmp_path: Path) -> Non
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+def test_the_bar_begins_before_the_first_row_is_converted(tmp_path: Path) -> None:
+    source, told = write_csv(tmp_path / "in.csv", 30, (7,)), []
+    options = BuildOptions(rows_per_shard=20)
+    build(source, tmp_path / "out", options, lambda *now: told.append(now))
+    assert [now for now in told if now[0] == "convert"] == [
+        ("convert", 0, None), ("convert", 20, None), ("convert", 30, None),
+    ]  # fmt: skip
+
+
 def test_shards_rewritten_in_groups_have_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
