@@ -63,9 +63,10 @@ Examples:
 @click.option("--dedup", is_flag=True, help="Keep only the first row of each molecule.")
 @click.option(
     "--add",
-    type=click.Choice(["helm"]),
+    type=click.Choice(["helm", "descriptors"]),
     multiple=True,
-    help="Column to add: helm, the residues of each molecule as HELM, null where there is none.",
+    help="Columns to add: helm, the residues of each molecule as HELM, null where there is none; "
+    "descriptors, 59 numbers of RDKit for each molecule, to pre-train on. May be repeated.",
 )
 @options.max_reject_frac
 @click.option(

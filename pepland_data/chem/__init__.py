@@ -6,7 +6,7 @@ text_call.py - one call: its texts, and what is said about them.
 reader_choice.py - which reader takes a text.
 notation/ - text to RDKit molecule.
 monomers/ - what the symbols of HELM stand for, bundled and given.
-residues/ - RDKit molecule to HELM.
+residues/ - RDKit molecule to HELM; added_columns.py - that and descriptors, as columns.
 cuts.py - which bonds are cut, and the pieces that remain.
 features.py - the feature row of an atom, a bond and a fragment.
 smiles/ - SMILES to molecules without RDKit, as far as their pieces are known.

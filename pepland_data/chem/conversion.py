@@ -24,8 +24,8 @@ FEATURIZER_VERSION = 1
 record it. Texts that were read as another molecule, or whose atoms were numbered in another way,
 stand in the changelog."""
 CUT_NAMES = ("adafrag", "amiibo")
-ADDED_NAMES = ("helm",)
-"""Columns that a build can add."""
+ADDED_NAMES = ("helm", "descriptors")
+"""Columns that a build can add, see `chem.added_columns`."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class FeaturizeOptions:
     monomers: GivenMonomers | None = None
     """Monomers of HELM beside the bundled ones; see `monomers.given_files.given_monomers`."""
     add: tuple[str, ...] = ()
-    """Columns that a build adds: ``helm``, the residues of each molecule, see `chem.residues`."""
+    """Columns that a build adds, of `ADDED_NAMES`: ``helm``, the residues of each molecule, and
+    ``descriptors``, 59 columns of RDKit."""
     rdkit_only: bool = False
     """Read every SMILES with RDKit, which is slower and gives the same graphs."""
     check_share: float = 0.001
@@ -73,7 +74,9 @@ class FeaturizeOptions:
         if self.cut not in CUT_NAMES:
             raise InputError(f"unknown cut {self.cut!r}; expected one of {', '.join(CUT_NAMES)}")
         if unknown := [name for name in self.add if name not in ADDED_NAMES]:
-            raise InputError(f"unknown column to add: {unknown[0]!r}; expected helm")
+            raise InputError(
+                f"unknown column to add: {unknown[0]!r}; expected one of {', '.join(ADDED_NAMES)}"
+            )
         if not 0 < self.time_limit < float("inf"):
             raise InputError(f"time limit is {self.time_limit}; expected seconds above 0")
         if not 0 <= self.check_share <= 1:
@@ -150,8 +153,8 @@ class Converted:
     """Position -> the text after standardization, for texts that it changed."""
     identity: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 16), np.uint8))
     """[K, 16] uint8, equal for graphs of the same molecule; [0, 16] without ``dedup``."""
-    helm: dict[int, str] = field(default_factory=dict)
-    """Position -> HELM of the molecule, where it has one; empty unless `add` has ``helm``."""
+    added: dict[str, dict[int, Any]] = field(default_factory=dict)
+    """Column to add -> position -> value, where the molecule has one."""
 
     @property
     def warnings(self) -> list[tuple[int, str]]:
@@ -177,8 +180,16 @@ def join(parts: Sequence[tuple[int, Converted]]) -> Converted:
         [_moved(note, first) for first, part in parts for note in part.notes],
         {first + i: text for first, part in parts for i, text in part.renamed.items()},
         np.concatenate([part.identity for _, part in parts]),
-        {first + i: helm for first, part in parts for i, helm in part.helm.items()},
+        _moved_values(parts),
     )
+
+
+def _moved_values(parts: Sequence[tuple[int, Converted]]) -> dict[str, dict[int, Any]]:
+    found: dict[str, dict[int, Any]] = {}
+    for first, part in parts:
+        for name, values in part.added.items():
+            found.setdefault(name, {}).update((first + i, value) for i, value in values.items())
+    return found
 
 
 def _moved(one: Any, by: int) -> Any:

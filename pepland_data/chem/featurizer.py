@@ -10,11 +10,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rdkit import Chem
 
+from pepland_data.chem.added_columns import added_columns, prepare, values_of
 from pepland_data.chem.conversion import Converted, FeaturizeOptions
 from pepland_data.chem.fast.fast_path import CannotCutError, FastPath
 from pepland_data.chem.fast.rdkit_records import (
@@ -40,8 +42,6 @@ from pepland_data.chem.notation.written.shapes import NOTATIONS
 from pepland_data.chem.plain_path import check_atom, plain_graph
 from pepland_data.chem.rdkit_messages import RdkitMessages
 from pepland_data.chem.reader_choice import choose_readers
-from pepland_data.chem.residues.symbols import symbols_of
-from pepland_data.chem.residues.to_helm import helm_of_molecule
 from pepland_data.chem.smiles.check import GraphCheck
 from pepland_data.chem.smiles.known_pieces import KnownPieces
 from pepland_data.chem.smiles.smiles_path import SmilesBatch
@@ -135,7 +135,7 @@ class Featurizer:
             self._forget()
         parts, kept = [empty_columns()], [np.zeros(0, np.int64)]
         identity: dict[int, bytes] = {}
-        helm: dict[int, str] = {}
+        added: dict[str, dict[int, Any]] = {name: {} for name in added_columns(self.options.add)}
         with RdkitMessages() as log:
             self._watch(None)
             feature_factory(), layout_is_known()  # once per process; no text pays for it
@@ -145,7 +145,8 @@ class Featurizer:
                 parts.append(columns)
                 kept.append(np.array([text.position for text in batch], np.int64))
                 identity |= self._identities(batch)
-                helm |= self._helm(batch, log)
+                if added:
+                    self._add(added, batch, log)
             self._watch(None)
         columns, places = concat(parts), np.concatenate(kept)
         order = np.argsort(places)
@@ -155,7 +156,7 @@ class Featurizer:
         notes = sorted(call.notes, key=lambda note: note.position)
         identities = identity_array(identity, places.tolist())
         return Converted(
-            columns, self.tables, places, rejects, notes, call.renamed, identities, helm
+            columns, self.tables, places, rejects, notes, call.renamed, identities, added
         )
 
     def _all_graphs(self, call: TextCall) -> Graphs:
@@ -311,18 +312,18 @@ class Featurizer:
         read = Chem.MolFromHELM if helm_residues(text.text) else Chem.MolFromSequence
         return identity_of_molecule(read(text.text))
 
-    def _helm(self, batch: list[ReadText], log: RdkitMessages) -> dict[int, str]:
-        """Return the HELM of the molecules that have one by position; nothing unless asked for."""
-        if "helm" not in self.options.add:
-            return {}
+    def _add(
+        self, added: dict[str, dict[int, Any]], batch: list[ReadText], log: RdkitMessages
+    ) -> None:
+        """Add the values of the molecules to those of each column, by position."""
         self._watch(None)
-        symbols_of(self.options.monomers)  # once per process; no text pays for it
-        found = {}
+        prepare(self.options.add, self.options.monomers)
         for text in batch:
             self._watch(text.position)
             mol = text.mol or self._read_molecule(log, text.position, text.text).mol
-            found[text.position] = helm_of_molecule(mol, self.options.monomers).text
-        return {position: helm for position, helm in found.items() if helm}
+            values = values_of(mol, self.options.add, self.options.monomers)
+            for name, value in values.items():
+                added[name][text.position] = value
 
 
 def _all(wanted: npt.NDArray[np.bool_]) -> list[int]:

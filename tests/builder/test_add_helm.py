@@ -117,7 +117,7 @@ def test_a_column_of_that_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has a column 'helm'.*leave out --add helm"):
         build(source, tmp_path / "store", options())
     assert not (tmp_path / "store").exists()
-    with pytest.raises(InputError, match="expected helm"):
+    with pytest.raises(InputError, match="expected one of helm, descriptors"):
         FeaturizeOptions(add=("formula",))
 
 

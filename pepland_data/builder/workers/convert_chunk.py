@@ -17,7 +17,8 @@ import pyarrow as pa
 from pepland_data.builder.column_types import KINDS, column_kind
 from pepland_data.builder.workers.engines import versions
 from pepland_data.builder.workers.isolation import IsolatedFeaturizer
-from pepland_data.chem.conversion import FeaturizeOptions, Note, Reject
+from pepland_data.chem.added_columns import added_columns
+from pepland_data.chem.conversion import Converted, FeaturizeOptions, Note, Reject
 from pepland_data.errors import DifferentGraphError, InputError
 from pepland_data.files.atomic import file_sha256, unflushed, write_atomic, write_atomic_bytes
 from pepland_data.files.json_forms import checked, mapping, one_of, record, sha256_hex, whole
@@ -147,7 +148,7 @@ def _convert_new(
         kept + chunk.first_row,
         texts([renamed[i] for i in kept.tolist()]),
         {name: _extra(values, kept) for name, values in chunk.extra.items()}
-        | {name: texts([converted.helm.get(i) for i in converted.kept]) for name in options.add},
+        | _added_columns(options, converted),
     )
     write_arrow_shard(target / SHARD_FILE, data, LOCAL_DTYPES)
     write_tables(target, converted.tables)
@@ -155,17 +156,16 @@ def _convert_new(
     write_batch(target / NOTES_FILE, note_batch(notes, chunk.first_row))
     write_atomic(target / IDENTITY_FILE, lambda file: np.save(file, converted.identity))
     counts = dict(featurizer.cache_counts)
-    return _finish(target, number, chunk, data, rejects, notes, counts, options.add)
+    return _finish(target, number, chunk, data, rejects, notes, counts, options)
 
 
 def _check_added(options: FeaturizeOptions, chunk: Chunk) -> None:
     """Refuse a column to add that the input has."""
-    for name in options.add:
-        if name in chunk.extra:
-            raise InputError(
-                f"the input has a column {name!r}, so --add {name} cannot make one; rename it, or "
-                f"leave out --add {name}"
-            )
+    if both := [name for name in added_columns(options.add) if name in chunk.extra]:
+        raise InputError(
+            f"the input has a column {both[0]!r}, so --add cannot make one; rename it, or leave "
+            f"out --add {'helm' if both[0] == 'helm' else 'descriptors'}"
+        )
 
 
 def _in_chunk(reject: Reject, position: int, chunk: Chunk, as_helm: dict[int, str]) -> Reject:
@@ -181,6 +181,15 @@ def _featurizer(options: FeaturizeOptions) -> IsolatedFeaturizer:
         _THREAD.options, _THREAD.featurizer = options, IsolatedFeaturizer(options)
     featurizer: IsolatedFeaturizer = _THREAD.featurizer
     return featurizer
+
+
+def _added_columns(options: FeaturizeOptions, converted: Converted) -> dict[str, Any]:
+    """Return the columns that were asked for, null where a molecule has no value."""
+    found = {}
+    for name, kind in added_columns(options.add).items():
+        values = [converted.added.get(name, {}).get(i) for i in converted.kept.tolist()]
+        found[name] = texts(values) if kind is str else pa.array(values, pa.float64())
+    return found
 
 
 def _extra(values: Any, kept: Any) -> Any:
@@ -235,8 +244,9 @@ def _finish(
     rejects: list[Reject],
     notes: list[Note],
     cache: dict[str, int],
-    added: tuple[str, ...],
+    options: FeaturizeOptions,
 ) -> ShardSummary:
+    added = [name for name, kind in added_columns(options.add).items() if kind is str]
     summary = ShardSummary(
         number=number,
         first_row=chunk.first_row,
