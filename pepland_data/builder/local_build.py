@@ -179,7 +179,6 @@ def _convert(
     """Return the summaries of all chunks in order, and what is said about the first rows."""
     input_format, by_place = options.featurize.input_format, options.engine == "local"
     total = None if part is None else len(part)
-    progress("convert", 0, total)  # the first chunk waits for processes to start
     blocks = read_blocks(
         path, options.rows_per_shard, options.smiles_column, input_format, part, by_place,
         options.keep_index,
@@ -190,6 +189,7 @@ def _convert(
     summaries: list[ShardSummary] = []
     first_rows = FirstRows(options.max_reject_frac)
     rows = 0
+    progress("convert", 0, total)  # the first chunk waits for processes to start
     with closing(options.runner.run(convert_chunks, tasks, ordered=False)) as done:
         for summary in (one for group in done for one in group):
             if not summaries:

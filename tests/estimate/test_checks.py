@@ -12,6 +12,8 @@ from benchmarks.estimate.parameters import checkpoint_parameters
 from pepland_model.estimate.corpus import Corpus
 from pepland_model.run.config import ModelConfig
 
+SPARE = (304 / 300) ** 2
+"""More FLOPs of products are counted than the measured steps had: rows have 304 columns since."""
 TIMES, OLDER_TIMES, EVERY_ROW, MEMORY = 0.15, 0.30, 0.55, 0.15
 """Largest errors that are allowed."""
 
@@ -37,7 +39,9 @@ def test_steps_of_every_row_take_no_longer_than_estimated(steps: MeasuredSteps) 
     """Their products are larger than those the shares are fitted to, and reach more of the peak."""
     rows = h100_every_row(steps)["rows"]
     assert {row["kind"] for row in rows} == {"training", "inference"}
-    assert all(0 < row["error_ms"] < EVERY_ROW for row in rows)
+    assert all(
+        1 < row["predicted_ms"] / row["measured_ms"] < (1 + EVERY_ROW) * SPARE for row in rows
+    )
 
 
 def test_memory_of_an_h100_grows_as_counted(steps: MeasuredSteps) -> None:

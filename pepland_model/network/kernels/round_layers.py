@@ -112,9 +112,9 @@ class LastLayer(NamedTuple):
         write_layers(made, weight, bias, columns, (d, 3 * d, 0), 3, biased=1 << 2)
         return cls(made, columns)
 
-    def __call__(self, *rows: Tensor) -> list[Tensor]:
-        """Return what becomes of the rows [*, D] of each input. [*, D]."""
-        return [of @ part.t() for part, of in zip(self.weight, rows, strict=True)]
+    def __call__(self, part: int, rows: Tensor) -> Tensor:
+        """Return what becomes of the rows of one input. [*, D]."""
+        return rows @ self.weight[part].t()
 
     def empty(self) -> LastLayer:
         """Return arrays of the same sizes that are not initialized."""

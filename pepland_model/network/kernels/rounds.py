@@ -113,11 +113,12 @@ def rounds(
     layers, end = layers_of(weights, columns, f)
     f, h = tables = columns.pad(f, x.to(f.dtype))
     for r, i in enumerate(indices):
-        new = nodes_of(attention_of(f, h, i, layers.round(r))[2], f, i, layers.round(r))
-        f, h = new, edges_of(tables[1], new, h, i, layers.round(r))
+        f = nodes_of(attention_of(f, h, i, layers.round(r))[2], f, i, layers.round(r))
+        h = edges_of(tables[1], f, h, i, layers.round(r))
         if after is not None:
             after.append(columns.strip(f))
-    return last_states(end, (sum_of_edges(h, last), f, tables[0]), last, dtype)
+    parts = end(0, sum_of_edges(h, last)), end(1, f), end(2, tables[0])
+    return last_states(parts, last, dtype, columns)
 
 
 class _Rounds(torch.autograd.Function):
@@ -145,7 +146,8 @@ class _Rounds(torch.autograd.Function):
         ctx.saved, ctx.incoming, ctx.end, ctx.layers = saved, incoming, end, layers
         ctx.indices, ctx.last = indices, last
         ctx.dtypes = [weight.dtype for weight in weights]
-        return last_states(end, (incoming, f, tables[0]), last, dtype)
+        parts = end(0, incoming), end(1, f), end(2, tables[0])
+        return last_states(parts, last, dtype, columns)
 
     @staticmethod
     @once_differentiable  # type: ignore[misc, no-untyped-call, untyped-decorator, unused-ignore]
@@ -191,10 +193,12 @@ def sum_of_edges(h: Tensor, last: Last) -> Tensor:
     return incoming
 
 
-def last_states(end: LastLayer, rows: Sequence[Tensor], last: Last, dtype: torch.dtype) -> Tensor:
-    """Return the last layer of the sums of edges, the states and the inputs of nodes. [N, d]."""
+def last_states(
+    parts: Sequence[Tensor], last: Last, dtype: torch.dtype, columns: Columns
+) -> Tensor:
+    """Return the states of nodes [N, d] from the results of the three parts of the last layer."""
     taken, size = (None, last.own[0], last.code[0]), len(last.ptr) - 1
-    return taken_sum(end(*rows), taken, size, dtype, ptr=last.ptr, strip=end.columns)
+    return taken_sum(parts, taken, size, dtype, ptr=last.ptr, strip=columns)
 
 
 class Backward:
