@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pepland_data.builder.column_types import NUMBERS, column_kind, widest
 from pepland_data.builder.commit import code_dtypes
+from pepland_data.chem.added_columns import added_columns
 from pepland_data.errors import BuildError
 from pepland_data.graph.columns import GROUPS
 from pepland_data.graph.feature_tables import FeatureTables, Recode, merge_tables
@@ -121,7 +122,7 @@ def _join_columns(stores: Sequence[GraphStore]) -> tuple[dict[str, Any], list[st
 def _whole_types(stores: Sequence[GraphStore], columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return column types after all parts of a build are merged; parts keep numbers as text."""
     types = dict(columns)
-    added = stores[0].manifest.options.get("add", ())
+    added = added_columns(stores[0].manifest.options.get("add", ()))
     texts = (n for n, kind in columns.items() if kind == pa.large_string() and n not in added)
     for name in texts:
         shards = ((store, s) for store in stores for s in range(store.num_shards))
